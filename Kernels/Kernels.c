@@ -1,0 +1,116 @@
+#include "Kernels.h"
+
+static const unsigned char activation[] = {
+#embed "activation.cl"
+};
+
+static const unsigned char dropout[] = {
+#embed "dropout.cl"
+};
+
+static const unsigned char embedding[] = {
+#embed "embedding.cl"
+};
+
+static const unsigned char gemm_cpu[] = {
+#embed "gemm_cpu.cl"
+};
+
+static const unsigned char gemm_gpu[] = {
+#embed "gemm_gpu.cl"
+};
+
+static const unsigned char group[] = {
+#embed "group.cl"
+};
+
+static const unsigned char gru[] = {
+#embed "gru.cl"
+};
+
+static const unsigned char lstm[] = {
+#embed "lstm.cl"
+};
+
+static const unsigned char merge[] = {
+#embed "merge.cl"
+};
+
+static const unsigned char optimizer[] = {
+#embed "optimizer.cl"
+};
+
+static const unsigned char panel[] = {
+#embed "panel.cl"
+};
+
+static const unsigned char peak[] = {
+#embed "peak.cl"
+};
+
+static const unsigned char philox[] = {
+#embed "philox.cl"
+};
+
+static const unsigned char recurrent_sequence[] = {
+#embed "recurrent_sequence.cl"
+};
+
+static const unsigned char recurrent_step[] = {
+#embed "recurrent_step.cl"
+};
+
+static const unsigned char reduce[] = {
+#embed "reduce.cl"
+};
+
+static const unsigned char rnn[] = {
+#embed "rnn.cl"
+};
+
+static const unsigned char softmax[] = {
+#embed "softmax.cl"
+};
+
+static const unsigned char state_sums[] = {
+#embed "state_sums.cl"
+};
+
+static const unsigned char states[] = {
+#embed "states.cl"
+};
+
+static const unsigned char vector[] = {
+#embed "vector.cl"
+};
+
+#define FILE_ENTRY(symbol)                                                                         \
+  { #symbol ".cl", symbol, sizeof symbol }
+
+static const CarouselKernelFile files[] = {
+    FILE_ENTRY(activation),
+    FILE_ENTRY(dropout),
+    FILE_ENTRY(embedding),
+    FILE_ENTRY(gemm_cpu),
+    FILE_ENTRY(gemm_gpu),
+    FILE_ENTRY(group),
+    FILE_ENTRY(gru),
+    FILE_ENTRY(lstm),
+    FILE_ENTRY(merge),
+    FILE_ENTRY(optimizer),
+    FILE_ENTRY(panel),
+    FILE_ENTRY(peak),
+    FILE_ENTRY(philox),
+    FILE_ENTRY(recurrent_sequence),
+    FILE_ENTRY(recurrent_step),
+    FILE_ENTRY(reduce),
+    FILE_ENTRY(rnn),
+    FILE_ENTRY(softmax),
+    FILE_ENTRY(state_sums),
+    FILE_ENTRY(states),
+    FILE_ENTRY(vector),
+};
+
+CarouselKernelFile carousel_kernel_file(size_t index) {
+  return index < sizeof files / sizeof files[0] ? files[index] : (CarouselKernelFile){0};
+}

@@ -1,0 +1,26 @@
+// Dropout with masks from the counter-based generator.
+// lint: vector.cl philox.cl
+//
+// Parameters:
+//   ELEMENTS   elements of one work-item, a multiple of 4.
+//
+// Assumes vector.cl and philox.cl before it.
+
+#ifndef ELEMENTS
+#define ELEMENTS 4
+#endif
+
+/// y[i] = x[i] scale where the upper 24 bits of word i of the stream are at least `threshold`, the
+/// drop probability times 2^24 rounded up, else 0. `y` may be `x`. Global size: ceil(count /
+/// ELEMENTS).
+kernel void dropout(global const float *x, global float *y, int count, uint threshold, float scale,
+                    ulong seed, ulong stream) {
+  const int first = get_global_id(0) * ELEMENTS, end = min(first + ELEMENTS, count);
+  for (int i = first; i < end; i += 4) {
+    const uint4 words = philox_block(seed, stream, (ulong)(i / 4)) >> 8;
+    const uint lanes[4] = {words.x, words.y, words.z, words.w};
+    for (int lane = 0; lane < 4 && i + lane < end; ++lane) {
+      y[i + lane] = lanes[lane] >= threshold ? x[i + lane] * scale : 0.0f;
+    }
+  }
+}

@@ -1,0 +1,134 @@
+// Matrix products for CPU devices: C [M, N] = A [M, K] B [K, N], one work-item to a group.
+// lint: vector.cl states.cl panel.cl
+//
+//   pack_panels   B into panels of COLUMNS columns (panel.cl), from any strides.
+//   pack_states   the hidden states before each step of a layer, as B.
+//   pack_rows     A given by columns into tiles of ROWS rows, k outermost, and the sums of its
+//   rows. gemm          one panel of C for a range of rows.
+//
+// Assumes states.cl and panel.cl before it.
+
+/// Packs B, whose element (k, j) is b[k k_stride + j j_stride]. Global size: panels.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+pack_panels(global const float *b, global float *panels, int K, int N, int k_stride, int j_stride) {
+  const int first = get_global_id(0) * COLUMNS, count = min(COLUMNS, N - first);
+  global float *panel = panels + (size_t)get_global_id(0) * K * COLUMNS;
+  b += (size_t)first * j_stride;
+  if (j_stride == 1) {
+    for (int k = 0; k < K; ++k) {
+      VSTORE(load_lanes(b, count), 0, panel);
+      VSTORE(load_lanes(b + WIDTH, count - WIDTH), 1, panel);
+      b += k_stride;
+      panel += COLUMNS;
+    }
+    return;
+  }
+  // The columns lie far apart: read each along k, a vector's worth at a time.
+  for (int k0 = 0; k0 < K; k0 += WIDTH) {
+    const int end = min(k0 + WIDTH, K);
+    for (int j = 0; j < COLUMNS; ++j) {
+      global const float *column = b + (size_t)j * j_stride;
+      for (int k = k0; k < end; ++k) {
+        panel[k * COLUMNS + j] = j < count ? column[(size_t)k * k_stride] : 0.0f;
+      }
+    }
+  }
+}
+
+/// Packs the states before each step, [T N, H], into panels. Global size: panels.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+pack_states(global const float *y, global const float *h_0, global const int *lengths,
+            global float *panels, int T, int N, int H, int reverse) {
+  const int first = get_global_id(0) * COLUMNS, count = min(COLUMNS, H - first);
+  global float *panel = panels + (size_t)get_global_id(0) * T * N * COLUMNS;
+  for (int row = 0; row < T * N; ++row) {
+    global const float *state = state_before(y, h_0, lengths, row / N, row % N, T, N, H, reverse);
+    VSTORE(state ? load_lanes(state + first, count) : (REAL)(0.0f), 0, panel);
+    VSTORE(state ? load_lanes(state + first + WIDTH, count - WIDTH) : (REAL)(0.0f), 1, panel);
+    panel += COLUMNS;
+  }
+}
+
+/// Packs A given by columns, element (m, k) at a[offset + k stride + m], into tiles: element (m, k)
+/// of tile m / ROWS at packed[(tile K + k) ROWS + m % ROWS]. Where they are not null, sums[m] and
+/// the first `count2` of sums2[offset2 + m] receive the sum of A over k. Global size: M in vectors,
+/// rounded up; the last tiles are padded.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+pack_rows(global const float *a, global float *packed, global float *sums, global float *sums2,
+          int M, int K, int stride, int offset, int offset2, int count2) {
+  const int first = get_global_id(0) * WIDTH, count = min(WIDTH, M - first);
+  a += offset + first;
+  REAL total = (REAL)(0.0f);
+  for (int k0 = 0; k0 < K; k0 += 64) {
+    // Sums of 64 first, and then of those: the rounding error grows with the longer of the two.
+    REAL part = (REAL)(0.0f);
+    for (int k = k0; k < min(k0 + 64, K); ++k) {
+      const REAL values = load_lanes(a + (size_t)k * stride, count);
+      part += values;
+      float lanes[WIDTH];
+      VSTORE(values, 0, lanes);
+      for (int lane = 0; lane < WIDTH; lane += 4) {
+        const int m = first + lane;
+        vstore4(vload4(0, lanes + lane), 0,
+                packed + ((size_t)(m / ROWS) * K + k) * ROWS + m % ROWS);
+      }
+    }
+    total += part;
+  }
+  if (sums) store_lanes(total, sums + first, count);
+  if (sums2 && first < count2) store_lanes(total, sums2 + offset2 + first, count2 - first);
+}
+
+/// The k of one pass over the rows: a panel's share of it stays in the second-level cache, a tile's
+/// in the first.
+#define DEPTH 1024
+
+/// `rows` rows of one panel of C, `count` columns from c on, over `depth` of K: begins with the
+/// bias, or where `k0` is not 0 with what is there.
+INLINE void gemm_tile(int rows, global const float *a, int row_stride, int k_stride,
+                      global const float *panel, REAL bias_left, REAL bias_right, global float *c,
+                      int c_stride, int count, int k0, int depth) {
+  REAL sums[ROWS][2];
+  for (int r = 0; r < rows; ++r) {
+    sums[r][0] = k0 ? load_lanes(c + (size_t)r * c_stride, count) : bias_left;
+    sums[r][1] = k0 ? load_lanes(c + (size_t)r * c_stride + WIDTH, count - WIDTH) : bias_right;
+  }
+  panel_products(rows, sums, a, row_stride, k_stride, panel, depth);
+  for (int r = 0; r < rows; ++r) {
+    store_lanes(sums[r][0], c + (size_t)r * c_stride, count);
+    store_lanes(sums[r][1], c + (size_t)r * c_stride + WIDTH, count - WIDTH);
+  }
+}
+
+/// C = A B + bias + bias2; the biases [N] may be null. A is row-major with `a_stride` floats from
+/// row to row, or with `packed` 1 as pack_rows left it; C begins at c_offset, with `c_stride`
+/// floats a row. Global size: panels of C, ranges of `rows_per_item` rows (a multiple of ROWS).
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+gemm(global const float *a, global const float *panels, global const float *bias,
+     global const float *bias2, global float *c, int M, int N, int K, int a_stride, int c_stride,
+     int c_offset, int rows_per_item, int packed) {
+  const int column = get_global_id(0) * COLUMNS, count = min(COLUMNS, N - column);
+  const int first = get_global_id(1) * rows_per_item, end = min(first + rows_per_item, M);
+  REAL left = (REAL)(0.0f), right = (REAL)(0.0f);
+  if (bias) {
+    left = load_lanes(bias + column, count);
+    right = load_lanes(bias + column + WIDTH, count - WIDTH);
+  }
+  if (bias2) {
+    left += load_lanes(bias2 + column, count);
+    right += load_lanes(bias2 + column + WIDTH, count - WIDTH);
+  }
+  for (int k0 = 0; k0 < K; k0 += DEPTH) {
+    const int depth = min(DEPTH, K - k0);
+    global const float *panel = panels + (size_t)column * K + (size_t)k0 * COLUMNS;
+    for (int m = first; m < end;) {
+      const int rows = next_rows(end - m);
+      // A packed tile has ROWS rows, of which the last ones may not be wanted.
+      const size_t row = packed ? (size_t)(m / ROWS * ROWS) * K + (size_t)k0 * ROWS + m % ROWS
+                                : (size_t)m * a_stride + k0;
+      gemm_tile(rows, a + row, packed ? 1 : a_stride, packed ? ROWS : 1, panel, left, right,
+                c + c_offset + (size_t)m * c_stride + column, c_stride, count, k0, depth);
+      m += rows;
+    }
+  }
+}

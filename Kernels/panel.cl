@@ -1,0 +1,53 @@
+// The product at the heart of every CPU-device kernel: a few rows times one panel of columns, with
+// all sums in registers.
+//
+// A matrix B [K, columns] is packed in panels: panel p holds, for each k, the COLUMNS = 2 WIDTH
+// consecutive columns from p COLUMNS on, zeros past the last: packed[(p K + k) COLUMNS + j].
+//
+// Assumes vector.cl before it.
+
+#define COLUMNS (2 * WIDTH)
+
+/// The most rows of one call.
+#define ROWS 8
+
+// The sums of a row are variables of their own, not elements of an array: compilers keep variables
+// in registers, while an array that one loop is not unrolled over stays in memory.
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+#define LOAD_SUMS(r)                                                                               \
+  REAL left##r = (REAL)(0.0f), right##r = (REAL)(0.0f);                                            \
+  if (r < rows) left##r = sums[r][0], right##r = sums[r][1];
+#define ADD_PRODUCTS(r)                                                                            \
+  if (r < rows) {                                                                                  \
+    const REAL x = (REAL)(a[r * row_stride]);                                                      \
+    left##r = fma(x, left, left##r);                                                               \
+    right##r = fma(x, right, right##r);                                                            \
+  }
+#define STORE_SUMS(r)                                                                              \
+  if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
+
+/// sums[r][0..1] += sum over k of a[r row_stride + k k_stride] * panel[k][0..COLUMNS), r < rows.
+/// `rows` is a constant wherever this is called.
+INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
+                          int k_stride, global const float *panel, int K) {
+  EACH_ROW(LOAD_SUMS)
+  for (int k = 0; k < K; ++k) {
+    const REAL left = VLOAD(0, panel), right = VLOAD(1, panel);
+    EACH_ROW(ADD_PRODUCTS)
+    panel += COLUMNS;
+    a += k_stride;
+  }
+  EACH_ROW(STORE_SUMS)
+}
+
+/// The same for ROWS, ROWS / 2 or 1 rows, whatever `rows` is: one copy of the caller's code serves
+/// all.
+INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
+                           int k_stride, global const float *panel, int K) {
+  if (rows == ROWS) panel_product(ROWS, sums, a, row_stride, k_stride, panel, K);
+  else if (rows == ROWS / 2) panel_product(ROWS / 2, sums, a, row_stride, k_stride, panel, K);
+  else panel_product(1, sums, a, row_stride, k_stride, panel, K);
+}
+
+/// How many of `left` rows the next call takes.
+INLINE int next_rows(int left) { return left >= ROWS ? ROWS : left >= ROWS / 2 ? ROWS / 2 : 1; }

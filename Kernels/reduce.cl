@@ -1,0 +1,28 @@
+// Sums of many numbers, in an order that depends on nothing but the sizes.
+// lint: vector.cl group.cl; -D WIDTH=16 -D LANES=1
+// lint: vector.cl group.cl; -D WIDTH=1 -D LANES=64
+//
+// Assumes group.cl before it.
+
+/// partials[g] = sum of x, or with `squares` 1 of its squares, over `chunk` elements from g chunk
+/// on. Global size: LANES times the number of chunks.
+kernel __attribute__((reqd_work_group_size(LANES, 1, 1))) void
+sum_chunks(global const float *x, global float *partials, int count, int chunk, int squares) {
+  GROUP_SCRATCH(scratch);
+  const int group = get_group_id(0), first = group * chunk, end = min(first + chunk, count);
+  REAL sums = (REAL)(0.0f);
+  for (int i = first + (int)get_local_id(0) * WIDTH; i < end; i += LANES * WIDTH) {
+    const REAL value = load_lanes(x + i, end - i);
+    sums = squares ? fma(value, value, sums) : sums + value;
+  }
+  const float sum = GROUP_SUM(sum_lanes(sums), scratch);
+  if (get_local_id(0) == 0) partials[group] = sum;
+}
+
+/// result[0] = scale times the sum of the partials, or with `root` 1 its square root.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+sum_partials(global const float *partials, global float *result, int count, float scale, int root) {
+  float sum = 0.0f;
+  for (int i = 0; i < count; ++i) sum += partials[i];
+  result[0] = scale * (root ? sqrt(sum) : sum);
+}

@@ -1,0 +1,21 @@
+// The vanilla recurrent cell: h = f(z), z = x W^T + b + h' R^T. Elman 1990.
+//
+// The functions and constants that every cell offers to the strategies are described in lstm.cl.
+//
+// Assumes activation.cl before it.
+
+#define GATES 1
+#define SLOTS 1
+#define HAS_CELL_STATE 0
+#define HAS_DIRECT_PATH 0
+#define RECURRENT_SLOT(gate) (gate)
+
+INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
+  slots[0] = ACTIVATE(0, slots[0]);
+  return slots[0];
+}
+
+INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL c, REAL dh,
+                          REAL *dc, REAL *direct, Peepholes p) {
+  slots[0] = dh * SLOPE(0, slots[0]);
+}

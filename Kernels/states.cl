@@ -1,0 +1,18 @@
+// Which step comes before which, for layers that walk either way over sequences of any length.
+//
+// A forward layer comes to step t from t - 1, a reverse one from t + 1; before its first step is
+// the initial state. `lengths` [N] may be null: every sequence then has T steps.
+//
+// Assumes vector.cl before it.
+
+/// Whether sequence n has step t.
+INLINE int is_active(global const int *lengths, int t, int n) { return !lengths || t < lengths[n]; }
+
+/// Row n of the states before step t, of y [T, N, H] or of `initial` [N, H]; null stands for zeros.
+INLINE global const float *
+state_before(global const float *y, global const float *initial, global const int *lengths, int t,
+             int n, int T, int N, int H, int reverse) {
+  const int is_first = reverse ? t + 1 >= (lengths ? lengths[n] : T) : t == 0;
+  if (is_first) return initial ? initial + (size_t)n * H : 0;
+  return y + ((size_t)(reverse ? t + 1 : t - 1) * N + n) * H;
+}

@@ -1,0 +1,59 @@
+// The vector type REAL of WIDTH floats, and access to rows that end within a vector.
+//
+// Kernels for CPU devices work on vectors of the device's native width; kernels for GPUs on single
+// floats, WIDTH 1. Functions written with REAL serve both.
+//
+// Parameters:
+//   WIDTH   floats in a vector: 1, 4, 8 or 16.
+
+#ifndef WIDTH
+#define WIDTH 16
+#endif
+
+#define INLINE inline __attribute__((always_inline))
+
+#if WIDTH == 1
+#define REAL float
+#define INTEGER int
+#define AS_REAL as_float
+#define AS_INTEGER as_int
+#define VLOAD(offset, pointer) ((pointer)[offset])
+#define VSTORE(value, offset, pointer) ((pointer)[offset] = (value))
+#else
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define REAL JOIN(float, WIDTH)
+#define INTEGER JOIN(int, WIDTH)
+#define AS_REAL JOIN(as_float, WIDTH)
+#define AS_INTEGER JOIN(as_int, WIDTH)
+#define VLOAD JOIN(vload, WIDTH)
+#define VSTORE JOIN(vstore, WIDTH)
+#endif
+
+/// The first `count` floats from `source` on, zeros in the other lanes.
+INLINE REAL load_lanes(global const float *source, int count) {
+  if (count >= WIDTH) return VLOAD(0, source);
+  float lanes[WIDTH];
+  for (int lane = 0; lane < WIDTH; ++lane) lanes[lane] = lane < count ? source[lane] : 0.0f;
+  return VLOAD(0, lanes);
+}
+
+/// Writes the first `count` lanes from `destination` on.
+INLINE void store_lanes(REAL value, global float *destination, int count) {
+  if (count >= WIDTH) {
+    VSTORE(value, 0, destination);
+    return;
+  }
+  float lanes[WIDTH];
+  VSTORE(value, 0, lanes);
+  for (int lane = 0; lane < count; ++lane) destination[lane] = lanes[lane];
+}
+
+/// The sum of the lanes, in their order.
+INLINE float sum_lanes(REAL value) {
+  float lanes[WIDTH];
+  VSTORE(value, 0, lanes);
+  float sum = lanes[0];
+  for (int lane = 1; lane < WIDTH; ++lane) sum += lanes[lane];
+  return sum;
+}

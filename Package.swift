@@ -1,0 +1,68 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "carousel",
+  products: [
+    .library(name: "Carousel", targets: ["Carousel"]),
+    .executable(name: "carousel", targets: ["CarouselCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // OpenCL C, embedded in the binary.
+    .target(
+      name: "Kernels", path: "Kernels", exclude: ["README.md"], sources: ["Kernels.c"],
+      publicHeadersPath: "include"),
+
+    // OpenCL in Swift; knows nothing of networks.
+    .systemLibrary(
+      name: "COpenCL", providers: [.apt(["ocl-icd-opencl-dev", "opencl-headers"])]),
+    .target(name: "OpenCLDriver", dependencies: ["COpenCL"]),
+
+    // The words of the field, and the two backends that know how to compute them.
+    .target(name: "CarouselModel"),
+    .target(name: "CarouselReference", dependencies: ["CarouselModel"]),
+    .target(name: "CarouselOpenCL", dependencies: ["CarouselModel", "OpenCLDriver", "Kernels"]),
+
+    // Files, and training.
+    .target(name: "CarouselFormats", dependencies: ["CarouselModel"]),
+    .target(name: "CarouselTraining", dependencies: ["CarouselModel", "CarouselFormats"]),
+
+    // The one import for library users, and the command line.
+    .target(
+      name: "Carousel",
+      dependencies: [
+        "CarouselModel", "CarouselReference", "CarouselOpenCL", "CarouselFormats",
+        "CarouselTraining", "OpenCLDriver",
+      ]),
+    .executableTarget(
+      name: "CarouselCLI",
+      dependencies: [
+        "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(name: "Example", dependencies: ["Carousel"]),
+
+    .testTarget(name: "OpenCLDriverTests", dependencies: ["OpenCLDriver"]),
+    .testTarget(name: "CarouselModelTests", dependencies: ["CarouselModel"]),
+    .testTarget(
+      name: "CarouselReferenceTests",
+      dependencies: ["CarouselReference", "CarouselModel"],
+      resources: [.copy("Goldens")]),
+    .testTarget(
+      name: "CarouselOpenCLTests",
+      dependencies: ["CarouselOpenCL", "CarouselReference", "CarouselModel", "OpenCLDriver"]),
+    .testTarget(
+      name: "CarouselFormatsTests", dependencies: ["CarouselFormats", "CarouselModel"]),
+    .testTarget(
+      name: "CarouselTrainingTests",
+      dependencies: [
+        "CarouselTraining", "CarouselReference", "CarouselModel", "CarouselFormats",
+      ]),
+    .testTarget(
+      name: "CarouselCLITests", dependencies: ["Carousel", "CarouselFormats", "CarouselModel"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c2x
+)

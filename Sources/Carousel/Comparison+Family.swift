@@ -1,0 +1,140 @@
+import CarouselModel
+
+extension ComparisonCases {
+  /// Recurrent layers of one size that touch every option at least twice.
+  ///
+  /// Every other case has sequences of different lengths, in no order, one of them 0 and one T.
+  static func family(
+    steps: Int, batchSize: Int, inputSize: Int, hiddenSize: Int
+  ) -> [any ComparisonCase] {
+    (rnnVariants + gruVariants + lstmVariants).enumerated().map { index, variant in
+      var configuration = RecurrentConfiguration(
+        cell: variant.cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: variant.layers,
+        options: variant.options, dropout: variant.dropout)
+      (configuration.direction, configuration.merge) = (variant.direction, variant.merge)
+      return RecurrentComparison(
+        configuration, steps: steps, batchSize: batchSize,
+        lengths: index % 2 == 0 ? lengths(count: batchSize, steps: steps) : nil,
+        givenStates: index % 3 != 2, finalGradients: index % 7 != 6, training: index % 5 != 3)
+    }
+  }
+
+  /// Lengths in no order, with 0 and T among them where there are three or more.
+  static func lengths(count: Int, steps: Int) -> [Int] {
+    (0..<count).map { [(steps + 1) / 2, 0, steps, 1, steps * 3 / 4][$0 % 5] }
+  }
+
+  /// Layers without their sizes.
+  struct Variant {
+    var cell: Cell
+    var options = CellOptions()
+    var layers = 1
+    var direction = Direction.forward
+    var merge = Merge.concatenate
+    var dropout = 0.0
+
+    /// The cell with activations, or with whatever else its options say.
+    init(_ cell: Cell, _ activations: [String: Activation] = [:], _ options: CellOptions = .init())
+    {
+      self.cell = cell
+      self.options = options
+      if !activations.isEmpty { self.options.activations = activations }
+    }
+
+    /// The variant in another direction.
+    func walking(_ direction: Direction, _ merge: Merge = .concatenate) -> Variant {
+      var result = self
+      (result.direction, result.merge) = (direction, merge)
+      return result
+    }
+
+    /// The variant with more layers.
+    func stacked(_ layers: Int, dropout: Double = 0) -> Variant {
+      var result = self
+      (result.layers, result.dropout) = (layers, dropout)
+      return result
+    }
+  }
+
+  private static var rnnVariants: [Variant] {
+    [
+      Variant(.rnn, ["hidden": Activation(.relu)]).walking(.bidirectional).stacked(2),
+      Variant(.rnn, ["hidden": Activation(.relu)], CellOptions(recurrence: .diagonal)).stacked(2),
+      Variant(.rnn, ["hidden": Activation(.leakyRelu, alpha: 0.1)], CellOptions(bias: .none))
+        .walking(.reverse),
+      Variant(.rnn, ["hidden": Activation(.softsign)]).walking(.bidirectional, .sum)
+        .stacked(2, dropout: 0.3),
+      Variant(.rnn, ["hidden": Activation(.elu, alpha: 0.5)]).walking(.bidirectional, .average),
+      Variant(.rnn, ["hidden": Activation(.thresholdedRelu, alpha: 0.3)]).walking(.reverse)
+        .stacked(2),
+      Variant(.rnn, ["hidden": Activation(.scaledTanh, alpha: 1.5, beta: 0.7)]),
+      Variant(.rnn, ["hidden": Activation(.hardSigmoid)], CellOptions(bias: .single)),
+      Variant(.rnn, ["hidden": Activation(.affine, alpha: 0.6, beta: 0.1)])
+        .walking(.bidirectional, .multiply).stacked(2),
+      Variant(.rnn, ["hidden": Activation(.softplus)]),
+      Variant(.rnn, ["hidden": Activation(.sigmoid)], CellOptions(recurrence: .diagonal)),
+      Variant(.rnn).stacked(3, dropout: 0.4),
+    ]
+  }
+
+  private static var gruVariants: [Variant] {
+    [
+      Variant(.gru).stacked(2),
+      Variant(.gru).walking(.bidirectional, .multiply).stacked(2, dropout: 0.2),
+      Variant(.gru, [:], CellOptions(bias: .single, recurrence: .diagonal)),
+      Variant(.gru, [:], CellOptions(bias: .none, recurrence: .diagonal))
+        .walking(.bidirectional),
+      Variant(.gru, ["reset": Activation(.hardSigmoid), "new": Activation(.softsign)])
+        .walking(.reverse),
+      Variant(
+        .gru,
+        [
+          "reset": Activation(.softplus), "new": Activation(.leakyRelu),
+          "update": Activation(.hardSigmoid, alpha: 0.3, beta: 0.4),
+        ]),
+      Variant(.gru, ["new": Activation(.thresholdedRelu, alpha: 0.2), "update": Activation(.elu)]),
+      Variant(.gru, [:], CellOptions(overrides: ["update": 0.5, "reset": 1])).stacked(2),
+      Variant(.gru, [:], CellOptions(overrides: ["update": 0])),
+      Variant(.gru, [:], CellOptions(overrides: ["reset": 0, "new": 0.3])),
+      Variant(.gru, [:], CellOptions(overrides: ["new": -0.4])).walking(.reverse),
+    ]
+  }
+
+  private static var lstmVariants: [Variant] {
+    [
+      Variant(.lstm).walking(.bidirectional).stacked(2),
+      Variant(.lstm).walking(.reverse).stacked(2, dropout: 0.3),
+      Variant(.lstm, [:], CellOptions(peepholes: true)).walking(.bidirectional, .sum),
+      Variant(.lstm, [:], CellOptions(bias: .single, peepholes: true)).stacked(2),
+      Variant(.lstm, [:], CellOptions(forgetGate: .coupled)).stacked(2),
+      Variant(.lstm, [:], CellOptions(forgetGate: .coupled, peepholes: true)).walking(.reverse),
+      Variant(.lstm, [:], CellOptions(forgetGate: .input)),
+      Variant(.lstm, [:], CellOptions(forgetGate: .input, peepholes: true, recurrence: .diagonal))
+        .walking(.bidirectional, .average),
+      Variant(.lstm, [:], CellOptions(forgetGate: .output)).stacked(2),
+      Variant(.lstm, [:], CellOptions(forgetGate: .output, cellClip: 0.3)),
+      Variant(.lstm, [:], CellOptions(forgetGate: .constant(0.9))),
+      Variant(.lstm, [:], CellOptions(forgetGate: .constant(0.5), peepholes: true)).stacked(2),
+      Variant(.lstm, [:], CellOptions(peepholes: true, cellClip: 0.2)),
+      Variant(.lstm, [:], CellOptions(recurrence: .diagonal)).stacked(2),
+      Variant(.lstm, [:], CellOptions(overrides: ["forget": 0])),
+      Variant(.lstm, [:], CellOptions(overrides: ["forget": 1, "input": 0.5])),
+      Variant(.lstm, [:], CellOptions(overrides: ["input": 1, "output": 1])).stacked(2),
+      Variant(.lstm, [:], CellOptions(overrides: ["cell": 0.5])).walking(.reverse),
+      Variant(.lstm, [:], CellOptions(overrides: ["cell": -1, "output": 0.25])),
+      Variant(
+        .lstm,
+        [
+          "input": Activation(.hardSigmoid), "forget": Activation(.hardSigmoid),
+          "cell": Activation(.relu), "hidden": Activation(.softsign),
+        ]),
+      Variant(
+        .lstm,
+        [
+          "cell": Activation(.elu), "output": Activation(.affine, alpha: 0.3, beta: 0.4),
+          "hidden": Activation(.scaledTanh, alpha: 0.8, beta: 1.2),
+        ], CellOptions(peepholes: true)),
+      Variant(.lstm, ["input": Activation(.tanh)], CellOptions(forgetGate: .coupled)),
+    ]
+  }
+}

@@ -1,0 +1,96 @@
+import CarouselModel
+
+extension ComparisonCases {
+  /// The one random case of a seed: layers, sizes, lengths and states, none of them senseless.
+  ///
+  /// T is at most 20, N 9, C and H 40, L 3.
+  public static func random(seed: UInt64) -> RecurrentComparison {
+    var draw = Draw(seed: seed)
+    var configuration = draw.configuration()
+    while (try? configuration.validate()) == nil { configuration = draw.configuration() }
+    let (steps, batchSize) = (draw.number(1...20), draw.number(1...9))
+    return RecurrentComparison(
+      configuration, steps: steps, batchSize: batchSize,
+      lengths: draw.happens(0.5) ? (0..<batchSize).map { _ in draw.number(0...steps) } : nil,
+      givenStates: draw.happens(0.7), finalGradients: draw.happens(0.7),
+      training: draw.happens(0.8))
+  }
+}
+
+/// Choices that are a pure function of a seed and of their order.
+private struct Draw {
+  private let random: Philox
+  private var index = 0
+
+  init(seed: UInt64) {
+    // Apart from the inputs, of which a case has only a few.
+    random = Philox(seed: seed, stream: RandomStream.input(1 << 20))
+  }
+
+  private mutating func next() -> Double {
+    index += 1
+    return random.uniform(index - 1)
+  }
+
+  mutating func happens(_ probability: Double) -> Bool { next() < probability }
+
+  mutating func number(_ range: ClosedRange<Int>) -> Int {
+    range.lowerBound + Int(next() * Double(range.count))
+  }
+
+  /// A number of two decimals, which a command line repeats exactly.
+  private mutating func decimal(_ range: ClosedRange<Double>) -> Double {
+    let value = range.lowerBound + next() * (range.upperBound - range.lowerBound)
+    return (value * 100).rounded() / 100
+  }
+
+  private mutating func one<Value>(of values: [Value]) -> Value {
+    values[number(0...values.count - 1)]
+  }
+
+  mutating func configuration() -> RecurrentConfiguration {
+    let cell = one(of: Cell.allCases)
+    var result = RecurrentConfiguration(
+      cell: cell, inputSize: number(1...40), hiddenSize: number(1...40), layers: number(1...3),
+      direction: one(of: Direction.allCases))
+    if result.direction == .bidirectional { result.merge = one(of: Merge.allCases) }
+    if happens(0.3) { result.dropout = decimal(0.1...0.6) }
+    result.options.bias = one(of: BiasMode.allCases)
+    if happens(0.3) { result.options.recurrence = one(of: Recurrence.allCases) }
+    for name in cell.activationNames where happens(0.25) {
+      result.options.activations[name] = activation(
+        isBounded: !["hidden", "cell", "new"].contains(name))
+    }
+    for name in cell.gateNames where cell != .rnn && happens(0.1) {
+      result.options.overrides[name] = decimal(-1...1)
+    }
+    guard cell == .lstm else { return result }
+    if happens(0.5) {
+      result.options.forgetGate = one(of: [
+        .coupled, .input, .output, .constant(decimal(0...1)),
+      ])
+    }
+    result.options.peepholes = happens(0.4)
+    if happens(0.3) { result.options.cellClip = decimal(0.1...1) }
+    return result
+  }
+
+  /// A function whose parameters keep the states of twenty steps within a few powers of ten.
+  ///
+  /// What is multiplied with a state is bounded, or else states would grow with the square of
+  /// themselves.
+  private mutating func activation(isBounded: Bool) -> Activation {
+    let bounded: [Activation.Function] = [.sigmoid, .tanh, .scaledTanh, .hardSigmoid, .softsign]
+    let all = Activation.Function.allCases.filter { $0 != .constant }
+    let function = one(of: isBounded ? bounded : all)
+    switch function {
+    case .affine: return Activation(function, alpha: decimal(-0.8...0.8), beta: decimal(-0.5...0.5))
+    case .scaledTanh:
+      return Activation(function, alpha: decimal(0.2...1.2), beta: decimal(0.2...1.2))
+    case .hardSigmoid:
+      return Activation(function, alpha: decimal(0.1...0.5), beta: decimal(0.3...0.7))
+    case .leakyRelu, .thresholdedRelu, .elu: return Activation(function, alpha: decimal(0...1))
+    case .sigmoid, .tanh, .relu, .softsign, .softplus, .constant: return Activation(function)
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import CarouselModel
+
+/// A recurrent stack, forward and backward, or forward alone as in inference.
+public struct RecurrentComparison: ComparisonCase {
+  /// The layers.
+  public let configuration: RecurrentConfiguration
+  /// T and N.
+  public let steps: Int, batchSize: Int
+  /// The steps of each sequence, from 0 to T; nil stands for T everywhere.
+  public var lengths: [Int]?
+  /// Whether h₀ and c₀ are given, or zeros.
+  public var givenStates: Bool
+  /// Whether ∂loss/∂h_T and ∂loss/∂c_T are given, or zeros.
+  public var finalGradients: Bool
+  /// Whether there is a backward pass.
+  public var training: Bool
+
+  /// Describes a case.
+  public init(
+    _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, lengths: [Int]? = nil,
+    givenStates: Bool = true, finalGradients: Bool = true, training: Bool = true
+  ) {
+    precondition(lengths.map { $0.count == batchSize } ?? true)
+    self.configuration = configuration
+    self.steps = steps
+    self.batchSize = batchSize
+    self.lengths = lengths
+    self.givenStates = givenStates
+    self.finalGradients = finalGradients
+    self.training = training
+  }
+
+  /// `recurrent`.
+  public var operation: String { "recurrent" }
+  /// The layers' cell.
+  public var cell: Cell? { configuration.cell }
+  /// T, N, C, H and L.
+  public var sizes: KeyValuePairs<String, Int> {
+    [
+      "steps": steps, "batchSize": batchSize, "inputSize": configuration.inputSize,
+      "hiddenSize": configuration.hiddenSize, "layers": configuration.layers,
+    ]
+  }
+  /// The options of the layers, and what is given.
+  public var options: [CaseOption] {
+    configuration.caseOptions + [
+      ("lengths", lengths.map { $0.map(String.init).joined(separator: " ") } ?? "all"),
+      ("mode", training ? "training" : "inference"),
+      ("states", givenStates ? "given" : "zero"),
+      ("finalGradients", finalGradients && training ? "given" : "zero"),
+    ]
+  }
+
+  /// y, h_n, c_n, and with training all gradients.
+  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+    try pass(seed: seed).tensors(on: backend)
+  }
+
+  /// The pass over inputs drawn from a seed.
+  public func pass(seed: UInt64) -> RecurrentPass {
+    var pass = RecurrentPass(
+      configuration, parameters: configuration.drawnParameters(seed: seed),
+      x: ComparisonInput.normal(
+        [steps, batchSize, configuration.inputSize], seed: seed, index: 0),
+      lengths: lengths, dropoutSeed: training ? seed : nil)
+    let stateShape = pass.stateShape
+    func state(_ index: Int) -> Tensor {
+      ComparisonInput.normal(stateShape, seed: seed, index: index, deviation: 0.5)
+    }
+    if givenStates {
+      pass.initialHidden = state(1)
+      pass.initialCell = state(2)
+    }
+    if training {
+      pass.gradients = RecurrentPass.Gradients(
+        y: ComparisonInput.normal(pass.outputShape, seed: seed, index: 3))
+    }
+    if training, finalGradients {
+      pass.gradients?.finalHidden = state(4)
+      pass.gradients?.finalCell = state(5)
+    }
+    return pass
+  }
+}
+
+extension RecurrentConfiguration {
+  /// Parameters as a seed draws them before training, on the host.
+  func drawnParameters(seed: UInt64) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for (index, description) in parameterDescriptions.enumerated() {
+      let random = Philox(seed: seed, stream: RandomStream.initialization(parameter: index))
+      result[description.name] = Tensor(
+        description.shape,
+        description.initializer.values(count: description.shape.count, random: random))
+    }
+    return result
+  }
+}

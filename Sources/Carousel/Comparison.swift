@@ -1,0 +1,117 @@
+import CarouselModel
+import CarouselReference
+
+/// One tensor as a device computed it, held against the reference.
+public struct TensorComparison: Sendable {
+  /// The tensor's name.
+  public let name: String
+  /// max |a − r|; not finite where an element of a is not.
+  public let maxAbsolute: Double
+  /// √Σ(a−r)² / (√n · max|r|), r being the reference's; not finite where an element of a is not.
+  public let nrms: Double
+  /// What `nrms` may be.
+  public let bound: Double
+  /// Whether `nrms` is within the bound; a NaN never is.
+  public var ok: Bool { nrms <= bound }
+
+  /// The bound of every tensor: 80·ε of Float32, ε being 2⁻²³.
+  public static let defaultBound = 80 * 0x1p-23
+
+  /// Compares `actual` with `reference`, of equal length.
+  ///
+  /// Where the reference is all 0, `nrms` is 0 if `actual` is too, else infinite.
+  public init(
+    name: String, actual: [Double], reference: [Double], bound: Double = Self.defaultBound
+  ) {
+    precondition(actual.count == reference.count, "\(name): \(actual.count), \(reference.count)")
+    var squares = 0.0
+    var largestError = 0.0
+    var largest = 0.0
+    for (a, r) in zip(actual, reference) {
+      let error = (a - r).magnitude
+      squares += error * error
+      largestError = error <= largestError ? largestError : error
+      largest = max(largest, r.magnitude)
+    }
+    self.name = name
+    self.bound = bound
+    maxAbsolute = squares.isNaN ? .nan : largestError
+    if largest > 0 {
+      nrms = (squares / Double(actual.count)).squareRoot() / largest
+    } else {
+      nrms = squares == 0 ? 0 : .infinity
+    }
+  }
+}
+
+/// Work that any backend can do, with inputs that are a pure function of a seed.
+public protocol ComparisonCase: Sendable {
+  /// What is computed: `recurrent`, `linear`, …
+  var operation: String { get }
+  /// The cell of recurrent work.
+  var cell: Cell? { get }
+  /// The sizes, by the names that are used everywhere.
+  var sizes: KeyValuePairs<String, Int> { get }
+  /// Whatever else tells this case from another.
+  var options: [CaseOption] { get }
+  /// Does the work on a backend. Buffers that it fills hold NaN before, so that an element that is
+  /// not written shows.
+  func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor]
+}
+
+extension ComparisonCase {
+  /// No cell: only recurrent work has one.
+  public var cell: Cell? { nil }
+  /// No options.
+  public var options: [CaseOption] { [] }
+
+  /// Does the work on `backend` and on the reference, and compares tensor by tensor.
+  public func compare<B: Backend>(on backend: B, seed: UInt64) throws -> [TensorComparison] {
+    let actual = try tensors(on: backend, seed: seed)
+    let expected = try tensors(on: ReferenceBackend(), seed: seed)
+    return zip(actual, expected).map { actual, expected in
+      TensorComparison(
+        name: expected.name, actual: actual.tensor.values, reference: expected.tensor.values)
+    }
+  }
+}
+
+/// A tensor and what it is called.
+public typealias NamedTensor = (name: String, tensor: Tensor)
+
+/// Inputs that a comparison draws: input `index` of a seed, the same on every backend.
+enum ComparisonInput {
+  static func normal(_ shape: Shape, seed: UInt64, index: Int, deviation: Double = 1) -> Tensor {
+    Tensor(
+      shape,
+      Initializer.normal(deviation).values(
+        count: shape.count, random: Philox(seed: seed, stream: RandomStream.input(index))))
+  }
+
+  /// Indices below `bound`.
+  static func indices(count: Int, below bound: Int, seed: UInt64, index: Int) -> [Int32] {
+    let random = Philox(seed: seed, stream: RandomStream.input(index))
+    return (0..<count).map { Int32(random.uniform($0) * Double(bound)) }
+  }
+}
+
+extension Backend {
+  /// A buffer that holds a tensor.
+  func makeBuffer(_ tensor: Tensor) throws -> Buffer {
+    let buffer = try makeBuffer(count: tensor.shape.count)
+    try write(tensor.values, to: buffer)
+    return buffer
+  }
+
+  /// A buffer in which every element has yet to be written.
+  func makePoisonedBuffer(count: Int) throws -> Buffer {
+    let buffer = try makeBuffer(count: count)
+    try fill(buffer, count: count, with: .nan)
+    return buffer
+  }
+
+  /// A buffer's elements as a tensor.
+  func readTensor(_ buffer: Buffer, _ shape: Shape) throws -> Tensor {
+    Tensor(shape, try read(buffer, count: shape.count))
+  }
+}

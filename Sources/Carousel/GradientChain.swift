@@ -1,0 +1,116 @@
+import CarouselModel
+
+/// The last layer of a stack as a chain of single steps, whose states are all known and which hands a
+/// gradient from step to step.
+final class GradientChain<B: Backend> {
+  private let backend: B
+  private let batchSize: Int, hiddenSize: Int
+  private let steps: [Step]
+  /// One step with f = 1 and no input: c' is c₋₁, so that ∂h'/∂c₋₁ is the way from c to h of the same
+  /// step.
+  ///
+  /// Nil for a cell without c.
+  private let readout: (layer: RecurrentLayer, reserve: B.RecurrentReserve)?
+  private let y: B.Buffer
+  private let gradients: RecurrentParameters<B.Buffer>
+
+  private struct Step {
+    let work: RecurrentWork<B>
+    let final: RecurrentState<B.Buffer>
+  }
+
+  /// Runs the layer forward over `inputs`, which hold `[N, C]` for each step.
+  init(
+    _ configuration: RecurrentConfiguration, store: ParameterStore<B>, inputs: [[Double]],
+    batchSize: Int
+  ) throws {
+    let last = configuration.layers - 1
+    let backend = store.backend
+    let layer = configuration.layer(last, isReverse: false)
+    let parameters = store.recurrent(prefix: "", suffix: "_l\(last)")
+    let count = batchSize * configuration.hiddenSize
+    func makeState() throws -> RecurrentState<B.Buffer> {
+      RecurrentState(
+        hidden: try backend.makeBuffer(count: count),
+        cell: layer.cell.hasCellState ? try backend.makeBuffer(count: count) : nil)
+    }
+    func makeReserve(_ layer: RecurrentLayer) throws -> B.RecurrentReserve {
+      try backend.makeReserve(for: layer, steps: 1, batchSize: batchSize, training: true)
+    }
+    let y = try backend.makeBuffer(count: count)
+    var state = try makeState()
+    steps = try inputs.map { values in
+      let x = try backend.makeBuffer(Tensor([batchSize, layer.inputSize], values))
+      let work = RecurrentWork<B>(
+        layer: layer, steps: 1, batchSize: batchSize, parameters: parameters, x: x, initial: state,
+        y: try backend.makeBuffer(count: count), reserve: try makeReserve(layer))
+      state = try makeState()
+      try backend.recurrentForward(work, final: state)
+      return Step(work: work, final: state)
+    }
+    if layer.cell.hasCellState {
+      var readout = layer
+      readout.options.overrides.merge(["forget": 1, "input": 0]) { $1 }
+      // c has been clipped, and its gradient is wanted behind the clip.
+      readout.options.cellClip = nil
+      self.readout = (readout, try makeReserve(readout))
+    } else {
+      readout = nil
+    }
+    self.backend = backend
+    self.batchSize = batchSize
+    self.y = y
+    hiddenSize = configuration.hiddenSize
+    gradients = store.recurrentGradients(prefix: "", suffix: "_l\(last)")
+  }
+
+  /// The norms at every step, from ∂loss/∂h_T `[N, H]` on.
+  func norms(gradHidden values: [Double]) throws -> [GradientFlow.Norm] {
+    let count = batchSize * hiddenSize
+    let zeros = try backend.makeBuffer(count: count)
+    func makeState() throws -> RecurrentState<B.Buffer> {
+      RecurrentState(
+        hidden: try backend.makeBuffer(count: count),
+        cell: readout == nil ? nil : try backend.makeBuffer(count: count))
+    }
+    var (gradient, earlier) = (try makeState(), try makeState())
+    try backend.write(values, to: gradient.hidden)
+    var result: [GradientFlow.Norm] = []
+    for index in steps.indices.reversed() {
+      let step = steps[index]
+      result.append(
+        GradientFlow.Norm(
+          step: index + 1,
+          hidden: try backend.read(gradient.hidden, count: count).euclideanNorm,
+          cell: try gradCell(at: step, gradient)?.euclideanNorm))
+      try backend.recurrentBackward(
+        step.work, gradY: zeros, gradFinal: gradient, gradX: nil, gradInitial: earlier,
+        gradParameters: gradients)
+      swap(&gradient, &earlier)
+    }
+    return result.reversed()
+  }
+
+  /// ∂loss/∂c_t: what the next step handed back, and what comes through h_t.
+  private func gradCell(
+    at step: Step, _ gradient: RecurrentState<B.Buffer>
+  ) throws -> [Double]? {
+    guard let readout, let handed = gradient.cell else { return nil }
+    let count = batchSize * hiddenSize
+    var work = step.work
+    work.layer = readout.layer
+    work.reserve = readout.reserve
+    work.y = y
+    work.initial?.cell = step.final.cell
+    let through = RecurrentState(
+      hidden: try backend.makeBuffer(count: count), cell: try backend.makeBuffer(count: count))
+    try backend.recurrentForward(work, final: nil)
+    try backend.recurrentBackward(
+      work, gradY: gradient.hidden, gradFinal: nil, gradX: nil, gradInitial: through,
+      gradParameters: gradients)
+    guard let throughCell = through.cell else { return nil }
+    return zip(
+      try backend.read(handed, count: count), try backend.read(throughCell, count: count)
+    ).map(+)
+  }
+}

@@ -1,0 +1,140 @@
+import CarouselFormats
+import CarouselModel
+
+/// How the gradient of a loss at the last step travels back through the steps.
+///
+/// The loss is `Σ p⊙h_T` over the last layer's hidden state after T steps, p drawn at random with
+/// ‖p‖ = 1, so that ‖∂loss/∂h_T‖ is 1 and every other norm says what is left of it.
+public struct GradientFlow: Sendable {
+  /// The layers, which walk forward.
+  public let configuration: RecurrentConfiguration
+  /// The parameters under their bare names.
+  public let parameters: [String: Tensor]
+  /// The input, `[T, N, C]`.
+  public let x: Tensor
+  /// Draws p.
+  public let seed: UInt64
+
+  /// The gradient at one step: its Euclidean norm over all sequences and units.
+  public struct Norm: Hashable, Sendable, Encodable {
+    /// t, from 1 to T: the step after which the state stands.
+    public let step: Int
+    /// The norm ‖∂loss/∂h_t‖.
+    public let hidden: Double
+    /// ‖∂loss/∂c_t‖, every way through h_t included; nil for a cell without c.
+    public let cell: Double?
+
+    private enum CodingKeys: CodingKey {
+      case step, hidden, cell
+    }
+
+    /// Writes `null` for what the cell does not have.
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(step, forKey: .step)
+      try container.encode(hidden, forKey: .hidden)
+      try container.encode(cell, forKey: .cell)
+    }
+  }
+
+  /// Layers at initialisation, over T steps of N sequences drawn from the standard normal
+  /// distribution.
+  ///
+  /// Throws a usage error where the layers do not walk forward.
+  public init(
+    _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, seed: UInt64
+  ) throws(CarouselError) {
+    try self.init(
+      configuration, parameters: configuration.drawnParameters(seed: seed),
+      x: ComparisonInput.normal(
+        [steps, batchSize, configuration.inputSize], seed: seed, index: 0), seed: seed)
+  }
+
+  /// A model's layers, over T steps of N sequences: of tokens drawn uniformly where the model has an
+  /// embedding, else of the standard normal distribution.
+  ///
+  /// Throws a usage error where the layers do not walk forward, and `badData` where the embedding is
+  /// of another width than the layers read.
+  public init(
+    _ model: RecurrentModel, steps: Int, batchSize: Int, seed: UInt64
+  ) throws(CarouselError) {
+    let width = model.configuration.inputSize
+    let shape: Shape = [steps, batchSize, width]
+    var x = ComparisonInput.normal(shape, seed: seed, index: 0)
+    if let embedding = model.embedding {
+      guard embedding.shape.rank == 2, embedding.shape[0] > 0, embedding.shape[1] == width else {
+        throw CarouselError(
+          .badData,
+          "\(model.source): the tensor 'embedding.weight' has the shape \(embedding.shape), "
+            + "expected [V, \(width)]")
+      }
+      let tokens = ComparisonInput.indices(
+        count: steps * batchSize, below: embedding.shape[0], seed: seed, index: 0)
+      x = Tensor(
+        shape, tokens.flatMap { embedding.values[Int($0) * width..<(Int($0) + 1) * width] })
+    }
+    try self.init(model.configuration, parameters: model.parameters, x: x, seed: seed)
+  }
+
+  private init(
+    _ configuration: RecurrentConfiguration, parameters: [String: Tensor], x: Tensor, seed: UInt64
+  ) throws(CarouselError) {
+    guard configuration.direction == .forward else {
+      throw CarouselError(
+        .usage,
+        "the gradient is followed back from the last step, but the layers are "
+          + "\(configuration.direction.rawValue), expected the direction forward")
+    }
+    self.configuration = configuration
+    self.parameters = parameters
+    self.x = x
+    self.seed = seed
+  }
+
+  /// The largest magnitude among the eigenvalues of the last layer's recurrent weights, which
+  /// foretells whether the gradient of an RNN vanishes or explodes; nil for other cells.
+  public var spectralRadius: Double? {
+    guard configuration.cell == .rnn,
+      let weight = parameters["weight_hh_l\(configuration.layers - 1)"]
+    else { return nil }
+    return configuration.options.recurrence == .diagonal
+      ? weight.values.reduce(0) { max($0, $1.magnitude) }
+      : Carousel.spectralRadius(of: weight)
+  }
+
+  /// The norms at the steps 1 to T: T passes over one step each way, and as many that see c alone.
+  public func norms<B: Backend>(on backend: B) throws -> [Norm] {
+    let store = try ParameterStore(
+      configuration.parameterDescriptions, backend: backend, seed: nil)
+    try store.load(parameters, source: "the parameters")
+    let chain = try GradientChain(
+      configuration, store: store, inputs: lastLayerInput(store), batchSize: x.shape[1])
+    let gradient = ComparisonInput.normal(
+      [x.shape[1], configuration.hiddenSize], seed: seed, index: 1
+    ).values
+    let norm = gradient.euclideanNorm
+    return try chain.norms(gradHidden: gradient.map { $0 / norm })
+  }
+
+  /// What the last layer reads at each step, `[N, C]`.
+  private func lastLayerInput<B: Backend>(_ store: ParameterStore<B>) throws -> [[Double]] {
+    let (steps, batchSize) = (x.shape[0], x.shape[1])
+    var values = x.values
+    if configuration.layers > 1 {
+      var lower = configuration
+      lower.layers -= 1
+      let stack = try RecurrentStack(
+        lower, store: store, prefix: "", steps: steps, batchSize: batchSize, training: false)
+      try stack.forward(x: store.backend.makeBuffer(x), initial: nil, final: nil)
+      values = try store.backend.read(
+        stack.y, count: steps * batchSize * configuration.outputSize)
+    }
+    let count = values.count / steps
+    return (0..<steps).map { Array(values[$0 * count..<($0 + 1) * count]) }
+  }
+}
+
+extension [Double] {
+  /// The square root of Σ x².
+  var euclideanNorm: Double { reduce(0) { $0 + $1 * $1 }.squareRoot() }
+}

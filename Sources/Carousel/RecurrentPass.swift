@@ -1,0 +1,169 @@
+import CarouselModel
+
+/// One pass of a recurrent stack over given tensors, forward and, where gradients are given, back.
+public struct RecurrentPass: Sendable {
+  /// The layers.
+  public let configuration: RecurrentConfiguration
+  /// The parameters under their bare names, `weight_ih_l0` and so on.
+  public let parameters: [String: Tensor]
+  /// The input, `[T, N, C]`.
+  public let x: Tensor
+  /// The steps of each sequence `[N]`, from 0 to T; nil stands for T everywhere.
+  public var lengths: [Int]?
+  /// h₀ `[L·D, N, H]`; nil stands for zeros.
+  public var initialHidden: Tensor?
+  /// c₀ `[L·D, N, H]`; nil stands for zeros.
+  public var initialCell: Tensor?
+  /// What the backward pass begins with; without it there is none.
+  public var gradients: Gradients?
+  /// Draws the dropout masks; nil drops nothing.
+  public var dropoutSeed: UInt64?
+
+  /// The gradients of the loss with respect to the outputs.
+  public struct Gradients: Sendable {
+    /// ∂loss/∂y `[T, N, D·H]`; nil stands for zeros.
+    public var y: Tensor?
+    /// ∂loss/∂h_T `[L·D, N, H]` beyond `y`; nil stands for zeros.
+    public var finalHidden: Tensor?
+    /// ∂loss/∂c_T `[L·D, N, H]`; nil stands for zeros.
+    public var finalCell: Tensor?
+
+    /// Gathers the gradients.
+    public init(y: Tensor? = nil, finalHidden: Tensor? = nil, finalCell: Tensor? = nil) {
+      self.y = y
+      self.finalHidden = finalHidden
+      self.finalCell = finalCell
+    }
+  }
+
+  /// Describes a pass; shapes are the caller's to check.
+  public init(
+    _ configuration: RecurrentConfiguration, parameters: [String: Tensor], x: Tensor,
+    lengths: [Int]? = nil, initialHidden: Tensor? = nil, initialCell: Tensor? = nil,
+    gradients: Gradients? = nil, dropoutSeed: UInt64? = nil
+  ) {
+    self.configuration = configuration
+    self.parameters = parameters
+    self.x = x
+    self.lengths = lengths
+    self.initialHidden = initialHidden
+    self.initialCell = initialCell
+    self.gradients = gradients
+    self.dropoutSeed = dropoutSeed
+  }
+
+  /// T, the steps of the input.
+  public var steps: Int { x.shape[0] }
+  /// N, the sequences of the input.
+  public var batchSize: Int { x.shape[1] }
+  /// `[L·D, N, H]`, the shape of each state.
+  public var stateShape: Shape {
+    [configuration.layers * configuration.directions, batchSize, configuration.hiddenSize]
+  }
+  /// `[T, N, D·H]`, the shape of the output, H where the directions are not concatenated.
+  public var outputShape: Shape { [steps, batchSize, configuration.outputSize] }
+
+  /// Computes `y`, `h_n`, `c_n`, and with gradients `grad_x`, `grad_h_0`, `grad_c_0` and `grad_NAME`
+  /// for each parameter, in this order.
+  ///
+  /// Throws where a parameter is missing or of a wrong shape, and where the backend has no room.
+  public func tensors<B: Backend>(on backend: B) throws -> [NamedTensor] {
+    let store = try ParameterStore(
+      configuration.parameterDescriptions, backend: backend, seed: nil)
+    try store.load(parameters, source: "the parameters")
+    let stack = try RecurrentStack(
+      configuration, store: store, prefix: "", steps: steps, batchSize: batchSize,
+      training: gradients != nil)
+    let inputs = try Inputs<B>(
+      x: backend.makeBuffer(x), lengths: indices(lengths, on: backend),
+      initial: states(stack, hidden: initialHidden, cell: initialCell, on: backend))
+    let final = try poisonedStates(stack, on: backend)
+    try backend.fill(stack.y, count: outputShape.count, with: .nan)
+    let seed = dropoutSeed.map { (seed: $0, step: 0) }
+    try stack.forward(
+      x: inputs.x, lengths: inputs.lengths, initial: inputs.initial, final: final,
+      dropoutSeed: seed)
+    var result = [("y", try backend.readTensor(stack.y, outputShape))]
+    result += try read(final, names: ("h_n", "c_n"), from: backend)
+    guard let gradients else { return result }
+    return try result + backward(gradients, stack: stack, store: store, inputs: inputs)
+  }
+
+  private struct Inputs<B: Backend> {
+    let x: B.Buffer
+    let lengths: B.IndexBuffer?
+    let initial: [RecurrentState<B.Buffer>]?
+  }
+
+  private func indices<B: Backend>(_ values: [Int]?, on backend: B) throws -> B.IndexBuffer? {
+    guard let values else { return nil }
+    let buffer = try backend.makeIndexBuffer(count: values.count)
+    try backend.write(values.map(Int32.init), to: buffer)
+    return buffer
+  }
+
+  private func backward<B: Backend>(
+    _ gradients: Gradients, stack: RecurrentStack<B>, store: ParameterStore<B>,
+    inputs: Inputs<B>
+  ) throws -> [NamedTensor] {
+    let backend = store.backend
+    let gradX = try backend.makePoisonedBuffer(count: x.shape.count)
+    let gradInitial = try poisonedStates(stack, on: backend)
+    for description in store.descriptions {
+      try backend.fill(
+        store.gradient(description.name), count: description.shape.count, with: .nan)
+    }
+    try stack.backward(
+      x: inputs.x, lengths: inputs.lengths, initial: inputs.initial,
+      gradY: backend.makeBuffer(gradients.y ?? Tensor(zeros: outputShape)),
+      gradFinal: states(
+        stack, hidden: gradients.finalHidden, cell: gradients.finalCell, on: backend),
+      gradX: gradX, gradInitial: gradInitial, dropoutSeed: dropoutSeed.map { ($0, 0) })
+    var result = [("grad_x", try backend.readTensor(gradX, x.shape))]
+    result += try read(gradInitial, names: ("grad_h_0", "grad_c_0"), from: backend)
+    return result + (try store.gradientTensors().map { ("grad_" + $0.name, $0.tensor) })
+  }
+
+  /// States from host tensors `[L·D, N, H]`; nil where neither is given.
+  private func states<B: Backend>(
+    _ stack: RecurrentStack<B>, hidden: Tensor?, cell: Tensor?, on backend: B
+  ) throws -> [RecurrentState<B.Buffer>]? {
+    guard hidden != nil || cell != nil else { return nil }
+    let result = try stack.makeStates()
+    for (index, state) in result.enumerated() {
+      if let hidden { try backend.write(part(index, of: hidden), to: state.hidden) }
+      if let cell, let buffer = state.cell { try backend.write(part(index, of: cell), to: buffer) }
+    }
+    return result
+  }
+
+  private func part(_ index: Int, of states: Tensor) -> [Double] {
+    let count = batchSize * configuration.hiddenSize
+    return Array(states.values[index * count..<(index + 1) * count])
+  }
+
+  private func poisonedStates<B: Backend>(
+    _ stack: RecurrentStack<B>, on backend: B
+  ) throws -> [RecurrentState<B.Buffer>] {
+    let count = batchSize * configuration.hiddenSize
+    let result = try stack.makeStates()
+    for state in result {
+      try backend.fill(state.hidden, count: count, with: .nan)
+      if let cell = state.cell { try backend.fill(cell, count: count, with: .nan) }
+    }
+    return result
+  }
+
+  private func read<B: Backend>(
+    _ states: [RecurrentState<B.Buffer>], names: (hidden: String, cell: String), from backend: B
+  ) throws -> [NamedTensor] {
+    let count = batchSize * configuration.hiddenSize
+    let hidden = try states.flatMap { try backend.read($0.hidden, count: count) }
+    var result = [(names.hidden, Tensor(stateShape, hidden))]
+    if configuration.cell.hasCellState {
+      let cell = try states.flatMap { try $0.cell.map { try backend.read($0, count: count) } ?? [] }
+      result.append((names.cell, Tensor(stateShape, cell)))
+    }
+    return result
+  }
+}

@@ -1,0 +1,202 @@
+import ArgumentParser
+import Carousel
+
+/// `carousel compare`: the same work on the device and on the reference.
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Does the same work, forward and backward, on the device and on the reference.",
+    discussion: """
+      Without sizes or layer options, every operation and every option over many sizes; with them, \
+      this one case. --random draws cases of its own; case k of seed S is the only case of seed S+k, \
+      and a case that fails is followed by the command that repeats it. \
+      nrms is the root mean square error over the largest magnitude of the reference's tensor. \
+      The exit status is 1 where a tensor's nrms is not within its bound.
+      """)
+
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var recurrent: RecurrentOptions
+  @OptionGroup var work: WorkOptions
+  @Flag(help: "Every operation at tiny sizes, for a simulator.")
+  var tiny = false
+  @Option(
+    help: ArgumentHelp(
+      "Draw this many random layers, sizes, options, lengths and states.", valueName: "count"))
+  var random: Int?
+  @Option(
+    help: ArgumentHelp(
+      "The steps of each sequence, 0 to T, such as 3,0,5.", valueName: "count,…"))
+  var lengths: Lengths?
+  @OptionGroup var seed: SeedOptions
+  @OptionGroup var output: OutputOptions
+
+  private var isOneCase: Bool { !recurrent.isEmpty || !work.isEmpty || lengths != nil }
+
+  func validate() throws {
+    if tiny, random != nil {
+      throw ValidationError("--tiny and --random each bring their own cases, expected one of them")
+    }
+    if tiny || random != nil, isOneCase {
+      throw ValidationError(
+        "\(tiny ? "--tiny" : "--random") brings its own sizes, but sizes or layer options are given "
+          + "too")
+    }
+  }
+
+  func run() throws {
+    let cases = try cases()
+    try compare(cases, on: device.makeBackend())
+  }
+
+  /// A case, the seed of its inputs, and the command that does it alone where there is one.
+  private struct Work {
+    let work: any ComparisonCase
+    let seed: UInt64
+    var command: String?
+  }
+
+  private func cases() throws -> [Work] {
+    if let random {
+      return (0..<(try atLeastOne(random, "--random"))).map { index in
+        let seed = seed.seed &+ UInt64(index)
+        return Work(
+          work: ComparisonCases.random(seed: seed), seed: seed,
+          command: "carousel compare --random 1 --seed \(seed)" + device.words)
+      }
+    }
+    let cases =
+      isOneCase ? [try givenCase()] : tiny ? ComparisonCases.tiny : ComparisonCases.standard
+    return cases.map { Work(work: $0, seed: seed.seed) }
+  }
+
+  private func givenCase() throws -> any ComparisonCase {
+    let configuration = try recurrent.configuration(
+      defaults: RecurrentConfiguration(inputSize: 64, hiddenSize: 64))
+    let (steps, batchSize) = try work.sizes(steps: 25, batchSize: lengths?.values.count ?? 8)
+    if let lengths { try lengths.check(steps: steps, batchSize: batchSize) }
+    try configuration.requireRoom(steps: steps, batchSize: batchSize)
+    return RecurrentComparison(
+      configuration, steps: steps, batchSize: batchSize, lengths: lengths?.values)
+  }
+
+  private func compare<B: Backend>(_ cases: [Work], on backend: B) throws {
+    var results: [CaseResult] = []
+    for work in cases {
+      let result = CaseResult(
+        work.work, tensors: try work.work.compare(on: backend, seed: work.seed),
+        command: work.command)
+      if !output.json { try Output.write(result.text) }
+      if let command = result.command { Output.note("repeat with: \(command)") }
+      results.append(result)
+    }
+    let failures = results.count { !$0.ok }
+    if output.json {
+      try Output.write(
+        json: Document(device: backend.name, cases: results, ok: failures == 0))
+    } else {
+      try Output.write(
+        "\(backend.name): \(results.count - failures) of \(results.count) cases agree")
+    }
+    if failures > 0 {
+      throw CarouselError(
+        .checkFailed,
+        "\(failures) of \(results.count) cases on \(backend.name) do not agree with the reference")
+    }
+  }
+
+  private struct Document: Encodable {
+    let device: String
+    let cases: [CaseResult]
+    let ok: Bool
+  }
+}
+
+/// One case as it is printed.
+private struct CaseResult: Encodable {
+  let operation: String
+  let cell: Cell?
+  let sizes: [String: Int]
+  let options: [String: String]
+  let tensors: [TensorResult]
+  let ok: Bool
+  let title: String
+  /// What repeats the case, where it failed.
+  let command: String?
+
+  init(_ work: any ComparisonCase, tensors: [TensorComparison], command: String?) {
+    operation = work.operation
+    cell = work.cell
+    sizes = Dictionary(uniqueKeysWithValues: work.sizes.map { ($0.key, $0.value) })
+    options = Dictionary(uniqueKeysWithValues: work.options.map { ($0.key, $0.value) })
+    self.tensors = tensors.map(TensorResult.init)
+    ok = tensors.allSatisfy(\.ok)
+    self.command = ok ? nil : command
+    title =
+      ([work.cell?.rawValue, work.operation].compactMap { $0 }
+      + work.sizes.map { "\($0.key) \($0.value)" } + work.options.map { "\($0.key) \($0.value)" })
+      .joined(separator: ", ")
+  }
+
+  var text: String {
+    var table = Table(["  tensor", "max |a-r|", "nrms", "bound", ""])
+    for tensor in tensors {
+      table.add([
+        "  " + tensor.name, scientific(tensor.maxAbsolute), scientific(tensor.nrms),
+        scientific(tensor.bound), tensor.ok ? "ok" : "FAILED",
+      ])
+    }
+    return title + "\n" + table.text
+  }
+
+  private enum CodingKeys: CodingKey {
+    case operation, cell, sizes, options, tensors, ok, command
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(operation, forKey: .operation)
+    try container.encode(cell, forKey: .cell)
+    try container.encode(sizes, forKey: .sizes)
+    try container.encode(options, forKey: .options)
+    try container.encode(tensors, forKey: .tensors)
+    try container.encode(ok, forKey: .ok)
+    try container.encodeIfPresent(command, forKey: .command)
+  }
+}
+
+private struct TensorResult: Encodable {
+  let name: String
+  let maxAbsolute: Double, nrms: Double, bound: Double
+  let ok: Bool
+
+  init(_ comparison: TensorComparison) {
+    name = comparison.name
+    maxAbsolute = comparison.maxAbsolute
+    nrms = comparison.nrms
+    bound = comparison.bound
+    ok = comparison.ok
+  }
+}
+
+/// `3,0,5`: the steps of each sequence.
+struct Lengths: ExpressibleByArgument {
+  let values: [Int]
+
+  init?(argument: String) {
+    let words = argument.split(separator: ",", omittingEmptySubsequences: false)
+    values = words.compactMap { Int($0) }
+    guard values.count == words.count else { return nil }
+  }
+
+  /// Throws where the lengths are not those of N sequences of at most T steps.
+  func check(steps: Int, batchSize: Int) throws(CarouselError) {
+    guard values.count == batchSize else {
+      throw CarouselError(
+        .usage,
+        "--lengths has \(values.count) lengths, but the batch has \(batchSize) sequences")
+    }
+    if let wrong = values.first(where: { !(0...steps ~= $0) }) {
+      throw CarouselError(
+        .usage, "--lengths must be between 0 and \(steps), the steps, but one is \(wrong)")
+    }
+  }
+}

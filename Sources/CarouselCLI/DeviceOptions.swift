@@ -1,0 +1,60 @@
+import ArgumentParser
+import Carousel
+import Foundation
+
+/// `--device` and `--kernels`: the one place that turns them into a backend.
+struct DeviceOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "What computes: auto, gpu, cpu, reference, platform:device, or a part of a device's name.",
+      discussion: "CAROUSEL_DEVICE stands in where the option is absent; else auto, which takes "
+        + "a GPU before an accelerator before a CPU. reference is the CPU reference without "
+        + "OpenCL."))
+  var device: String?
+
+  @Option(help: "The form of the kernels: auto, cpu or gpu; auto takes the device's own.")
+  var kernels = KernelForm.automatic
+
+  /// What was asked for, by option or by environment.
+  var specification: String {
+    if let device { return device }
+    let environment = ProcessInfo.processInfo.environment["CAROUSEL_DEVICE"] ?? ""
+    return environment.isEmpty ? "auto" : environment
+  }
+
+  /// Whether the CPU reference was asked for.
+  var isReference: Bool { specification == "reference" }
+
+  /// The options that ask for the same backend again, each behind a space.
+  var words: String {
+    let device = device.map { " --device '\($0)'" } ?? ""
+    return device + (kernels == .automatic ? "" : " --kernels \(kernels.rawValue)")
+  }
+
+  /// Makes the backend that was asked for, to be passed to a function generic over `Backend`.
+  func makeBackend() throws -> any Backend {
+    isReference ? ReferenceBackend() : try makeOpenCLBackend()
+  }
+
+  /// Makes the backend of an OpenCL device; `profiling` records each launch.
+  func makeOpenCLBackend(profiling: Bool = false) throws -> OpenCLBackend {
+    try OpenCLBackend(device: select(), kernels: kernels, profiling: profiling)
+  }
+
+  /// The OpenCL device that was asked for.
+  func select() throws -> Device {
+    do {
+      return try Device.select(specification)
+    } catch  where error.kind == .noPlatform {
+      throw Self.noPlatform
+    }
+  }
+
+  /// No OpenCL at all.
+  static let noPlatform = CarouselError(
+    .noDevice,
+    "no OpenCL platform is installed: install your device's driver, or for the CPU the package "
+      + "pocl-opencl-icd, or compute with --device reference")
+}
+
+extension KernelForm: ExpressibleByArgument {}

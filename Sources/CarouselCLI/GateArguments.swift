@@ -1,0 +1,85 @@
+import ArgumentParser
+import Carousel
+
+/// `[GATE=]NAME[:alpha[:beta]]`, the name in any case.
+struct NamedActivation: ExpressibleByArgument {
+  /// The functions that can be asked for; a constant is an override.
+  static let functions = Activation.Function.allCases.filter { $0 != .constant }
+
+  /// The gate, where one was named.
+  let gate: String?
+  /// The function and its parameters.
+  let activation: Activation
+  /// The argument behind the gate's name.
+  let text: String
+
+  init?(argument: String) {
+    let sides = argument.split(
+      separator: "=", maxSplits: 1, omittingEmptySubsequences: false
+    ).map(String.init)
+    let words = sides[sides.count - 1].split(separator: ":", omittingEmptySubsequences: false)
+    let name = words[0].lowercased()
+    let parameters = words.dropFirst().map { Double($0) }
+    guard let function = Self.functions.first(where: { $0.rawValue == name }),
+      parameters.count <= function.parameterCount, parameters.allSatisfy({ $0?.isFinite == true })
+    else { return nil }
+    gate = sides.count == 2 ? sides[0] : nil
+    activation = Activation(
+      function, alpha: parameters.first ?? nil, beta: parameters.dropFirst().first ?? nil)
+    text = sides[sides.count - 1]
+  }
+}
+
+/// `GATE=VALUE`.
+struct GateOverride: ExpressibleByArgument {
+  let gate: String
+  let value: Double
+
+  init?(argument: String) {
+    let sides = argument.split(separator: "=", omittingEmptySubsequences: false)
+    guard sides.count == 2, !sides[0].isEmpty, let value = Double(sides[1]), value.isFinite else {
+      return nil
+    }
+    gate = String(sides[0])
+    self.value = value
+  }
+
+  /// Throws where a gate is held at two constants.
+  static func requireOnce(_ overrides: [GateOverride]) throws {
+    let gates = overrides.map(\.gate)
+    if let gate = gates.first(where: { gate in gates.count { $0 == gate } > 1 }) {
+      throw ValidationError("--override was given more than once for \(gate)")
+    }
+  }
+}
+
+/// Two gates of the LSTM that share their weights.
+enum GateTie: String, CaseIterable, ExpressibleByArgument {
+  case inputForget = "input=forget"
+  case forgetOutput = "forget=output"
+
+  /// Where the forget gate comes from.
+  var forgetGate: ForgetGate { self == .inputForget ? .input : .output }
+
+  init?(argument: String) {
+    switch argument {
+    case "input=forget", "forget=input": self = .inputForget
+    case "forget=output", "output=forget": self = .forgetOutput
+    default: return nil
+    }
+  }
+}
+
+/// `--override` for a trained model.
+struct OverrideOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Hold a gate at a constant; repeatable.", valueName: "gate=value"))
+  var override: [GateOverride] = []
+
+  func validate() throws { try GateOverride.requireOnce(override) }
+
+  /// The constants by their gates.
+  var values: [String: Double] {
+    Dictionary(override.map { ($0.gate, $0.value) }) { first, _ in first }
+  }
+}

@@ -1,0 +1,132 @@
+import ArgumentParser
+import Carousel
+
+/// The words that describe what is in a cell: `CellOptions` from the command line.
+struct GateOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "An activation: the RNN's, or as GATE=NAME that of a gate; repeatable.",
+      discussion: "The functions are ONNX's: "
+        + "\(NamedActivation.functions.map(\.rawValue).joined(separator: ", ")); alpha and beta "
+        + "follow behind colons. The gates: "
+        + Cell.allCases.map {
+          "\($0.rawValue): \($0.activationNames.joined(separator: ", "))"
+        }.joined(separator: "; ") + ".",
+      valueName: "[gate=]name[:alpha[:beta]]"))
+  var activation: [NamedActivation] = []
+
+  @Flag(help: "Let the LSTM's gates see the cell state.")
+  var peepholes = false
+
+  @Option(help: "The bias vectors of a layer: double (PyTorch's two), single or none.")
+  var bias: BiasMode?
+
+  @Flag(help: "The same as --bias none.")
+  var noBias = false
+
+  @Option(
+    help: """
+      The recurrent weights: dense, or diagonal, where each unit remembers by itself (IndRNN).
+      """)
+  var recurrence: Recurrence?
+
+  @Option(
+    help: ArgumentHelp(
+      "Let the LSTM's forget gate share the weights of another: input=forget or forget=output.",
+      valueName: "gate=gate"))
+  var tie: GateTie?
+
+  @Flag(help: "Let the LSTM's forget gate be 1 - input (CIFG).")
+  var coupleInputForget = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Let the LSTM's forget gate be this constant, without weights.", valueName: "λ"))
+  var forgetDecay: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Hold a gate at a constant, forward and backward; repeatable.", valueName: "gate=value"))
+  var override: [GateOverride] = []
+
+  @Option(
+    help: ArgumentHelp("The bound on the LSTM's |c| at each step.", valueName: "bound"))
+  var cellClip: Double?
+
+  func validate() throws {
+    if noBias, let bias, bias != .none {
+      throw ValidationError("--no-bias and --bias \(bias.rawValue) contradict each other")
+    }
+    let sources = forgetGateSources
+    if sources.count > 1 {
+      throw ValidationError(
+        "the forget gate can come from one source only, but "
+          + sources.map(\.option).joined(separator: " and ") + " were given")
+    }
+    let gates = activation.map { $0.gate ?? "" }
+    if let gate = gates.first(where: { gate in gates.count { $0 == gate } > 1 }) {
+      throw ValidationError(
+        "--activation was given more than once \(gate.isEmpty ? "without a gate" : "for \(gate)")")
+    }
+    try GateOverride.requireOnce(override)
+  }
+
+  /// Whether none of the words was given.
+  var isEmpty: Bool {
+    activation.isEmpty && !peepholes && bias == nil && !noBias && recurrence == nil
+      && forgetGateSources.isEmpty && override.isEmpty && cellClip == nil
+  }
+
+  /// Where the forget gate comes from, if anything was said about it.
+  var forgetGate: ForgetGate? { forgetGateSources.first?.gate }
+
+  private var forgetGateSources: [(option: String, gate: ForgetGate)] {
+    var result: [(option: String, gate: ForgetGate)] = []
+    if let tie { result.append(("--tie \(tie.rawValue)", tie.forgetGate)) }
+    if coupleInputForget { result.append(("--couple-input-forget", .coupled)) }
+    if let forgetDecay { result.append(("--forget-decay \(forgetDecay)", .constant(forgetDecay))) }
+    return result
+  }
+
+  /// Puts what was given in its place.
+  func apply(to options: inout CellOptions, cell: Cell) throws {
+    for activation in activation {
+      guard let gate = activation.gate ?? (cell == .rnn ? "hidden" : nil) else {
+        throw CarouselError(
+          .usage,
+          "--activation \(activation.text) does not say for which gate of the \(cell.rawValue) cell, "
+            + "expected "
+            + cell.activationNames.map { "\($0)=\(activation.text)" }
+            .joined(separator: " or "))
+      }
+      options.activations[gate] = activation.activation
+    }
+    for override in override { options.overrides[override.gate] = override.value }
+    if let forgetGate { options.forgetGate = forgetGate }
+    if peepholes { options.peepholes = true }
+    if let bias { options.bias = bias }
+    if noBias { options.bias = .none }
+    if let recurrence { options.recurrence = recurrence }
+    if let cellClip { options.cellClip = cellClip }
+  }
+
+  /// The words that mean something to a cell, where several cells stand side by side.
+  func relevant(to cell: Cell) -> GateOptions {
+    var result = self
+    result.activation.removeAll { activation in
+      activation.gate.map { !cell.activationNames.contains($0) } ?? (cell != .rnn)
+    }
+    result.override.removeAll { cell == .rnn || !cell.gateNames.contains($0.gate) }
+    if cell != .lstm {
+      result.peepholes = false
+      result.tie = nil
+      result.coupleInputForget = false
+      result.forgetDecay = nil
+      result.cellClip = nil
+    }
+    return result
+  }
+}
+
+extension BiasMode: ExpressibleByArgument {}
+extension Recurrence: ExpressibleByArgument {}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Carousel
+import Foundation
+
+/// `carousel generate`: text that a model writes.
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes text with a trained model.",
+    discussion: """
+      The bytes that follow the prompt go to standard output as they are drawn, without the prompt. \
+      The same model, options and seed on the same device give the same bytes.
+      """)
+
+  @Argument(help: "A run's folder, whose best checkpoint is taken, or a checkpoint.")
+  var model: String
+
+  @Option(
+    help: ArgumentHelp(
+      "What the text follows; an empty prompt stands for the end of a line.", valueName: "text"))
+  var prompt = ""
+
+  @Option(help: ArgumentHelp("The bytes to write.", valueName: "count"))
+  var length = 500
+
+  @Option(help: ArgumentHelp("Divides the logits; 0 takes the most probable byte."))
+  var temperature = 1.0
+
+  @Option(help: ArgumentHelp("Draw from this many most probable bytes.", valueName: "count"))
+  var topK: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Draw from the fewest most probable bytes that together reach this probability.",
+      valueName: "probability"))
+  var topP: Double?
+
+  @OptionGroup var seed: SeedOptions
+  @OptionGroup var overrides: OverrideOptions
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard length >= 0 else {
+      throw ValidationError("--length must be at least 0, but is \(length)")
+    }
+  }
+
+  func run() throws {
+    let sampler = try TokenSampler(temperature: temperature, topK: topK, topP: topP)
+    let checkpoint = try Checkpoint(at: model)
+    _ = try checkpoint.description.vocabulary.encode(Array(prompt.utf8), source: "--prompt")
+    try generate(checkpoint, sampler, on: device.makeBackend())
+  }
+
+  private func generate<B: Backend>(
+    _ checkpoint: Checkpoint, _ sampler: TokenSampler, on backend: B
+  ) throws {
+    let generator = try TextGenerator(
+      checkpoint.makeNetwork(backend: backend, overrides: overrides.values),
+      vocabulary: checkpoint.description.vocabulary)
+    var bytes: [UInt8] = []
+    try generator.generate(
+      prompt: Array(prompt.utf8), length: length, sampler: sampler, seed: seed.seed
+    ) { byte in
+      if output.json { bytes.append(byte) } else { try Output.write([byte]) }
+    }
+    if output.json {
+      try Output.write(
+        json: Report(
+          model: checkpoint.path, device: backend.name, prompt: prompt,
+          text: String(decoding: bytes, as: UTF8.self), length: length, seed: seed.seed))
+    } else if isatty(STDOUT_FILENO) == 1 {
+      try Output.write("\n")
+    }
+  }
+
+  private struct Report: Encodable {
+    let model: String
+    let device: String
+    let prompt: String
+    let text: String
+    let length: Int
+    let seed: UInt64
+  }
+}

@@ -1,0 +1,177 @@
+import ArgumentParser
+import Carousel
+import Foundation
+
+/// `carousel gradients`: how the gradient travels back through time.
+struct Gradients: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract:
+      "Measures the gradient of a loss at the last step with respect to every state before.",
+    discussion: """
+      The loss is a random projection of the last layer's hidden state after T steps, scaled so that \
+      the norm of its gradient there is 1. Printed are the norms of the gradients with respect to \
+      that layer's h and c after each step t, over all sequences, at initialisation or for a trained \
+      MODEL. With several cells, an option that only some of them have is theirs alone. For the RNN \
+      the spectral radius of W_hh foretells whether the gradient vanishes or explodes.
+      """)
+
+  @Argument(
+    help: "A run's folder, a checkpoint, or a .safetensors file; without it, at initialisation.")
+  var model: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The cells side by side: \(Cell.allValueStrings.joined(separator: ", ")) (default: lstm).",
+      valueName: "cell,…"))
+  var cell: CellList?
+
+  @OptionGroup var stack: StackOptions
+  @OptionGroup var work: WorkOptions
+
+  @Option(
+    help: ArgumentHelp("Draw the norms over the steps as a picture.", valueName: "file.svg"))
+  var plot: String?
+
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var seed: SeedOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if model != nil, let cell, cell.values.count > 1 {
+      throw ValidationError("a model has one cell, but --cell names \(cell.values.count)")
+    }
+    if let dropout = stack.dropout {
+      throw ValidationError("gradients drops nothing, but --dropout \(dropout) was given")
+    }
+  }
+
+  func run() throws {
+    let flows = try flows()
+    let backend = try device.makeBackend()
+    let results = try flows.map { try result($0, on: backend) }
+    if let plot {
+      try GradientPlot(results.map(\.line)).write(to: plot)
+    }
+    if output.json {
+      if results.count == 1 {
+        try Output.write(json: results[0])
+      } else {
+        try Output.write(json: ["cells": results])
+      }
+    } else {
+      try Output.write(Self.text(results))
+    }
+  }
+
+  private func flows() throws -> [GradientFlow] {
+    let (steps, batchSize) = try work.sizes(steps: 50, batchSize: 8)
+    if let model {
+      let loaded = try load(model)
+      try loaded.configuration.requireRoom(steps: steps, batchSize: batchSize)
+      return [
+        try GradientFlow(loaded, steps: steps, batchSize: batchSize, seed: seed.seed)
+      ]
+    }
+    let cells = cell?.values ?? [.lstm]
+    return try cells.map { cell in
+      var configuration = RecurrentConfiguration(cell: cell, inputSize: 64, hiddenSize: 64)
+      var stack = stack
+      if cells.count > 1 { stack.gates = try gates(for: cell, among: cells) }
+      try stack.apply(to: &configuration)
+      try configuration.validate()
+      try configuration.requireRoom(steps: steps, batchSize: batchSize)
+      return try GradientFlow(
+        configuration, steps: steps, batchSize: batchSize, seed: seed.seed)
+    }
+  }
+
+  private func load(_ path: String) throws -> RecurrentModel {
+    var isFolder: ObjCBool = false
+    let isRun =
+      FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+    let hints = RecurrentModel.Hints(
+      cell: cell?.values[0], hiddenSize: stack.hiddenSize,
+      forgetGate: stack.gates.forgetGate ?? .own, merge: stack.merge ?? .concatenate)
+    let found = try RecurrentModel(
+      contentsOf: isRun ? RunFolder(path).model() : path, hints: hints)
+    var configuration = found.configuration
+    if let cell { configuration.cell = cell.values[0] }
+    try stack.apply(to: &configuration)
+    try configuration.validate()
+    return try found.reading(as: configuration)
+  }
+
+  /// The options that mean something to a cell; throws where one means nothing to any of the cells.
+  private func gates(for cell: Cell, among cells: [Cell]) throws -> GateOptions {
+    for override in stack.gates.override
+    where !cells.contains(where: { $0 != .rnn && $0.gateNames.contains(override.gate) }) {
+      throw CarouselError(
+        .usage,
+        "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has a gate "
+          + "'\(override.gate)'")
+    }
+    for activation in stack.gates.activation {
+      let gate = activation.gate ?? "hidden"
+      guard !cells.contains(where: { $0.activationNames.contains(gate) }) else { continue }
+      throw CarouselError(
+        .usage,
+        "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has an activation "
+          + "'\(gate)'")
+    }
+    return cells.contains(.lstm) || cell != .rnn
+      ? stack.gates.relevant(to: cell) : stack.gates
+  }
+
+  private func result(_ flow: GradientFlow, on backend: any Backend) throws -> FlowResult {
+    FlowResult(
+      cell: flow.configuration.cell, steps: flow.x.shape[0], device: backend.name,
+      norms: try flow.norms(on: backend), spectralRadius: flow.spectralRadius)
+  }
+
+  private static func text(_ results: [FlowResult]) -> String {
+    var table = Table(
+      ["step"]
+        + results.flatMap { result in
+          ["\(result.cell.rawValue) |dL/dh|"]
+            + (result.cell.hasCellState ? ["\(result.cell.rawValue) |dL/dc|"] : [])
+        })
+    for index in results[0].norms.indices {
+      table.add(
+        ["\(index + 1)"]
+          + results.flatMap { result in
+            [scientific(result.norms[index].hidden)]
+              + (result.norms[index].cell.map { [scientific($0)] } ?? [])
+          })
+    }
+    let radii = results.compactMap { result in
+      result.spectralRadius.map {
+        "spectral radius of the \(result.cell.rawValue)'s W_hh: \(decimal($0, digits: 4))"
+      }
+    }
+    return ([table.text] + radii).joined(separator: "\n")
+  }
+}
+
+/// What one cell's gradient did.
+private struct FlowResult: Encodable {
+  let cell: Cell
+  let steps: Int
+  let device: String
+  let norms: [GradientFlow.Norm]
+  let spectralRadius: Double?
+
+  var line: GradientPlot.Line {
+    GradientPlot.Line(name: cell.rawValue, norms: norms.map(\.hidden))
+  }
+}
+
+/// `rnn,lstm,gru`: cells side by side.
+struct CellList: ExpressibleByArgument {
+  let values: [Cell]
+
+  init?(argument: String) {
+    let words = argument.split(separator: ",", omittingEmptySubsequences: false)
+    values = words.compactMap { Cell(rawValue: String($0)) }
+    guard values.count == words.count, Set(values).count == values.count else { return nil }
+  }
+}

@@ -1,0 +1,34 @@
+import ArgumentParser
+import Carousel
+import Foundation
+
+/// The command line: one file for each command, no arithmetic.
+@main
+struct CarouselCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "carousel",
+    abstract: "Trains and examines recurrent networks on OpenCL devices.",
+    version: "0.1.0",
+    subcommands: [
+      Devices.self,
+      Train.self,
+      Evaluate.self,
+      Generate.self,
+      Compare.self,
+      Profile.self,
+      Parameters.self,
+      Run.self,
+      Gradients.self,
+    ])
+
+  /// Parses, runs, and turns whatever is thrown into an exit status and one sentence.
+  static func main() {
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      Failure(error).exit()
+    }
+  }
+}

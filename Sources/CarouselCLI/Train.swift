@@ -1,0 +1,7 @@
+import ArgumentParser
+
+/// `carousel train`: one subcommand for each task.
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains a network.", subcommands: [TrainText.self])
+}

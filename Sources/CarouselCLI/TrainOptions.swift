@@ -1,0 +1,138 @@
+import ArgumentParser
+import Carousel
+
+/// How a network is trained; each is optional, so that `--resume` can tell what was given.
+struct TrainOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("E, the width of the embedding (default: 64).", valueName: "count"))
+  var embeddingSize: Int?
+
+  @Option(help: "The optimizer (default: adam).")
+  var optimizer: OptimizerSettings.Kind?
+
+  @Option(
+    help: ArgumentHelp("The learning rate after the warm-up (default: 0.004).", valueName: "rate"))
+  var learningRate: Double?
+
+  @Option(help: ArgumentHelp("The weight decay (default: 0).", valueName: "number"))
+  var weightDecay: Double?
+
+  @Option(help: ArgumentHelp("The momentum of sgd (default: 0.9).", valueName: "number"))
+  var momentum: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "How the learning rate falls (default: inverse-sqrt).",
+      discussion: "cosine and linear end with the run; the others do not depend on its length."))
+  var schedule: LearningRateSchedule.Decay?
+
+  @Option(
+    help: ArgumentHelp(
+      "By what cosine and linear measure the run; time is not repeatable to the "
+        + "bit (default: steps)."))
+  var scheduleBy: TrainingSettings.Clock?
+
+  @Option(
+    help: ArgumentHelp(
+      "The steps in which the learning rate rises (default: 100).", valueName: "count"))
+  var warmupSteps: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "The learning rate at the end, or the least one (default: 0).", valueName: "rate"))
+  var finalLearningRate: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "The period of the schedule step; where inverse-sqrt begins to fall (default: 500).",
+      valueName: "count"))
+  var decaySteps: Int?
+
+  @Option(
+    help: ArgumentHelp("The factor of the schedule step (default: 0.5).", valueName: "number"))
+  var decayFactor: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "The norm to which the whole gradient is cut, 0 for none (default: 1).",
+      valueName: "norm"))
+  var clipNorm: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "The share at the text's end that is held out, 0 for none (default: 0.1).",
+      valueName: "share"))
+  var validation: Double?
+
+  @Option(
+    help: ArgumentHelp("The steps between evaluations (default: 1000).", valueName: "count"))
+  var evaluateEvery: Int?
+
+  @Option(
+    help: ArgumentHelp("The steps between lines of metrics (default: 100).", valueName: "count"))
+  var logEvery: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "End after this many evaluations in a row without a better one.", valueName: "count"))
+  var patience: Int?
+
+  /// Whether none was given.
+  var isEmpty: Bool {
+    embeddingSize == nil && optimizer == nil && learningRate == nil && weightDecay == nil
+      && momentum == nil && schedule == nil && scheduleBy == nil && warmupSteps == nil
+      && finalLearningRate == nil && decaySteps == nil && decayFactor == nil && clipNorm == nil
+      && validation == nil && evaluateEvery == nil && logEvery == nil && patience == nil
+  }
+
+  func validate() throws {
+    if momentum != nil, optimizer != .sgd {
+      throw ValidationError("--momentum belongs to --optimizer sgd, but the optimizer is another")
+    }
+    if decayFactor != nil, schedule != .step {
+      throw ValidationError(
+        "--decay-factor belongs to --schedule step, but the schedule is another")
+    }
+    if let clipNorm, !(clipNorm >= 0) {
+      throw ValidationError("--clip-norm must be at least 0, but is \(clipNorm)")
+    }
+  }
+
+  /// The settings with what was given in the defaults' place.
+  func settings(
+    recurrent: RecurrentOptions, work: WorkOptions, bounds: TrainingBounds
+  ) throws -> TrainingSettings {
+    if let embeddingSize, let inputSize = recurrent.stack.inputSize, embeddingSize != inputSize {
+      throw CarouselError(
+        .usage,
+        "--embedding-size \(embeddingSize) and --input-size \(inputSize) are the same size here, "
+          + "expected only one of them")
+    }
+    var network = try recurrent.configuration(
+      defaults: RecurrentConfiguration(inputSize: 64, hiddenSize: 256))
+    if let embeddingSize { network.inputSize = try atLeastOne(embeddingSize, "--embedding-size") }
+    var result = TrainingSettings(recurrent: network, bounds: bounds)
+    (result.steps, result.batchSize) = try work.sizes(
+      steps: result.steps, batchSize: result.batchSize)
+    if let optimizer { result.optimizer.kind = optimizer }
+    if let weightDecay { result.optimizer.weightDecay = weightDecay }
+    if let momentum { result.optimizer.momentum = momentum }
+    if let schedule { result.schedule.decay = schedule }
+    if let learningRate { result.schedule.peak = learningRate }
+    if let finalLearningRate { result.schedule.final = finalLearningRate }
+    if let warmupSteps { result.schedule.warmupSteps = warmupSteps }
+    if let decaySteps { result.schedule.decaySteps = decaySteps }
+    if let decayFactor { result.schedule.decayFactor = decayFactor }
+    if let scheduleBy { result.scheduleBy = scheduleBy }
+    if let clipNorm { result.clipNorm = clipNorm == 0 ? nil : clipNorm }
+    if let validation { result.validation = validation }
+    if let evaluateEvery { result.evaluateEvery = evaluateEvery }
+    if let logEvery { result.logEvery = logEvery }
+    result.patience = patience
+    return result
+  }
+}
+
+extension OptimizerSettings.Kind: ExpressibleByArgument {}
+extension LearningRateSchedule.Decay: ExpressibleByArgument {}
+extension TrainingSettings.Clock: ExpressibleByArgument {}

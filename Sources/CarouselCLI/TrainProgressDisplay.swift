@@ -1,0 +1,88 @@
+import Carousel
+import Foundation
+
+/// The progress of a run on standard error: a bar on a terminal, plain lines otherwise.
+final class TrainProgressDisplay {
+  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private var shown = ContinuousClock.now - .seconds(1)
+  private var isBarShown = false
+
+  /// Says what is about to be trained.
+  func begin<B: Backend>(_ trainer: Trainer<B>, in folder: RunFolder) {
+    Output.note(
+      "\(folder.path): \(trainer.vocabulary.count) bytes in the vocabulary, "
+        + "\(trainer.network.parameters.descriptions.reduce(0) { $0 + $1.shape.count }) parameters, "
+        + "\(trainer.epochSteps) steps an epoch, on \(trainer.network.backend.name)")
+  }
+
+  /// Shows an event.
+  func show(_ event: TrainingEvent) {
+    switch event {
+    case .stepped(let progress):
+      if isTerminal { showBar(progress) }
+    case .logged(let metrics, let progress):
+      if !isTerminal { Output.note(line(metrics, progress)) }
+    case .evaluated(let metrics, _):
+      end()
+      Output.note(line(metrics))
+    }
+  }
+
+  /// Leaves the bar's line.
+  func end() {
+    if isBarShown { write("\r\u{1B}[K") }
+    isBarShown = false
+  }
+
+  private func showBar(_ progress: TrainingProgress) {
+    guard shown.duration(to: .now) > .milliseconds(100) else { return }
+    shown = .now
+    isBarShown = true
+    let width = 24
+    let filled = Int(progress.fraction * Double(width))
+    let bar = String(repeating: "━", count: filled) + String(repeating: "╌", count: width - filled)
+    write(
+      "\r\u{1B}[K\(bar) \(Int(progress.fraction * 100))%  step \(progress.step)  "
+        + "epoch \(progress.epoch)  loss \(progress.loss.text(decimals: 3))  "
+        + "\(rate(progress.charactersPerSecond))\(left(progress))")
+  }
+
+  private func line(_ metrics: TrainingMetrics, _ progress: TrainingProgress) -> String {
+    "step \(metrics.step)  epoch \(metrics.epoch)  "
+      + "loss \((metrics.trainingLoss ?? progress.loss).text(decimals: 4))  "
+      + rate(metrics.charactersPerSecond ?? 0) + left(progress)
+  }
+
+  private func line(_ metrics: TrainingMetrics) -> String {
+    let found =
+      metrics.bitsPerCharacter.map { "held out: \($0.text(decimals: 4)) bits per character" }
+      ?? "saved"
+    return "step \(metrics.step)  epoch \(metrics.epoch)  \(found)"
+      + (metrics.isBest == true ? ", the best so far" : "")
+  }
+
+  private func rate(_ charactersPerSecond: Double) -> String {
+    "\((charactersPerSecond / 1000).text(decimals: 1)) kB/s"
+  }
+
+  private func left(_ progress: TrainingProgress) -> String {
+    progress.secondsLeft.map { "  \($0.timeText) left" } ?? ""
+  }
+
+  private func write(_ text: String) {
+    FileHandle.standardError.write(Data(text.utf8))
+  }
+}
+
+extension Double {
+  /// The number with a fixed count of decimals.
+  func text(decimals: Int) -> String { String(format: "%.\(decimals)f", self) }
+
+  /// Seconds as people say them: `42 s`, `3 min 05 s`, `2 h 10 min`.
+  var timeText: String {
+    let seconds = Int(min(self, 1e9).rounded())
+    if seconds < 60 { return "\(seconds) s" }
+    if seconds < 3600 { return String(format: "%d min %02d s", seconds / 60, seconds % 60) }
+    return String(format: "%d h %02d min", seconds / 3600, seconds / 60 % 60)
+  }
+}

@@ -1,0 +1,49 @@
+import Carousel
+
+/// How a run ended, as it goes to standard output.
+struct TrainReport: Encodable {
+  let run: String
+  let device: String
+  let stopped: TrainingResult.Reason
+  let step: Int
+  let epoch: Int
+  let seconds: Double
+  let charactersPerSecond: Double
+  let trainingLoss: Double?
+  let validationLoss: Double?
+  let bitsPerCharacter: Double?
+  let best: Best?
+
+  struct Best: Encodable {
+    let step: Int
+    let loss: Double
+    let bitsPerCharacter: Double
+  }
+
+  init(_ result: TrainingResult, folder: RunFolder, device: String) {
+    run = folder.path
+    self.device = device
+    stopped = result.reason
+    step = result.position.step
+    epoch = result.epoch
+    seconds = result.position.seconds
+    charactersPerSecond = result.charactersPerSecond
+    trainingLoss = result.position.trainingLoss
+    validationLoss = result.position.evaluation?.loss
+    bitsPerCharacter = result.position.evaluation?.bitsPerCharacter
+    best = result.position.best.map {
+      Best(step: $0.step, loss: $0.loss, bitsPerCharacter: $0.bitsPerCharacter)
+    }
+  }
+
+  /// The same for people.
+  var text: String {
+    var lines = ["\(run): \(step) steps, epoch \(epoch), \(seconds.timeText)"]
+    if let best {
+      lines.append(
+        "best: \(best.bitsPerCharacter.text(decimals: 4)) bits per character after step "
+          + "\(best.step)")
+    }
+    return lines.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,72 @@
+import ArgumentParser
+import Carousel
+
+/// Where a run goes, and how much it says.
+struct TrainRunOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The run's folder (default: runs/NAME-time).", valueName: "folder"))
+  var output: String?
+
+  @Flag(help: "Replace the run that the folder already holds.")
+  var force = false
+
+  @Option(help: ArgumentHelp("Go on with the run in this folder.", valueName: "folder"))
+  var resume: String?
+
+  @Flag(name: .shortAndLong, help: "No progress.")
+  var quiet = false
+
+  func validate() throws {
+    if resume != nil, output != nil || force {
+      throw ValidationError("--resume goes on in the run's own folder, without --output or --force")
+    }
+  }
+}
+
+/// Where a run ends: at the first bound that it meets.
+struct TrainBoundOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The walks through the text (default: 10 where no bound is given).", valueName: "count"))
+  var maxEpochs: Int?
+
+  @Option(help: ArgumentHelp("The updates of the parameters.", valueName: "count"))
+  var maxSteps: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "The time of all sessions of the run together: 90, 90s, 10m or 2h.", valueName: "time"))
+  var maxTime: TimeSpan?
+
+  /// Whether none was given.
+  var isEmpty: Bool { maxEpochs == nil && maxSteps == nil && maxTime == nil }
+
+  /// The bounds that were given, or `defaultMaxEpochs` where none was.
+  func bounds(defaultMaxEpochs: Int) -> TrainingBounds {
+    TrainingBounds(
+      maxEpochs: isEmpty ? defaultMaxEpochs : maxEpochs, maxSteps: maxSteps,
+      maxSeconds: maxTime?.seconds)
+  }
+
+  /// The bounds of an earlier session with what was given in their place.
+  func bounds(over earlier: TrainingBounds) -> TrainingBounds {
+    TrainingBounds(
+      maxEpochs: maxEpochs ?? earlier.maxEpochs, maxSteps: maxSteps ?? earlier.maxSteps,
+      maxSeconds: maxTime?.seconds ?? earlier.maxSeconds)
+  }
+}
+
+/// A time on the command line: a number with `s`, `m` or `h` behind it, seconds where there is none.
+struct TimeSpan: ExpressibleByArgument {
+  let seconds: Double
+
+  init?(argument: String) {
+    let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+    let unit = argument.last.flatMap { units[$0] }
+    guard let number = Double(unit == nil ? argument : String(argument.dropLast())),
+      number.isFinite, number > 0
+    else { return nil }
+    seconds = number * (unit ?? 1)
+  }
+}

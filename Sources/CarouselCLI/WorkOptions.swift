@@ -1,0 +1,35 @@
+import ArgumentParser
+import Carousel
+
+/// `--steps` and `--batch-size`: how much work a pass is.
+struct WorkOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("T, the time steps of a pass.", valueName: "count"))
+  var steps: Int?
+
+  @Option(help: ArgumentHelp("N, the sequences side by side.", valueName: "count"))
+  var batchSize: Int?
+
+  /// Whether neither was given.
+  var isEmpty: Bool { steps == nil && batchSize == nil }
+
+  /// What was given, or the defaults, checked.
+  func sizes(
+    steps defaultSteps: Int, batchSize defaultBatchSize: Int
+  ) throws -> (steps: Int, batchSize: Int) {
+    (
+      try atLeastOne(steps ?? defaultSteps, "--steps"),
+      try atLeastOne(batchSize ?? defaultBatchSize, "--batch-size")
+    )
+  }
+}
+
+/// The value of an option that counts something, checked to be between 1 and `maximum`.
+///
+/// Beyond 2²⁰ a product of sizes may not fit an Int; no device has the memory for it either.
+func atLeastOne(_ value: Int, _ option: String, maximum: Int = 1 << 20) throws -> Int {
+  guard (1...maximum).contains(value) else {
+    throw CarouselError(
+      .usage, "\(option) must be between 1 and \(maximum), but is \(value)")
+  }
+  return value
+}

@@ -1,0 +1,120 @@
+import CarouselModel
+import Foundation
+
+/// Writes whole files so that nothing half-written is ever seen under the final name.
+public enum AtomicFile {
+  /// Replaces or creates `path`: writes a temporary file beside it, flushes that to the disk and
+  /// renames it.
+  ///
+  /// On any failure the temporary file is removed, the old file is as it was, and the error is a
+  /// `writeFailed`. A link is followed. What is neither a file nor a directory (a terminal, a pipe,
+  /// `/dev/stdout`) is written to directly.
+  public static func write(
+    _ bytes: some ContiguousBytes, to path: String
+  ) throws(CarouselError) {
+    try bytes.withUnsafeBytes { bytes in
+      Result { () throws(CarouselError) in try write(bytes, to: path) }
+    }.get()
+  }
+
+  /// Replaces or creates `path` with a text in UTF-8; as for bytes.
+  public static func write(_ text: String, to path: String) throws(CarouselError) {
+    try write(Array(text.utf8), to: path)
+  }
+
+  private static func write(
+    _ bytes: UnsafeRawBufferPointer, to path: String
+  ) throws(CarouselError) {
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+      try writeDirectly(bytes, to: path)
+      return
+    }
+    let target = resolved(path)
+    let folder = target.deletingLastPathComponent()
+    let temporary = folder + ".carousel-\(getpid())-\(UInt64.random(in: 0...UInt64.max)).tmp"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw failure(path, errno) }
+    if let code = writeAndClose(bytes, to: descriptor, permissions: permissions(of: target))
+      ?? (rename(temporary, target) == 0 ? nil : errno)
+    {
+      unlink(temporary)
+      throw failure(path, code)
+    }
+    try synchronize(folder: folder, of: path)
+  }
+
+  private static func writeDirectly(
+    _ bytes: UnsafeRawBufferPointer, to path: String
+  ) throws(CarouselError) {
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure(path, errno) }
+    let code = writeAll(bytes, to: descriptor)
+    close(descriptor)
+    if let code { throw failure(path, code) }
+  }
+
+  /// Makes the rename last over a power cut.
+  ///
+  /// The new file is complete by then, whatever happens.
+  private static func synchronize(folder: String, of path: String) throws(CarouselError) {
+    let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
+    // A folder may be writable but not readable; then there is nothing to hold on to.
+    guard descriptor >= 0 else { return }
+    // Some file systems cannot flush a folder and say EINVAL.
+    let code = fsync(descriptor) == 0 || errno == EINVAL ? nil : errno
+    close(descriptor)
+    if let code { throw failure(path, code) }
+  }
+
+  /// Returns the error's number; nil is success.
+  private static func writeAndClose(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, permissions: mode_t?
+  ) -> Int32? {
+    if let permissions { fchmod(descriptor, permissions) }
+    let code = writeAll(bytes, to: descriptor) ?? (fsync(descriptor) == 0 ? nil : errno)
+    let closed = close(descriptor) == 0 ? nil : errno
+    return code ?? closed
+  }
+
+  private static func permissions(of target: String) -> mode_t? {
+    var status = stat()
+    return stat(target, &status) == 0 ? status.st_mode & 0o7777 : nil
+  }
+
+  /// The file behind a link, so that the link stays a link.
+  private static func resolved(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
+  }
+
+  private static func failure(_ path: String, _ code: Int32) -> CarouselError {
+    CarouselError(.writeFailed, "\(path): the file cannot be written: \(systemErrorText(code))")
+  }
+}
+
+/// Writes all bytes, however many calls that takes.
+///
+/// Returns the error's number; nil is success.
+func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let buffer = UnsafeRawBufferPointer(rebasing: rest)
+    let count = Foundation.write(descriptor, buffer.baseAddress, buffer.count)
+    if count >= 0 {
+      rest = rest.dropFirst(count)
+    } else if errno != EINTR {
+      return errno
+    }
+  }
+  return nil
+}
+
+extension String {
+  /// The part up to the last slash, that included; empty where there is none.
+  fileprivate func deletingLastPathComponent() -> String {
+    guard let slash = lastIndex(of: "/") else { return "" }
+    return String(self[...slash])
+  }
+}

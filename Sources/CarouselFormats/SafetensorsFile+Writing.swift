@@ -1,0 +1,99 @@
+import CarouselModel
+import Foundation
+
+extension SafetensorsFile {
+  /// Writes the tensors in their order; nothing half-written is left under the name.
+  ///
+  /// Float tensors are stored as `elementType`, which is `.float32` (rounded to the nearest) or
+  /// `.float64`. Tensors that `elementTypes` names with a type of whole numbers keep it, and must
+  /// hold nothing else; an I64 tensor nothing beyond 2^53. Throws `writeFailed`.
+  public func write(
+    to path: String, elementType: ElementType = .float32
+  ) throws(CarouselError) {
+    precondition(elementType == .float32 || elementType == .float64, "\(elementType) for floats")
+    precondition(
+      Set(tensors.map(\.name)).count == tensors.count, "two tensors of one name for \(path)")
+    let types = tensors.map { storedType(of: $0.name, floats: elementType) }
+    let header = header(types)
+    let dataCount = zip(tensors, types).reduce(0) { $0 + $1.0.tensor.values.count * $1.1.byteCount }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(8 + header.count + dataCount)
+    bytes.append(littleEndian: UInt64(header.count))
+    bytes += header
+    for ((_, tensor), type) in zip(tensors, types) { bytes.append(tensor.values, as: type) }
+    try AtomicFile.write(bytes, to: path)
+  }
+
+  private func storedType(of name: String, floats: ElementType) -> ElementType {
+    guard let type = elementTypes[name] else { return floats }
+    return switch type {
+    case .int64, .int32, .uint8: type
+    case .float64, .float32, .float16, .bfloat16: floats
+    }
+  }
+
+  /// The JSON text, `__metadata__` first, filled up with spaces so that the data begins at a
+  /// multiple of 8 bytes.
+  private func header(_ types: [ElementType]) -> [UInt8] {
+    var members: [String] = []
+    if !metadata.isEmpty { members.append("\"__metadata__\":" + JSON.encode(metadata)) }
+    var offset = 0
+    for ((name, tensor), type) in zip(tensors, types) {
+      precondition(name != "__metadata__", "the name of a tensor is reserved")
+      let end = offset + tensor.values.count * type.byteCount
+      let entry = Entry(
+        dtype: type.rawValue, shape: tensor.shape.dimensions, offsets: [offset, end])
+      members.append("\(JSON.encode(name)):\(JSON.encode(entry))")
+      offset = end
+    }
+    var text = Array("{\(members.joined(separator: ","))}".utf8)
+    text += [UInt8](repeating: UInt8(ascii: " "), count: -text.count & 7)
+    return text
+  }
+
+  private struct Entry: Encodable {
+    var dtype: String
+    var shape: [Int]
+    var offsets: [Int]
+
+    enum CodingKeys: String, CodingKey {
+      case dtype
+      case shape
+      case offsets = "data_offsets"
+    }
+  }
+}
+
+extension [UInt8] {
+  /// Appends each value in the byte order of the format.
+  private mutating func append(_ values: [some FixedWidthInteger & BitwiseCopyable]) {
+    values.withUnsafeBytes { append(contentsOf: $0) }
+  }
+
+  fileprivate mutating func append(littleEndian value: UInt64) { append([value.littleEndian]) }
+
+  fileprivate mutating func append(_ values: [Double], as type: ElementType) {
+    switch type {
+    case .float64: append(values.map { $0.bitPattern.littleEndian })
+    case .float32: append(values.map { Float($0).bitPattern.littleEndian })
+    case .int64:
+      append(
+        values.map { value in
+          precondition(value.magnitude <= 0x1p53, "\(value) in a tensor of I64")
+          return wholeNumber(value, Int64.self).littleEndian
+        })
+    case .int32: append(values.map { wholeNumber($0, Int32.self).littleEndian })
+    case .uint8: append(values.map { wholeNumber($0, UInt8.self) })
+    case .float16, .bfloat16: preconditionFailure("\(type) is not written")
+    }
+  }
+}
+
+private func wholeNumber<Integer: FixedWidthInteger>(
+  _ value: Double, _ type: Integer.Type
+) -> Integer {
+  guard let integer = Integer(exactly: value) else {
+    preconditionFailure("\(value) in a tensor of \(type)")
+  }
+  return integer
+}

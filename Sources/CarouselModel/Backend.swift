@@ -1,0 +1,175 @@
+/// What computes: the CPU reference or an OpenCL device.
+///
+/// A backend offers a dozen whole operations, never an element or a time step, so that whoever
+/// implements it is free to fuse. Tensors are row-major, time first. Operations are queued in order;
+/// only `read` waits. A result overwrites what its buffer held, unless the text says "adds".
+/// Gradients of a parameter overwrite too: each parameter is used by one operation of a pass.
+///
+/// Buffers passed to one operation must not overlap unless its comment allows it.
+public protocol Backend: AnyObject {
+  /// An array of elements of `elementType` in the backend's memory, released with its last owner.
+  associatedtype Buffer
+  /// An array of Int32 in the backend's memory.
+  associatedtype IndexBuffer
+  /// What the forward pass of one recurrent layer keeps for its backward pass.
+  associatedtype RecurrentReserve
+
+  /// The device's name, as `carousel devices` prints it, or `reference`.
+  var name: String { get }
+  /// How a buffer's elements are stored: Float32 on a device, Float64 in the reference.
+  var elementType: ElementType { get }
+  /// Where a slice may begin: offsets are multiples of this many elements.
+  var sliceAlignment: Int { get }
+
+  // MARK: Memory
+
+  /// Allocates `count` elements, all 0. Throws where the device has no room for them.
+  func makeBuffer(count: Int) throws -> Buffer
+  /// A view of `count` elements from `offset` on, which keeps its parent alive.
+  func slice(_ buffer: Buffer, offset: Int, count: Int) throws -> Buffer
+  /// Overwrites the first `values.count` elements, rounding to `elementType`.
+  func write(_ values: [Double], to buffer: Buffer) throws
+  /// The first `count` elements, after all work queued so far.
+  func read(_ buffer: Buffer, count: Int) throws -> [Double]
+  /// Copies the first `count` elements.
+  func copy(_ source: Buffer, to destination: Buffer, count: Int) throws
+  /// Sets the first `count` elements to `value`.
+  func fill(_ buffer: Buffer, count: Int, with value: Double) throws
+  /// Allocates room for `count` indices, all 0.
+  func makeIndexBuffer(count: Int) throws -> IndexBuffer
+  /// Overwrites the first `values.count` indices.
+  func write(_ values: [Int32], to buffer: IndexBuffer) throws
+  /// Waits until all queued work is done.
+  func synchronize() throws
+
+  // MARK: Recurrent layers
+
+  /// Allocates what one layer's forward pass keeps for a backward pass of the same sizes, or, where
+  /// `training` is false, what a forward pass alone needs. Memory ∝ T·N·G·H with `training`.
+  func makeReserve(
+    for layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
+  ) throws -> RecurrentReserve
+
+  /// One layer over all its steps; the equations are those of `Cell` and `CellOptions`.
+  ///
+  /// - Parameters:
+  ///   - work: what is computed from what; its `y` is written.
+  ///   - final: receives the states after the last step, each `[N, H]`; may be the buffers of
+  ///     `work.initial`.
+  /// - Throws: where the device fails.
+  func recurrentForward(_ work: RecurrentWork<Self>, final: RecurrentState<Buffer>?) throws
+
+  /// The backward pass of the last `recurrentForward` with the same work; once, for it may overwrite
+  /// what the reserve kept.
+  ///
+  /// - Parameters:
+  ///   - work: as the forward pass had it, every buffer unchanged.
+  ///   - gradY: ∂loss/∂y `[T, N, H]`; what it holds past a sequence's length does not matter.
+  ///   - gradFinal: ∂loss/∂ final states beyond `gradY`; nil stands for zeros.
+  ///   - gradX: receives ∂loss/∂x `[T, N, C]` where wanted.
+  ///   - gradInitial: receives the gradients of the initial states where wanted.
+  ///   - gradParameters: receives the parameters' gradients.
+  /// - Throws: where the device fails.
+  func recurrentBackward(
+    _ work: RecurrentWork<Self>, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
+    gradX: Buffer?, gradInitial: RecurrentState<Buffer>?,
+    gradParameters: RecurrentParameters<Buffer>) throws
+
+  /// `x[i] += y[i]` over the first `count` elements.
+  func add(_ y: Buffer, to x: Buffer, count: Int) throws
+
+  /// `y` from the outputs `a` and `b`, each `[rows, width]`, of two directions; see `Merge`.
+  func mergeForward(
+    _ merge: Merge, _ a: Buffer, _ b: Buffer, into y: Buffer, rows: Int, width: Int) throws
+  /// The gradients of `a` and `b` from `gradY`.
+  func mergeBackward(
+    _ merge: Merge, gradY: Buffer, _ a: Buffer, _ b: Buffer, gradA: Buffer, gradB: Buffer,
+    rows: Int, width: Int) throws
+
+  // MARK: Other layers
+
+  /// `y[m, :] = weight[indices[m], :]` with `weight [V, E]`, `y [M, E]`, 0 ≤ index < V.
+  func embeddingForward(
+    indices: IndexBuffer, weight: Buffer, y: Buffer, count: Int, vocabulary: Int, width: Int) throws
+  /// `gradWeight[v, :] = Σ gradY[m, :]` over all m with `indices[m] = v`, in the order of m.
+  func embeddingBackward(
+    indices: IndexBuffer, gradY: Buffer, gradWeight: Buffer, count: Int, vocabulary: Int,
+    width: Int) throws
+
+  /// `y = x·weightᵀ + bias` with `x [M, K]`, `weight [O, K]`, `bias [O]` or nil, `y [M, O]`.
+  func linearForward(
+    x: Buffer, weight: Buffer, bias: Buffer?, y: Buffer, rows: Int, inputSize: Int,
+    outputSize: Int) throws
+  /// `gradX = gradY·weight`, `gradWeight = gradYᵀ·x`, `gradBias = Σₘ gradY[m, :]`.
+  func linearBackward(
+    x: Buffer, weight: Buffer, gradY: Buffer, gradX: Buffer?, gradWeight: Buffer,
+    gradBias: Buffer?, rows: Int, inputSize: Int, outputSize: Int) throws
+
+  /// `y[i] = x[i] / (1 − p)` where `random.uniform(i) ≥ p`, else 0. `y` may be `x`. The same call on
+  /// the gradient is its own backward pass.
+  func dropout(_ x: Buffer, y: Buffer, count: Int, probability: Double, random: Philox) throws
+
+  /// Softmax over each row of `logits [M, V]`, cross-entropy with `targets [M]` (natural logarithm).
+  ///
+  /// `loss[0] = scale · Σₘ −log softmax(logits[m])[targets[m]]` over rows with a target ≥ 0; a
+  /// negative target leaves its row out. Where wanted,
+  /// `gradLogits = scale · (softmax(logits) − onehot(targets))`; it may be `logits`.
+  func softmaxCrossEntropy(
+    logits: Buffer, targets: IndexBuffer, gradLogits: Buffer?, loss: Buffer, rows: Int,
+    classes: Int, scale: Double) throws
+
+  // MARK: Optimization
+
+  /// `norm[0] = √Σ x[i]²` over the first `count` elements, in a fixed order.
+  func norm(of x: Buffer, count: Int, into norm: Buffer) throws
+
+  /// One step of an optimizer on `count` parameters that lie in one buffer.
+  ///
+  /// - Parameters:
+  ///   - optimizer: the equations.
+  ///   - parameters: θ, updated in place.
+  ///   - gradients: g before clipping.
+  ///   - moments: `optimizer.momentCount` buffers of `count` elements, zeros before the first step.
+  ///   - count: the elements of each buffer that take part.
+  ///   - learningRate: η.
+  ///   - gradientNorm: what `norm(of:count:into:)` left; needed with `maximumNorm`.
+  ///   - maximumNorm: where given, the gradient is scaled by
+  ///     `min(1, maximumNorm / (norm + 1e-6))` on the way, as PyTorch's `clip_grad_norm_` does.
+  ///   - step: 1 for the first step (Adam's bias correction).
+  /// - Throws: where the device fails.
+  func optimize(
+    _ optimizer: Optimizer, parameters: Buffer, gradients: Buffer, moments: [Buffer], count: Int,
+    learningRate: Double, gradientNorm: Buffer?, maximumNorm: Double?, step: Int) throws
+}
+
+/// The state of a recurrent layer at one step, or its gradient.
+public struct RecurrentState<Buffer> {
+  /// The hidden state h, `[N, H]`.
+  public var hidden: Buffer
+  /// The cell state c, `[N, H]`, for cells that have one.
+  public var cell: Buffer?
+
+  /// Gathers a state.
+  public init(hidden: Buffer, cell: Buffer?) {
+    self.hidden = hidden
+    self.cell = cell
+  }
+}
+
+/// How parameters follow their gradients; θ are the parameters, g the gradients, η the learning rate.
+public enum Optimizer: Hashable, Sendable {
+  /// `v = momentum·v + g + weightDecay·θ`, `θ −= η·v` (PyTorch's SGD with dampening 0).
+  case sgd(momentum: Double, weightDecay: Double)
+  /// Adam (Kingma & Ba 2015): `m̂ = m/(1−β₁ᵗ)`, `v̂ = v/(1−β₂ᵗ)`, `θ −= η·m̂/(√v̂ + ε)`. Weight decay is
+  /// added to g, or with `decoupled` taken from θ as `θ −= η·weightDecay·θ` (AdamW, Loshchilov &
+  /// Hutter 2019).
+  case adam(beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double, decoupled: Bool)
+
+  /// The number of buffers of the parameters' size that the optimizer keeps between steps.
+  public var momentCount: Int {
+    switch self {
+    case .sgd(let momentum, _): momentum == 0 ? 0 : 1
+    case .adam: 2
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/// A parameter before it has values: its name, its shape and how it begins.
+public struct ParameterDescription: Hashable, Sendable {
+  /// The name behind its prefix, as in a PyTorch state_dict: `recurrent.weight_ih_l0`.
+  public var name: String
+  /// The extents, outermost first.
+  public var shape: Shape
+  /// What the values are before training.
+  public var initializer: Initializer
+
+  /// Describes a parameter.
+  public init(_ name: String, _ shape: Shape, _ initializer: Initializer) {
+    self.name = name
+    self.shape = shape
+    self.initializer = initializer
+  }
+}
+
+/// What a parameter's values are before training.
+public enum Initializer: Hashable, Sendable {
+  /// All the same.
+  case constant(Double)
+  /// Uniform in [−bound, bound), as PyTorch begins recurrent and linear layers.
+  case uniform(Double)
+  /// Normal with mean 0 and this standard deviation, as PyTorch begins embeddings.
+  case normal(Double)
+
+  /// Draws `count` values, rounded to Float32 so that every backend begins alike.
+  public func values(count: Int, random: Philox) -> [Double] {
+    (0..<count).map { index in
+      switch self {
+      case .constant(let value): value
+      case .uniform(let bound): Double(Float((2 * random.uniform(index) - 1) * bound))
+      case .normal(let deviation): Double(Float(random.normal(index) * deviation))
+      }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/// One recurrent layer in one direction: the unit of work of `Backend.recurrentForward`.
+public struct RecurrentLayer: Hashable, Sendable {
+  /// What one step computes.
+  public var cell: Cell
+  /// How the layer departs from its cell's plain form.
+  public var options: CellOptions
+  /// C, the features of an input at one step.
+  public var inputSize: Int
+  /// H, the units of the hidden state.
+  public var hiddenSize: Int
+  /// Whether the layer walks from the last step to the first.
+  public var isReverse: Bool
+
+  /// Describes a layer; sizes are at least 1.
+  public init(
+    cell: Cell, inputSize: Int, hiddenSize: Int, options: CellOptions = CellOptions(),
+    isReverse: Bool = false
+  ) {
+    precondition(inputSize > 0 && hiddenSize > 0)
+    self.cell = cell
+    self.options = options
+    self.inputSize = inputSize
+    self.hiddenSize = hiddenSize
+    self.isReverse = isReverse
+  }
+
+  /// G, the gates that have weights.
+  public var gateCount: Int { options.weightGates(of: cell).count }
+
+  /// G·H, the rows of each weight matrix.
+  public var gateRows: Int { gateCount * hiddenSize }
+
+  /// The layer's parameters in PyTorch's names and order, with `suffix` (`_l0`, `_l1_reverse`, …).
+  public func parameterDescriptions(suffix: String) -> [ParameterDescription] {
+    let bound = 1 / Double(hiddenSize).squareRoot()
+    let initializer = Initializer.uniform(bound)
+    func parameter(_ name: String, _ shape: Shape) -> ParameterDescription {
+      ParameterDescription(name + suffix, shape, initializer)
+    }
+    var result = [
+      parameter("weight_ih", [gateRows, inputSize]),
+      parameter(
+        "weight_hh", options.recurrence == .diagonal ? [gateRows] : [gateRows, hiddenSize]),
+    ]
+    if options.bias != .none { result.append(parameter("bias_ih", [gateRows])) }
+    if options.bias == .double { result.append(parameter("bias_hh", [gateRows])) }
+    if options.peepholes {
+      result.append(parameter("weight_ci", [hiddenSize]))
+      if options.forgetGate == .own { result.append(parameter("weight_cf", [hiddenSize])) }
+      result.append(parameter("weight_co", [hiddenSize]))
+    }
+    return result
+  }
+
+  /// Floating-point operations of one pass over T steps of N sequences.
+  ///
+  /// 2·T·N·G·H·(C+H) forward, three times that with the backward pass, whatever the options spare.
+  public func flops(steps: Int, batchSize: Int, backward: Bool) -> Double {
+    let forward =
+      2 * Double(steps) * Double(batchSize) * Double(gateRows) * Double(inputSize + hiddenSize)
+    return backward ? 3 * forward : forward
+  }
+}
+
+/// The parameters of one recurrent layer, or their gradients, in a backend's memory.
+public struct RecurrentParameters<Buffer> {
+  /// The input weights, `[G·H, C]`.
+  public var weightIH: Buffer
+  /// The recurrent weights, `[G·H, H]`, or `[G·H]` where the recurrence is diagonal.
+  public var weightHH: Buffer
+  /// The input bias, `[G·H]`, absent with `BiasMode.none`.
+  public var biasIH: Buffer?
+  /// The recurrent bias, `[G·H]`, present with `BiasMode.double`.
+  public var biasHH: Buffer?
+  /// The peepholes `[H]` of the gates i, f and o, present where the layer has them.
+  public var peepholeInput: Buffer?, peepholeForget: Buffer?, peepholeOutput: Buffer?
+
+  /// Gathers a layer's parameters: `view` gives the one whose name begins so, nil where there is none.
+  public init?(_ view: (String) -> Buffer?) {
+    guard let weightIH = view("weight_ih"), let weightHH = view("weight_hh") else { return nil }
+    self.weightIH = weightIH
+    self.weightHH = weightHH
+    biasIH = view("bias_ih")
+    biasHH = view("bias_hh")
+    peepholeInput = view("weight_ci")
+    peepholeForget = view("weight_cf")
+    peepholeOutput = view("weight_co")
+  }
+}
+
+/// What the forward and the backward pass of one recurrent layer share.
+public struct RecurrentWork<B: Backend> {
+  /// Cell, sizes, options and direction.
+  public var layer: RecurrentLayer
+  /// T and N.
+  public var steps: Int, batchSize: Int
+  /// The steps of each sequence `[N]`, from 0 to T; nil stands for T everywhere.
+  ///
+  /// Past a sequence's length y is 0 and the state stands still; a reverse layer begins at a
+  /// sequence's last step.
+  public var lengths: B.IndexBuffer?
+  /// The layer's weights and biases.
+  public var parameters: RecurrentParameters<B.Buffer>
+  /// The inputs, `[T, N, C]`.
+  public var x: B.Buffer
+  /// h₀ and c₀, each `[N, H]`; nil stands for zeros.
+  ///
+  /// For a reverse layer the states before its first step, which is a sequence's last.
+  public var initial: RecurrentState<B.Buffer>?
+  /// Every hidden state, `[T, N, H]`: what the forward pass writes.
+  public var y: B.Buffer
+  /// Made for this layer and these sizes.
+  public var reserve: B.RecurrentReserve
+
+  /// Gathers a layer's work.
+  public init(
+    layer: RecurrentLayer, steps: Int, batchSize: Int, lengths: B.IndexBuffer? = nil,
+    parameters: RecurrentParameters<B.Buffer>, x: B.Buffer, initial: RecurrentState<B.Buffer>?,
+    y: B.Buffer, reserve: B.RecurrentReserve
+  ) {
+    self.layer = layer
+    self.steps = steps
+    self.batchSize = batchSize
+    self.lengths = lengths
+    self.parameters = parameters
+    self.x = x
+    self.initial = initial
+    self.y = y
+    self.reserve = reserve
+  }
+}

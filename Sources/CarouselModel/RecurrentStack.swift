@@ -1,0 +1,207 @@
+/// A stack of recurrent layers bound to sizes: its parameters are a store's, its activations its own.
+///
+/// Several stacks of different sizes may share one store: a wide one for training, a narrow one to
+/// generate. States are given and returned in PyTorch's order: from the bottom, forward before
+/// reverse.
+public final class RecurrentStack<B: Backend> {
+  /// The layers.
+  public let configuration: RecurrentConfiguration
+  /// T and N.
+  public let steps: Int, batchSize: Int
+  /// The outputs of the last layer, `[T, N, D·H]`, once `forward` is queued.
+  public var y: B.Buffer { outputs[outputs.count - 1] }
+
+  private let store: ParameterStore<B>
+  private let prefix: String
+  private let training: Bool
+  private let units: [Unit]
+  /// The outputs of each layer before dropout; with one direction they are those of its unit.
+  private let outputs: [B.Buffer]
+  /// What the layer above reads: `outputs` itself where nothing is dropped.
+  private let dropped: [B.Buffer]
+  /// ∂loss/∂output of each layer but the last.
+  private let gradOutputs: [B.Buffer]
+  /// ∂loss/∂output of the two directions of a layer, and ∂loss/∂input of the second.
+  private let gradDirections: [B.Buffer]
+  private let gradSecondInput: B.Buffer?
+  private var backend: B { store.backend }
+  private var rows: Int { steps * batchSize }
+  private var outputCount: Int { rows * configuration.outputSize }
+
+  /// One direction of one layer, and its activations.
+  private struct Unit {
+    let description: RecurrentUnit
+    let reserve: B.RecurrentReserve
+    let y: B.Buffer
+  }
+
+  /// Allocates the activations for T steps of N sequences; with `training`, for a backward pass too.
+  public init(
+    _ configuration: RecurrentConfiguration, store: ParameterStore<B>, prefix: String, steps: Int,
+    batchSize: Int, training: Bool
+  ) throws {
+    precondition(steps > 0 && batchSize > 0)
+    let backend = store.backend
+    let rows = steps * batchSize
+    let outputCount = rows * configuration.outputSize
+    self.configuration = configuration
+    self.store = store
+    self.prefix = prefix
+    self.steps = steps
+    self.batchSize = batchSize
+    self.training = training
+    let units = try configuration.units.map { description in
+      Unit(
+        description: description,
+        reserve: try backend.makeReserve(
+          for: description.layer, steps: steps, batchSize: batchSize, training: training),
+        y: try backend.makeBuffer(count: rows * configuration.hiddenSize))
+    }
+    self.units = units
+    let isMerged = configuration.directions == 2
+    outputs =
+      isMerged
+      ? try (0..<configuration.layers).map { _ in try backend.makeBuffer(count: outputCount) }
+      : units.map(\.y)
+    let inner = configuration.layers - 1
+    dropped =
+      training && configuration.dropout > 0
+      ? try (0..<inner).map { _ in try backend.makeBuffer(count: outputCount) }
+      : Array(outputs.prefix(inner))
+    gradOutputs =
+      training ? try (0..<inner).map { _ in try backend.makeBuffer(count: outputCount) } : []
+    gradDirections =
+      training && isMerged
+      ? try (0..<2).map { _ in try backend.makeBuffer(count: rows * configuration.hiddenSize) } : []
+    let widest = max(configuration.inputSize, inner > 0 ? configuration.outputSize : 0)
+    gradSecondInput =
+      training && isMerged ? try backend.makeBuffer(count: rows * widest) : nil
+  }
+
+  /// Zero states for every layer and direction, each `[N, H]`, to be carried from one call of
+  /// `forward` to the next.
+  public func makeStates() throws -> [RecurrentState<B.Buffer>] {
+    let count = batchSize * configuration.hiddenSize
+    return try units.map { _ in
+      RecurrentState(
+        hidden: try backend.makeBuffer(count: count),
+        cell: configuration.cell.hasCellState ? try backend.makeBuffer(count: count) : nil)
+    }
+  }
+
+  /// All layers over all steps; the result is `y`.
+  ///
+  /// - Parameters:
+  ///   - x: `[T, N, C]`.
+  ///   - lengths: the steps of each sequence `[N]`; nil stands for T everywhere.
+  ///   - initial: h₀ and c₀ of every layer and direction; nil stands for zeros.
+  ///   - final: receives the last states of every layer and direction; may be `initial`.
+  ///   - dropoutSeed: the seed and the step whose masks are drawn; nil drops nothing.
+  /// - Throws: where the device fails.
+  public func forward(
+    x: B.Buffer, lengths: B.IndexBuffer? = nil, initial: [RecurrentState<B.Buffer>]?,
+    final: [RecurrentState<B.Buffer>]?, dropoutSeed: (seed: UInt64, step: Int)? = nil
+  ) throws {
+    let directions = configuration.directions
+    for layer in 0..<configuration.layers {
+      for index in layer * directions..<(layer + 1) * directions {
+        try backend.recurrentForward(
+          work(index, x: input(layer, x: x), lengths: lengths, initial: initial),
+          final: final?[index])
+      }
+      if directions == 2 {
+        try backend.mergeForward(
+          configuration.merge, units[2 * layer].y, units[2 * layer + 1].y, into: outputs[layer],
+          rows: rows, width: configuration.hiddenSize)
+      }
+      if layer < configuration.layers - 1 {
+        try dropForward(layer: layer, seed: dropoutSeed)
+      }
+    }
+  }
+
+  /// The backward pass of the last `forward`, with the same arguments.
+  ///
+  /// The gradients of the parameters go to the store.
+  ///
+  /// - Parameters:
+  ///   - x: what `forward` read.
+  ///   - lengths: what `forward` read.
+  ///   - initial: what `forward` read, unchanged.
+  ///   - gradY: ∂loss/∂y `[T, N, D·H]`.
+  ///   - gradFinal: ∂loss/∂ the last states beyond `gradY`; nil stands for zeros.
+  ///   - gradX: receives ∂loss/∂x `[T, N, C]` where wanted.
+  ///   - gradInitial: receives ∂loss/∂h₀ and ∂loss/∂c₀ of every layer and direction where wanted.
+  ///   - dropoutSeed: as in `forward`.
+  /// - Throws: where the device fails.
+  public func backward(
+    x: B.Buffer, lengths: B.IndexBuffer? = nil, initial: [RecurrentState<B.Buffer>]?,
+    gradY: B.Buffer, gradFinal: [RecurrentState<B.Buffer>]? = nil, gradX: B.Buffer? = nil,
+    gradInitial: [RecurrentState<B.Buffer>]? = nil, dropoutSeed: (seed: UInt64, step: Int)? = nil
+  ) throws {
+    precondition(training, "this stack keeps nothing for a backward pass")
+    let directions = configuration.directions
+    for layer in (0..<configuration.layers).reversed() {
+      let isLast = layer == configuration.layers - 1
+      if !isLast { try dropBackward(layer: layer, seed: dropoutSeed) }
+      let gradOutput = isLast ? gradY : gradOutputs[layer]
+      let gradInput = layer == 0 ? gradX : gradOutputs[layer - 1]
+      if directions == 2 {
+        try backend.mergeBackward(
+          configuration.merge, gradY: gradOutput, units[2 * layer].y, units[2 * layer + 1].y,
+          gradA: gradDirections[0], gradB: gradDirections[1], rows: rows,
+          width: configuration.hiddenSize)
+      }
+      for way in 0..<directions {
+        let index = layer * directions + way
+        try backend.recurrentBackward(
+          work(index, x: input(layer, x: x), lengths: lengths, initial: initial),
+          gradY: directions == 2 ? gradDirections[way] : gradOutput, gradFinal: gradFinal?[index],
+          gradX: way == 0 ? gradInput : gradInput == nil ? nil : gradSecondInput,
+          gradInitial: gradInitial?[index],
+          gradParameters: store.recurrentGradients(
+            prefix: prefix, suffix: units[index].description.suffix))
+      }
+      if directions == 2, let gradInput, let gradSecondInput {
+        try backend.add(
+          gradSecondInput, to: gradInput, count: rows * units[2 * layer].description.layer.inputSize
+        )
+      }
+    }
+  }
+
+  private func work(
+    _ index: Int, x: B.Buffer, lengths: B.IndexBuffer?, initial: [RecurrentState<B.Buffer>]?
+  ) -> RecurrentWork<B> {
+    let unit = units[index]
+    return RecurrentWork(
+      layer: unit.description.layer, steps: steps, batchSize: batchSize, lengths: lengths,
+      parameters: store.recurrent(prefix: prefix, suffix: unit.description.suffix), x: x,
+      initial: initial?[index], y: unit.y, reserve: unit.reserve)
+  }
+
+  private func input(_ layer: Int, x: B.Buffer) -> B.Buffer { layer == 0 ? x : dropped[layer - 1] }
+
+  private func dropForward(layer: Int, seed: (seed: UInt64, step: Int)?) throws {
+    guard training, configuration.dropout > 0 else { return }
+    if let seed {
+      try drop(outputs[layer], into: dropped[layer], layer: layer, seed: seed)
+    } else {
+      try backend.copy(outputs[layer], to: dropped[layer], count: outputCount)
+    }
+  }
+
+  private func dropBackward(layer: Int, seed: (seed: UInt64, step: Int)?) throws {
+    guard configuration.dropout > 0, let seed else { return }
+    try drop(gradOutputs[layer], into: gradOutputs[layer], layer: layer, seed: seed)
+  }
+
+  private func drop(
+    _ source: B.Buffer, into destination: B.Buffer, layer: Int, seed: (seed: UInt64, step: Int)
+  ) throws {
+    try backend.dropout(
+      source, y: destination, count: outputCount, probability: configuration.dropout,
+      random: Philox(
+        seed: seed.seed, stream: RandomStream.dropout(layer: layer, step: seed.step)))
+  }
+}

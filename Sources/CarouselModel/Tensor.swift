@@ -1,0 +1,43 @@
+/// A tensor in host memory: a shape and its elements, row-major.
+///
+/// Elements are Float64, which holds every Float32, Float16 and BFloat16 value exactly, so that one
+/// host type serves the device (Float32) and the reference (Float64) without loss.
+public struct Tensor: Equatable, Sendable {
+  /// The extents, outermost first.
+  public let shape: Shape
+  /// The elements, row-major; `values.count == shape.count`.
+  public var values: [Double]
+
+  /// Makes a tensor from its elements, row-major.
+  public init(_ shape: Shape, _ values: [Double]) {
+    precondition(values.count == shape.count, "\(values.count) values for shape \(shape)")
+    self.shape = shape
+    self.values = values
+  }
+
+  /// Makes a tensor of zeros.
+  public init(zeros shape: Shape) {
+    self.init(shape, [Double](repeating: 0, count: shape.count))
+  }
+}
+
+/// How a backend or a file stores the elements of a tensor.
+public enum ElementType: String, Sendable, Codable, CaseIterable {
+  case float64 = "F64"
+  case float32 = "F32"
+  case float16 = "F16"
+  case bfloat16 = "BF16"
+  case int64 = "I64"
+  case int32 = "I32"
+  case uint8 = "U8"
+
+  /// The bytes of one element.
+  public var byteCount: Int {
+    switch self {
+    case .float64, .int64: 8
+    case .float32, .int32: 4
+    case .float16, .bfloat16: 2
+    case .uint8: 1
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import CarouselModel
+import OpenCLDriver
+
+/// One launch of a kernel: what it had to do, and when the device did it.
+public struct LaunchRecord: Sendable {
+  /// The kernel's name.
+  public let kernel: String
+  /// Floating-point operations, counted by hand from the sizes.
+  public let flops: Double
+  /// Bytes that have to be read or written at least once.
+  public let bytes: Double
+  /// The device's clock in nanoseconds, when the launch was queued, began and ended.
+  public let queued: UInt64, started: UInt64, ended: UInt64
+}
+
+/// A kernel's name is not enough: a strategy's kernel is another one with each cell.
+private struct KernelKey: Hashable {
+  let name: String
+  let files: [String]
+  let options: [String]
+}
+
+/// Builds kernels on first use, launches them and, with a profiling queue, keeps their records.
+///
+/// Each twin of a kernel file hands every launch its operations and bytes.
+final class Launcher {
+  let queue: Queue
+  let pool: BufferPool
+  let form: KernelForm
+  let parameters: KernelParameters
+
+  private var kernels: [KernelKey: Kernel] = [:]
+  private var pending: [(kernel: String, flops: Double, bytes: Double, event: Event)] = []
+
+  var device: Device { queue.context.device }
+
+  init(queue: Queue, form: KernelForm) {
+    self.queue = queue
+    self.form = form
+    pool = BufferPool(context: queue.context)
+    parameters = KernelParameters(form, device: queue.context.device)
+  }
+
+  /// The kernel `name` of the program that is made of `files` in their order, built with `options`
+  /// beside the form's own.
+  func kernel(_ name: String, in files: [String], options: [String] = []) throws -> Kernel {
+    let key = KernelKey(name: name, files: files, options: options)
+    if let kernel = kernels[key] { return kernel }
+    let source = try files.map { try KernelSources.text($0) }.joined(separator: "\n")
+    let program = try queue.context.program(
+      name: files.last ?? name, source: source,
+      options: parameters.options + options)
+    let kernel = try program.kernel(name)
+    kernels[key] = kernel
+    return kernel
+  }
+
+  /// Queues a launch that does `flops` operations and moves `bytes` bytes at least.
+  func launch(
+    _ kernel: Kernel, global: [Int], local: [Int]? = nil, flops: Double = 0, bytes: Double,
+    _ arguments: KeyValuePairs<StaticString, KernelArgument>
+  ) throws {
+    let event = try queue.launch(kernel, global: global, local: local, arguments: arguments)
+    if let event { pending.append((kernel.name, flops, bytes, event)) }
+  }
+
+  /// Memory that is used by launches queued from here on, and returns to the pool with its last owner.
+  func scratch(count: Int) throws -> Buffer {
+    try pool.take(max(count, 1) * MemoryLayout<Float>.stride)
+  }
+
+  /// The records of all launches since the last call of `clearRecords`; waits for the device.
+  func records() throws -> [LaunchRecord] {
+    try queue.finish()
+    return try pending.map { launch in
+      let times = try launch.event.profilingTimes
+      return LaunchRecord(
+        kernel: launch.kernel, flops: launch.flops, bytes: launch.bytes, queued: times.queued,
+        started: times.started, ended: times.ended)
+    }
+  }
+
+  func clearRecords() { pending.removeAll() }
+}
+
+extension KernelArgument {
+  /// A buffer, or a null pointer where there is none.
+  static func optional(_ buffer: Buffer?) -> KernelArgument {
+    buffer.map { .buffer($0) } ?? .nullBuffer
+  }
+
+  /// An `int`; sizes are checked where buffers are made.
+  static func int(_ value: Int) -> KernelArgument { .int32(Int32(value)) }
+
+  /// An `int` that is 1 or 0.
+  static func int(_ value: Bool) -> KernelArgument { .int32(value ? 1 : 0) }
+}
+
+/// `value / divisor`, rounded up.
+func ceilDivide(_ value: Int, _ divisor: Int) -> Int { (value + divisor - 1) / divisor }
+
+/// `value` rounded up to a multiple of `multiple`.
+func roundUp(_ value: Int, to multiple: Int) -> Int { ceilDivide(value, multiple) * multiple }

@@ -1,0 +1,102 @@
+import CarouselModel
+import OpenCLDriver
+
+// The twins of embedding.cl, softmax.cl, dropout.cl and reduce.cl.
+extension OpenCLBackend {
+  private var lanes: Int { launcher.parameters.lanes }
+  private func items(_ count: Int) -> Int { ceilDivide(count, launcher.parameters.elements) }
+
+  /// One launch, a work-group for each row of `y`.
+  public func embeddingForward(
+    indices: IndexBuffer, weight: Buffer, y: Buffer, count: Int, vocabulary: Int, width: Int
+  ) throws {
+    try launcher.launch(
+      launcher.kernel("embedding_forward", in: ["vector.cl", "group.cl", "embedding.cl"]),
+      global: [lanes, count], local: [lanes, 1], bytes: 4 * Double(count) * Double(2 * width + 1),
+      [
+        "indices": .buffer(indices), "weight": .buffer(weight), "y": .buffer(y), "E": .int(width),
+      ])
+  }
+
+  /// One launch, a work-group for each row of the table, each of which reads all indices: no atomics,
+  /// time ∝ V·M/cores.
+  public func embeddingBackward(
+    indices: IndexBuffer, gradY: Buffer, gradWeight: Buffer, count: Int, vocabulary: Int,
+    width: Int
+  ) throws {
+    try launcher.launch(
+      launcher.kernel("embedding_backward", in: ["vector.cl", "group.cl", "embedding.cl"]),
+      global: [lanes, vocabulary], local: [lanes, 1], flops: Double(count * width),
+      bytes: 4 * (Double(count) * Double(width + 1) + Double(vocabulary * width)),
+      [
+        "indices": .buffer(indices), "grad_y": .buffer(gradY), "grad_weight": .buffer(gradWeight),
+        "M": .int(count), "E": .int(width),
+      ])
+  }
+
+  /// One launch; the mask is the reference's, element by element.
+  public func dropout(
+    _ x: Buffer, y: Buffer, count: Int, probability: Double, random: Philox
+  ) throws {
+    // uniform ≥ p for multiples of 2⁻²⁴, as integers, so that host and device agree on every element.
+    let threshold = UInt32((probability * 0x1p24).rounded(.up))
+    try launcher.launch(
+      launcher.kernel("dropout", in: ["vector.cl", "philox.cl", "dropout.cl"]),
+      global: [items(count)], flops: Double(count), bytes: 8 * Double(count),
+      [
+        "x": .buffer(x), "y": .buffer(y), "count": .int(count), "threshold": .uint32(threshold),
+        "scale": .float(Float(1 / (1 - probability))), "seed": .uint64(random.seed),
+        "stream": .uint64(random.stream),
+      ])
+  }
+
+  /// One launch with a work-group for each row, then the sum of the rows' losses.
+  public func softmaxCrossEntropy(
+    logits: Buffer, targets: IndexBuffer, gradLogits: Buffer?, loss: Buffer, rows: Int,
+    classes: Int, scale: Double
+  ) throws {
+    let losses = try launcher.scratch(count: rows)
+    let passes: Double = gradLogits == nil ? 1 : 2
+    let files = ["vector.cl", "activation.cl", "group.cl", "softmax.cl"]
+    try launcher.launch(
+      launcher.kernel("softmax_cross_entropy", in: files), global: [lanes, rows],
+      local: [lanes, 1], flops: 20 * passes * Double(rows * classes),
+      bytes: 4 * passes * Double(rows * classes),
+      [
+        "logits": .buffer(logits), "targets": .buffer(targets),
+        "grad_logits": .optional(gradLogits), "losses": .buffer(losses), "V": .int(classes),
+        "scale": .float(Float(scale)),
+      ])
+    try sum(losses, count: rows, squares: false, scale: scale, root: false, into: loss)
+  }
+
+  /// Two launches: sums of chunks, then their sum.
+  public func norm(of x: Buffer, count: Int, into norm: Buffer) throws {
+    try sum(x, count: count, squares: true, scale: 1, root: true, into: norm)
+  }
+
+  /// `result[0]` = scale · Σ x, or of its squares, or the root of that: in chunks whose number depends
+  /// on `count` alone.
+  private func sum(
+    _ x: Buffer, count: Int, squares: Bool, scale: Double, root: Bool, into result: Buffer
+  ) throws {
+    let chunk = max(4096, roundUp(ceilDivide(count, 256), to: 64))
+    let chunks = ceilDivide(count, chunk)
+    let partials = try launcher.scratch(count: chunks)
+    let files = ["vector.cl", "group.cl", "reduce.cl"]
+    try launcher.launch(
+      launcher.kernel("sum_chunks", in: files), global: [lanes * chunks], local: [lanes],
+      flops: 2 * Double(count), bytes: 4 * Double(count),
+      [
+        "x": .buffer(x), "partials": .buffer(partials), "count": .int(count), "chunk": .int(chunk),
+        "squares": .int(squares ? 1 : 0),
+      ])
+    try launcher.launch(
+      launcher.kernel("sum_partials", in: files), global: [1], local: [1], flops: Double(chunks),
+      bytes: 4 * Double(chunks),
+      [
+        "partials": .buffer(partials), "result": .buffer(result), "count": .int(chunks),
+        "scale": .float(Float(scale)), "root": .int(root ? 1 : 0),
+      ])
+  }
+}

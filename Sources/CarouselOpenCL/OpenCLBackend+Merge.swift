@@ -1,0 +1,55 @@
+import CarouselModel
+import OpenCLDriver
+
+// The twin of merge.cl.
+extension OpenCLBackend {
+  private static let mergeFiles = ["vector.cl", "merge.cl"]
+
+  private func vectors(_ count: Int) -> Int { ceilDivide(count, launcher.parameters.width) }
+
+  /// Queues one launch.
+  public func add(_ y: Buffer, to x: Buffer, count: Int) throws {
+    try launcher.launch(
+      launcher.kernel("add", in: Self.mergeFiles), global: [vectors(count)], flops: Double(count),
+      bytes: 12 * Double(count), ["x": .buffer(x), "y": .buffer(y), "count": .int(count)])
+  }
+
+  /// Queues one launch.
+  public func mergeForward(
+    _ merge: Merge, _ a: Buffer, _ b: Buffer, into y: Buffer, rows: Int, width: Int
+  ) throws {
+    try launcher.launch(
+      launcher.kernel("merge_forward", in: Self.mergeFiles), global: [vectors(width), rows],
+      bytes: 16 * Double(rows * width),
+      [
+        "a": .buffer(a), "b": .buffer(b), "y": .buffer(y), "width": .int(width),
+        "mode": .int(merge.kernelNumber),
+      ])
+  }
+
+  /// Queues one launch.
+  public func mergeBackward(
+    _ merge: Merge, gradY: Buffer, _ a: Buffer, _ b: Buffer, gradA: Buffer, gradB: Buffer,
+    rows: Int, width: Int
+  ) throws {
+    try launcher.launch(
+      launcher.kernel("merge_backward", in: Self.mergeFiles), global: [vectors(width), rows],
+      bytes: 16 * Double(rows * width),
+      [
+        "grad_y": .buffer(gradY), "a": .buffer(a), "b": .buffer(b), "grad_a": .buffer(gradA),
+        "grad_b": .buffer(gradB), "width": .int(width), "mode": .int(merge.kernelNumber),
+      ])
+  }
+}
+
+extension Merge {
+  /// The number of the merge in `merge.cl`.
+  fileprivate var kernelNumber: Int {
+    switch self {
+    case .concatenate: 0
+    case .sum: 1
+    case .average: 2
+    case .multiply: 3
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import CarouselModel
+import Foundation
+import OpenCLDriver
+
+// The twin of optimizer.cl.
+extension OpenCLBackend {
+  /// One launch over all parameters; the gradient is clipped on the way, its norm never read by the
+  /// host.
+  public func optimize(
+    _ optimizer: Optimizer, parameters: Buffer, gradients: Buffer, moments: [Buffer], count: Int,
+    learningRate: Double, gradientNorm: Buffer?, maximumNorm: Double?, step: Int
+  ) throws {
+    precondition(moments.count == optimizer.momentCount)
+    let files = ["vector.cl", "optimizer.cl"]
+    let items = ceilDivide(count, launcher.parameters.elements)
+    let norm = maximumNorm == nil ? nil : gradientNorm
+    precondition(maximumNorm == nil || norm != nil, "a maximum norm needs the gradient's norm")
+    func float(_ value: Double) -> KernelArgument { .float(Float(value)) }
+    switch optimizer {
+    case .sgd(let momentum, let weightDecay):
+      try launcher.launch(
+        launcher.kernel("sgd", in: files), global: [items], flops: 6 * Double(count),
+        bytes: 4 * Double(count) * (moments.isEmpty ? 3 : 5),
+        [
+          "parameters": .buffer(parameters), "gradients": .buffer(gradients),
+          "velocity": .optional(moments.first), "norm": .optional(norm),
+          "maximum_norm": float(maximumNorm ?? 0), "count": .int(count),
+          "rate": float(learningRate), "momentum": float(momentum), "decay": float(weightDecay),
+        ])
+    case .adam(let beta1, let beta2, let epsilon, let weightDecay, let decoupled):
+      try launcher.launch(
+        launcher.kernel("adam", in: files), global: [items], flops: 16 * Double(count),
+        bytes: 28 * Double(count),
+        [
+          "parameters": .buffer(parameters), "gradients": .buffer(gradients),
+          "first_moment": .buffer(moments[0]), "second_moment": .buffer(moments[1]),
+          "norm": .optional(norm), "maximum_norm": float(maximumNorm ?? 0), "count": .int(count),
+          "rate1": float(learningRate / (1 - pow(beta1, Double(step)))),
+          "root2": float((1 - pow(beta2, Double(step))).squareRoot()), "beta1": float(beta1),
+          "one_minus_beta1": float(1 - beta1), "beta2": float(beta2),
+          "one_minus_beta2": float(1 - beta2), "epsilon": float(epsilon),
+          "decay": float(decoupled ? 0 : weightDecay),
+          "shrink": float(decoupled ? 1 - learningRate * weightDecay : 1),
+        ])
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import CarouselModel
+import OpenCLDriver
+
+/// Computes on an OpenCL device, in Float32.
+///
+/// Sums have a fixed order: the same calls on the same device and driver give the same bits.
+/// Not thread-safe; one backend owns one context and one in-order queue.
+public final class OpenCLBackend: Backend {
+  /// Device memory, Float32.
+  public typealias Buffer = OpenCLDriver.Buffer
+  /// Device memory, Int32.
+  public typealias IndexBuffer = OpenCLDriver.Buffer
+  /// What a recurrent layer keeps on the device.
+  public typealias RecurrentReserve = OpenCLReserve
+
+  /// The device that computes.
+  public let device: Device
+  /// The form of the kernels in use: `cpu` or `gpu`.
+  public let kernelForm: KernelForm
+  /// The device's name.
+  public var name: String { device.name }
+  /// Float32.
+  public let elementType = ElementType.float32
+  /// The device's alignment of sub-buffers, in floats.
+  public let sliceAlignment: Int
+
+  let launcher: Launcher
+  let products: any MatrixProducts
+  private var strategies: [CellVariant: any RecurrentStrategy] = [:]
+
+  /// Opens `device` and builds its matrix products.
+  ///
+  /// - Parameters:
+  ///   - device: what computes.
+  ///   - kernels: the form of the kernels.
+  ///   - profiling: whether every launch is recorded, for `launches`.
+  /// - Throws: `OpenCLError` where the device refuses, `CarouselError` where a kernel file is missing.
+  public init(device: Device, kernels: KernelForm = .automatic, profiling: Bool = false) throws {
+    let queue = try Queue(context: Context(device: device), profiling: profiling)
+    let launcher = Launcher(queue: queue, form: kernels.resolved(for: device))
+    self.device = device
+    self.launcher = launcher
+    kernelForm = launcher.form
+    let floatBytes = MemoryLayout<Float>.stride
+    sliceAlignment = max(1, ceilDivide(device.baseAddressAlignmentBytes, floatBytes))
+    products = try launcher.form == .cpu ? PanelProducts(launcher) : TiledProducts(launcher)
+  }
+
+  /// The launches since the last `clearLaunches`, in order; empty without profiling.
+  ///
+  /// Waits for the device.
+  public var launches: [LaunchRecord] {
+    get throws { try launcher.records() }
+  }
+
+  /// Forgets the launches so far.
+  public func clearLaunches() { launcher.clearRecords() }
+
+  /// The strategy of the kernels' form for a layer's cell and options.
+  func strategy(for layer: RecurrentLayer) throws -> any RecurrentStrategy {
+    let cell = CellVariant(layer)
+    if let strategy = strategies[cell] { return strategy }
+    let strategy: any RecurrentStrategy =
+      if let products = products as? PanelProducts {
+        try SequenceStrategy(launcher, cell: cell, products: products)
+      } else {
+        try StepStrategy(launcher, cell: cell)
+      }
+    strategies[cell] = strategy
+    return strategy
+  }
+}

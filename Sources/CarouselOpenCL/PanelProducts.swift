@@ -1,0 +1,124 @@
+import CarouselModel
+import OpenCLDriver
+
+/// The twin of `gemm_cpu.cl`: products for CPU devices.
+struct PanelProducts: MatrixProducts {
+  let launcher: Launcher
+  /// COLUMNS of `panel.cl`.
+  let panelWidth: Int
+  /// ROWS of `panel.cl`.
+  static let tileRows = 8
+
+  private static let files = ["vector.cl", "states.cl", "panel.cl", "gemm_cpu.cl"]
+  private let packPanels: Kernel
+  private let packStates: Kernel
+  private let packRows: Kernel
+  private let gemm: Kernel
+
+  init(_ launcher: Launcher) throws {
+    self.launcher = launcher
+    panelWidth = 2 * launcher.parameters.width
+    packPanels = try launcher.kernel("pack_panels", in: Self.files)
+    packStates = try launcher.kernel("pack_states", in: Self.files)
+    packRows = try launcher.kernel("pack_rows", in: Self.files)
+    gemm = try launcher.kernel("gemm", in: Self.files)
+  }
+
+  /// The floats of B `[K, N]` packed in panels.
+  func panelCount(depth: Int, columns: Int) -> Int { depth * roundUp(columns, to: panelWidth) }
+
+  /// Packs B `[K, N]`: row-major, or with `transposed` given as `[N, K]`.
+  func pack(_ b: Buffer, transposed: Bool, into panels: Buffer, depth: Int, columns: Int) throws {
+    try launcher.launch(
+      packPanels, global: [ceilDivide(columns, panelWidth)], local: [1],
+      bytes: 4 * Double(depth * columns + panelCount(depth: depth, columns: columns)),
+      [
+        "b": .buffer(b), "panels": .buffer(panels), "K": .int(depth), "N": .int(columns),
+        "k_stride": .int(transposed ? 1 : columns), "j_stride": .int(transposed ? depth : 1),
+      ])
+  }
+
+  private func pack(_ pass: RecurrentPass, into panels: Buffer) throws {
+    let (depth, columns) = (pass.steps * pass.batchSize, pass.hiddenSize)
+    try launcher.launch(
+      packStates, global: [ceilDivide(columns, panelWidth)], local: [1],
+      bytes: 4 * Double(depth * columns + panelCount(depth: depth, columns: columns)),
+      [
+        "y": .buffer(pass.y), "h_0": .optional(pass.initial?.hidden),
+        "lengths": .optional(pass.lengths), "panels": .buffer(panels), "T": .int(pass.steps),
+        "N": .int(pass.batchSize), "H": .int(columns), "reverse": .int(pass.isReverse),
+      ])
+  }
+
+  func forward(
+    x: Buffer, weight: Buffer, bias: Buffer?, bias2: Buffer?, y: Buffer, yStride: Int?, rows: Int,
+    columns: Int, depth: Int
+  ) throws {
+    let panels = try launcher.scratch(count: panelCount(depth: depth, columns: columns))
+    try pack(weight, transposed: true, into: panels, depth: depth, columns: columns)
+    try multiply(
+      x, panels, bias: bias, bias2: bias2, into: y, rows: rows, columns: columns, depth: depth,
+      cStride: yStride)
+  }
+
+  func backward(
+    gradY: Buffer, gradYStride: Int?, weight: Buffer, gradX: Buffer, rows: Int, columns: Int,
+    depth: Int
+  ) throws {
+    let panels = try launcher.scratch(count: panelCount(depth: depth, columns: columns))
+    try pack(weight, transposed: false, into: panels, depth: depth, columns: columns)
+    try multiply(
+      gradY, panels, into: gradX, rows: rows, columns: columns, depth: depth, aStride: gradYStride)
+  }
+
+  func gradients(_ gradY: GradientColumns, inputs: [ProductInput]) throws {
+    let (rows, depth) = (gradY.rows, gradY.depth)
+    let packed = try launcher.scratch(count: roundUp(rows, to: 16) * depth)
+    try launcher.launch(
+      packRows, global: [ceilDivide(rows, launcher.parameters.width)], local: [1],
+      flops: gradY.sums == nil ? 0 : Double(rows * depth), bytes: 8 * Double(rows * depth),
+      [
+        "a": .buffer(gradY.buffer), "packed": .buffer(packed), "sums": .optional(gradY.sums),
+        "sums2": .optional(gradY.sums2), "M": .int(rows), "K": .int(depth),
+        "stride": .int(gradY.stride), "offset": .int(gradY.offset),
+        "offset2": .int(gradY.sums2Offset), "count2": .int(gradY.sums2Count),
+      ])
+    for input in inputs {
+      let panels = try launcher.scratch(
+        count: panelCount(depth: depth, columns: input.columns))
+      switch input.source {
+      case .matrix(let x):
+        try pack(x, transposed: false, into: panels, depth: depth, columns: input.columns)
+      case .statesBefore(let pass):
+        try pack(pass, into: panels)
+      }
+      try multiply(
+        packed, panels, into: input.gradWeight, rows: input.rows, columns: input.columns,
+        depth: depth, cOffset: input.offset, packed: true)
+    }
+  }
+
+  private func multiply(
+    _ a: Buffer, _ panels: Buffer, bias: Buffer? = nil, bias2: Buffer? = nil, into c: Buffer,
+    rows: Int, columns: Int, depth: Int, aStride: Int? = nil, cStride: Int? = nil,
+    cOffset: Int = 0, packed: Bool = false
+  ) throws {
+    // Several work-items for each core, so that the last to finish is short, each long enough to be
+    // worth its launch.
+    let panelCount = ceilDivide(columns, panelWidth)
+    let perCore = ceilDivide(4 * launcher.device.computeUnits, panelCount)
+    let shortest = max(1, 500_000 / (2 * panelWidth * depth))
+    let rowsPerItem = roundUp(
+      max(ceilDivide(rows, perCore), min(shortest, rows)), to: Self.tileRows)
+    try launcher.launch(
+      gemm, global: [panelCount, ceilDivide(rows, rowsPerItem)], local: [1, 1],
+      flops: 2 * Double(rows) * Double(columns) * Double(depth),
+      bytes: productBytes(rows: rows, columns: columns, depth: depth),
+      [
+        "a": .buffer(a), "panels": .buffer(panels), "bias": .optional(bias),
+        "bias2": .optional(bias2), "c": .buffer(c), "M": .int(rows), "N": .int(columns),
+        "K": .int(depth), "a_stride": .int(aStride ?? depth), "c_stride": .int(cStride ?? columns),
+        "c_offset": .int(cOffset), "rows_per_item": .int(rowsPerItem), "packed": .int(packed),
+      ])
+  }
+}

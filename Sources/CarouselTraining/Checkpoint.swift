@@ -1,0 +1,172 @@
+import CarouselFormats
+import CarouselModel
+import Foundation
+
+/// A trained network in a safetensors file: its parameters under their names, and an entry `carousel`
+/// in the metadata that says, as JSON, what they belong to.
+///
+/// The checkpoint from which a run is resumed holds besides them the optimizer's moments
+/// (`optimizer.0.NAME`, …) and the recurrent states (`state.hidden_l0 [N, H]`, `state.cell_l0`, …).
+public struct Checkpoint: Sendable {
+  /// The entry `carousel` of the metadata.
+  public struct Description: Hashable, Sendable, Codable {
+    /// The version of this description.
+    public var version = 1
+    /// What the network was trained for.
+    public var task = "text"
+    /// What the network is made of.
+    public var network: NetworkConfiguration
+    /// The bytes behind the tokens.
+    public var vocabulary: ByteVocabulary
+    /// How the network is trained.
+    public var settings: TrainingSettings
+    /// The text on which it is trained.
+    public var text: TrainingText.Identity
+    /// How far the training has come.
+    public var position: TrainingPosition
+  }
+
+  /// What the tensors belong to.
+  public let description: Description
+  /// The file, for errors.
+  public let path: String
+  private let tensors: [String: Tensor]
+
+  /// Reads a checkpoint, or the best one of a run's folder.
+  ///
+  /// Throws where the file is missing, damaged or not a checkpoint, or where a parameter is missing,
+  /// of another shape than the description says, or not finite.
+  public init(at path: String) throws(CarouselError) {
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+      try self.init(contentsOf: RunFolder(path).model())
+    } else {
+      try self.init(contentsOf: path)
+    }
+  }
+
+  /// Reads a checkpoint from a file; throws as `init(at:)` does.
+  public init(contentsOf path: String) throws(CarouselError) {
+    let file = try SafetensorsFile(contentsOf: path)
+    guard let text = file.metadata["carousel"] else {
+      throw CarouselError(
+        .badData, "\(path): expected an entry 'carousel' in the metadata, found none")
+    }
+    do {
+      description = try JSONDecoder().decode(Description.self, from: Data(text.utf8))
+    } catch {
+      throw CarouselError(
+        .badData,
+        "\(path): expected the description of a text model in the entry 'carousel' of the "
+          + "metadata, found something else\(Self.location(of: error))")
+    }
+    self.path = path
+    tensors = file.tensorsByName
+    try validate()
+  }
+
+  private static func location(of error: any Error) -> String {
+    let context: DecodingError.Context? =
+      switch error as? DecodingError {
+      case .keyNotFound(let key, let context):
+        .init(
+          codingPath: context.codingPath + [key], debugDescription: "")
+      case .typeMismatch(_, let context), .valueNotFound(_, let context),
+        .dataCorrupted(let context):
+        context
+      default: nil
+      }
+    guard let path = context?.codingPath, !path.isEmpty else { return "" }
+    return " at '\(path.map(\.stringValue).joined(separator: "."))'"
+  }
+
+  private func validate() throws(CarouselError) {
+    let network = description.network
+    guard description.version == 1, description.task == "text" else {
+      throw CarouselError(
+        .badData,
+        "\(path): expected a model of text of version 1, found the task '\(description.task)' "
+          + "of version \(description.version)")
+    }
+    guard network.vocabularySize == description.vocabulary.count else {
+      throw CarouselError(
+        .badData,
+        "\(path): expected a vocabulary of \(network.vocabularySize) bytes, "
+          + "found one of \(description.vocabulary.count)")
+    }
+    do {
+      try network.validate()
+      try network.validateSize()
+      try description.settings.validate()
+    } catch {
+      throw CarouselError(.badData, "\(path): the description is wrong: \(error.message)")
+    }
+    for parameter in network.parameterDescriptions {
+      _ = try tensor(parameter.name, shape: parameter.shape)
+    }
+  }
+
+  /// The tensor of this name.
+  ///
+  /// Throws where it is missing, of another shape, or not finite.
+  func tensor(_ name: String, shape: Shape) throws(CarouselError) -> Tensor {
+    guard let tensor = tensors[name] else {
+      throw CarouselError(.badData, "\(path): expected a tensor '\(name)', found none")
+    }
+    guard tensor.shape == shape else {
+      throw CarouselError(
+        .badData,
+        "\(path): expected the shape \(shape) of the tensor '\(name)', found \(tensor.shape)")
+    }
+    guard let index = tensor.values.firstIndex(where: { !$0.isFinite }) else { return tensor }
+    throw CarouselError(
+      .badData,
+      "\(path): expected finite values in the tensor '\(name)', found \(tensor.values[index]) "
+        + "at element \(index)")
+  }
+
+  /// Makes the network with its parameters in a backend's memory.
+  ///
+  /// `overrides` hold gates at constants, beside those that were held in training. Throws a usage
+  /// error where the cell has no such gate, and where the device fails.
+  public func makeNetwork<B: Backend>(
+    backend: B, overrides: [String: Double] = [:]
+  ) throws -> Network<B> {
+    var configuration = description.network
+    configuration.recurrent.options.overrides.merge(overrides) { $1 }
+    let network = try Network(configuration, backend: backend, seed: nil)
+    try network.parameters.load(tensors, source: path)
+    return network
+  }
+
+  /// Writes a checkpoint; nothing half-written is left under the name.
+  ///
+  /// `elementType` is that of the
+  /// backend, so that nothing is lost.
+  static func write(
+    _ description: Description, tensors: [(name: String, tensor: Tensor)],
+    elementType: ElementType, to path: String
+  ) throws(CarouselError) {
+    let file = SafetensorsFile(tensors, metadata: ["carousel": JSON.encode(description)])
+    try file.write(to: path, elementType: elementType)
+  }
+}
+
+extension NetworkConfiguration {
+  /// Throws where the parameters are more than any device can hold, so that no size overflows.
+  func validateSize() throws(CarouselError) {
+    let (inputSize, outputSize) = (Double(recurrent.inputSize), Double(recurrent.outputSize))
+    let hiddenSize = Double(recurrent.hiddenSize)
+    let gateRows = Double(recurrent.layer(0, isReverse: false).gateRows * recurrent.directions)
+    let count =
+      Double(vocabularySize) * (inputSize + outputSize) + gateRows * (inputSize + hiddenSize)
+      + Double(recurrent.layers - 1) * gateRows * (outputSize + hiddenSize)
+    guard count < 0x1p40, recurrent.layers < 1 << 16 else {
+      throw CarouselError(
+        .noDevice,
+        "the hidden size \(recurrent.hiddenSize), the embedding size \(recurrent.inputSize) and "
+          + "\(recurrent.layers) layers make \(count) parameters, expected fewer than 2^40 in "
+          + "fewer than 2^16 layers, beyond which no device has memory for them")
+    }
+  }
+}

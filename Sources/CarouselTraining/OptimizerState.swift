@@ -1,0 +1,60 @@
+import CarouselModel
+
+/// An optimizer with what it keeps between steps.
+final class OptimizerState<B: Backend> {
+  private let optimizer: Optimizer
+  private let store: ParameterStore<B>
+  private let moments: [B.Buffer]
+  private let norm: B.Buffer
+  private var backend: B { store.backend }
+
+  init(_ optimizer: Optimizer, store: ParameterStore<B>) throws {
+    self.optimizer = optimizer
+    self.store = store
+    moments = try (0..<optimizer.momentCount).map { _ in
+      try store.backend.makeBuffer(count: store.count)
+    }
+    norm = try store.backend.makeBuffer(count: 1)
+  }
+
+  /// Queues one step with the gradients that are in the store; `step` is 1 for the first.
+  func queueStep(_ step: Int, learningRate: Double, clipNorm: Double?) throws {
+    if clipNorm != nil {
+      try backend.norm(of: store.gradients, count: store.count, into: norm)
+    }
+    try backend.optimize(
+      optimizer, parameters: store.values, gradients: store.gradients, moments: moments,
+      count: store.count, learningRate: learningRate,
+      gradientNorm: clipNorm == nil ? nil : norm, maximumNorm: clipNorm, step: step)
+  }
+
+  /// The norm of the gradient before it was clipped in the last step; waits for the device.
+  func readGradientNorm() throws -> Double { try backend.read(norm, count: 1)[0] }
+
+  /// The moments, `optimizer.0.NAME` and `optimizer.1.NAME` for each parameter NAME.
+  func tensors() throws -> [(name: String, tensor: Tensor)] {
+    try moments.enumerated().flatMap { index, moment in
+      let values = try backend.read(moment, count: store.count)
+      return zip(store.descriptions, store.offsets).map { description, offset in
+        (
+          "optimizer.\(index).\(description.name)",
+          Tensor(
+            description.shape, Array(values[offset..<offset + description.shape.count]))
+        )
+      }
+    }
+  }
+
+  /// Overwrites the moments with what `tensors` gave.
+  func load(_ checkpoint: Checkpoint) throws {
+    for (index, moment) in moments.enumerated() {
+      var values = [Double](repeating: 0, count: store.count)
+      for (description, offset) in zip(store.descriptions, store.offsets) {
+        let tensor = try checkpoint.tensor(
+          "optimizer.\(index).\(description.name)", shape: description.shape)
+        values.replaceSubrange(offset..<offset + tensor.values.count, with: tensor.values)
+      }
+      try backend.write(values, to: moment)
+    }
+  }
+}

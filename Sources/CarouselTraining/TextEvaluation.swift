@@ -1,0 +1,51 @@
+import CarouselModel
+import Foundation
+
+/// How well a network predicts a text.
+public struct TextEvaluation: Hashable, Sendable {
+  /// The mean cross-entropy in nats.
+  public let loss: Double
+  /// The bytes that were predicted: all but the first.
+  public let count: Int
+
+  /// The mean cross-entropy in bits.
+  public var bitsPerCharacter: Double { loss.bitsPerCharacter }
+  /// exp(loss).
+  public var perplexity: Double { exp(loss) }
+}
+
+/// Predicts every token of a text but the first from those before it.
+///
+/// The text is cut into at most 64 streams of at least 1024 tokens, read side by side with their
+/// states carried from window to window, each from a zero state on. So the result depends on the
+/// text and the parameters alone, not on how the network was trained.
+public final class TextEvaluator<B: Backend> {
+  private let streams: TextStreams
+  private let pass: NetworkPass<B>
+
+  /// Cuts a text of at least 2 tokens, and allocates activations.
+  public init(_ network: Network<B>, tokens: [Int32]) throws {
+    precondition(tokens.count >= 2)
+    let batchSize = min(max((tokens.count - 1) / 1024, 1), 64)
+    streams = TextStreams(
+      tokens: tokens, batchSize: batchSize, steps: min(64, tokens.count - 1), remainder: .padded)
+    pass = try NetworkPass(
+      network, steps: streams.steps, batchSize: batchSize, training: false)
+  }
+
+  /// Evaluates the network as its parameters are now; nil where `shouldStop` became true on the way.
+  public func evaluate(shouldStop: () -> Bool = { false }) throws -> TextEvaluation? {
+    try pass.resetStates()
+    var sum = 0.0
+    var count = 0
+    for index in 0..<streams.windowCount {
+      if shouldStop() { return nil }
+      let window = streams.window(index)
+      let counted = window.targets.count { $0 >= 0 }
+      try pass.forward(tokens: window.inputs)
+      sum += try pass.loss(targets: window.targets) * Double(counted)
+      count += counted
+    }
+    return TextEvaluation(loss: sum / Double(count), count: count)
+  }
+}

@@ -1,0 +1,37 @@
+import CarouselModel
+
+/// A text cut into what a network is trained on and what is held out.
+struct TextParts {
+  /// The first part, as streams.
+  let training: TextStreams
+  /// The tokens of the last part; nil where nothing is held out.
+  let heldOut: [Int32]?
+
+  /// Throws where a part is too short.
+  init(
+    _ text: TrainingText, vocabulary: ByteVocabulary, settings: TrainingSettings
+  ) throws(CarouselError) {
+    let tokens = try vocabulary.encode(text.bytes, source: text.name)
+    let heldOutCount = text.heldOutCount(share: settings.validation)
+    let trainingCount = tokens.count - heldOutCount
+    let window = settings.batchSize.multipliedReportingOverflow(by: settings.steps)
+    guard !window.overflow, window.partialValue < trainingCount else {
+      let needed = window.overflow ? "more" : "at least \(window.partialValue + 1)"
+      throw CarouselError(
+        .badData,
+        "\(text.name): a batch size of \(settings.batchSize) times \(settings.steps) steps needs "
+          + "\(needed) bytes to train on, found \(trainingCount) of \(tokens.count) bytes, "
+          + "\(heldOutCount) of them held out")
+    }
+    guard settings.validation == 0 || heldOutCount >= 2 else {
+      throw CarouselError(
+        .badData,
+        "\(text.name): a validation share of \(settings.validation) needs at least 2 bytes to "
+          + "hold out, found \(heldOutCount) of \(tokens.count) bytes")
+    }
+    training = TextStreams(
+      tokens: Array(tokens[..<trainingCount]), batchSize: settings.batchSize,
+      steps: settings.steps, remainder: .dropped)
+    heldOut = settings.validation == 0 ? nil : Array(tokens[trainingCount...])
+  }
+}

@@ -1,0 +1,75 @@
+import CarouselModel
+
+/// A text cut into N contiguous streams that are read side by side, T tokens at a time.
+///
+/// Token p is an input, token p + 1 its target. Stream n begins at p = n·S; window w holds for stream
+/// n the inputs from n·S + w·T on. A network that carries its state from window to window therefore
+/// reads each stream as one text.
+public struct TextStreams: Sendable {
+  /// What becomes of the targets that do not fill N streams of whole windows.
+  public enum Remainder: Sendable {
+    /// They are left out: every target of every window counts.
+    case dropped
+    /// Streams and windows are filled up with targets of −1, so that each token but the first is a
+    /// target exactly once.
+    case padded
+  }
+
+  /// One step of truncated backpropagation: inputs and targets, each `[T, N]`.
+  public struct Window: Equatable, Sendable {
+    /// The tokens that the network reads, `[T, N]`.
+    public var inputs: [Int32]
+    /// The tokens that it has to predict, `[T, N]`; −1 where there is none.
+    public var targets: [Int32]
+  }
+
+  /// The whole text.
+  public let tokens: [Int32]
+  /// T, the tokens of a window in each stream.
+  public let steps: Int
+  /// N, the number of streams.
+  public let batchSize: Int
+  /// S, the targets of a stream.
+  public let streamLength: Int
+  /// The windows that walk all streams once.
+  public let windowCount: Int
+
+  /// Cuts a text.
+  ///
+  /// With a dropped remainder a text shorter than one window has `windowCount` 0.
+  public init(tokens: [Int32], batchSize: Int, steps: Int, remainder: Remainder) {
+    precondition(batchSize > 0 && steps > 0)
+    let targets = max(tokens.count - 1, 0)
+    self.tokens = tokens
+    self.steps = steps
+    self.batchSize = batchSize
+    switch remainder {
+    case .dropped:
+      windowCount = targets / batchSize / steps
+      streamLength = targets / batchSize
+    case .padded:
+      streamLength = (targets + batchSize - 1) / batchSize
+      windowCount = (streamLength + steps - 1) / steps
+    }
+  }
+
+  /// The tokens that a text needs for one window of N streams of T: N·T + 1.
+  public static func minimumCount(batchSize: Int, steps: Int) -> Int { batchSize * steps + 1 }
+
+  /// Window `index`, at least 0 and below `windowCount`.
+  public func window(_ index: Int) -> Window {
+    precondition((0..<windowCount).contains(index))
+    var window = Window(
+      inputs: [Int32](repeating: 0, count: steps * batchSize),
+      targets: [Int32](repeating: -1, count: steps * batchSize))
+    for stream in 0..<batchSize {
+      for step in 0..<min(steps, streamLength - index * steps) {
+        let position = stream * streamLength + index * steps + step
+        guard position + 1 < tokens.count else { break }
+        window.inputs[step * batchSize + stream] = tokens[position]
+        window.targets[step * batchSize + stream] = tokens[position + 1]
+      }
+    }
+    return window
+  }
+}

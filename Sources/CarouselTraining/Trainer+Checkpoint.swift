@@ -1,0 +1,80 @@
+import CarouselFormats
+import CarouselModel
+
+extension Trainer {
+  /// Everything that the network and the run are, but tensors.
+  private var description: Checkpoint.Description {
+    Checkpoint.Description(
+      network: network.configuration, vocabulary: vocabulary, settings: settings, text: identity,
+      position: position)
+  }
+
+  /// Prepares a folder for this run and opens its metrics.
+  ///
+  /// A new run saves a first checkpoint, so that there is always a good one; only then is what an
+  /// earlier run left there removed. A resumed run cuts off the metrics beyond its step.
+  func begin(_ folder: RunFolder) throws -> JSONLines {
+    try folder.create()
+    if position.step == 0 {
+      try save(to: folder.last, resumable: true, folder)
+      try folder.removeResults()
+    }
+    try folder.write(description)
+    let step = position.step
+    try JSONLines.truncate(folder.metrics, keeping: TrainingMetrics.self) { $0.step <= step }
+    return try JSONLines(appendingTo: folder.metrics)
+  }
+
+  /// Saves the network, and with `resumable` all that the next step needs.
+  ///
+  /// Throws before it writes where a number is not finite.
+  func save(to path: String, resumable: Bool, _ folder: RunFolder) throws {
+    var tensors = try network.parameters.tensors()
+    if resumable { tensors += try optimizer.tensors() + stateTensors() }
+    for (name, tensor) in tensors where !tensor.values.allSatisfy(\.isFinite) {
+      throw divergence(
+        "the tensor '\(name)' holds a number that is not finite after step \(position.step)",
+        folder)
+    }
+    try Checkpoint.write(
+      description, tensors: tensors, elementType: network.backend.elementType, to: path)
+  }
+
+  /// Takes over what `save(resumable: true)` wrote.
+  func load(_ checkpoint: Checkpoint) throws {
+    guard checkpoint.description.network == network.configuration else {
+      throw CarouselError(
+        .badData,
+        "\(checkpoint.path): expected the network that its settings and its text describe, "
+          + "found another")
+    }
+    try optimizer.load(checkpoint)
+    for (name, buffer) in states {
+      let tensor = try checkpoint.tensor(name, shape: stateShape)
+      try network.backend.write(tensor.values, to: buffer)
+    }
+    position = checkpoint.description.position
+    earlierSeconds = position.seconds
+  }
+
+  private var stateShape: Shape {
+    [settings.batchSize, settings.recurrent.hiddenSize]
+  }
+
+  /// The recurrent states by name.
+  private var states: [(name: String, buffer: B.Buffer)] {
+    pass.states.enumerated().flatMap { index, state in
+      [("state.hidden_l\(index)", state.hidden)]
+        + (state.cell.map { [("state.cell_l\(index)", $0)] } ?? [])
+    }
+  }
+
+  private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
+    try states.map { name, buffer in
+      (
+        name,
+        Tensor(stateShape, try network.backend.read(buffer, count: stateShape.count))
+      )
+    }
+  }
+}

@@ -1,0 +1,220 @@
+import CarouselFormats
+import CarouselModel
+import Foundation
+
+/// Trains a network to predict the next byte of a text, by truncated backpropagation through time.
+///
+/// The training part of the text is read as N streams (`TextStreams`); a step is one window of T
+/// bytes of each, the recurrent states are carried from window to window and set to zero where an
+/// epoch begins. All that a step needs is a function of the settings and of how many steps were taken
+/// before, so a resumed run computes the same bits as one that was never interrupted.
+public final class Trainer<B: Backend> {
+  /// How the network is trained.
+  public let settings: TrainingSettings
+  /// The bytes behind the tokens: those of the whole text, held-out part included.
+  public let vocabulary: ByteVocabulary
+  /// The network.
+  public let network: Network<B>
+  /// How far the training has come.
+  public internal(set) var position = TrainingPosition()
+
+  let identity: TrainingText.Identity
+  let pass: NetworkPass<B>
+  let optimizer: OptimizerState<B>
+  let evaluator: TextEvaluator<B>?
+  let streams: TextStreams
+  /// The clock of this session, and the seconds of those before.
+  let start = ContinuousClock.now
+  var earlierSeconds = 0.0
+  var session = Session()
+
+  /// What this session's rate is computed from.
+  struct Session {
+    /// The seconds in steps and the number of them.
+    var seconds = 0.0
+    var steps = 0
+    /// The same where the last line of metrics was written.
+    var loggedSeconds = 0.0
+    var loggedSteps = 0
+    /// The loss and the learning rate of the last step.
+    var loss = 0.0
+    var learningRate = 0.0
+  }
+
+  /// Begins a run with parameters drawn by the settings' seed.
+  ///
+  /// Throws where the settings make no sense, the text is too short for them, or the backend has no
+  /// memory for the network.
+  public convenience init(_ text: TrainingText, settings: TrainingSettings, backend: B) throws {
+    try self.init(text, settings: settings, backend: backend, resuming: nil)
+  }
+
+  /// Goes on with a run from its checkpoint `last.safetensors`.
+  ///
+  /// `text` has to be the one that the run began with. `bounds` replaces those of the run where it is
+  /// not nil; schedules that end with the run then have another end. Throws where the text or the
+  /// network is another, or a tensor is missing, of another shape or not finite.
+  public convenience init(
+    resuming checkpoint: Checkpoint, text: TrainingText, bounds: TrainingBounds? = nil, backend: B
+  ) throws {
+    let described = checkpoint.description
+    guard text.identity.byteCount == described.text.byteCount,
+      text.identity.hash == described.text.hash
+    else {
+      throw CarouselError(
+        .badData,
+        "\(text.name): expected the text that '\(checkpoint.path)' was trained on, "
+          + "\(described.text.byteCount) bytes with the hash \(described.text.hash), found "
+          + "\(text.identity.byteCount) bytes with the hash \(text.identity.hash)")
+    }
+    var settings = described.settings
+    if let bounds { settings.bounds = bounds }
+    try self.init(text, settings: settings, backend: backend, resuming: checkpoint)
+  }
+
+  private init(
+    _ text: TrainingText, settings: TrainingSettings, backend: B, resuming checkpoint: Checkpoint?
+  ) throws {
+    try settings.validate()
+    let vocabulary = ByteVocabulary(of: text.bytes)
+    let configuration = NetworkConfiguration(
+      vocabularySize: vocabulary.count, recurrent: settings.recurrent)
+    try configuration.validateSize()
+    let parts = try TextParts(text, vocabulary: vocabulary, settings: settings)
+    self.settings = settings
+    self.vocabulary = vocabulary
+    identity = text.identity
+    streams = parts.training
+    network =
+      if let checkpoint {
+        try checkpoint.makeNetwork(backend: backend)
+      } else {
+        try Network(configuration, backend: backend, seed: settings.seed)
+      }
+    pass = try NetworkPass(
+      network, steps: settings.steps, batchSize: settings.batchSize, training: true)
+    optimizer = try OptimizerState(settings.optimizer.optimizer, store: network.parameters)
+    evaluator = try parts.heldOut.map { [network] in try TextEvaluator(network, tokens: $0) }
+    if let checkpoint { try load(checkpoint) }
+  }
+
+  /// Trains until a bound is met, patience is used up or `shouldStop` becomes true.
+  ///
+  /// Checkpoints and metrics go to `folder`, which holds no run but the one that is resumed; files of
+  /// another are replaced. nil keeps nothing. `shouldStop` is asked before every step: where it is
+  /// true, the run saves what it needs to be resumed and ends. `report` hears of every step, line of
+  /// metrics and evaluation.
+  ///
+  /// Throws `checkFailed` where the loss is no longer finite, with the step; the last checkpoint is
+  /// then the last good one. Throws `writeFailed` where a file cannot be written.
+  public func run(
+    in folder: RunFolder? = nil, shouldStop: () -> Bool = { false },
+    report: (TrainingEvent) throws -> Void
+  ) throws -> TrainingResult {
+    let log = try folder.map(begin)
+    var reason = TrainingResult.Reason?.none
+    while reason == nil {
+      if isEvaluationDue, position.evaluation?.step != position.step {
+        guard try evaluate(due: true, folder, log, shouldStop, report) else { break }
+      }
+      reason = endReason
+      if reason == nil {
+        if shouldStop() { break }
+        try takeStep(folder)
+        try logIfDue(log, report)
+      }
+    }
+    if reason != nil, position.evaluation?.step != position.step {
+      if try !evaluate(due: false, folder, log, shouldStop, report) { reason = nil }
+    }
+    if let folder { try save(to: folder.last, resumable: true, folder) }
+    return TrainingResult(
+      reason: reason ?? .interrupted, position: position, epoch: epoch,
+      charactersPerSecond: rate(seconds: session.seconds, steps: session.steps))
+  }
+
+  /// Trains until a bound is met or patience is used up, and reports nothing on the way.
+  public func run(in folder: RunFolder? = nil) throws -> TrainingResult {
+    try run(in: folder) { _ in }
+  }
+
+  private func takeStep(_ folder: RunFolder?) throws {
+    let began = ContinuousClock.now
+    let index = position.step % streams.windowCount
+    if index == 0 { try pass.resetStates() }
+    let window = streams.window(index)
+    let learningRate = settings.schedule.learningRate(
+      step: position.step, fraction: scheduleFraction)
+    try pass.queueGradients(
+      tokens: window.inputs, targets: window.targets,
+      dropoutSeed: (seed: settings.seed, step: position.step))
+    try optimizer.queueStep(
+      position.step + 1, learningRate: learningRate, clipNorm: settings.clipNorm)
+    let loss = try pass.readLoss()
+    guard loss.isFinite else {
+      throw divergence("the loss became \(loss) in step \(position.step + 1)", folder)
+    }
+    position.step += 1
+    position.logged.add(loss)
+    position.evaluated.add(loss)
+    position.seconds = earlierSeconds + start.duration(to: .now).seconds
+    session.loss = loss
+    session.learningRate = learningRate
+    session.steps += 1
+    session.seconds += began.duration(to: .now).seconds
+  }
+
+  /// The error for numbers that are no longer finite.
+  func divergence(_ event: String, _ folder: RunFolder?) -> CarouselError {
+    let kept = folder.map { "; '\($0.last)' keeps the last good checkpoint" } ?? ""
+    return CarouselError(
+      .checkFailed, "training stopped because \(event), expected a finite number\(kept)")
+  }
+
+  private func logIfDue(_ log: JSONLines?, _ report: (TrainingEvent) throws -> Void) throws {
+    try report(.stepped(progress))
+    guard position.step % settings.logEvery == 0, let mean = position.logged.value else { return }
+    var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
+    line.learningRate = session.learningRate
+    line.trainingLoss = mean
+    if settings.clipNorm != nil { line.gradientNorm = try optimizer.readGradientNorm() }
+    line.charactersPerSecond = rate(
+      seconds: session.seconds - session.loggedSeconds, steps: session.steps - session.loggedSteps)
+    session.loggedSeconds = session.seconds
+    session.loggedSteps = session.steps
+    position.trainingLoss = mean
+    position.logged = RunningMean()
+    try log?.append(line)
+    try report(.logged(line, progress))
+  }
+
+  /// Evaluates, and saves what is best and what is last; false where it was asked to stop before.
+  private func evaluate(
+    due: Bool, _ folder: RunFolder?, _ log: JSONLines?, _ shouldStop: () -> Bool,
+    _ report: (TrainingEvent) throws -> Void
+  ) throws -> Bool {
+    var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
+    let loss: Double
+    if let evaluator {
+      guard let evaluation = try evaluator.evaluate(shouldStop: shouldStop) else { return false }
+      loss = evaluation.loss
+      line.validationLoss = loss
+      line.bitsPerCharacter = loss.bitsPerCharacter
+    } else {
+      loss = position.evaluated.value ?? session.loss
+    }
+    guard loss.isFinite else {
+      throw divergence("the validation loss became \(loss) after step \(position.step)", folder)
+    }
+    let isBest = position.record(loss, due: due)
+    position.seconds = earlierSeconds + start.duration(to: .now).seconds
+    line.isBest = isBest
+    if let folder {
+      if isBest { try save(to: folder.best, resumable: false, folder) }
+      try save(to: folder.last, resumable: true, folder)
+    }
+    try log?.append(line)
+    try report(.evaluated(line, progress))
+    return true
+  }
+}

@@ -1,0 +1,75 @@
+/// A line of `metrics.jsonl`: what was logged on the way, or what an evaluation found.
+public struct TrainingMetrics: Hashable, Sendable, Codable {
+  /// The steps taken.
+  public var step: Int
+  /// The epoch of the last step, counted from 1.
+  public var epoch: Int
+  /// The seconds of all sessions so far.
+  public var seconds: Double
+  /// The learning rate of the last step; absent from an evaluation.
+  public var learningRate: Double?
+  /// The mean loss of the steps since the last such line, in nats; absent from an evaluation.
+  public var trainingLoss: Double?
+  /// The norm of the gradient in the last step before it was clipped; absent where nothing is clipped.
+  public var gradientNorm: Double?
+  /// The bytes trained on per second since the last such line, evaluations left out.
+  public var charactersPerSecond: Double?
+  /// The loss of the held-out part in nats; absent where nothing is held out.
+  public var validationLoss: Double?
+  /// The same in bits per character.
+  public var bitsPerCharacter: Double?
+  /// Whether the evaluation was the best so far.
+  public var isBest: Bool?
+}
+
+/// What a trainer reports while it runs.
+public enum TrainingEvent: Sendable {
+  /// A step was taken.
+  case stepped(TrainingProgress)
+  /// A line of metrics on the training was due.
+  case logged(TrainingMetrics, TrainingProgress)
+  /// An evaluation was done.
+  case evaluated(TrainingMetrics, TrainingProgress)
+}
+
+/// How far a run is, for people to see.
+public struct TrainingProgress: Sendable {
+  /// The steps taken.
+  public var step: Int
+  /// The epoch of the last step, counted from 1.
+  public var epoch: Int
+  /// How much of the run is over, from 0 to 1, by the bound that will end it first.
+  public var fraction: Double
+  /// The seconds until then; nil before the first step of a session.
+  public var secondsLeft: Double?
+  /// The loss of the last step in nats.
+  public var loss: Double
+  /// The bytes trained on per second in this session, evaluations left out.
+  public var charactersPerSecond: Double
+}
+
+/// How a run ended, and with what.
+public struct TrainingResult: Sendable {
+  /// Why a run ends.
+  public enum Reason: String, Sendable, Codable {
+    /// The last epoch is over.
+    case epochs
+    /// The last step was taken.
+    case steps
+    /// The time is up.
+    case time
+    /// The evaluations brought nothing better for too long.
+    case patience
+    /// It was asked to stop; the run can be resumed.
+    case interrupted
+  }
+
+  /// Why the run ended.
+  public var reason: Reason
+  /// How far it came, with its losses.
+  public var position: TrainingPosition
+  /// The epoch of the last step, counted from 1.
+  public var epoch: Int
+  /// The bytes trained on per second in this session, evaluations left out; 0 without a step.
+  public var charactersPerSecond: Double
+}

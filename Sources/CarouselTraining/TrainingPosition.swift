@@ -1,0 +1,71 @@
+import CarouselModel
+
+/// How far a run has come: all that its next step needs besides tensors.
+public struct TrainingPosition: Hashable, Sendable, Codable {
+  /// The steps taken; with the length of an epoch it says which window comes next.
+  public internal(set) var step = 0
+  /// The seconds of all sessions so far.
+  public internal(set) var seconds = 0.0
+  /// The training losses since the last line of metrics.
+  var logged = RunningMean()
+  /// The training losses since the last evaluation that was due.
+  var evaluated = RunningMean()
+  /// The mean training loss of the last line of metrics, in nats.
+  public internal(set) var trainingLoss: Double?
+  /// The last evaluation.
+  public internal(set) var evaluation: Evaluation?
+  /// The best evaluation so far.
+  public internal(set) var best: Evaluation?
+  /// The evaluations that were due since the best one.
+  public internal(set) var evaluationsSinceBest = 0
+
+  /// Before the first step.
+  public init() {}
+
+  /// What was found at a step.
+  public struct Evaluation: Hashable, Sendable, Codable {
+    /// The steps taken by then.
+    public var step: Int
+    /// The mean cross-entropy of the held-out part in nats, or, where nothing is held out, of the
+    /// training steps since the last evaluation.
+    public var loss: Double
+    /// The same in bits per character.
+    public var bitsPerCharacter: Double { loss.bitsPerCharacter }
+  }
+
+  /// Takes note of an evaluation and says whether it is the best so far.
+  ///
+  /// One that was not `due`, at
+  /// the end of a run, does not use up patience.
+  mutating func record(_ loss: Double, due: Bool) -> Bool {
+    let current = Evaluation(step: step, loss: loss)
+    evaluation = current
+    if due {
+      evaluated = RunningMean()
+      evaluationsSinceBest += 1
+    }
+    guard loss < best?.loss ?? .infinity else { return false }
+    best = current
+    evaluationsSinceBest = 0
+    return true
+  }
+}
+
+/// A mean of values that come one by one.
+struct RunningMean: Hashable, Sendable, Codable {
+  private(set) var sum = 0.0
+  private(set) var count = 0
+
+  mutating func add(_ value: Double) {
+    sum += value
+    count += 1
+  }
+
+  /// The mean; nil before the first value.
+  var value: Double? { count == 0 ? nil : sum / Double(count) }
+}
+
+extension Double {
+  /// A cross-entropy in nats per byte, as bits per character.
+  public var bitsPerCharacter: Double { self / 0.693147180559945309417232121458 }
+}

@@ -1,0 +1,57 @@
+import CarouselFormats
+import CarouselModel
+import Foundation
+
+/// The text that a network is trained on, with what recognizes it when a run is resumed.
+public struct TrainingText: Sendable {
+  /// What a run remembers of its text.
+  public struct Identity: Hashable, Sendable, Codable {
+    /// The files whose contents make up the text, in order; a text from memory has none.
+    public var files: [String]
+    /// The length of the text.
+    public var byteCount: Int
+    /// The FNV-1a hash of the text, 64 bits as hexadecimal digits.
+    public var hash: String
+  }
+
+  /// The text.
+  public let bytes: [UInt8]
+  /// What a run remembers of it.
+  public let identity: Identity
+
+  /// Takes a text from memory.
+  public init(_ text: some Sequence<UInt8>) {
+    self.init(Array(text), files: [])
+  }
+
+  /// Reads a text from files, one behind the other.
+  ///
+  /// Throws where a file is missing or unreadable, or where all of them are too short for one byte
+  /// to be predicted from another.
+  public init(files: [String]) throws(CarouselError) {
+    var bytes: [UInt8] = []
+    for file in files { bytes += try [UInt8](contentsOfFile: file) }
+    guard bytes.count >= 2 else {
+      throw CarouselError(
+        .badData,
+        "\(files.joined(separator: ", ")): expected a text of at least 2 bytes, "
+          + "found \(bytes.isEmpty ? "an empty one" : "1 byte")")
+    }
+    self.init(
+      bytes, files: files.map { URL(fileURLWithPath: $0).standardizedFileURL.path })
+  }
+
+  private init(_ bytes: [UInt8], files: [String]) {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    self.bytes = bytes
+    identity = Identity(
+      files: files, byteCount: bytes.count, hash: String(hash, radix: 16))
+  }
+
+  /// The text's name in an error.
+  var name: String { identity.files.isEmpty ? "the text" : identity.files.joined(separator: ", ") }
+
+  /// The bytes at the end that are held out, where `share` of all are.
+  func heldOutCount(share: Double) -> Int { Int((Double(bytes.count) * share).rounded()) }
+}

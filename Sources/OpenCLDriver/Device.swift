@@ -1,0 +1,137 @@
+import COpenCL
+
+/// An OpenCL device and what it says of itself.
+///
+/// `@unchecked Sendable`: the handle of a root device is not reference-counted (OpenCL 1.2, 4.3:
+/// `clRetainDevice` does nothing for it) and lives as long as the process; all else is constant.
+public struct Device: @unchecked Sendable {
+  /// What kind of processor a device is.
+  public enum Kind: String, Sendable {
+    case cpu
+    case gpu
+    case accelerator
+    case other
+  }
+
+  let handle: cl_device_id
+  let platformHandle: cl_platform_id
+  let isUsable: Bool
+
+  /// Where it is found: the numbers of its platform and of it on the platform, such as "0:0".
+  public let index: String
+  /// Its name.
+  public let name: String
+  /// Its maker.
+  public let vendor: String
+  /// What kind of processor it is.
+  public let type: Kind
+  /// The OpenCL version that it offers, such as "OpenCL 3.0 CUDA".
+  public let version: String
+  /// The version of its driver.
+  public let driver: String
+  /// Its compute units: cores of a CPU, multiprocessors of a GPU.
+  public let computeUnits: Int
+  /// Its global memory in bytes.
+  public let globalMemoryBytes: Int
+  /// Its local memory for one work-group, in bytes.
+  public let localMemoryBytes: Int
+  /// Whether local memory is memory of its own, and not a part of global memory.
+  public let localMemoryIsDedicated: Bool
+  /// The bytes that one buffer may have.
+  public let maxAllocationBytes: Int
+  /// The work-items that one work-group may have.
+  public let maxWorkGroupSize: Int
+  /// The floats that one of its vector registers holds; 1 on a scalar machine.
+  public let nativeVectorWidthFloat: Int
+  /// Where a slice of a buffer may begin: at multiples of this many bytes.
+  public let baseAddressAlignmentBytes: Int
+  /// The extensions that it offers, such as "cl_khr_fp64".
+  public let extensions: Set<String>
+  /// The name of its platform.
+  public let platformName: String
+  /// The version of its platform.
+  public let platformVersion: String
+  /// Whether `auto` chooses it.
+  public internal(set) var isDefault = false
+
+  init(handle: cl_device_id, platform: Platform, number: Int) throws(OpenCLError) {
+    let index = "\(platform.index):\(number)"
+    func text(_ parameter: Int32) throws(OpenCLError) -> String {
+      try Query.string("querying device \(index)") {
+        clGetDeviceInfo(handle, cl_device_info(parameter), $0, $1, $2)
+      }
+    }
+    func value<Value: BitwiseCopyable>(
+      _ parameter: Int32, _ initial: Value
+    ) throws(OpenCLError) -> Value {
+      try Query.value(initial, "querying device \(index)") {
+        clGetDeviceInfo(handle, cl_device_info(parameter), $0, $1, $2)
+      }
+    }
+    self.handle = handle
+    self.index = index
+    platformHandle = platform.handle
+    platformName = platform.name
+    platformVersion = platform.version
+    let isAvailable = try value(CL_DEVICE_AVAILABLE, cl_bool(0)) != 0
+    let hasCompiler = try value(CL_DEVICE_COMPILER_AVAILABLE, cl_bool(0)) != 0
+    isUsable = isAvailable && hasCompiler
+    name = try text(CL_DEVICE_NAME)
+    vendor = try text(CL_DEVICE_VENDOR)
+    version = try text(CL_DEVICE_VERSION)
+    driver = try text(CL_DRIVER_VERSION)
+    type = Kind(bits: try value(CL_DEVICE_TYPE, cl_device_type(0)))
+    computeUnits = Int(try value(CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint(0)))
+    globalMemoryBytes = Int(clamping: try value(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong(0)))
+    localMemoryBytes = Int(clamping: try value(CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong(0)))
+    localMemoryIsDedicated =
+      try value(CL_DEVICE_LOCAL_MEM_TYPE, cl_device_local_mem_type(0))
+      == cl_device_local_mem_type(CL_LOCAL)
+    maxAllocationBytes = Int(clamping: try value(CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong(0)))
+    maxWorkGroupSize = try value(CL_DEVICE_MAX_WORK_GROUP_SIZE, 0)
+    nativeVectorWidthFloat = Int(
+      max(1, try value(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint(0))))
+    baseAddressAlignmentBytes = max(
+      1, Int(try value(CL_DEVICE_MEM_BASE_ADDR_ALIGN, cl_uint(0))) / 8)
+    extensions = Set(try text(CL_DEVICE_EXTENSIONS).split(separator: " ").map(String.init))
+  }
+
+  /// Every usable device of every platform; a platform that fails to list its own is left out.
+  public static func all() throws(OpenCLError) -> [Device] {
+    devices(of: try Platform.all())
+  }
+
+  /// The device that a specification names: `auto`, `gpu`, `cpu`, `P:D` or a part of its name.
+  ///
+  /// `auto` takes a GPU before an accelerator before a CPU; `auto`, `gpu` and `cpu` take the first
+  /// of several. Throws where nothing or, for a part of a name, more than one device matches.
+  public static func select(_ specification: String) throws(OpenCLError) -> Device {
+    let platforms = try Platform.all()
+    let devices = devices(of: platforms)
+    let selection = DeviceSelection(
+      candidates: devices.map { .init(index: $0.index, name: $0.name, type: $0.type) },
+      platformCount: platforms.count)
+    return devices[try selection.choose(specification)]
+  }
+
+  private static func devices(of platforms: [Platform]) -> [Device] {
+    var devices = platforms.flatMap { (try? $0.devices()) ?? [] }
+    if let first = DeviceSelection.preferred(devices.map(\.type)) {
+      devices[first].isDefault = true
+    }
+    return devices
+  }
+}
+
+extension Device.Kind {
+  init(bits: cl_device_type) {
+    func has(_ bit: Int32) -> Bool { bits & cl_device_type(bit) != 0 }
+    if has(CL_DEVICE_TYPE_GPU) {
+      self = .gpu
+    } else if has(CL_DEVICE_TYPE_ACCELERATOR) {
+      self = .accelerator
+    } else {
+      self = has(CL_DEVICE_TYPE_CPU) ? .cpu : .other
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import COpenCL
+
+/// A kernel of a program.
+///
+/// Not `Sendable`: setting arguments is the one OpenCL call that is not thread-safe (OpenCL 1.2,
+/// A.2), and a launch is several of them.
+public final class Kernel {
+  /// The program it belongs to.
+  public let program: Program
+  /// Its name in the source.
+  public let name: String
+  /// Its parameters, or nil where the device's compiler does not tell.
+  public let parameters: [KernelParameter]?
+
+  let handle: cl_kernel
+  private var isChecked = false
+
+  init(program: Program, name: String) throws(OpenCLError) {
+    var code: cl_int = 0
+    let kernel = clCreateKernel(program.handle, name, &code)
+    let handle = try made(kernel, code, "looking for kernel \(name) in \(program.name)")
+    self.program = program
+    self.name = name
+    self.handle = handle
+    parameters = try? Kernel.parameters(of: handle, name)
+  }
+
+  deinit {
+    clReleaseKernel(handle)
+  }
+
+  /// The work-items that one of its work-groups may have on the program's device.
+  public var workGroupSize: Int {
+    get throws(OpenCLError) { try workGroupInfo(CL_KERNEL_WORK_GROUP_SIZE, 0) }
+  }
+
+  /// The number of which a good work-group size is a multiple.
+  public var preferredWorkGroupSizeMultiple: Int {
+    get throws(OpenCLError) {
+      try workGroupInfo(CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, 0)
+    }
+  }
+
+  /// The bytes of local memory that it uses, arguments set so far included.
+  public var localMemoryBytes: Int {
+    get throws(OpenCLError) { Int(try workGroupInfo(CL_KERNEL_LOCAL_MEM_SIZE, cl_ulong(0))) }
+  }
+
+  /// The bytes of private memory that each of its work-items uses, as far as the driver tells.
+  public var privateMemoryBytes: Int {
+    get throws(OpenCLError) { Int(try workGroupInfo(CL_KERNEL_PRIVATE_MEM_SIZE, cl_ulong(0))) }
+  }
+
+  private func workGroupInfo<Value: BitwiseCopyable>(
+    _ parameter: Int32, _ initial: Value
+  ) throws(OpenCLError) -> Value {
+    try Query.value(initial, "querying kernel \(name)") {
+      clGetKernelWorkGroupInfo(
+        handle, program.device.handle, cl_kernel_work_group_info(parameter), $0, $1, $2)
+    }
+  }
+
+  /// Compares arguments with the parameters, at the first call only: they are written out in the
+  /// source of whoever launches, so a difference is a bug there and ends the program.
+  @inline(__always)
+  func checkOnce(_ arguments: KeyValuePairs<StaticString, KernelArgument>) {
+    if isChecked { return }
+    isChecked = true
+    guard let parameters else { return }
+    if let mismatch = KernelParameter.mismatch(of: arguments, with: parameters, kernel: name) {
+      fatalError(mismatch)
+    }
+  }
+
+  /// Sets one argument.
+  @inline(__always)
+  func set(_ argument: KernelArgument, at position: Int, _ key: StaticString) throws(OpenCLError) {
+    let index = cl_uint(truncatingIfNeeded: position)
+    let code: cl_int
+    switch argument {
+    case .buffer(let buffer):
+      var value: cl_mem? = buffer.handle
+      code = clSetKernelArg(handle, index, MemoryLayout<cl_mem?>.size, &value)
+    case .nullBuffer:
+      var value: cl_mem?
+      code = clSetKernelArg(handle, index, MemoryLayout<cl_mem?>.size, &value)
+    case .int32(var value): code = clSetKernelArg(handle, index, 4, &value)
+    case .uint32(var value): code = clSetKernelArg(handle, index, 4, &value)
+    case .uint64(var value): code = clSetKernelArg(handle, index, 8, &value)
+    case .float(var value): code = clSetKernelArg(handle, index, 4, &value)
+    case .localBytes(let count): code = clSetKernelArg(handle, index, count, nil)
+    }
+    try check(code, "setting argument \(key) of kernel \(name)")
+  }
+
+  private static func parameters(
+    of kernel: cl_kernel, _ name: String
+  ) throws(OpenCLError) -> [KernelParameter] {
+    let doing = "querying the parameters of kernel \(name)"
+    let count = try Query.value(cl_uint(0), doing) {
+      clGetKernelInfo(kernel, cl_kernel_info(CL_KERNEL_NUM_ARGS), $0, $1, $2)
+    }
+    var parameters: [KernelParameter] = []
+    for index in 0..<count {
+      func text(_ parameter: Int32) throws(OpenCLError) -> String {
+        try Query.string(doing) {
+          clGetKernelArgInfo(kernel, index, cl_kernel_arg_info(parameter), $0, $1, $2)
+        }
+      }
+      let qualifier = try Query.value(cl_kernel_arg_address_qualifier(0), doing) {
+        clGetKernelArgInfo(
+          kernel, index, cl_kernel_arg_info(CL_KERNEL_ARG_ADDRESS_QUALIFIER), $0, $1, $2)
+      }
+      let space: KernelParameter.AddressSpace =
+        switch Int32(qualifier) {
+        case CL_KERNEL_ARG_ADDRESS_GLOBAL: .global
+        case CL_KERNEL_ARG_ADDRESS_CONSTANT: .constant
+        case CL_KERNEL_ARG_ADDRESS_LOCAL: .local
+        default: .private
+        }
+      parameters.append(
+        KernelParameter(
+          name: try text(CL_KERNEL_ARG_NAME), typeName: try text(CL_KERNEL_ARG_TYPE_NAME),
+          addressSpace: space))
+    }
+    return parameters
+  }
+}
+
+extension Queue {
+  /// Queues a kernel over `global` work-items, in work-groups of `local` or, with nil, of the
+  /// driver's choice, innermost dimension first.
+  ///
+  /// Arguments stand in the order of the kernel's parameters, under their names. At a kernel
+  /// object's first launch they are compared with what the compiler saw, where it tells, and a
+  /// difference ends the program.
+  @discardableResult
+  public func launch(
+    _ kernel: Kernel, global: [Int], local: [Int]? = nil,
+    arguments: KeyValuePairs<StaticString, KernelArgument>
+  ) throws(OpenCLError) -> Event? {
+    precondition(
+      local == nil || local?.count == global.count,
+      "\(kernel.name) launched with \(global) work-items in groups of \(local ?? [])")
+    kernel.checkOnce(arguments)
+    for position in 0..<arguments.count {
+      let argument = arguments[position]
+      try kernel.set(argument.value, at: position, argument.key)
+    }
+    return try enqueue(kernel.name) {
+      clEnqueueNDRangeKernel(
+        handle, kernel.handle, cl_uint(global.count), nil, global, local, 0, nil, $0)
+    }
+  }
+}

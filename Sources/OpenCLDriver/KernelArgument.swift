@@ -1,0 +1,94 @@
+/// What a kernel is given for one of its parameters.
+public enum KernelArgument {
+  /// A `global` or `constant` pointer.
+  case buffer(Buffer)
+  /// A `global` or `constant` pointer that is null.
+  case nullBuffer
+  /// An `int`.
+  case int32(Int32)
+  /// A `uint`.
+  case uint32(UInt32)
+  /// A `ulong`.
+  case uint64(UInt64)
+  /// A `float`.
+  case float(Float)
+  /// A `local` pointer to this many bytes.
+  case localBytes(Int)
+}
+
+/// A parameter of a kernel as its compiler saw it.
+public struct KernelParameter: Equatable, Sendable {
+  /// Where a parameter's memory lies; a number by itself is `private`.
+  public enum AddressSpace: Sendable {
+    case global
+    case constant
+    case local
+    case `private`
+  }
+
+  /// Its name in the source.
+  public let name: String
+  /// Its type in the source, such as `float*` or `uint`.
+  public let typeName: String
+  /// The address space of what it points to.
+  public let addressSpace: AddressSpace
+
+  /// Describes a parameter.
+  public init(name: String, typeName: String, addressSpace: AddressSpace) {
+    self.name = name
+    self.typeName = typeName
+    self.addressSpace = addressSpace
+  }
+
+  /// How arguments differ from the parameters they are meant for, in name, order, number or type:
+  /// the first difference as a sentence, or nil where they agree.
+  public static func mismatch(
+    of arguments: KeyValuePairs<StaticString, KernelArgument>, with parameters: [KernelParameter],
+    kernel: String
+  ) -> String? {
+    guard arguments.count == parameters.count else {
+      return "\(kernel) has \(parameters.count) parameters and was given \(arguments.count)"
+    }
+    for (position, (argument, parameter)) in zip(arguments, parameters).enumerated() {
+      let name = argument.key.description
+      guard name == parameter.name else {
+        return "parameter \(position) of \(kernel) is \(parameter.name) and was given \(name)"
+      }
+      guard parameter.accepts(argument.value) else {
+        return "parameter \(name) of \(kernel) is a \(parameter.addressSpace) "
+          + "\(parameter.typeName) and was given \(argument.value.label)"
+      }
+    }
+    return nil
+  }
+
+  private func accepts(_ argument: KernelArgument) -> Bool {
+    switch argument {
+    case .buffer, .nullBuffer: addressSpace == .global || addressSpace == .constant
+    case .localBytes: addressSpace == .local
+    case .int32: isScalar("int")
+    case .uint32: isScalar("uint", "unsigned int")
+    case .uint64: isScalar("ulong", "unsigned long")
+    case .float: isScalar("float")
+    }
+  }
+
+  private func isScalar(_ names: String...) -> Bool {
+    addressSpace == .private && names.contains(typeName)
+  }
+}
+
+extension KernelArgument {
+  /// What it is, for messages.
+  fileprivate var label: String {
+    switch self {
+    case .buffer: "a buffer"
+    case .nullBuffer: "a null buffer"
+    case .int32: "an Int32"
+    case .uint32: "a UInt32"
+    case .uint64: "a UInt64"
+    case .float: "a Float"
+    case .localBytes: "local memory"
+    }
+  }
+}

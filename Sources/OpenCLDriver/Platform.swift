@@ -1,0 +1,65 @@
+import COpenCL
+
+/// An OpenCL implementation that is installed on this machine.
+///
+/// `@unchecked Sendable`: a `cl_platform_id` is not reference-counted, lives as long as the process,
+/// and only `clSetKernelArg` on one kernel object is not thread-safe (OpenCL 1.2, A.2).
+public struct Platform: @unchecked Sendable {
+  let handle: cl_platform_id
+  /// Its place in the list of the ICD loader, from 0.
+  public let index: Int
+  /// Its name, such as "Portable Computing Language".
+  public let name: String
+  /// Its maker.
+  public let vendor: String
+  /// Its version, such as "OpenCL 3.0 PoCL 3.1+debian".
+  public let version: String
+
+  /// Every platform, in the order of the ICD loader; none where none is installed.
+  ///
+  /// A platform that cannot even tell its name is left out.
+  public static func all() throws(OpenCLError) -> [Platform] {
+    var count: cl_uint = 0
+    let code = clGetPlatformIDs(0, nil, &count)
+    if code == OpenCLError.platformNotFound || (code == CL_SUCCESS && count == 0) { return [] }
+    try check(code, "listing the OpenCL platforms")
+    var handles = [cl_platform_id?](repeating: nil, count: Int(count))
+    try check(clGetPlatformIDs(count, &handles, nil), "listing the OpenCL platforms")
+    return handles.enumerated().compactMap { index, handle in
+      guard let handle else { return nil }
+      return try? Platform(handle: handle, index: index)
+    }
+  }
+
+  private init(handle: cl_platform_id, index: Int) throws(OpenCLError) {
+    func text(_ parameter: Int32) throws(OpenCLError) -> String {
+      try Query.string("querying platform \(index)") {
+        clGetPlatformInfo(handle, cl_platform_info(parameter), $0, $1, $2)
+      }
+    }
+    self.handle = handle
+    self.index = index
+    name = try text(CL_PLATFORM_NAME)
+    vendor = try text(CL_PLATFORM_VENDOR)
+    version = try text(CL_PLATFORM_VERSION)
+  }
+
+  /// Its devices that are available and have a compiler, in the platform's own order.
+  ///
+  /// A device that fails to describe itself is left out; the others keep their numbers.
+  public func devices() throws(OpenCLError) -> [Device] {
+    let all = cl_device_type(CL_DEVICE_TYPE_ALL)
+    var count: cl_uint = 0
+    let code = clGetDeviceIDs(handle, all, 0, nil, &count)
+    if code == CL_DEVICE_NOT_FOUND || (code == CL_SUCCESS && count == 0) { return [] }
+    try check(code, "listing the devices of platform \(name)")
+    var handles = [cl_device_id?](repeating: nil, count: Int(count))
+    try check(
+      clGetDeviceIDs(handle, all, count, &handles, nil), "listing the devices of platform \(name)")
+    return handles.enumerated().compactMap { number, handle in
+      guard let handle, let device = try? Device(handle: handle, platform: self, number: number)
+      else { return nil }
+      return device.isUsable ? device : nil
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import COpenCL
+
+extension Queue {
+  /// Writes host memory to `buffer` from `byteOffset` on, and waits: the memory may go then.
+  @discardableResult
+  public func write(
+    _ bytes: UnsafeRawBufferPointer, to buffer: Buffer, byteOffset: Int = 0
+  ) throws(OpenCLError) -> Event? {
+    checkRange(buffer, byteOffset, bytes.count)
+    guard let address = bytes.baseAddress, bytes.count > 0 else { return nil }
+    if writesWholeBuffers {
+      return try writeWhole("write", bytes, to: buffer, byteOffset: byteOffset)
+    }
+    return try enqueue("write") {
+      clEnqueueWriteBuffer(
+        handle, buffer.root.handle, cl_bool(CL_TRUE), buffer.rootOffset + byteOffset, bytes.count,
+        address, 0, nil, $0)
+    }
+  }
+
+  /// Writes an array to `buffer` from `byteOffset` on.
+  @discardableResult
+  public func write<Element: BitwiseCopyable>(
+    _ values: [Element], to buffer: Buffer, byteOffset: Int = 0
+  ) throws(OpenCLError) -> Event? {
+    let result = values.withUnsafeBytes { bytes in
+      Result { () throws(OpenCLError) in
+        try write(bytes, to: buffer, byteOffset: byteOffset)
+      }
+    }
+    return try result.get()
+  }
+
+  /// Reads `buffer` from `byteOffset` on, after all commands queued so far, and waits.
+  @discardableResult
+  public func read(
+    _ buffer: Buffer, byteOffset: Int = 0, into bytes: UnsafeMutableRawBufferPointer
+  ) throws(OpenCLError) -> Event? {
+    checkRange(buffer, byteOffset, bytes.count)
+    guard let address = bytes.baseAddress, bytes.count > 0 else { return nil }
+    return try enqueue("read") {
+      clEnqueueReadBuffer(
+        handle, buffer.root.handle, cl_bool(CL_TRUE), buffer.rootOffset + byteOffset, bytes.count,
+        address, 0, nil, $0)
+    }
+  }
+
+  /// Reads `count` numbers of `buffer` from `byteOffset` on, after all commands queued so far.
+  public func read<Element: BitwiseCopyable & ExpressibleByIntegerLiteral>(
+    _ buffer: Buffer, byteOffset: Int = 0, as type: Element.Type, count: Int
+  ) throws(OpenCLError) -> [Element] {
+    var values = [Element](repeating: 0, count: count)
+    let result = values.withUnsafeMutableBytes { bytes in
+      Result { () throws(OpenCLError) in
+        try read(buffer, byteOffset: byteOffset, into: bytes)
+      }
+    }
+    _ = try result.get()
+    return values
+  }
+
+  /// Copies `byteCount` bytes between byte offsets; the two regions must not overlap.
+  @discardableResult
+  public func copy(
+    _ source: Buffer, byteOffset sourceOffset: Int = 0, to destination: Buffer,
+    destinationOffset: Int = 0, byteCount: Int
+  ) throws(OpenCLError) -> Event? {
+    checkRange(source, sourceOffset, byteCount)
+    checkRange(destination, destinationOffset, byteCount)
+    guard byteCount > 0 else { return nil }
+    if writesWholeBuffers {
+      return try copyWhole(source, sourceOffset, to: destination, destinationOffset, byteCount)
+    }
+    return try enqueue("copy") {
+      clEnqueueCopyBuffer(
+        handle, source.root.handle, destination.root.handle, source.rootOffset + sourceOffset,
+        destination.rootOffset + destinationOffset, byteCount, 0, nil, $0)
+    }
+  }
+
+  /// Sets floats to `value`: all of `buffer`, or `byteCount` bytes from `byteOffset` on.
+  @discardableResult
+  public func fill(
+    _ buffer: Buffer, with value: Float, byteOffset: Int = 0, byteCount: Int? = nil
+  ) throws(OpenCLError) -> Event? {
+    try fill(buffer, pattern: value.bitPattern, byteOffset, byteCount)
+  }
+
+  /// Sets integers to `value`: all of `buffer`, or `byteCount` bytes from `byteOffset` on.
+  @discardableResult
+  public func fill(
+    _ buffer: Buffer, with value: Int32, byteOffset: Int = 0, byteCount: Int? = nil
+  ) throws(OpenCLError) -> Event? {
+    try fill(buffer, pattern: UInt32(bitPattern: value), byteOffset, byteCount)
+  }
+
+  private func fill(
+    _ buffer: Buffer, pattern: UInt32, _ byteOffset: Int, _ byteCount: Int?
+  ) throws(OpenCLError) -> Event? {
+    let byteCount = byteCount ?? buffer.byteCount - byteOffset
+    checkRange(buffer, byteOffset, byteCount)
+    guard byteCount > 0 else { return nil }
+    precondition(byteCount % 4 == 0, "a fill of \(byteCount) bytes with 4-byte numbers")
+    if writesWholeBuffers {
+      let numbers = [UInt32](repeating: pattern, count: byteCount / 4)
+      return try writeWhole("fill", numbers, to: buffer, byteOffset: byteOffset)
+    }
+    var pattern = pattern
+    return try enqueue("fill") {
+      clEnqueueFillBuffer(
+        handle, buffer.root.handle, &pattern, 4, buffer.rootOffset + byteOffset, byteCount, 0, nil,
+        $0)
+    }
+  }
+
+  private func checkRange(_ buffer: Buffer, _ byteOffset: Int, _ byteCount: Int) {
+    precondition(
+      byteOffset >= 0 && byteCount >= 0 && byteOffset <= buffer.byteCount - byteCount,
+      "\(byteCount) bytes at \(byteOffset) of a buffer of \(buffer.byteCount) bytes")
+  }
+}

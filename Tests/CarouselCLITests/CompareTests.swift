@@ -1,0 +1,142 @@
+import Carousel
+import Foundation
+import Testing
+
+@Suite struct CompareTests {
+  private func check(_ command: Command) throws {
+    #expect(command.status == 0)
+    #expect(command.errors.isEmpty)
+    #expect(try command.json["ok"] as? Bool == true)
+    let cases = try #require(try command.json["cases"] as? [[String: Any]])
+    #expect(cases.contains { $0["cell"] as? String == "lstm" })
+    #expect(cases.contains { $0["cell"] is NSNull })
+    for work in cases {
+      #expect(work["ok"] as? Bool == true)
+      #expect((work["sizes"] as? [String: Int])?.isEmpty == false)
+      #expect(work["options"] is [String: String])
+      let tensors = try #require(work["tensors"] as? [[String: Any]])
+      #expect(!tensors.isEmpty)
+      for tensor in tensors {
+        #expect(tensor["name"] is String)
+        #expect(tensor["maxAbsolute"] is Double)
+        let nrms = try #require(tensor["nrms"] as? Double)
+        let bound = try #require(tensor["bound"] as? Double)
+        #expect(nrms <= bound)
+        #expect(bound == 80 * 0x1p-23)
+        #expect(tensor["ok"] as? Bool == true)
+      }
+    }
+  }
+
+  @Test func referenceAgreesWithItself() throws {
+    try check(Command(["compare", "--tiny", "--device", "reference", "--json"]))
+  }
+
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"), arguments: ["auto", "cpu", "gpu"])
+  func deviceAgreesWithTheReference(kernels: String) throws {
+    try check(Command(["compare", "--tiny", "--kernels", kernels, "--json"]))
+  }
+
+  @Test(
+    .enabled(if: Command.hasDevice, "no OpenCL device"),
+    arguments: [
+      "activate(ACT_##n, (REAL)(ALPHA_##n), (REAL)(BETA_##n), x) * 1.0001f", "(REAL)(NAN)",
+    ])
+  func wrongKernelExits1(gate: String) throws {
+    let kernels = try Kernels(
+      prepending: "#undef ACTIVATE\n#define ACTIVATE(n, x) (\(gate))", to: "lstm.cl")
+    let command = try kernels.compare("--tiny", "--json")
+    #expect(command.status == 1)
+    #expect(try command.json["ok"] as? Bool == false)
+    #expect(command.sentences.count == 1, "\(command.errors)")
+    let cases = try #require(try command.json["cases"] as? [[String: Any]])
+    let wrong = Set(cases.filter { $0["ok"] as? Bool == false }.map { $0["operation"] as? String })
+    #expect(wrong == ["recurrent", "network"])
+  }
+
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
+  func kernelThatDoesNotCompileExits69WithTheLog() throws {
+    let kernels = try Kernels(prepending: "unheard_of nonsense;", to: "lstm.cl")
+    let command = try kernels.compare("--steps", "1")
+    #expect(command.status == 69)
+    #expect(command.output.isEmpty)
+    #expect(command.sentences.count == 1, "\(command.errors)")
+    #expect(command.errors.contains("unheard_of"))
+  }
+
+  @Test func layerOptionsMakeOneCase() throws {
+    let command = try Command([
+      "compare", "--device", "reference", "--json", "--steps", "3", "--batch-size", "2",
+      "--input-size", "4", "--hidden-size", "5", "--layers", "2", "--no-bias",
+    ])
+    let cases = try #require(try command.json["cases"] as? [[String: Any]])
+    #expect(cases.count == 1)
+    #expect(
+      cases[0]["sizes"] as? [String: Int] == [
+        "steps": 3, "batchSize": 2, "inputSize": 4, "hiddenSize": 5, "layers": 2,
+      ])
+    let names = try #require(cases[0]["tensors"] as? [[String: Any]]).map { $0["name"] as? String }
+    #expect(
+      names == [
+        "y", "h_n", "c_n", "grad_x", "grad_h_0", "grad_c_0", "grad_weight_ih_l0",
+        "grad_weight_hh_l0", "grad_weight_ih_l1", "grad_weight_hh_l1",
+      ])
+  }
+
+  @Test func hiddenSizeBeyondTheMemoryExits69() throws {
+    let command = try Command(["compare", "--device", "reference", "--hidden-size", "4000000"])
+    #expect(command.status == 69)
+    #expect(command.isOneSentence, "\(command.errors)")
+  }
+
+  @Test func everyCaseIsNotZero() throws {
+    for work in ComparisonCases.tiny {
+      for (name, tensor) in try work.tensors(on: ReferenceBackend(), seed: 1) {
+        let isHeld =
+          (work as? RecurrentComparison)?.configuration.options.overrides.isEmpty == false
+        // No gradient passes a gate that is held.
+        #expect(isHeld || tensor.values.contains { $0 != 0 }, "\(work.operation), \(name)")
+        #expect(tensor.values.allSatisfy { $0.isFinite }, "\(work.operation), \(name)")
+      }
+    }
+  }
+
+  @Test(arguments: [Double.nan, .infinity, -.infinity, 1 + 1e-3])
+  func wrongElementFails(value: Double) {
+    var actual = [1.0, -2, 3]
+    actual[0] = value
+    let comparison = TensorComparison(name: "t", actual: actual, reference: [1, -2, 3])
+    #expect(!comparison.ok)
+  }
+
+  @Test func nrmsIsThatOfTheContract() {
+    let comparison = TensorComparison(name: "t", actual: [1, -4, 3], reference: [1, -2, 4])
+    #expect(abs(comparison.nrms - 5.squareRoot() / (3.squareRoot() * 4)) < 1e-15)
+    #expect(comparison.maxAbsolute == 2)
+  }
+
+  @Test func zerosAgreeWithZerosAlone() {
+    #expect(TensorComparison(name: "t", actual: [0, 0], reference: [0, 0]).ok)
+    #expect(!TensorComparison(name: "t", actual: [0, 1e-30], reference: [0, 0]).ok)
+    #expect(!TensorComparison(name: "t", actual: [0, .nan], reference: [0, 0]).ok)
+  }
+}
+
+/// The kernels on disk, one of them changed.
+private struct Kernels {
+  let folder: Folder
+
+  init(prepending line: String, to name: String) throws {
+    folder = try Folder()
+    let root = URL(filePath: #filePath).appending(path: "../../../Kernels").standardized
+    for file in try FileManager.default.contentsOfDirectory(atPath: root.path) {
+      guard file.hasSuffix(".cl") else { continue }
+      let text = try String(contentsOf: root.appending(path: file), encoding: .utf8)
+      try folder.create(file, ((file == name ? line + "\n" : "") + text).utf8)
+    }
+  }
+
+  func compare(_ options: String...) throws -> Command {
+    try Command(["compare"] + options, environment: ["CAROUSEL_KERNELS": folder[""]])
+  }
+}

@@ -1,0 +1,103 @@
+import Carousel
+import Foundation
+import Testing
+
+@Suite struct FamilyCaseTests {
+  private static func configurations(_ cases: [any ComparisonCase]) -> [RecurrentComparison] {
+    cases.compactMap { $0 as? RecurrentComparison }
+  }
+
+  @Test(arguments: ["tiny", "standard"])
+  func everyOptionIsTouchedTwice(set: String) throws {
+    let cases = Self.configurations(
+      set == "tiny" ? ComparisonCases.tiny : ComparisonCases.standard)
+    func expectTwo(_ what: String, _ holds: (RecurrentComparison) -> Bool) {
+      #expect(cases.count(where: holds) >= 2, "\(what)")
+    }
+    for cell in Cell.allCases {
+      func expectTwoOfCell(_ what: String, _ holds: (RecurrentConfiguration) -> Bool) {
+        expectTwo("\(cell) \(what)") { $0.cell == cell && holds($0.configuration) }
+      }
+      expectTwoOfCell("lengths") { _ in true }
+      for direction in Direction.allCases {
+        expectTwoOfCell("\(direction)") { $0.direction == direction }
+      }
+      for bias in BiasMode.allCases {
+        expectTwo("\(bias)") { $0.configuration.options.bias == bias }
+      }
+      expectTwoOfCell("diagonal") { $0.options.recurrence == .diagonal }
+      expectTwoOfCell("layers") { $0.layers > 1 }
+      for name in cell.gateNames where cell != .rnn {
+        expectTwoOfCell("override \(name)") { $0.options.overrides[name] != nil }
+      }
+      expectTwo("\(cell) inference") { $0.cell == cell && !$0.training }
+      expectTwo("\(cell) lengths 0 and T") {
+        $0.cell == cell && $0.lengths?.contains(0) == true && $0.lengths?.contains($0.steps) == true
+          && $0.lengths?.sorted() != $0.lengths
+      }
+    }
+    for merge in Merge.allCases {
+      expectTwo("\(merge)") { $0.configuration.directions == 2 && $0.configuration.merge == merge }
+    }
+    for function in Activation.Function.allCases where function != .constant {
+      expectTwo("\(function)") { work in
+        work.configuration.cell.activationNames.contains {
+          work.configuration.options.activation(of: $0, in: work.configuration.cell).function
+            == function
+        }
+      }
+    }
+    for gate in [ForgetGate.own, .coupled, .input, .output] {
+      expectTwo("\(gate)") { $0.cell == .lstm && $0.configuration.options.forgetGate == gate }
+    }
+    expectTwo("constant decay") {
+      if case .constant = $0.configuration.options.forgetGate { true } else { false }
+    }
+    expectTwo("peepholes") { $0.configuration.options.peepholes }
+    expectTwo("cell clip") { $0.configuration.options.cellClip != nil }
+    expectTwo("dropout") { $0.configuration.dropout > 0 }
+    expectTwo("zero states") { !$0.givenStates }
+    expectTwo("no final gradients") { !$0.finalGradients }
+    for work in cases { try work.configuration.validate() }
+  }
+
+  @Test func randomCasesKeepTheirBoundsAndMakeSense() throws {
+    var seen: Set<RecurrentConfiguration> = []
+    for seed in 0..<300 as Range<UInt64> {
+      let work = ComparisonCases.random(seed: seed)
+      let configuration = work.configuration
+      try configuration.validate()
+      #expect(1...20 ~= work.steps && 1...9 ~= work.batchSize)
+      #expect(1...40 ~= configuration.inputSize && 1...40 ~= configuration.hiddenSize)
+      #expect(1...3 ~= configuration.layers)
+      #expect(work.lengths?.allSatisfy { 0...work.steps ~= $0 } ?? true)
+      seen.insert(configuration)
+    }
+    #expect(seen.count > 290)
+    #expect(Set(seen.map(\.cell)).count == 3)
+    #expect(Set(seen.map(\.options.forgetGate)).count > 4)
+  }
+
+  @Test func randomCaseKIsTheOnlyCaseOfItsOwnSeed() throws {
+    let many = try Command(
+      ["compare", "--random", "5", "--seed", "40", "--device", "reference", "--json"])
+    let one = try Command(
+      ["compare", "--random", "1", "--seed", "43", "--device", "reference", "--json"])
+    #expect(many.status == 0 && one.status == 0)
+    let cases = try #require(try many.json["cases"] as? [NSDictionary])
+    let alone = try #require(try one.json["cases"] as? [NSDictionary])
+    #expect(cases.count == 5 && alone.count == 1)
+    #expect(cases[3] == alone[0])
+    #expect(cases[2] != alone[0])
+  }
+
+  @Test func valuesOfRandomCasesStayFinite() throws {
+    for seed in 1...60 as ClosedRange<UInt64> {
+      let work = ComparisonCases.random(seed: seed)
+      for (name, tensor) in try work.tensors(on: ReferenceBackend(), seed: seed) {
+        #expect(
+          tensor.values.allSatisfy { $0.magnitude < 1e15 }, "seed \(seed), \(name)")
+      }
+    }
+  }
+}

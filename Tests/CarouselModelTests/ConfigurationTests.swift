@@ -1,0 +1,73 @@
+import CarouselModel
+import Testing
+
+@Suite struct ConfigurationTests {
+  private func count(_ descriptions: [ParameterDescription]) -> Int {
+    descriptions.reduce(0) { $0 + $1.shape.count }
+  }
+
+  @Test(arguments: [
+    (BiasMode.double, 4 * 128 * (20 + 128) + 2 * 512), (.single, 4 * 128 * (20 + 128) + 512),
+    (.none, 4 * 128 * (20 + 128)),
+  ])
+  func anLSTMHasItsParameters(bias: BiasMode, expected: Int) {
+    let stack = RecurrentConfiguration(
+      inputSize: 20, hiddenSize: 128, options: CellOptions(bias: bias))
+    #expect(count(stack.parameterDescriptions) == expected)
+  }
+
+  @Test func upperLayersReadTheHiddenStatesBelow() {
+    let stack = RecurrentConfiguration(inputSize: 5, hiddenSize: 3, layers: 2)
+    #expect(
+      stack.parameterDescriptions.map { "\($0.name) \($0.shape)" } == [
+        "weight_ih_l0 [12, 5]", "weight_hh_l0 [12, 3]", "bias_ih_l0 [12]", "bias_hh_l0 [12]",
+        "weight_ih_l1 [12, 3]", "weight_hh_l1 [12, 3]", "bias_ih_l1 [12]", "bias_hh_l1 [12]",
+      ])
+  }
+
+  @Test func aNetworkPutsItsStackBetweenEmbeddingAndOutput() {
+    let network = NetworkConfiguration(
+      vocabularySize: 7,
+      recurrent: RecurrentConfiguration(
+        inputSize: 5, hiddenSize: 3, options: CellOptions(bias: .none)))
+    #expect(
+      network.parameterDescriptions.map { "\($0.name) \($0.shape)" } == [
+        "embedding.weight [7, 5]", "recurrent.weight_ih_l0 [12, 5]",
+        "recurrent.weight_hh_l0 [12, 3]", "output.weight [7, 3]", "output.bias [7]",
+      ])
+  }
+
+  @Test func operationsAreCountedByHand() {
+    let layer = RecurrentLayer(cell: .lstm, inputSize: 512, hiddenSize: 512)
+    #expect(layer.flops(steps: 25, batchSize: 64, backward: false) == 6_710_886_400)
+    #expect(layer.flops(steps: 25, batchSize: 64, backward: true) == 3 * 6_710_886_400)
+  }
+
+  @Test(arguments: [
+    (0, 3, 1, 0.0, CarouselError.Kind.usage, "input size"), (3, 0, 1, 0, .usage, "hidden size"),
+    (3, -1, 1, 0, .usage, "hidden size"), (3, 3, 0, 0, .usage, "layers"),
+    (3, 3, 1, 1, .usage, "dropout"), (3, 3, 1, -0.1, .usage, "dropout"),
+    (3, 3, 1, .nan, .usage, "dropout"), (3, .max, 1, 0, .noDevice, "hidden size"),
+    (1 << 40, 3, 1, 0, .noDevice, "input size"), (3, 3, 1 << 40, 0, .noDevice, "layers"),
+  ])
+  func sizesThatMakeNoSenseAreRefused(
+    inputSize: Int, hiddenSize: Int, layers: Int, dropout: Double, kind: CarouselError.Kind,
+    word: String
+  ) throws {
+    let stack = RecurrentConfiguration(
+      inputSize: inputSize, hiddenSize: hiddenSize, layers: layers, dropout: dropout)
+    let error = try #require(throws: CarouselError.self) { try stack.validate() }
+    #expect(error.kind == kind)
+    #expect(error.message.contains(word))
+  }
+
+  @Test func anEmptyOrEndlessVocabularyIsRefused() throws {
+    let stack = RecurrentConfiguration(inputSize: 3, hiddenSize: 3)
+    for (size, kind) in [(0, CarouselError.Kind.usage), (.max, .noDevice)] {
+      let network = NetworkConfiguration(vocabularySize: size, recurrent: stack)
+      let error = try #require(throws: CarouselError.self) { try network.validate() }
+      #expect(error.kind == kind)
+    }
+    try NetworkConfiguration(vocabularySize: 1, recurrent: stack).validate()
+  }
+}

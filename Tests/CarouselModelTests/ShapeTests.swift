@@ -1,0 +1,21 @@
+import CarouselModel
+import Testing
+
+@Suite struct ShapeTests {
+  @Test func aShapeCountsItsElements() {
+    #expect(Shape([50, 32, 128]).count == 204_800)
+    #expect(Shape([4, 0, 2]).count == 0)
+    #expect(([] as Shape).count == 1)
+    #expect(Shape([7, 3]).rank == 2)
+    #expect(Shape([7, 3])[1] == 3)
+    #expect("\(Shape([50, 32]))" == "[50, 32]")
+  }
+
+  @Test func aTensorOfZerosHasItsShape() {
+    #expect(Tensor(zeros: [2, 3]) == Tensor([2, 3], [0, 0, 0, 0, 0, 0]))
+  }
+
+  @Test func aNegativeDimensionStopsTheProgram() async {
+    await #expect(processExitsWith: .failure) { _ = Shape([2, -1]) }
+  }
+}

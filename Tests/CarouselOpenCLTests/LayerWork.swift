@@ -1,0 +1,161 @@
+import CarouselModel
+import CarouselOpenCL
+import Testing
+
+/// One recurrent layer, forward and backward.
+struct LayerWork: Work {
+  var steps: Int
+  var batchSize: Int
+  var layer: RecurrentLayer
+  /// The steps of each sequence; nil for T everywhere.
+  var lengths: [Int32]?
+  /// Whether h₀, c₀ are given, and the gradients of h_T, c_T.
+  var hasInitial = true
+  var hasGradFinal = true
+  /// Whether the final states overwrite the initial ones.
+  var isFinalInitial = false
+  var wantsGradX = true
+  var wantsGradInitial = true
+  /// How often the same reserve is used, each time with another x.
+  var passes = 1
+
+  init(_ layer: RecurrentLayer, steps: Int, batchSize: Int, lengths: [Int32]? = nil) {
+    self.layer = layer
+    self.steps = steps
+    self.batchSize = batchSize
+    self.lengths = lengths
+  }
+
+  var rows: Int { steps * batchSize }
+  var stateCount: Int { batchSize * layer.hiddenSize }
+  var outputCount: Int { rows * layer.hiddenSize }
+  var inputCount: Int { rows * layer.inputSize }
+  var descriptions: [ParameterDescription] { layer.parameterDescriptions(suffix: "") }
+  /// A power of 2 near 1/√H.
+  var weightScale: Double {
+    var scale = 1.0
+    while scale * scale * Double(layer.hiddenSize) > 1 { scale /= 2 }
+    return scale
+  }
+
+  private func parameters<Buffer>(
+    _ make: (_ index: Int, _ count: Int) throws -> Buffer
+  ) throws -> RecurrentParameters<Buffer> {
+    var buffers: [String: Buffer] = [:]
+    for (index, description) in descriptions.enumerated() {
+      buffers[description.name] = try make(index, description.shape.count)
+    }
+    return try #require(RecurrentParameters { buffers[$0] })
+  }
+
+  func parameters<B: Backend>(on backend: B) throws -> RecurrentParameters<B.Buffer> {
+    try parameters { try backend.input(numbers($1, stream: 1 + $0, scale: weightScale)) }
+  }
+
+  func state<B: Backend>(on backend: B, stream: Int) throws -> RecurrentState<B.Buffer> {
+    try state(stream: stream) { try backend.input(numbers(stateCount, stream: $0)) }
+  }
+
+  func outputState<B: Backend>(on backend: B) throws -> RecurrentState<B.Buffer> {
+    try state(stream: 0) { _ in try backend.output(stateCount) }
+  }
+
+  private func state<Buffer>(
+    stream: Int, _ make: (Int) throws -> Buffer
+  ) throws -> RecurrentState<Buffer> {
+    RecurrentState(
+      hidden: try make(stream), cell: layer.cell.hasCellState ? try make(stream + 1) : nil)
+  }
+
+  func work<B: Backend>(
+    on backend: B, x: [Double], initial: RecurrentState<B.Buffer>?, reserve: B.RecurrentReserve,
+    parameters: RecurrentParameters<B.Buffer>? = nil
+  ) throws -> RecurrentWork<B> {
+    RecurrentWork(
+      layer: layer, steps: steps, batchSize: batchSize,
+      lengths: try lengths.map { try backend.indices($0) },
+      parameters: try parameters ?? self.parameters(on: backend), x: try backend.input(x),
+      initial: initial, y: try backend.output(outputCount), reserve: reserve)
+  }
+
+  func reserve<B: Backend>(on backend: B, training: Bool) throws -> B.RecurrentReserve {
+    try backend.makeReserve(for: layer, steps: steps, batchSize: batchSize, training: training)
+  }
+
+  /// y and the final states of a forward pass.
+  func forward<B: Backend>(
+    on backend: B, training: Bool, x: [Double]? = nil,
+    parameters: RecurrentParameters<B.Buffer>? = nil
+  ) throws -> [[Double]] {
+    let final = try outputState(on: backend)
+    let work = try work(
+      on: backend, x: x ?? numbers(inputCount, stream: 20),
+      initial: state(on: backend, stream: 25), reserve: reserve(on: backend, training: training),
+      parameters: parameters)
+    try backend.recurrentForward(work, final: final)
+    return try [(work.y, outputCount), (final.hidden, stateCount)].map {
+      try backend.read($0, count: $1)
+    } + (final.cell.map { [try backend.read($0, count: stateCount)] } ?? [])
+  }
+
+  func outcomes<B: Backend>(on backend: B) throws -> [Outcome] {
+    let reserve = try reserve(on: backend, training: true)
+    var result: [Outcome] = []
+    for pass in 0..<passes {
+      result = try outcomes(on: backend, reserve: reserve, pass: pass)
+    }
+    return result
+  }
+
+  private func outcomes<B: Backend>(
+    on backend: B, reserve: B.RecurrentReserve, pass: Int
+  ) throws -> [Outcome] {
+    let initial = hasInitial ? try state(on: backend, stream: 25) : nil
+    let final = isFinalInitial ? try state(on: backend, stream: 25) : try outputState(on: backend)
+    var work = try work(
+      on: backend, x: numbers(inputCount, stream: 20 + pass),
+      initial: isFinalInitial ? final : initial, reserve: reserve)
+    try backend.recurrentForward(work, final: final)
+    var result = [
+      try backend.outcome("y", work.y, outputCount),
+      try backend.outcome("h_n", final.hidden, stateCount),
+    ]
+    if let cell = final.cell { result.append(try backend.outcome("c_n", cell, stateCount)) }
+    work.initial = initial
+    let gradX = wantsGradX ? try backend.output(inputCount) : nil
+    let gradInitial = wantsGradInitial ? try outputState(on: backend) : nil
+    let gradients = try parameters { try backend.output($1) }
+    try backend.recurrentBackward(
+      work, gradY: backend.input(numbers(outputCount, stream: 27)),
+      gradFinal: hasGradFinal ? state(on: backend, stream: 28) : nil, gradX: gradX,
+      gradInitial: gradInitial, gradParameters: gradients)
+    var outputs = [
+      ("grad_x", gradX, inputCount), ("grad_h_0", gradInitial?.hidden, stateCount),
+      ("grad_c_0", gradInitial?.cell, stateCount),
+    ]
+    for description in descriptions {
+      let gradient = gradients.buffer(description.name)
+      outputs.append(("grad_" + description.name, gradient, description.shape.count))
+    }
+    for (name, buffer, count) in outputs {
+      if let buffer { result.append(try backend.outcome(name, buffer, count)) }
+    }
+    return result
+  }
+}
+
+extension RecurrentParameters {
+  /// The buffer of a parameter by its name.
+  func buffer(_ name: String) -> Buffer? {
+    switch name {
+    case "weight_ih": weightIH
+    case "weight_hh": weightHH
+    case "bias_ih": biasIH
+    case "bias_hh": biasHH
+    case "weight_ci": peepholeInput
+    case "weight_cf": peepholeForget
+    case "weight_co": peepholeOutput
+    default: nil
+    }
+  }
+}

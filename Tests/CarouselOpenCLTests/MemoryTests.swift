@@ -1,0 +1,76 @@
+import CarouselModel
+import CarouselOpenCL
+import OpenCLDriver
+import Testing
+
+@MainActor @Suite(.device)
+struct MemoryTests {
+  let backend: OpenCLBackend
+
+  init() throws { backend = try Machine.backend(.cpu) }
+
+  @Test func aNewBufferIsZeroEvenWhereAnotherOneWas() throws {
+    for count in [1, 15, 1000] {
+      _ = try backend.output(count)
+      let buffer = try backend.makeBuffer(count: count + guardCount)
+      #expect(try backend.read(buffer, count: count + guardCount) == numbers(0, count + guardCount))
+      _ = try backend.indices([Int32](repeating: 7, count: count))
+      let indices = try backend.makeIndexBuffer(count: count)
+      #expect(try backend.read(indices, count: count) == numbers(0, count))
+    }
+  }
+
+  private func numbers(_ value: Double, _ count: Int) -> [Double] {
+    [Double](repeating: value, count: count)
+  }
+
+  @Test func writingRoundsToFloat32() throws {
+    let values = [1.0 / 3, -1e300, .leastNonzeroMagnitude, 0x1.000001p0, -0.0]
+    let buffer = try backend.input(values)
+    let read = try backend.read(buffer, count: values.count)
+    #expect(read == values.map { Double(Float($0)) })
+    #expect(read[4].sign == .minus)
+  }
+
+  @Test func copiesAndFillsTouchTheFirstElementsAlone() throws {
+    let source = try backend.input([1, 2, 3, 4, 5])
+    let destination = try backend.input([-1, -2, -3, -4, -5])
+    try backend.copy(source, to: destination, count: 3)
+    #expect(try backend.read(destination, count: 5) == [1, 2, 3, -4, -5])
+    try backend.fill(destination, count: 2, with: 0.5)
+    #expect(try backend.read(destination, count: 5) == [0.5, 0.5, 3, -4, -5])
+    #expect(try backend.read(source, count: 5) == [1, 2, 3, 4, 5])
+  }
+
+  @Test func aSliceAliasesItsParentAndOutlivesIt() throws {
+    let alignment = backend.sliceAlignment
+    var parent: OpenCLBackend.Buffer? = try backend.makeBuffer(count: 3 * alignment)
+    let slice = try backend.slice(try #require(parent), offset: alignment, count: 2)
+    try backend.write([7.0, 8.0], to: slice)
+    let all = try backend.read(try #require(parent), count: 3 * alignment)
+    #expect(
+      all.indices.allSatisfy {
+        all[$0] == ($0 == alignment ? 7 : $0 == alignment + 1 ? 8 : 0)
+      })
+    parent = nil
+    _ = try backend.output(3 * alignment)
+    #expect(try backend.read(slice, count: 2) == [7, 8])
+  }
+
+  @Test(arguments: [1 << 40, 1 << 58])
+  func aRequestBeyondTheDeviceIsRefusedAndTheBackendGoesOn(count: Int) throws {
+    let error = #expect(throws: OpenCLError.self) { try backend.makeBuffer(count: count) }
+    #expect(error?.kind == .memory)
+    #expect(error?.description.contains(backend.name) == true)
+    let buffer = try backend.input([1, 2])
+    #expect(try backend.read(buffer, count: 2) == [1, 2])
+  }
+
+  @Test func aReserveBeyondTheDeviceIsRefused() {
+    let layer = RecurrentLayer(cell: .lstm, inputSize: 1, hiddenSize: 1 << 22)
+    let error = #expect(throws: OpenCLError.self) {
+      try backend.makeReserve(for: layer, steps: 1 << 10, batchSize: 1 << 10, training: true)
+    }
+    #expect(error?.kind == .memory)
+  }
+}

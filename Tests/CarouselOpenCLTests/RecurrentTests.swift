@@ -1,0 +1,126 @@
+import CarouselModel
+import CarouselOpenCL
+import CarouselReference
+import Testing
+
+@MainActor @Suite(.device)
+struct RecurrentTests {
+  static func layer(_ cell: Cell, _ inputSize: Int, _ hiddenSize: Int) -> RecurrentLayer {
+    RecurrentLayer(cell: cell, inputSize: inputSize, hiddenSize: hiddenSize)
+  }
+
+  @Test(
+    arguments: Cell.allCases,
+    [
+      (1, 1, 1, 1), (2, 1, 1, 1), (1, 2, 3, 5), (3, 2, 5, 15), (2, 3, 16, 16), (3, 17, 7, 17),
+      (2, 5, 31, 31), (2, 9, 33, 33), (2, 4, 1, 63), (2, 2, 3, 65), (5, 16, 8, 32),
+      (2, 33, 20, 31), (4, 7, 65, 3), (2, 1, 2, 64), (60, 3, 2, 5), (2, 67, 3, 4),
+      // More steps times sequences than one pass of a product along k.
+      (70, 16, 3, 4),
+    ])
+  func everyShapeAgrees(cell: Cell, _ sizes: (T: Int, N: Int, C: Int, H: Int)) throws {
+    let layer = Self.layer(cell, sizes.C, sizes.H)
+    try expectAgreement(LayerWork(layer, steps: sizes.T, batchSize: sizes.N))
+  }
+
+  static func small(_ cell: Cell) -> LayerWork {
+    LayerWork(layer(cell, 6, 18), steps: 3, batchSize: 5)
+  }
+
+  @Test(arguments: Cell.allCases, BiasMode.allCases)
+  func everyBiasModeAgrees(cell: Cell, bias: BiasMode) throws {
+    var work = Self.small(cell)
+    work.layer.options.bias = bias
+    try expectAgreement(work)
+  }
+
+  @Test(arguments: [true, false], [true, false])
+  func absentStatesAreZeros(hasInitial: Bool, hasGradFinal: Bool) throws {
+    for (cell, steps) in [(Cell.lstm, 1), (.lstm, 3), (.gru, 1), (.gru, 3), (.rnn, 2)] {
+      var work = Self.small(cell)
+      work.steps = steps
+      work.hasInitial = hasInitial
+      work.hasGradFinal = hasGradFinal
+      try expectAgreement(work)
+    }
+  }
+
+  @Test(arguments: [true, false], [true, false])
+  func gradientsAreLeftOutWhereNotWanted(wantsGradX: Bool, wantsGradInitial: Bool) throws {
+    for cell in Cell.allCases {
+      var work = Self.small(cell)
+      work.wantsGradX = wantsGradX
+      work.wantsGradInitial = wantsGradInitial
+      try expectAgreement(work)
+    }
+  }
+
+  @Test(arguments: Cell.allCases) func finalStatesMayOverwriteTheInitialOnes(cell: Cell) throws {
+    for steps in [1, 4] {
+      var work = Self.small(cell)
+      work.steps = steps
+      work.isFinalInitial = true
+      try expectAgreement(work)
+    }
+  }
+
+  @Test(arguments: Cell.allCases) func aReserveCanBeUsedAgain(cell: Cell) throws {
+    var work = Self.small(cell)
+    work.passes = 2
+    try expectAgreement(work)
+  }
+
+  @Test(arguments: KernelForm.both)
+  func inferenceComputesTheSameBitsAsTraining(form: KernelForm) throws {
+    let backend = try Machine.backend(form)
+    for (cell, steps) in [(Cell.lstm, 1), (.lstm, 2), (.lstm, 5), (.gru, 3), (.rnn, 3)] {
+      for isReverse in [false, true] {
+        var work = Self.small(cell)
+        work.steps = steps
+        work.layer.isReverse = isReverse
+        let kept = try work.forward(on: backend, training: true)
+        #expect(kept.allSatisfy { $0.allSatisfy { $0.isFinite } })
+        #expect(try work.forward(on: backend, training: false) == kept)
+      }
+    }
+  }
+
+  @Test(arguments: KernelForm.both, Cell.allCases)
+  func aNaNSpoilsItsSequenceFromItsStepOn(form: KernelForm, cell: Cell) throws {
+    let work = Self.small(cell)
+    let (T, N, H) = (work.steps, work.batchSize, work.layer.hiddenSize)
+    var x = numbers(work.inputCount, stream: 20)
+    x[(1 * N + 2) * work.layer.inputSize + 3] = .nan
+    let y = try work.forward(on: Machine.backend(form), training: true, x: x)[0]
+    for t in 0..<T {
+      for n in 0..<N {
+        let row = y[((t * N + n) * H)..<((t * N + n + 1) * H)]
+        #expect(row.allSatisfy { $0.isNaN == (n == 2 && t >= 1) }, "t \(t), n \(n)")
+      }
+    }
+  }
+
+  @Test(arguments: KernelForm.both)
+  func aNaNInARecurrentWeightReachesItsUnit(form: KernelForm) throws {
+    let (backend, work) = (try Machine.backend(form), Self.small(.lstm))
+    let hiddenSize = work.layer.hiddenSize
+    let parameters = try work.parameters(on: backend)
+    var weights = numbers(work.layer.gateRows * hiddenSize, stream: 2, scale: 0.125)
+    let unit = 17
+    weights[unit * hiddenSize + 4] = .nan
+    try backend.write(weights, to: parameters.weightHH)
+    let y = try work.forward(on: backend, training: true, parameters: parameters)[0]
+    let first = y[..<(work.batchSize * hiddenSize)]
+    #expect(first.indices.allSatisfy { first[$0].isNaN == ($0 % hiddenSize == unit) })
+    #expect(y[(work.batchSize * hiddenSize)...].allSatisfy { $0.isNaN })
+  }
+
+  @Test(arguments: KernelForm.both, Cell.allCases)
+  func saturatedGatesStayFinite(form: KernelForm, cell: Cell) throws {
+    let (backend, work) = (try Machine.backend(form), Self.small(cell))
+    let x = numbers(work.inputCount, stream: 20, scale: 0x1p20)
+    let actual = try work.forward(on: backend, training: true, x: x)
+    let expected = try work.forward(on: ReferenceBackend(), training: true, x: x)
+    for (a, r) in zip(actual, expected) { #expect(nrms(a, r) <= 80 * 0x1p-23) }
+  }
+}

@@ -1,0 +1,104 @@
+import CarouselModel
+import CarouselReference
+import Foundation
+import Testing
+
+@Suite struct NetworkTests {
+  private let configuration = NetworkConfiguration(
+    vocabularySize: 5,
+    recurrent: RecurrentConfiguration(inputSize: 3, hiddenSize: 4, layers: 2, dropout: 0.25))
+  private let tokens: [Int32] = [0, 1, 2, 3, 4, 1]
+  private let targets: [Int32] = [1, 2, 3, -1, 0, 4]
+  private let backend = ReferenceBackend(sliceAlignment: 16)
+
+  private func makePass(training: Bool = true) throws -> NetworkPass<ReferenceBackend> {
+    let network = try Network(configuration, backend: backend, seed: 3)
+    return try NetworkPass(network, steps: 3, batchSize: 2, training: training)
+  }
+
+  private func values(_ states: [State]) throws -> [[Double]] {
+    try states.flatMap { [backend.values($0.hidden), backend.values(try #require($0.cell))] }
+  }
+
+  @Test func everyGradientIsTheDerivativeOfTheLossFromCarriedStates() throws {
+    let pass = try makePass()
+    try pass.forward(tokens: tokens.reversed())
+    let carried = try values(pass.states)
+    #expect(carried.allSatisfy { $0.contains { $0 != 0 } })
+    func loss() throws -> Double {
+      for (index, state) in pass.states.enumerated() {
+        backend.write(carried[2 * index], to: state.hidden)
+        backend.write(carried[2 * index + 1], to: try #require(state.cell))
+      }
+      return try pass.lossAndGradients(tokens: tokens, targets: targets, dropoutSeed: (7, 2))
+    }
+    _ = try loss()
+    let store = pass.network.parameters
+    for (name, gradient) in try store.gradientTensors() {
+      try expectGradient(
+        gradient.values, of: store.value(name), in: backend, name, loss: loss)
+    }
+  }
+
+  @Test func aLossWithoutDropoutIsThatOfAPassThatCannotTrain() throws {
+    let training = try makePass()
+    let plain = try NetworkPass(training.network, steps: 3, batchSize: 2, training: false)
+    let loss = try training.lossAndGradients(tokens: tokens, targets: targets)
+    try plain.forward(tokens: tokens)
+    #expect(try plain.loss(targets: targets) == loss)
+    #expect(try values(plain.states) == values(training.states))
+    #expect(loss > 0 && loss < 2 * log(5))
+  }
+
+  @Test func trainingGoesOnFromTheStatesItLeft() throws {
+    let training = try makePass()
+    let plain = try NetworkPass(training.network, steps: 3, batchSize: 2, training: false)
+    var losses: [Double] = []
+    for _ in 0..<3 {
+      losses.append(try training.lossAndGradients(tokens: tokens, targets: targets))
+      try plain.forward(tokens: tokens)
+      #expect(backend.values(training.logits) == backend.values(plain.logits))
+    }
+    #expect(Set(losses).count == 3)
+  }
+
+  @Test func dropoutIsDrawnFromItsSeedAndStep() throws {
+    let losses = try [(7, 2), (7, 2), (7, 3), (8, 2)].map { seed, step in
+      try makePass().lossAndGradients(
+        tokens: tokens, targets: targets, dropoutSeed: (UInt64(seed), step))
+    }
+    #expect(losses[0] == losses[1])
+    #expect(Set(losses).count == 3)
+  }
+
+  @Test func resetStatesBeginANewText() throws {
+    let pass = try makePass(training: false)
+    try pass.forward(tokens: tokens)
+    let first = backend.values(pass.logits)
+    try pass.forward(tokens: tokens)
+    #expect(backend.values(pass.logits) != first)
+    try pass.resetStates()
+    try pass.forward(tokens: tokens)
+    #expect(backend.values(pass.logits) == first)
+  }
+
+  @Test func adamFitsAShortText() throws {
+    let pass = try makePass()
+    let store = pass.network.parameters
+    let adam = Optimizer.adam(
+      beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, decoupled: false)
+    let moments = try (0..<2).map { _ in try backend.makeBuffer(count: store.count) }
+    let norm = try backend.makeBuffer(count: 1)
+    var losses: [Double] = []
+    for step in 1...60 {
+      try pass.resetStates()
+      losses.append(try pass.lossAndGradients(tokens: tokens, targets: targets))
+      backend.norm(of: store.gradients, count: store.count, into: norm)
+      backend.optimize(
+        adam, parameters: store.values, gradients: store.gradients, moments: moments,
+        count: store.count, learningRate: 0.05, gradientNorm: norm, maximumNorm: 1, step: step)
+    }
+    #expect(losses[0] > 1)
+    #expect(losses[59] < 0.1)
+  }
+}

@@ -1,0 +1,115 @@
+import CarouselModel
+import CarouselReference
+import Testing
+
+/// A stack of layers that PyTorch or ONNX Runtime computed.
+private struct RecurrentCase: Decodable {
+  struct Function: Decodable {
+    var function: Activation.Function
+    var alpha: Double?
+    var beta: Double?
+  }
+
+  var cell: Cell
+  var activations: [String: Function]
+  var forgetGate: String?
+  var peepholes: Bool?
+  var bias: Bool
+  var layers: Int
+  var direction: Direction
+  var lengths: [Int32]?
+  var tensors: [String: GoldenValues]
+
+  func tensor(_ name: String) throws -> GoldenValues {
+    try #require(tensors[name], "\(name)")
+  }
+
+  func configuration() throws -> RecurrentConfiguration {
+    let weight = try tensor("weight_hh_l0")
+    let options = CellOptions(
+      bias: bias ? .double : .none,
+      activations: activations.mapValues {
+        Activation($0.function, alpha: $0.alpha, beta: $0.beta)
+      },
+      forgetGate: forgetGate == "coupled" ? .coupled : .own, peepholes: peepholes ?? false)
+    return RecurrentConfiguration(
+      cell: cell, inputSize: try tensor("x").shape[2], hiddenSize: weight.shape[1], layers: layers,
+      direction: direction, options: options)
+  }
+
+  var name: String {
+    let functions = activations.map { "\($0)=\($1.function)" }.sorted()
+    return "\(cell) \(layers) \(direction) \(lengths ?? []) \(functions) \(forgetGate ?? "")"
+  }
+}
+
+/// The reference against PyTorch in Float64, where nothing but the order of sums may differ, and
+/// against ONNX Runtime in Float32.
+@Suite struct RecurrentGoldenTests {
+  private let backend = ReferenceBackend(sliceAlignment: 32)
+
+  @Test(arguments: ["recurrent", "recurrent-onnx"])
+  func stacksAgree(file: String) throws {
+    let golden = try Golden<RecurrentCase>.load(file)
+    for test in golden.cases { try check(test, tolerance: golden.tolerance) }
+  }
+
+  /// A state of each layer and direction from `prefix_h_suffix [L·D, N, H]` and that of c; nil where
+  /// the file has none.
+  private func states(
+    _ test: RecurrentCase, _ prefix: String, _ suffix: String
+  ) throws -> [State]? {
+    guard let hidden = test.tensors[prefix + "h" + suffix] else { return nil }
+    let cell = test.tensors[prefix + "c" + suffix]
+    let count = hidden.shape[1] * hidden.shape[2]
+    return try (0..<hidden.shape[0]).map { index in
+      let range = index * count..<(index + 1) * count
+      return State(
+        hidden: try backend.buffer(Array(hidden.values[range])),
+        cell: try cell.map { try backend.buffer(Array($0.values[range])) })
+    }
+  }
+
+  private func check(_ test: RecurrentCase, tolerance: Double) throws {
+    let configuration = try test.configuration()
+    try configuration.validate()
+    let input = try test.tensor("x")
+    let store = try ParameterStore(
+      configuration.parameterDescriptions, backend: backend, seed: nil)
+    try store.load(
+      test.tensors.mapValues { Tensor(Shape($0.shape), $0.values) }, source: test.name)
+    let stack = try RecurrentStack(
+      configuration, store: store, prefix: "", steps: input.shape[0], batchSize: input.shape[1],
+      training: true)
+    let x = try backend.buffer(input.values)
+    let lengths = try test.lengths.map(backend.indices)
+    let initial = try states(test, "", "_0")
+    let final = try stack.makeStates()
+    try stack.forward(x: x, lengths: lengths, initial: initial, final: final)
+    var actual = [("y", backend.values(stack.y))] + values(final, "", "_n")
+
+    if let gradY = test.tensors["grad_y"] {
+      let gradX = try backend.makeBuffer(count: x.count)
+      let gradInitial = try stack.makeStates()
+      try stack.backward(
+        x: x, lengths: lengths, initial: initial, gradY: try backend.buffer(gradY.values),
+        gradFinal: try states(test, "grad_", "_n"), gradX: gradX, gradInitial: gradInitial)
+      actual.append(("grad_x", backend.values(gradX)))
+      if initial != nil { actual += values(gradInitial, "grad_", "_0") }
+      actual += try store.gradientTensors().map { ("grad_" + $0.name, $0.tensor.values) }
+    }
+    for (name, values) in actual {
+      expectClose(
+        values, try test.tensor(name).values, tolerance: tolerance, "\(test.name), \(name)")
+    }
+  }
+
+  /// The states of all layers and directions, one behind the other as `prefix_h_suffix`, and c.
+  private func values(
+    _ states: [State], _ prefix: String, _ suffix: String
+  ) -> [(String, [Double])] {
+    let cells = states.compactMap(\.cell)
+    return [(prefix + "h" + suffix, states.flatMap { backend.values($0.hidden) })]
+      + (cells.isEmpty ? [] : [(prefix + "c" + suffix, cells.flatMap(backend.values))])
+  }
+}

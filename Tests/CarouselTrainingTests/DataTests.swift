@@ -1,0 +1,99 @@
+import CarouselModel
+import CarouselTraining
+import Foundation
+import Testing
+
+@Suite struct ByteVocabularyTests {
+  @Test func holdsTheDistinctBytesInOrder() throws {
+    let vocabulary = ByteVocabulary(of: [200, 10, 97, 10, 0])
+    #expect(vocabulary.bytes == [0, 10, 97, 200])
+    #expect(try vocabulary.encode([97, 0, 200, 10], source: "x") == [2, 0, 3, 1])
+    #expect(vocabulary.decode([2, 0, 3, 1]) == [97, 0, 200, 10])
+    #expect(vocabulary.token(11) == nil)
+  }
+
+  @Test func namesAByteThatItLacks() {
+    let vocabulary = ByteVocabulary(of: "abc".utf8)
+    expectError(.badData, "in.txt", "0x5A 'Z'", "offset 2") {
+      _ = try vocabulary.encode(Array("abZ".utf8), source: "in.txt")
+    }
+    expectError(.badData, "0x0A", "offset 0") {
+      _ = try vocabulary.encode([10], source: "in.txt")
+    }
+  }
+
+  @Test func survivesJSONAndRefusesDisorder() throws {
+    let vocabulary = ByteVocabulary(of: "hello".utf8)
+    let data = try JSONEncoder().encode(vocabulary)
+    #expect(try JSONDecoder().decode(ByteVocabulary.self, from: data) == vocabulary)
+    for wrong in ["[]", "[2,1]", "[1,1]", "[1,256]"] {
+      #expect(throws: DecodingError.self) {
+        try JSONDecoder().decode(ByteVocabulary.self, from: Data(wrong.utf8))
+      }
+    }
+  }
+}
+
+@Suite struct TextStreamsTests {
+  @Test func droppedRemainderGivesWholeWindowsOnly() {
+    // 14 targets in 2 streams of 7, windows of 3.
+    let streams = TextStreams(
+      tokens: Array(0..<15), batchSize: 2, steps: 3, remainder: .dropped)
+    #expect(streams.windowCount == 2)
+    #expect(streams.streamLength == 7)
+    #expect(streams.window(0).inputs == [0, 7, 1, 8, 2, 9])
+    #expect(streams.window(0).targets == [1, 8, 2, 9, 3, 10])
+    #expect(streams.window(1).inputs == [3, 10, 4, 11, 5, 12])
+    #expect(streams.window(1).targets == [4, 11, 5, 12, 6, 13])
+  }
+
+  @Test(arguments: [(2, 1, 1), (3, 1, 5), (15, 2, 3), (16, 2, 3), (17, 4, 5), (100, 7, 9)])
+  func paddedStreamsPredictEveryTokenButTheFirstOnce(count: Int, batchSize: Int, steps: Int) {
+    let streams = TextStreams(
+      tokens: Array(0..<Int32(count)), batchSize: batchSize, steps: steps, remainder: .padded)
+    var targets: [Int32] = []
+    for index in 0..<streams.windowCount {
+      let window = streams.window(index)
+      for (input, target) in zip(window.inputs, window.targets) where target >= 0 {
+        #expect(target == input + 1)
+        targets.append(target)
+      }
+    }
+    #expect(targets.sorted() == Array(1..<Int32(count)))
+  }
+
+  @Test func aTextShorterThanAWindowHasNone() {
+    let tokens = [Int32](repeating: 0, count: 12)
+    #expect(
+      TextStreams(tokens: tokens, batchSize: 3, steps: 4, remainder: .dropped).windowCount == 0)
+    #expect(
+      TextStreams(tokens: tokens + [0], batchSize: 3, steps: 4, remainder: .dropped).windowCount
+        == 1)
+  }
+}
+
+@Suite struct TrainingTextTests {
+  @Test func joinsFilesAndKnowsThemAgain() throws {
+    let folder = try TemporaryFolder()
+    try Data("ab".utf8).write(to: URL(fileURLWithPath: folder.path + "/1"))
+    try Data("cd".utf8).write(to: URL(fileURLWithPath: folder.path + "/2"))
+    let text = try TrainingText(files: [folder.path + "/1", folder.path + "/2"])
+    #expect(text.bytes == Array("abcd".utf8))
+    #expect(text.identity.hash == TrainingText("abcd".utf8).identity.hash)
+    #expect(text.identity.hash != TrainingText("abdc".utf8).identity.hash)
+  }
+
+  @Test func refusesWhatIsNoText() throws {
+    let folder = try TemporaryFolder()
+    expectError(.missingInput, folder.path) {
+      _ = try TrainingText(files: [folder.path + "/missing"])
+    }
+    expectError(.missingInput, "directory") { _ = try TrainingText(files: [folder.path]) }
+    try Data().write(to: URL(fileURLWithPath: folder.path + "/empty"))
+    expectError(.badData, "/empty", "empty") {
+      _ = try TrainingText(files: [folder.path + "/empty"])
+    }
+    try Data([7]).write(to: URL(fileURLWithPath: folder.path + "/one"))
+    expectError(.badData, "/one", "1 byte") { _ = try TrainingText(files: [folder.path + "/one"]) }
+  }
+}

@@ -1,0 +1,190 @@
+import CarouselFormats
+import CarouselModel
+import CarouselReference
+import CarouselTraining
+import Foundation
+import Testing
+
+@Suite struct TrainerTests {
+  @Test func learnsATinyTextByHeart() throws {
+    var settings = TrainingSettings(
+      recurrent: RecurrentConfiguration(inputSize: 8, hiddenSize: 24),
+      bounds: TrainingBounds(maxSteps: 250))
+    settings.steps = 15
+    settings.batchSize = 2
+    settings.evaluateEvery = 50
+    settings.schedule.peak = 0.02
+    settings.schedule.warmupSteps = 5
+    let trainer = try TestRun.trainer(settings)
+    let result = try trainer.run()
+    let best = try #require(result.position.best)
+    #expect(best.bitsPerCharacter < 0.5)
+    let trainingLoss = try #require(result.position.trainingLoss)
+    #expect(trainingLoss < 0.05)
+    #expect(result.reason == .steps)
+    var written: [UInt8] = []
+    try TextGenerator(trainer.network, vocabulary: trainer.vocabulary).generate(
+      prompt: Array("the quick brown".utf8), length: 10, sampler: TokenSampler(temperature: 0),
+      seed: 1
+    ) { written.append($0) }
+    #expect(String(decoding: written, as: UTF8.self) == " fox jumps")
+  }
+
+  @Test(arguments: [OptimizerSettings.Kind.adam, .adamw, .sgd])
+  func everyOptimizerLowersTheLoss(kind: OptimizerSettings.Kind) throws {
+    var settings = TestRun.settings(maxSteps: 60)
+    settings.optimizer.kind = kind
+    settings.recurrent.dropout = 0
+    settings.schedule.peak = kind == .sgd ? 0.5 : 0.02
+    var losses: [Double] = []
+    _ = try TestRun.trainer(settings).run {
+      if case .stepped(let progress) = $0 { losses.append(progress.loss) }
+    }
+    #expect(losses.count == 60)
+    let (first, last) = (losses.prefix(5).reduce(0, +), losses.suffix(5).reduce(0, +))
+    #expect(last < 0.9 * first)
+  }
+
+  @Test func sameSeedSameBits() throws {
+    func weights(seed: UInt64) throws -> [Tensor] {
+      var settings = TestRun.settings(maxSteps: 12)
+      settings.seed = seed
+      let trainer = try TestRun.trainer(settings)
+      _ = try trainer.run()
+      return try trainer.network.parameters.tensors().map(\.tensor)
+    }
+    let first = try weights(seed: 5)
+    #expect(try weights(seed: 5) == first)
+    #expect(try weights(seed: 6) != first)
+  }
+
+  @Test func evaluationCountsEveryByteButTheFirst() throws {
+    let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 1))
+    let tokens = try trainer.vocabulary.encode(TestRun.text.bytes, source: "")
+    let found = try TextEvaluator(trainer.network, tokens: tokens).evaluate()
+    let evaluation = try #require(found)
+    #expect(evaluation.count == tokens.count - 1)
+    let pass = try NetworkPass(
+      trainer.network, steps: tokens.count - 1, batchSize: 1, training: false)
+    try pass.forward(tokens: Array(tokens.dropLast()))
+    let loss = try pass.loss(targets: Array(tokens.dropFirst()))
+    #expect(abs(evaluation.loss - loss) < 1e-12)
+    #expect(abs(evaluation.bitsPerCharacter - loss / log(2)) < 1e-12)
+    #expect(abs(evaluation.perplexity - exp(loss)) < 1e-10)
+  }
+
+  @Test func evaluationOfALongTextIsThatOfItsStreams() throws {
+    let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 1))
+    // 2599 targets: streams of 1300 and 1299.
+    let tokens = (0..<2600).map { Int32($0 * $0 % 27) }
+    let found = try TextEvaluator(trainer.network, tokens: tokens).evaluate()
+    var sum = 0.0
+    for stream in [tokens[0...1300], tokens[1300...2599]] {
+      let pass = try NetworkPass(
+        trainer.network, steps: stream.count - 1, batchSize: 1, training: false)
+      try pass.forward(tokens: Array(stream.dropLast()))
+      sum += try pass.loss(targets: Array(stream.dropFirst())) * Double(stream.count - 1)
+    }
+    #expect(found?.count == 2599)
+    #expect(abs(try #require(found).loss - sum / 2599) < 1e-12)
+  }
+
+  @Test func epochsBoundTheRun() throws {
+    var settings = TestRun.settings(maxSteps: 1)
+    settings.bounds = TrainingBounds(maxEpochs: 2)
+    let trainer = try TestRun.trainer(settings)
+    let result = try trainer.run()
+    #expect(result.reason == .epochs)
+    #expect(result.position.step == 2 * trainer.epochSteps)
+    #expect(result.epoch == 2)
+  }
+
+  @Test func timeBoundsTheRun() throws {
+    var settings = TestRun.settings(maxSteps: 1)
+    settings.bounds = TrainingBounds(maxSeconds: 0.05)
+    let result = try TestRun.trainer(settings).run()
+    #expect(result.reason == .time)
+    #expect(result.position.seconds >= 0.05)
+    #expect(result.position.step > 0)
+  }
+
+  @Test func patienceEndsARunThatStopsImproving() throws {
+    var settings = TestRun.settings(maxSteps: 1000)
+    settings.patience = 2
+    settings.evaluateEvery = 1
+    // Ascends: every evaluation after the first is worse.
+    settings.optimizer.kind = .sgd
+    settings.schedule.peak = 5
+    settings.clipNorm = nil
+    let folder = try TemporaryFolder()
+    let result = try TestRun.trainer(settings).run(in: folder.run)
+    #expect(result.reason == .patience)
+    #expect(result.position.evaluationsSinceBest == 2)
+    let best = try #require(result.position.best)
+    #expect(result.position.step == best.step + 2)
+    let kept = try Checkpoint(contentsOf: folder.run.best)
+    #expect(kept.description.position.step == best.step)
+    let lines = try metrics(folder.run).filter { $0.validationLoss != nil }
+    #expect(lines.compactMap(\.validationLoss).min() == best.loss)
+  }
+
+  @Test func withoutAHeldOutPartTheTrainingLossDecides() throws {
+    var settings = TestRun.settings(maxSteps: 10)
+    settings.validation = 0
+    var losses: [Double] = []
+    let result = try TestRun.trainer(settings).run {
+      if case .stepped(let progress) = $0 { losses.append(progress.loss) }
+    }
+    let means = [losses[0..<5], losses[5..<10]].map { $0.reduce(0, +) / 5 }
+    #expect(result.position.best?.loss == means.min())
+  }
+
+  @Test func aTextTooShortNamesWhatItNeeds() throws {
+    var settings = TestRun.settings(maxSteps: 1)
+    settings.validation = 0
+    let short = TrainingText([UInt8](repeating: 65, count: 21))
+    expectError(.badData, "at least 22 bytes", "found 21") {
+      _ = try Trainer(short, settings: settings, backend: ReferenceBackend())
+    }
+    _ = try Trainer(
+      TrainingText([UInt8](repeating: 65, count: 22)), settings: settings,
+      backend: ReferenceBackend())
+    settings.batchSize = .max
+    expectError(.badData, "batch size") { _ = try TestRun.trainer(settings) }
+    settings.batchSize = 3
+    settings.validation = 0.001
+    expectError(.badData, "hold out") { _ = try TestRun.trainer(settings) }
+  }
+
+  @Test func aLossThatIsNotFiniteStopsAndKeepsTheGoodCheckpoint() throws {
+    let folder = try TemporaryFolder()
+    let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 20))
+    var before: [UInt8] = []
+    expectError(.checkFailed, "step 8", folder.run.last) {
+      _ = try trainer.run(in: folder.run) { event in
+        guard case .stepped(let progress) = event, progress.step == 7 else { return }
+        before = try [UInt8](contentsOfFile: folder.run.last)
+        let weight = trainer.network.parameters.value("output.bias")
+        trainer.network.backend.write([.nan], to: weight)
+      }
+    }
+    #expect(try [UInt8](contentsOfFile: folder.run.last) == before)
+    #expect(try Checkpoint(contentsOf: folder.run.last).description.position.step == 5)
+    #expect(try Checkpoint(contentsOf: folder.run.best).description.position.step == 5)
+  }
+
+  @Test func weightsThatAreNotFiniteAreNeverSaved() throws {
+    let folder = try TemporaryFolder()
+    let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 20))
+    expectError(.checkFailed, "output.bias", "after step 7") {
+      var isPoisoned = false
+      _ = try trainer.run(in: folder.run, shouldStop: { isPoisoned }) { event in
+        guard case .stepped(let progress) = event, progress.step == 7 else { return }
+        let weight = trainer.network.parameters.value("output.bias")
+        trainer.network.backend.write([.infinity], to: weight)
+        isPoisoned = true
+      }
+    }
+    #expect(try Checkpoint(contentsOf: folder.run.last).description.position.step == 5)
+  }
+}

@@ -1,0 +1,198 @@
+import Testing
+
+@testable import OpenCLDriver
+
+@MainActor @Suite(.enabled(if: Machine.hasDevice, "needs an OpenCL device"))
+struct BufferTests {
+  let context: Context
+  let queue: Queue
+  let alignment: Int
+
+  init() throws {
+    context = try Machine.context()
+    queue = try Queue(context: context)
+    alignment = context.device.baseAddressAlignmentBytes
+  }
+
+  @Test func whatIsWrittenIsRead() throws {
+    let values = (0..<1000).map { Float($0) * 0.5 - 100 }
+    let buffer = try Buffer(context: context, byteCount: 4000)
+    try queue.write(values, to: buffer)
+    #expect(try queue.read(buffer, as: Float.self, count: 1000) == values)
+    try queue.write([7, -8] as [Float], to: buffer, byteOffset: 12)
+    #expect(
+      try queue.read(buffer, byteOffset: 8, as: Float.self, count: 4)
+        == [values[2], 7, -8, values[5]])
+  }
+
+  @Test func fillAndCopyTouchOnlyTheirRange() throws {
+    let buffer = try Buffer(context: context, byteCount: 40)
+    let other = try Buffer(context: context, byteCount: 40)
+    try queue.fill(buffer, with: Int32(-5))
+    try queue.fill(other, with: Float(1.5))
+    #expect(try queue.read(other, as: Float.self, count: 10) == [Float](repeating: 1.5, count: 10))
+    try queue.fill(other, with: Int32(9))
+    try queue.fill(other, with: Int32(3), byteOffset: 4, byteCount: 8)
+    try queue.copy(buffer, byteOffset: 8, to: other, destinationOffset: 20, byteCount: 12)
+    #expect(
+      try queue.read(other, as: Int32.self, count: 10) == [9, 3, 3, 9, 9, -5, -5, -5, 9, 9])
+  }
+
+  @Test func slicesAliasTheirParent() throws {
+    let count = alignment  // floats: four slices' worth of bytes
+    let buffer = try Buffer(context: context, byteCount: 4 * count)
+    try queue.write((0..<Int32(count)).map { $0 }, to: buffer)
+    let slice = try buffer.slice(byteOffset: alignment, byteCount: 3 * alignment)
+    let inner = try slice.slice(byteOffset: alignment, byteCount: alignment + 4)
+    let first = Int32(alignment / 4)
+    #expect(try queue.read(slice, as: Int32.self, count: 2) == [first, first + 1])
+    #expect(try queue.read(inner, as: Int32.self, count: 2) == [2 * first, 2 * first + 1])
+    try queue.fill(inner, with: Int32(-1))
+    try queue.write([-2] as [Int32], to: inner, byteOffset: 4)
+    let all = try queue.read(buffer, as: Int32.self, count: count)
+    let begin = count / 2
+    #expect(all[begin - 1] == Int32(begin - 1) && all[begin] == -1 && all[begin + 1] == -2)
+    #expect(all[begin + alignment / 4] == -1)
+    #expect(all[begin + alignment / 4 + 1] == Int32(begin + alignment / 4 + 1))
+  }
+
+  @Test func slicesOfOneParentAreCopiedAndComputedApart() throws {
+    let parent = try Buffer(context: context, byteCount: 2 * alignment)
+    let x = try parent.slice(byteOffset: 0, byteCount: alignment)
+    let y = try parent.slice(byteOffset: alignment, byteCount: alignment)
+    let count = alignment / 4
+    try queue.write((0..<count).map { Float($0) + 0.25 }, to: x)
+    let program = try context.program(name: "scale", source: Source.scale)
+    try queue.launch(
+      try program.kernel("scale"), global: [count],
+      arguments: ["x": .buffer(x), "y": .buffer(y), "factor": .float(2), "count": .uint32(2)])
+    try queue.copy(x, to: y, destinationOffset: alignment - 4, byteCount: 4)
+    let all = try queue.read(parent, as: Float.self, count: 2 * count)
+    #expect(all[count] == 0.5 && all[count + 1] == 2.5 && all[2 * count - 1] == 0.25)
+  }
+
+  @Test func aSliceKeepsItsParentAlive() throws {
+    var parent: Buffer? = try Buffer(context: context, byteCount: 2 * alignment)
+    var slice = try parent?.slice(byteOffset: alignment, byteCount: alignment)
+    parent = nil
+    #expect(context.liveBytes == 2 * alignment)
+    let view = try #require(slice)
+    try queue.fill(view, with: Float(4))
+    #expect(try queue.read(view, as: Float.self, count: 1) == [4])
+    slice = nil
+    withExtendedLifetime(view) {}
+  }
+
+  @Test func theAccountFollowsBuffers() throws {
+    var buffer: Buffer? = try Buffer(context: context, byteCount: 1000)
+    #expect(context.liveBytes == 1000)
+    let another = try Buffer(context: context, byteCount: 24)
+    #expect(context.liveBytes == 1024)
+    #expect(buffer?.byteCount == 1000)
+    buffer = nil
+    #expect(context.liveBytes == another.byteCount)
+  }
+
+  @Test func aBufferBeyondTheLimitNamesDeviceAndBytes() throws {
+    let limit = context.device.maxAllocationBytes
+    let error = try failure { _ = try Buffer(context: context, byteCount: limit + 1) }
+    #expect(error.kind == .memory)
+    for part in [context.device.name, "\(limit)", "\(limit + 1)"] {
+      #expect(error.description.contains(part))
+    }
+    #expect(context.liveBytes == 0)
+  }
+
+  // Drivers allocate lazily: nothing here is ever touched, so the account alone can refuse.
+  @Test func moreThanTheMemoryIsRefusedThoughTheDriverMightGrantIt() throws {
+    let piece = min(context.device.maxAllocationBytes, context.device.globalMemoryBytes / 2 + 1)
+    let fitting = context.device.globalMemoryBytes / piece
+    var buffers: [Buffer] = []
+    for _ in 0..<fitting { buffers.append(try Buffer(context: context, byteCount: piece)) }
+    let error = try failure { buffers.append(try Buffer(context: context, byteCount: piece)) }
+    #expect(error.kind == .memory)
+    #expect(buffers.count == fitting)
+    for part in [context.device.name, "\(piece)", "\(context.device.globalMemoryBytes)"] {
+      #expect(error.description.contains(part))
+    }
+  }
+}
+
+@Suite struct SizeClassTests {
+  @Test func classesWasteAnEighthAtMost() {
+    for count in Array(1...5000) + [1 << 20, (1 << 20) + 1, 3_000_000_001] {
+      let size = BufferPool.sizeClass(count)
+      #expect(size >= count)
+      #expect(size == 256 || size - count <= count / 8)
+      #expect(BufferPool.sizeClass(size) == size)
+    }
+  }
+}
+
+@MainActor @Suite(.enabled(if: Machine.hasDevice, "needs an OpenCL device"))
+struct BufferPoolTests {
+  let context: Context
+
+  init() throws {
+    context = try Machine.context()
+  }
+
+  @Test func memoryComesBackAndIsLentAgain() throws {
+    let pool = BufferPool(context: context)
+    var first: Buffer? = try pool.take(1000)
+    let handle = first?.handle
+    let live = context.liveBytes
+    #expect(pool.idleBytes == 0 && live >= 1000)
+    first = nil
+    #expect(pool.idleBytes == live && context.liveBytes == live)
+    let second = try pool.take(1001)
+    #expect(second.handle == handle && second.byteCount == 1001)
+    #expect(context.liveBytes == live && pool.idleBytes == 0)
+    let third = try pool.take(1000)
+    #expect(third.handle != second.handle)
+  }
+
+  @Test func aSliceHoldsMemoryBackFromThePool() throws {
+    let pool = BufferPool(context: context)
+    var slice: Buffer? = try pool.take(4096).slice(byteOffset: 0, byteCount: 64)
+    #expect(pool.idleBytes == 0)
+    #expect(slice?.byteCount == 64)
+    slice = nil
+    #expect(pool.idleBytes == 4096)
+  }
+
+  @Test func theLimitAndPurgeReleaseMemory() throws {
+    let pool = BufferPool(context: context, idleLimitBytes: 3000)
+    var buffers = [try pool.take(2048), try pool.take(2048)]
+    buffers.removeAll()
+    #expect(pool.idleBytes == 2048 && context.liveBytes == 2048)
+    pool.purge()
+    #expect(pool.idleBytes == 0 && context.liveBytes == 0)
+    #expect(buffers.isEmpty)
+  }
+
+  @Test func idleMemoryMakesRoomForWhatWouldNotFit() throws {
+    let memory = context.device.globalMemoryBytes
+    let piece = min(context.device.maxAllocationBytes, memory) / 16 * 10
+    let pool = BufferPool(context: context, idleLimitBytes: memory)
+    var lent: [Buffer] = []
+    while memory - context.liveBytes >= piece / 8 * 9 { lent.append(try pool.take(piece)) }
+    lent.removeAll()
+    let before = pool.idleBytes
+    #expect(before >= piece)
+    // One byte into the next class, so that no idle buffer fits.
+    lent.append(try pool.take(BufferPool.sizeClass(piece) + 1))
+    #expect(lent.count == 1 && pool.idleBytes == 0)
+    #expect(context.liveBytes <= memory)
+  }
+
+  @Test func aPoolThatGoesLeavesNothing() throws {
+    var pool: BufferPool? = BufferPool(context: context)
+    var buffer = try pool?.take(512)
+    pool = nil
+    #expect(buffer?.byteCount == 512)
+    #expect(context.liveBytes == 512)
+    buffer = nil
+    #expect(context.liveBytes == 0)
+  }
+}

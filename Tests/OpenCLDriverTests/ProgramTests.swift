@@ -1,0 +1,168 @@
+import Foundation
+import Testing
+
+@testable import OpenCLDriver
+
+@MainActor @Suite(.enabled(if: Machine.hasDevice, "needs an OpenCL device"))
+struct ProgramTests {
+  @Test func aSourceErrorCarriesTheBuildLog() throws {
+    let context = try Machine.context()
+    let error = try failure {
+      _ = try context.program(
+        name: "broken", source: "__kernel void broken() { no_such_variable = 1; }")
+    }
+    #expect(error.kind == .build)
+    #expect(error.name.hasPrefix("CL_"))
+    #expect(error.buildLog?.contains("no_such_variable") == true)
+    #expect(error.description.contains("broken does not build on \(context.device.name)"))
+  }
+
+  @Test func aMissingKernelIsNamed() throws {
+    let program = try Machine.context().program(name: "scale", source: Source.scale)
+    let error = try failure { _ = try program.kernel("missing") }
+    #expect(error.name == "CL_INVALID_KERNEL_NAME")
+    #expect(
+      error.description == "OpenCL failed with CL_INVALID_KERNEL_NAME (-46) while "
+        + "looking for kernel missing in scale")
+  }
+
+  @Test func sameSourceAndOptionsAreTheSameProgram() throws {
+    let context = try Machine.context()
+    let one = try context.program(name: "one", source: Source.scale, options: ["-DA=1"])
+    let same = try context.program(name: "same", source: Source.scale, options: ["-DA=1"])
+    let other = try context.program(name: "other", source: Source.scale, options: ["-DA=2"])
+    #expect(one === same)
+    #expect(one !== other)
+  }
+}
+
+@Suite struct ProgramCacheTests {
+  static let key = Array("device\0options\0source".utf8)
+  static let binary: [UInt8] = (0..<200).map { UInt8($0 * 7 & 255) }
+
+  @Test func onlyTheSameKeyFindsABinary() throws {
+    let folder = try TemporaryFolder()
+    let cache = ProgramCache(folder: folder.url.appending(path: "made/when/needed"))
+    #expect(cache.load(key: Self.key) == nil)
+    cache.store(Self.binary, key: Self.key)
+    #expect(cache.load(key: Self.key) == Self.binary)
+    #expect(cache.load(key: Self.key + [0]) == nil)
+    // A file of another key under this key's name, as a collision of hashes would leave it.
+    let other = Array("another source".utf8)
+    let file = try #require(cache.file(for: Self.key))
+    let otherFile = try #require(cache.file(for: other))
+    try FileManager.default.copyItem(at: file, to: otherFile)
+    #expect(cache.load(key: other) == nil)
+  }
+
+  @Test func everyCutAndEveryFlippedByteIsNoticed() throws {
+    let folder = try TemporaryFolder()
+    let cache = ProgramCache(folder: folder.url)
+    cache.store(Self.binary, key: Self.key)
+    let file = try #require(cache.file(for: Self.key))
+    let whole = try Data(contentsOf: file)
+    for length in 0..<whole.count {
+      try whole.prefix(length).write(to: file)
+      #expect(cache.load(key: Self.key) == nil, "cut to \(length) bytes")
+    }
+    for position in whole.indices {
+      var damaged = whole
+      damaged[position] ^= 0x10
+      try damaged.write(to: file)
+      #expect(cache.load(key: Self.key) == nil, "flipped byte \(position)")
+    }
+    try (whole + [0]).write(to: file)
+    #expect(cache.load(key: Self.key) == nil)
+    try whole.write(to: file)
+    #expect(cache.load(key: Self.key) == Self.binary)
+  }
+
+  @Test func aFolderThatCannotBeMadeIsIgnored() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.url.appending(path: "file")
+    try Data([1]).write(to: file)
+    let cache = ProgramCache(folder: file.appending(path: "below"))
+    cache.store(Self.binary, key: Self.key)
+    #expect(cache.load(key: Self.key) == nil)
+  }
+
+  @Test(arguments: [
+    (["HOME": "/h"], "/h/.cache/carousel"),
+    (["HOME": "/h", "XDG_CACHE_HOME": "/x"], "/x/carousel"),
+    (["HOME": "/h", "XDG_CACHE_HOME": "/x", "CAROUSEL_CACHE": "/c"], "/c"),
+    (["HOME": "/h", "XDG_CACHE_HOME": "", "CAROUSEL_CACHE": ""], "/h/.cache/carousel"),
+    (["HOME": "/h", "CAROUSEL_CACHE": "off"], nil), ([:], nil),
+  ])
+  func theEnvironmentNamesTheFolder(environment: [String: String], path: String?) {
+    #expect(ProgramCache(environment: environment).folder?.path() == path)
+  }
+}
+
+@MainActor @Suite(.enabled(if: Machine.hasDevice, "needs an OpenCL device"))
+struct DiskCacheTests {
+  let folder: TemporaryFolder
+
+  init() throws {
+    folder = try TemporaryFolder()
+  }
+
+  /// Builds in a fresh context, runs the kernel, and tells whether the binary was used.
+  func buildAndRun(options: [String] = []) throws -> Bool {
+    let context = try Machine.context(cache: ProgramCache(folder: folder.url))
+    let program = try context.program(name: "scale", source: Source.scale, options: options)
+    let queue = try Queue(context: context)
+    let buffer = try Buffer(context: context, byteCount: 12)
+    try queue.write([1, -2, 3] as [Float], to: buffer)
+    try queue.launch(
+      try program.kernel("scale"), global: [3],
+      arguments: [
+        "x": .buffer(buffer), "y": .buffer(buffer), "factor": .float(3), "count": .uint32(3),
+      ])
+    #expect(try queue.read(buffer, as: Float.self, count: 3) == [3, -6, 9])
+    return program.isFromDiskCache
+  }
+
+  var files: [URL] {
+    get throws {
+      try FileManager.default.contentsOfDirectory(at: folder.url, includingPropertiesForKeys: nil)
+    }
+  }
+
+  @Test func theSecondRunUsesTheBinary() throws {
+    #expect(try !buildAndRun())
+    #expect(try files.count == 1)
+    #expect(try buildAndRun())
+    #expect(try !buildAndRun(options: ["-DOTHER=1"]))
+    #expect(try files.count == 2)
+  }
+
+  @Test func aDamagedFileIsRebuilt() throws {
+    #expect(try !buildAndRun())
+    let file = try #require(try files.first)
+    let whole = try Data(contentsOf: file)
+    var flipped = whole
+    flipped[whole.count - 100] ^= 1
+    for damaged in [flipped, whole.prefix(whole.count / 2), Data()] {
+      try damaged.write(to: file)
+      #expect(try !buildAndRun())
+      #expect(try buildAndRun())
+    }
+  }
+
+  @Test func aBinaryThatTheDriverRefusesIsRebuilt() throws {
+    let context = try Machine.context()
+    let key = ProgramKey(device: context.device, source: Source.scale, options: [])
+    ProgramCache(folder: folder.url).store(Array("no program".utf8), key: key.bytes)
+    #expect(try !buildAndRun())
+    #expect(try buildAndRun())
+  }
+
+  @Test func argumentsOfACachedProgramAreStillKnown() throws {
+    for _ in 0..<2 {
+      let context = try Machine.context(cache: ProgramCache(folder: folder.url))
+      let program = try context.program(name: "scale", source: Source.scale)
+      let parameters = try program.kernel("scale").parameters
+      #expect(parameters?.map(\.name) == ["x", "y", "factor", "count"])
+    }
+  }
+}

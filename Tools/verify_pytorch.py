@@ -1,0 +1,234 @@
+"""Runs random recurrent layers through `carousel run --gradients` and through PyTorch in Float64.
+
+    python Tools/verify_pytorch.py [--count 300] [--seed 1] [--device D] [--carousel BINARY]
+
+Configuration k of seed S is the only one of seed S + k, so that a failure is repeated by itself.
+"""
+
+import argparse
+import json
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+BOUND = 1e-5
+TYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A stack of layers and the tensors that it is given."""
+
+    cell: str
+    activation: str
+    steps: int
+    batchSize: int
+    inputSize: int
+    hiddenSize: int
+    layers: int
+    bidirectional: bool
+    bias: bool
+    lengths: list | None
+    states: bool
+
+    @staticmethod
+    def draw(seed):
+        choose = random.Random(seed)
+        cell = choose.choice(["RNN", "LSTM", "GRU"])
+        steps, batch_size = choose.randint(1, 30), choose.randint(1, 12)
+        # PyTorch packs no sequence of length 0.
+        lengths = [choose.randint(1, steps) for _ in range(batch_size)]
+        if max(lengths) < steps:
+            lengths[choose.randrange(batch_size)] = steps
+        return Configuration(
+            cell=cell,
+            activation=choose.choice(["tanh", "relu"]) if cell == "RNN" else "tanh",
+            steps=steps,
+            batchSize=batch_size,
+            inputSize=choose.randint(1, 48),
+            hiddenSize=choose.randint(1, 48),
+            layers=choose.randint(1, 3),
+            bidirectional=choose.random() < 0.5,
+            bias=choose.random() < 0.7,
+            lengths=lengths if choose.random() < 0.5 else None,
+            states=choose.random() < 0.6,
+        )
+
+    def make(self):
+        """The layers of PyTorch, their parameters those of a Float32 model."""
+        options = {"nonlinearity": self.activation} if self.cell == "RNN" else {}
+        return getattr(torch.nn, self.cell)(
+            self.inputSize,
+            self.hiddenSize,
+            self.layers,
+            bias=self.bias,
+            bidirectional=self.bidirectional,
+            **options,
+        ).double()
+
+    def inputs(self):
+        """Everything that IN holds, as Float64 of Float32 values."""
+        directions = 2 if self.bidirectional else 1
+        state = (self.layers * directions, self.batchSize, self.hiddenSize)
+        shapes = {
+            "x": (self.steps, self.batchSize, self.inputSize),
+            "grad_y": (self.steps, self.batchSize, directions * self.hiddenSize),
+            "grad_h_n": state,
+        }
+        if self.cell == "LSTM":
+            shapes["grad_c_n"] = state
+        if self.states:
+            shapes["h_0"] = state
+            if self.cell == "LSTM":
+                shapes["c_0"] = state
+        return {name: torch.randn(shape).double() for name, shape in shapes.items()}
+
+
+def expected(configuration, model, inputs):
+    """All that `carousel run --gradients` writes, by PyTorch."""
+    x = inputs["x"].clone().requires_grad_()
+    state_shape = inputs["grad_h_n"].shape
+    names = ["h", "c"] if configuration.cell == "LSTM" else ["h"]
+    states = [inputs.get(f"{name}_0", torch.zeros(state_shape).double()) for name in names]
+    states = [state.clone().requires_grad_() for state in states]
+    given = tuple(states) if configuration.cell == "LSTM" else states[0]
+    if configuration.lengths is None:
+        y, final = model(x, given)
+    else:
+        packed = pack_padded_sequence(x, configuration.lengths, enforce_sorted=False)
+        y, final = model(packed, given)
+        y, _ = pad_packed_sequence(y, total_length=configuration.steps)
+    final = final if configuration.cell == "LSTM" else (final,)
+    loss = (y * inputs["grad_y"]).sum()
+    for name, state in zip(names, final):
+        loss = loss + (state * inputs[f"grad_{name}_n"]).sum()
+    loss.backward()
+    result = {"y": y, "grad_x": x.grad}
+    for name, initial, state in zip(names, states, final):
+        result[f"{name}_n"] = state
+        result[f"grad_{name}_0"] = initial.grad
+    for name, parameter in model.named_parameters():
+        result[f"grad_{name}"] = parameter.grad
+    return {name: tensor.detach().numpy() for name, tensor in result.items()}
+
+
+def write(path, tensors):
+    """A safetensors file: Float64 arrays as F32, whole numbers as I64."""
+    header, data = {}, b""
+    for name, array in tensors.items():
+        kind = "I64" if array.dtype.kind == "i" else "F32"
+        chunk = np.ascontiguousarray(array, dtype=TYPES[kind]).tobytes()
+        header[name] = {
+            "dtype": kind,
+            "shape": list(array.shape),
+            "data_offsets": [len(data), len(data) + len(chunk)],
+        }
+        data += chunk
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def read(path):
+    """The tensors of a safetensors file."""
+    content = path.read_bytes()
+    end = 8 + struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8:end])
+    header.pop("__metadata__", None)
+    result = {}
+    for name, entry in header.items():
+        begin, stop = entry["data_offsets"]
+        array = np.frombuffer(content[end + begin : end + stop], TYPES[entry["dtype"]])
+        result[name] = array.astype(np.float64).reshape(entry["shape"])
+    return result
+
+
+def nrms(actual, reference):
+    """√Σ(a−r)² / (√n · max|r|); not a number below the bound where a is none."""
+    largest = np.abs(reference).max()
+    error = np.sqrt(np.square(actual - reference).mean())
+    if largest == 0:
+        return 0.0 if error == 0 else float("inf")
+    return float(error / largest)
+
+
+def verify(seed, settings, folder):
+    """The tensors that are wrong, with what is wrong about them, and the largest nrms."""
+    configuration = Configuration.draw(seed)
+    torch.manual_seed(seed)
+    inputs = configuration.inputs()
+    model = configuration.make()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.float())
+    reference = expected(configuration, model, inputs)
+    write(folder / "m", {name: value.numpy() for name, value in model.state_dict().items()})
+    tensors = {name: value.numpy() for name, value in inputs.items()}
+    if configuration.lengths is not None:
+        tensors["lengths"] = np.array(configuration.lengths, dtype=np.int64)
+    write(folder / "i", tensors)
+    (folder / "o").unlink(missing_ok=True)
+    command = [settings.carousel, "run", folder / "m", "--inputs", folder / "i"]
+    command += ["--outputs", folder / "o", "--gradients"]
+    if settings.device:
+        command += ["--device", settings.device]
+    if configuration.activation == "relu":
+        command += ["--activation", "relu"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        return configuration, [f"exit status {run.returncode}: {run.stderr.strip()}"], 0.0
+    actual = read(folder / "o")
+    wrong = []
+    if actual.keys() != reference.keys():
+        wrong.append(f"tensors {sorted(actual)}, expected {sorted(reference)}")
+    largest = 0.0
+    for name in actual.keys() & reference.keys():
+        if actual[name].shape != reference[name].shape:
+            wrong.append(f"{name} {actual[name].shape}, expected {reference[name].shape}")
+            continue
+        value = nrms(actual[name], reference[name])
+        if not value <= BOUND:
+            wrong.append(f"{name} nrms {value:.2e}")
+        largest = max(largest, value)
+    return configuration, wrong, largest
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", help="as carousel takes it")
+    parser.add_argument("--carousel", type=Path, default=ROOT / ".build/release/carousel")
+    settings = parser.parse_args()
+    if settings.count < 1:
+        parser.error("--count must be at least 1")
+    torch.set_num_threads(1)
+    failures, largest = 0, 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(settings.seed, settings.seed + settings.count):
+            configuration, wrong, value = verify(seed, settings, Path(folder))
+            largest = max(largest, value)
+            if wrong:
+                failures += 1
+                print(f"seed {seed}: {json.dumps(asdict(configuration))}")
+                for sentence in wrong:
+                    print(f"  {sentence}")
+                device = f" --device '{settings.device}'" if settings.device else ""
+                print(f"  repeat with: Tools/verify-pytorch --count 1 --seed {seed}{device}")
+    print(
+        f"{settings.count - failures} of {settings.count} configurations agree with PyTorch "
+        f"{torch.__version__}, largest nrms {largest:.2e}, bound {BOUND:.0e}"
+    )
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
