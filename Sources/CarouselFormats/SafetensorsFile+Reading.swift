@@ -10,9 +10,13 @@ extension SafetensorsFile {
   /// Throws `missingInput` where the file is not there or not readable, and `badData` where anything
   /// in it is not as the format wants it; nothing is allocated for data that the file does not have.
   public init(contentsOf path: String) throws(CarouselError) {
+    try self.init(contentsOf: path, headerLimit: Self.headerLimit)
+  }
+
+  init(contentsOf path: String, headerLimit: Int) throws(CarouselError) {
     let file = try InputFile(path)
     do {
-      self = try Self.read(file)
+      self = try Self.read(file, headerLimit: headerLimit)
     } catch let damage as SafetensorsDamage {
       throw CarouselError(.badData, "\(path): \(damage.sentence)")
     } catch let error as CarouselError {
@@ -22,7 +26,9 @@ extension SafetensorsFile {
     }
   }
 
-  private static func read(_ file: borrowing InputFile) throws -> SafetensorsFile {
+  private static func read(
+    _ file: borrowing InputFile, headerLimit: Int
+  ) throws -> SafetensorsFile {
     guard file.byteCount >= 8 else {
       throw SafetensorsDamage(
         file.byteCount == 0

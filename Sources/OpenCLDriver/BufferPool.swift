@@ -16,10 +16,10 @@ public final class BufferPool {
 
   private var idle: [Int: [cl_mem]] = [:]
 
-  /// Makes an empty pool; `idleLimitBytes` is half of the device's memory unless told.
+  /// Makes an empty pool; `idleLimitBytes` is half of the context's memory unless told.
   public init(context: Context, idleLimitBytes: Int? = nil) {
     self.context = context
-    self.idleLimitBytes = idleLimitBytes ?? context.device.globalMemoryBytes / 2
+    self.idleLimitBytes = idleLimitBytes ?? context.memoryBytes / 2
   }
 
   deinit {

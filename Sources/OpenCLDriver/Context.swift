@@ -9,6 +9,8 @@ import COpenCL
 public final class Context {
   /// The device.
   public let device: Device
+  /// The most bytes that its buffers may have together.
+  public let memoryBytes: Int
   /// The bytes of all its buffers that live, those that wait in a pool included.
   public private(set) var liveBytes = 0
 
@@ -16,9 +18,19 @@ public final class Context {
   private let cache: ProgramCache
   private var programs: [ProgramKey: Program] = [:]
 
-  /// Makes a context of one device; `cache` is where built programs are kept between runs.
-  public init(device: Device, cache: ProgramCache = .standard) throws(OpenCLError) {
+  /// Makes a context of one device.
+  ///
+  /// - Parameters:
+  ///   - device: the device.
+  ///   - cache: where built programs are kept between runs.
+  ///   - memoryBytes: the most bytes that its buffers may have together, the device's memory unless
+  ///     told.
+  /// - Throws: where the driver refuses.
+  public init(
+    device: Device, cache: ProgramCache = .standard, memoryBytes: Int? = nil
+  ) throws(OpenCLError) {
     self.device = device
+    self.memoryBytes = memoryBytes ?? device.globalMemoryBytes
     self.cache = cache
     let properties: [cl_context_properties] = [
       cl_context_properties(CL_CONTEXT_PLATFORM),
@@ -60,9 +72,9 @@ public final class Context {
         "the device \(device.name) allows \(device.maxAllocationBytes) bytes in one buffer, "
           + "\(byteCount) are wanted")
     }
-    guard byteCount <= device.globalMemoryBytes - liveBytes else {
+    guard byteCount <= memoryBytes - liveBytes else {
       throw noRoom(
-        "the device \(device.name) has \(device.globalMemoryBytes) bytes of memory, of which "
+        "the device \(device.name) has \(memoryBytes) bytes of memory, of which "
           + "\(liveBytes) are in use, \(byteCount) more are wanted")
     }
     var code: cl_int = 0
@@ -72,7 +84,7 @@ public final class Context {
     {
       throw noRoom(
         "the device \(device.name) has no room for \(byteCount) bytes more, \(liveBytes) of its "
-          + "\(device.globalMemoryBytes) bytes of memory are in use", code)
+          + "\(memoryBytes) bytes of memory are in use", code)
     }
     let result = try made(memory, code, "allocating \(byteCount) bytes on \(device.name)")
     liveBytes += byteCount

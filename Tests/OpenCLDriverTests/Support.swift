@@ -12,8 +12,10 @@ enum Machine {
   static var hasDevice: Bool { !devices.isEmpty }
 
   /// A context on the default device, which keeps no programs on disk unless told.
-  static func context(cache: ProgramCache = ProgramCache(folder: nil)) throws -> Context {
-    try Context(device: try Device.select("auto"), cache: cache)
+  static func context(
+    cache: ProgramCache = ProgramCache(folder: nil), memoryBytes: Int? = nil
+  ) throws -> Context {
+    try Context(device: try Device.select("auto"), cache: cache, memoryBytes: memoryBytes)
   }
 }
 
