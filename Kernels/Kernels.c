@@ -4,6 +4,10 @@ static const unsigned char activation[] = {
 #embed "activation.cl"
 };
 
+static const unsigned char blocks[] = {
+#embed "blocks.cl"
+};
+
 static const unsigned char dropout[] = {
 #embed "dropout.cl"
 };
@@ -28,12 +32,24 @@ static const unsigned char gru[] = {
 #embed "gru.cl"
 };
 
+static const unsigned char layer[] = {
+#embed "layer.cl"
+};
+
 static const unsigned char lstm[] = {
 #embed "lstm.cl"
 };
 
 static const unsigned char merge[] = {
 #embed "merge.cl"
+};
+
+static const unsigned char norm[] = {
+#embed "norm.cl"
+};
+
+static const unsigned char norm_rows[] = {
+#embed "norm_rows.cl"
 };
 
 static const unsigned char optimizer[] = {
@@ -56,8 +72,16 @@ static const unsigned char recurrent_sequence[] = {
 #embed "recurrent_sequence.cl"
 };
 
+static const unsigned char recurrent_sequence_rows[] = {
+#embed "recurrent_sequence_rows.cl"
+};
+
 static const unsigned char recurrent_step[] = {
 #embed "recurrent_step.cl"
+};
+
+static const unsigned char recurrent_step_rows[] = {
+#embed "recurrent_step_rows.cl"
 };
 
 static const unsigned char reduce[] = {
@@ -66,6 +90,10 @@ static const unsigned char reduce[] = {
 
 static const unsigned char rnn[] = {
 #embed "rnn.cl"
+};
+
+static const unsigned char rows[] = {
+#embed "rows.cl"
 };
 
 static const unsigned char softmax[] = {
@@ -89,22 +117,29 @@ static const unsigned char vector[] = {
 
 static const CarouselKernelFile files[] = {
     FILE_ENTRY(activation),
+    FILE_ENTRY(blocks),
     FILE_ENTRY(dropout),
     FILE_ENTRY(embedding),
     FILE_ENTRY(gemm_cpu),
     FILE_ENTRY(gemm_gpu),
     FILE_ENTRY(group),
     FILE_ENTRY(gru),
+    FILE_ENTRY(layer),
     FILE_ENTRY(lstm),
     FILE_ENTRY(merge),
+    FILE_ENTRY(norm),
+    FILE_ENTRY(norm_rows),
     FILE_ENTRY(optimizer),
     FILE_ENTRY(panel),
     FILE_ENTRY(peak),
     FILE_ENTRY(philox),
     FILE_ENTRY(recurrent_sequence),
+    FILE_ENTRY(recurrent_sequence_rows),
     FILE_ENTRY(recurrent_step),
+    FILE_ENTRY(recurrent_step_rows),
     FILE_ENTRY(reduce),
     FILE_ENTRY(rnn),
+    FILE_ENTRY(rows),
     FILE_ENTRY(softmax),
     FILE_ENTRY(state_sums),
     FILE_ENTRY(states),

@@ -4,16 +4,18 @@
 //   pack_panels   B into panels of COLUMNS columns (panel.cl), from any strides.
 //   pack_states   the hidden states before each step of a layer, as B.
 //   pack_rows     A given by columns into tiles of ROWS rows, k outermost, and the sums of its
-//   rows. gemm          one panel of C for a range of rows.
+//                 rows.
+//   gemm          one panel of C for a range of rows.
 //
 // Assumes states.cl and panel.cl before it.
 
-/// Packs B, whose element (k, j) is b[k k_stride + j j_stride]. Global size: panels.
+/// Packs B, whose element (k, j) is b[offset + k k_stride + j j_stride]. Global size: panels.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-pack_panels(global const float *b, global float *panels, int K, int N, int k_stride, int j_stride) {
+pack_panels(global const float *b, global float *panels, int K, int N, int offset, int k_stride,
+            int j_stride) {
   const int first = get_global_id(0) * COLUMNS, count = min(COLUMNS, N - first);
   global float *panel = panels + (size_t)get_global_id(0) * K * COLUMNS;
-  b += (size_t)first * j_stride;
+  b += offset + (size_t)first * j_stride;
   if (j_stride == 1) {
     for (int k = 0; k < K; ++k) {
       VSTORE(load_lanes(b, count), 0, panel);

@@ -19,14 +19,14 @@
 
 /// C [M, N] = A B + bias + bias2; the biases [N] may be null.
 ///
-/// Element (m, k) of A is a[a_offset + m a_row + k a_column], (k, n) of B is b[k b_row + n
-/// b_column], (m, n) of C is c[c_offset + m c_row + n]. Neighbouring work-items load neighbouring
-/// elements along the dimension of stride 1. Global size: columns of C, rows of C, each rounded up
-/// to tiles and divided by MICRO.
+/// Element (m, k) of A is a[a_offset + m a_row + k a_column], (k, n) of B is b[b_offset +
+/// k b_row + n b_column], (m, n) of C is c[c_offset + m c_row + n]. Neighbouring work-items load
+/// neighbouring elements along the dimension of stride 1. Global size: columns of C, rows of C,
+/// each rounded up to tiles and divided by MICRO.
 kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void
 gemm_tiled(global const float *a, global const float *b, global const float *bias,
            global const float *bias2, global float *c, int M, int N, int K, int a_offset, int a_row,
-           int a_column, int b_row, int b_column, int c_offset, int c_row) {
+           int a_column, int b_offset, int b_row, int b_column, int c_offset, int c_row) {
   // One column of padding keeps a column's elements in different banks.
   local float a_tile[DEPTH][TILE + 1], b_tile[DEPTH][TILE + 1];
   const int x = get_local_id(0), y = get_local_id(1), item = y * SIDE + x;
@@ -44,8 +44,9 @@ gemm_tiled(global const float *a, global const float *b, global const float *bia
       a_tile[ak][am] = m < M && k0 + ak < K
                            ? a[a_offset + (size_t)m * a_row + (size_t)(k0 + ak) * a_column]
                            : 0.0f;
-      b_tile[bk][bn] =
-          n < N && k0 + bk < K ? b[(size_t)(k0 + bk) * b_row + (size_t)n * b_column] : 0.0f;
+      b_tile[bk][bn] = n < N && k0 + bk < K
+                           ? b[b_offset + (size_t)(k0 + bk) * b_row + (size_t)n * b_column]
+                           : 0.0f;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int k = 0; k < DEPTH; ++k) {

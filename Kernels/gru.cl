@@ -1,21 +1,62 @@
-// The gated recurrent unit with the reset gate after the recurrent product, gates in the order r,
-// z, n:
+// The gated recurrent unit, gates in the order r, z, n; q = h' R^T + b_hh:
 //
-//   r, z = sigmoid(x W^T + b + h' R^T)    n = tanh(x W^T + b + r q),  q = h' R^T + b_hh
-//   h = (1 - z) n + z h'
+//   r, z = sigmoid(x W^T + b + q)    n = tanh(x W^T + b + r q)    h = (1 - z) n + z h'
 //
-// Cho et al. 2014, as cuDNN and PyTorch have it. q keeps a slot of its own: the gradient of the
-// recurrent product of n differs from that of its input product by the factor r.
+// with the reset gate after the recurrent product, as cuDNN and PyTorch have it: q_n keeps a slot
+// of its own, for the gradient of the recurrent product of n differs from that of its input product
+// by the factor r. With the reset gate before the product (Cho et al. 2014, ONNX's default)
+// n = tanh(x W^T + b + (r h') R^T), and what a strategy calls are the halves of the step:
+// cell_gates and cell_new, cell_new_backward and cell_reset_backward.
 //
 // The functions and constants that every cell offers to the strategies are described in lstm.cl.
 //
+// Parameters:
+//   RESET_BEFORE   1: the reset gate before the product.
+//
 // Assumes activation.cl before it.
 
+#ifndef RESET_BEFORE
+#define RESET_BEFORE 0
+#endif
+
 #define GATES 3
-#define SLOTS 4
+#define NORM_FIRST 2
 #define HAS_CELL_STATE 0
 #define HAS_DIRECT_PATH 1
 enum { SLOT_R, SLOT_Z, SLOT_N, SLOT_Q };
+
+#if RESET_BEFORE
+#define SLOTS 3
+#define RECURRENT_SLOT(gate) (gate)
+
+/// r and z from their sums.
+INLINE void cell_gates(REAL slots[SLOTS]) {
+  slots[SLOT_R] = ACTIVATE(0, slots[SLOT_R]);
+  slots[SLOT_Z] = ACTIVATE(1, slots[SLOT_Z]);
+}
+
+/// h once the sum of n is complete.
+INLINE REAL cell_new(REAL slots[SLOTS], REAL h_before) {
+  slots[SLOT_N] = ACTIVATE(2, slots[SLOT_N]);
+  return fma(slots[SLOT_Z], h_before - slots[SLOT_N], slots[SLOT_N]);
+}
+
+/// The gradients of the sums of z and n, and the direct path's.
+INLINE void cell_new_backward(REAL slots[SLOTS], REAL h_before, REAL dh, REAL *direct) {
+  const REAL z = slots[SLOT_Z], n = slots[SLOT_N];
+  slots[SLOT_Z] = dh * (h_before - n) * SLOPE(1, z);
+  slots[SLOT_N] = dh * ((REAL)(1.0f) - z) * SLOPE(2, n);
+  *direct = dh * z;
+}
+
+/// The gradient of the sum of r, from that of r h'; returns the gradient of h' on that way.
+INLINE REAL cell_reset_backward(REAL slots[SLOTS], REAL h_before, REAL gradient) {
+  const REAL r = slots[SLOT_R];
+  slots[SLOT_R] = gradient * h_before * SLOPE(0, r);
+  return gradient * r;
+}
+#else
+#define SLOTS 4
 #define RECURRENT_SLOT(gate) ((gate) == SLOT_N ? SLOT_Q : (gate))
 
 INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
@@ -37,3 +78,4 @@ INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL 
   slots[SLOT_Q] = dn * r;
   *direct = dh * z;
 }
+#endif

@@ -7,10 +7,11 @@
 // else of the cell. A cell offers:
 //
 //   GATES             the gates that have weights, in the order of their rows.
+//   NORM_FIRST        how many of them layer normalisation takes together; the rest are another
+//                     group.
 //   SLOTS             what a unit keeps for the backward pass; the first GATES begin as x W^T + b.
 //   RECURRENT_SLOT    the slot that a gate's recurrent product is added to; where it is not the
-//   gate's
-//                     own, the product's bias goes there too.
+//                     gate's own, the product's bias goes there too.
 //   HAS_CELL_STATE    whether there is a cell state c.
 //   HAS_DIRECT_PATH   whether h' reaches h other than through the products.
 //   cell_forward      one step: `slots` holds sums of products and receives what the backward pass
@@ -19,10 +20,13 @@
 //                     gradient of c that came from the step after and receives that of c'; `direct`
 //                     receives the gradient that reaches h' other than through the products.
 //
+// A cell with a state offers its halves too, for what may stand between c and h: cell_state makes
+// c, cell_output h from it; cell_output_backward returns the gradient of c and that of o's result
+// in `output`, cell_state_backward does the rest.
+//
 // Parameters:
 //   FORGET      where the forget gate comes from: 0 weights of its own, 1 f = 1 - i (Greff et al.
-//   2017),
-//               2 f = i, 3 f = o, 4 a constant. In all but the first f has no rows.
+//               2017), 2 f = i, 3 f = o, 4 a constant. In all but the first f has no rows.
 //   PEEPHOLES   1: i and f see c', o sees c (Gers & Schmidhuber 2000).
 //   CLIP        where defined, the bound on |c|; the gradient does not pass where it bit.
 //
@@ -44,6 +48,7 @@ enum { SLOT_I, SLOT_F, SLOT_G, SLOT_O };
 enum { SLOT_I, SLOT_G, SLOT_O };
 #endif
 #define SLOTS GATES
+#define NORM_FIRST GATES
 #define HAS_CELL_STATE 1
 #define HAS_DIRECT_PATH 0
 #define RECURRENT_SLOT(gate) (gate)
@@ -61,7 +66,7 @@ INLINE REAL forget_gate(const REAL slots[SLOTS]) {
 #endif
 }
 
-INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
+INLINE void cell_state(REAL slots[SLOTS], REAL *c, Peepholes p) {
   const REAL before = *c;
 #if PEEPHOLES
   slots[SLOT_I] = fma(p.input, before, slots[SLOT_I]);
@@ -85,15 +90,25 @@ INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p)
   slots[SLOT_O] = ACTIVATE(3, fma(p.output, after, slots[SLOT_O]));
 #endif
   *c = after;
-  return slots[SLOT_O] * ACTIVATE(4, after);
 }
 
-INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL c, REAL dh,
-                          REAL *dc, REAL *direct, Peepholes p) {
-  const REAL i = slots[SLOT_I], g = slots[SLOT_G], o = slots[SLOT_O], f = forget_gate(slots);
+INLINE REAL cell_output(const REAL slots[SLOTS], REAL c) { return slots[SLOT_O] * ACTIVATE(4, c); }
+
+INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
+  cell_state(slots, c, p);
+  return cell_output(slots, *c);
+}
+
+INLINE REAL cell_output_backward(const REAL slots[SLOTS], REAL c, REAL dh, REAL *output) {
   const REAL u = ACTIVATE(4, c);
-  REAL d = fma(dh * o, SLOPE(4, u), *dc);
-  REAL output = dh * u;
+  *output = dh * u;
+  return dh * slots[SLOT_O] * SLOPE(4, u);
+}
+
+INLINE void
+cell_state_backward(REAL slots[SLOTS], REAL c_before, REAL c, REAL output, REAL *dc, Peepholes p) {
+  const REAL i = slots[SLOT_I], g = slots[SLOT_G], o = slots[SLOT_O], f = forget_gate(slots);
+  REAL d = *dc;
 #if PEEPHOLES
   d = fma(p.output, output * SLOPE(3, o), d);
 #endif
@@ -121,4 +136,11 @@ INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL 
 #endif
 #endif
   *dc = carried;
+}
+
+INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL c, REAL dh,
+                          REAL *dc, REAL *direct, Peepholes p) {
+  REAL output;
+  *dc += cell_output_backward(slots, c, dh, &output);
+  cell_state_backward(slots, c_before, c, output, dc, p);
 }

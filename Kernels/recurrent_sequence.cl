@@ -1,7 +1,7 @@
 // Strategy "sequence": one launch walks all steps; a work-item owns a slice of the batch.
-// lint: vector.cl activation.cl lstm.cl states.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl gru.cl states.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl rnn.cl states.cl panel.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl lstm.cl states.cl layer.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl gru.cl states.cl layer.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl rnn.cl states.cl layer.cl panel.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // Nothing is shared between work-items, so that no step waits for another slice: the strategy of
 // devices with few fast cores. Each step multiplies the slice's states with packed weights that
@@ -11,17 +11,9 @@
 //   sequence_forward   all steps in the layer's direction.
 //   sequence_backward  all steps against it.
 //
-// Layouts: gates [T, N, SLOTS, H], cells [T, N, H], y [T, N, H], states [N, H]. Global size:
-// slices. Pointers that a cell or a call has no use for are null.
+// Layouts as in layer.cl, P = H. Global size: slices.
 //
-// Parameters:
-//   DIAGONAL   1: weight_hh is [GATES, H], a factor for each unit, and nothing is packed.
-//
-// Assumes vector.cl, activation.cl, a cell, states.cl and panel.cl before it.
-
-#ifndef DIAGONAL
-#define DIAGONAL 0
-#endif
+// Assumes vector.cl, activation.cl, a cell, states.cl, layer.cl and panel.cl before it.
 
 /// A tile covers so many vectors of units that their gates fill whole panels.
 #define UNIT_VECTORS (GATES % 2 ? 2 : 1)
@@ -48,37 +40,12 @@ pack_gates(global const float *weight, global float *panels, int H) {
   }
 }
 
-/// What all tiles of a launch share.
-typedef struct {
-  global const float *weights, *bias_hh, *h_0, *c_0, *peepholes[3];
-  global const int *lengths;
-  global float *gates, *cells, *y;
-  int T, N, H, training, reverse;
-} Layer;
-
-/// The peepholes of `count` units from `unit` on.
-INLINE void load_peepholes(Peepholes *p, const Layer *layer, int unit, int count) {
-  p->input = p->forget = p->output = (REAL)(0.0f);
-  if (layer->peepholes[0]) p->input = load_lanes(layer->peepholes[0] + unit, count);
-  if (layer->peepholes[1]) p->forget = load_lanes(layer->peepholes[1] + unit, count);
-  if (layer->peepholes[2]) p->output = load_lanes(layer->peepholes[2] + unit, count);
-}
-
-/// The row before step t of the sequences from n on, as the forward pass holds it: past its end a
-/// sequence's state stands still in y and cells, so that all rows of a step lie together.
-INLINE global const float *running_state(global const float *states, global const float *initial,
-                                         const Layer *layer, int t, int n, int kept) {
-  const int is_first = t == (layer->reverse ? layer->T - 1 : 0);
-  if (is_first) return initial ? initial + (size_t)n * layer->H : 0;
-  const int before = kept ? (layer->reverse ? t + 1 : t - 1) : 0;
-  return states + ((size_t)before * layer->N + n) * layer->H;
-}
-
 /// Step t of `rows` sequences from n on, for the units of one tile.
 INLINE void forward_tile(int rows, const Layer *layer, int t, int n, int first) {
   const int H = layer->H;
   REAL sums[TILE_PANELS][ROWS][2];
-  global const float *h_before = running_state(layer->y, layer->h_0, layer, t, n, 1);
+  global const float *h_before = hidden_before(layer, t, n);
+  global const float *factors = factor_before(layer, t, n);
   global float *gates = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H;
   for (int r = 0; r < rows; ++r) {
     for (int v = 0; v < TILE_VECTORS; ++v) {
@@ -88,18 +55,22 @@ INLINE void forward_tile(int rows, const Layer *layer, int t, int n, int first) 
         sum = load_lanes(gates + ((size_t)r * SLOTS + gate) * H + unit, count);
       }
       if (count > 0 && layer->bias_hh) sum += load_lanes(layer->bias_hh + gate * H + unit, count);
-      if (DIAGONAL && h_before && count > 0) {
+      if (DIAGONAL && factors && count > 0) {
         sum = fma(load_lanes(layer->weights + gate * H + unit, count),
-                  load_lanes(h_before + (size_t)r * H + unit, count), sum);
+                  load_lanes(factors + (size_t)r * H + unit, count), sum);
       }
       sums[v / 2][r][v % 2] = sum;
     }
   }
-  if (h_before && !DIAGONAL) {
+  if (factors && !DIAGONAL) {
+    int end;
+    const int begin = block_range(first, min(TILE_UNITS, H - first), layer->block_units,
+                                  layer->block_states, H, &end);
     global const float *panels =
-        layer->weights + (size_t)(first / TILE_UNITS) * TILE_PANELS * H * COLUMNS;
+        layer->weights + (size_t)(first / TILE_UNITS) * TILE_PANELS * H * COLUMNS + begin * COLUMNS;
     for (int q = 0; q < TILE_PANELS; ++q) {
-      panel_products(rows, sums[q], h_before, H, 1, panels + (size_t)q * H * COLUMNS, H);
+      panel_products(rows, sums[q], factors + begin, H, 1, panels + (size_t)q * H * COLUMNS,
+                     end - begin);
     }
   }
   for (int u = 0; u < UNIT_VECTORS; ++u) {
@@ -109,12 +80,12 @@ INLINE void forward_tile(int rows, const Layer *layer, int t, int n, int first) 
     load_peepholes(&p, layer, unit, count);
     for (int r = 0; r < rows; ++r) {
       global float *row = gates + (size_t)r * SLOTS * H + unit;
-      const size_t state = (size_t)(n + r) * H + unit, step = (size_t)layer->N * H;
+      const size_t state = (size_t)(n + r) * H + unit, index = (size_t)t * layer->N * H + state;
+      const size_t cell = layer->training ? index : state;
       REAL h = h_before ? load_lanes(h_before + (size_t)r * H + unit, count) : (REAL)(0.0f);
       REAL c = (REAL)(0.0f);
       if (HAS_CELL_STATE) {
-        global const float *before =
-            running_state(layer->cells, layer->c_0, layer, t, n + r, layer->training);
+        global const float *before = cell_before(layer, t, n + r);
         if (before) c = load_lanes(before + unit, count);
       }
       if (is_active(layer->lengths, t, n + r)) {
@@ -128,35 +99,30 @@ INLINE void forward_tile(int rows, const Layer *layer, int t, int n, int first) 
           slots[RECURRENT_SLOT(GATES - 1)] = sums[v / 2][r][v % 2];
           slots[GATES - 1] = load_lanes(row + (size_t)(GATES - 1) * H, count);
         }
-        h = cell_forward(slots, h, &c, p);
+        const REAL c_before = c;
+        h = kept_state(kept_hidden(layer, index, count), h, cell_forward(slots, h, &c, p));
+        if (ZONEOUT && HAS_CELL_STATE) {
+          if (layer->fresh) store_lanes(c, layer->fresh + cell, count);
+          c = kept_state(kept_cell(layer, index, count), c_before, c);
+        }
         if (layer->training) {
           for (int slot = 0; slot < SLOTS; ++slot) {
             store_lanes(slots[slot], row + (size_t)slot * H, count);
           }
         }
       }
-      store_lanes(h, layer->y + t * step + state, count);
-      if (HAS_CELL_STATE) {
-        store_lanes(c, layer->cells + (layer->training ? t * step : 0) + state, count);
-      }
+      store_hidden(layer, h, t, n + r, unit, count);
+      if (HAS_CELL_STATE) store_lanes(c, layer->cells + cell, count);
     }
   }
 }
 
 /// All steps forward. `gates` holds x W^T + b in its first GATES slots and, where `training` is 1,
-/// receives what the backward pass needs; `cells` receives every cell state, or with `training` 0
-/// is [N, H] and holds the last one. `weights` is packed by pack_gates, or the diagonal itself;
-/// `bias_hh` is given where the cell keeps the recurrent product apart.
+/// receives what the backward pass needs. `weights` is packed by pack_gates, or the diagonal
+/// itself.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-sequence_forward(global const float *weights, global const float *bias_hh,
-                 global const float *peephole_i, global const float *peephole_f,
-                 global const float *peephole_o, global const float *h_0, global const float *c_0,
-                 global const int *lengths, global float *gates, global float *cells,
-                 global float *y, global float *h_n, global float *c_n, int T, int N, int H,
-                 int training, int reverse) {
-  const Layer layer = {weights, bias_hh, h_0,      c_0,    {peephole_i, peephole_f, peephole_o},
-                       lengths, gates,   cells,    y,      T,
-                       N,       H,       training, reverse};
+sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n) {
+  const Layer layer = LAYER;
   const int slices = get_global_size(0), slice = get_global_id(0);
   const int first = (int)((long)N * slice / slices), end = (int)((long)N * (slice + 1) / slices);
   for (int s = 0; s < T; ++s) {
@@ -169,18 +135,7 @@ sequence_forward(global const float *weights, global const float *bias_hh,
       }
     }
   }
-  const size_t last = (size_t)(reverse ? 0 : T - 1) * N * H;
-  for (size_t i = (size_t)first * H; i < (size_t)end * H; ++i) {
-    if (h_n) h_n[i] = y[last + i];
-    if (HAS_CELL_STATE && c_n) c_n[i] = cells[(training ? last : 0) + i];
-  }
-  if (!lengths) return;
-  for (int t = 0; t < T; ++t) {
-    for (int n = first; n < end; ++n) {
-      global float *row = y + ((size_t)t * N + n) * H;
-      for (int unit = 0; t >= lengths[n] && unit < H; ++unit) row[unit] = 0.0f;
-    }
-  }
+  finish_slice(&layer, first, end, h_n, c_n);
 }
 
 /// sums[r] += the gradients that reach the state from the step after, whose gates' gradients are
@@ -202,6 +157,16 @@ INLINE void add_gradients_from(int rows, REAL sums[ROWS][2], const Layer *layer,
     return;
   }
   global const float *panel = layer->weights + (size_t)(unit / COLUMNS) * GATES * H * COLUMNS;
+  if (layer->block_units < H) {
+    int end;
+    const int begin =
+        block_range(unit, min(COLUMNS, H - unit), layer->block_states, layer->block_units, H, &end);
+    for (int gate = 0; gate < GATES; ++gate) {
+      panel_products(rows, sums, after + (size_t)RECURRENT_SLOT(gate) * H + begin, SLOTS * H, 1,
+                     panel + (size_t)(gate * H + begin) * COLUMNS, end - begin);
+    }
+    return;
+  }
   panel_products(rows, sums, after, SLOTS * H, 1, panel, PLAIN_GATES * H);
   if (PLAIN_GATES < GATES) {
     panel_products(rows, sums, after + (size_t)RECURRENT_SLOT(GATES - 1) * H, SLOTS * H, 1,
@@ -209,32 +174,39 @@ INLINE void add_gradients_from(int rows, REAL sums[ROWS][2], const Layer *layer,
   }
 }
 
+/// The gradients that reach the states at step t other than through the products, of `count` units
+/// from `unit` on.
+INLINE REAL gradient_at(const Layer *layer, int t, int n, int unit, int count,
+                        global const float *grad_y, global const float *grad_h_n,
+                        global const float *dh) {
+  const size_t state = (size_t)n * layer->H + unit;
+  REAL sum = (REAL)(0.0f);
+  if (dh) sum = load_lanes(dh + state, count);
+  else if (t == last_step(layer) && grad_h_n) sum = load_lanes(grad_h_n + state, count);
+  if (t >= 0 && t < layer->T && is_active(layer->lengths, t, n)) {
+    sum += load_lanes(grad_y + (size_t)t * layer->N * layer->H + state, count);
+  }
+  return sum;
+}
+
 /// Step t back of `rows` sequences from n on, for COLUMNS units, or with t outside the sequence the
 /// gradient of h_0 into `grad_h_0`.
 INLINE void backward_tile(int rows, const Layer *layer, int t, int n, int first,
                           global const float *grad_y, global const float *grad_h_n,
                           global float *dh, global float *dc, global float *grad_h_0) {
-  const int T = layer->T, N = layer->N, H = layer->H, reverse = layer->reverse;
-  const int t_after = reverse ? t - 1 : t + 1, is_last = t == (reverse ? 0 : T - 1);
-  const int is_initial = t < 0 || t >= T;
+  const int T = layer->T, N = layer->N, H = layer->H;
+  const int t_after = layer->reverse ? t - 1 : t + 1, is_initial = t < 0 || t >= T;
   const size_t step = (size_t)N * H;
   REAL sums[ROWS][2];
   for (int r = 0; r < rows; ++r) {
     for (int v = 0; v < 2; ++v) {
       const int unit = first + v * WIDTH, count = H - unit;
-      REAL sum = (REAL)(0.0f);
-      if (count > 0) {
-        const size_t state = (size_t)(n + r) * H + unit;
-        if (dh) sum = load_lanes(dh + state, count);
-        else if (is_last && grad_h_n) sum = load_lanes(grad_h_n + state, count);
-        if (!is_initial && is_active(layer->lengths, t, n + r)) {
-          sum += load_lanes(grad_y + t * step + state, count);
-        }
-      }
-      sums[r][v] = sum;
+      sums[r][v] = count > 0 && !layer->mask
+                       ? gradient_at(layer, t, n + r, unit, count, grad_y, grad_h_n, dh)
+                       : (REAL)(0.0f);
     }
   }
-  if (!is_last) {
+  if (t != last_step(layer)) {
     add_gradients_from(rows, sums, layer, layer->gates + ((size_t)t_after * N + n) * SLOTS * H,
                        first);
   }
@@ -244,35 +216,45 @@ INLINE void backward_tile(int rows, const Layer *layer, int t, int n, int first,
     Peepholes p;
     load_peepholes(&p, layer, unit, count);
     for (int r = 0; r < rows; ++r) {
-      const size_t state = (size_t)(n + r) * H + unit;
+      const size_t state = (size_t)(n + r) * H + unit, index = t * step + state;
+      REAL gradient = sums[r][v];
+      if (layer->mask) {
+        gradient = fma(gradient, load_lanes(layer->mask + state, count),
+                       gradient_at(layer, t, n + r, unit, count, grad_y, grad_h_n, dh));
+      }
       if (is_initial) {
-        store_lanes(sums[r][v], grad_h_0 + state, count);
+        store_lanes(gradient, grad_h_0 + state, count);
         continue;
       }
       global float *row = layer->gates + ((size_t)t * N + n + r) * SLOTS * H + unit;
       REAL slots[SLOTS], direct = (REAL)(0.0f);
       if (is_active(layer->lengths, t, n + r)) {
         REAL h_before = (REAL)(0.0f), c_before = (REAL)(0.0f), c = (REAL)(0.0f);
-        REAL carried = (REAL)(0.0f);
+        REAL carried = (REAL)(0.0f), kept = (REAL)(0.0f);
         if (HAS_DIRECT_PATH) {
-          global const float *before =
-              state_before(layer->y, layer->h_0, layer->lengths, t, n + r, T, N, H, reverse);
+          global const float *before = true_hidden_before(layer, t, n + r);
           if (before) h_before = load_lanes(before + unit, count);
         }
         if (HAS_CELL_STATE) {
-          global const float *before = running_state(layer->cells, layer->c_0, layer, t, n + r, 1);
+          global const float *before = cell_before(layer, t, n + r);
           if (before) c_before = load_lanes(before + unit, count);
-          c = load_lanes(layer->cells + t * step + state, count);
+          c = load_lanes((ZONEOUT ? layer->fresh : layer->cells) + index, count);
           carried = load_lanes(dc + state, count);
+          if (ZONEOUT) {
+            kept = kept_cell(layer, index, count) * carried;
+            carried -= kept;
+          }
         }
         for (int slot = 0; slot < SLOTS; ++slot) {
           slots[slot] = load_lanes(row + (size_t)slot * H, count);
         }
-        cell_backward(slots, h_before, c_before, c, sums[r][v], &carried, &direct, p);
-        if (HAS_CELL_STATE) store_lanes(carried, dc + state, count);
+        const REAL kept_gradient = kept_hidden(layer, index, count) * gradient;
+        cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, &carried, &direct, p);
+        direct += kept_gradient;
+        if (HAS_CELL_STATE) store_lanes(carried + kept, dc + state, count);
       } else {
         for (int slot = 0; slot < SLOTS; ++slot) slots[slot] = (REAL)(0.0f);
-        direct = sums[r][v];
+        direct = gradient;
       }
       if (dh) store_lanes(direct, dh + state, count);
       for (int slot = 0; slot < SLOTS; ++slot) {
@@ -285,29 +267,12 @@ INLINE void backward_tile(int rows, const Layer *layer, int t, int n, int first,
 /// All steps backward. `weights` is weight_hh [G H, H] packed by pack_panels, or the diagonal
 /// itself; `gates` holds what the forward pass kept and receives the gradients of the sums; `dc`
 /// [N, H] begins as the gradient of c_n and ends as that of c_0. Where the state has a way back
-/// beside the products (a direct path, or lengths) `dh` [N, H] carries it, and begins as the
-/// gradient of h_n; elsewhere it is null and `grad_h_n` is read.
+/// beside the products (a direct path, lengths or zoneout) `dh` [N, H] carries it, and begins as
+/// the gradient of h_n; elsewhere it is null and `grad_h_n` is read.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-sequence_backward(global const float *weights, global const float *peephole_i,
-                  global const float *peephole_f, global const float *peephole_o,
-                  global const float *h_0, global const float *c_0, global const int *lengths,
-                  global const float *y, global const float *cells, global const float *grad_y,
-                  global const float *grad_h_n, global float *gates, global float *dh,
-                  global float *dc, global float *grad_h_0, int T, int N, int H, int reverse) {
-  const Layer layer = {weights,
-                       0,
-                       h_0,
-                       c_0,
-                       {peephole_i, peephole_f, peephole_o},
-                       lengths,
-                       gates,
-                       (global float *)cells,
-                       (global float *)y,
-                       T,
-                       N,
-                       H,
-                       1,
-                       reverse};
+sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
+                  global float *dh, global float *dc, global float *grad_h_0) {
+  const Layer layer = LAYER;
   const int slices = get_global_size(0), slice = get_global_id(0);
   const int first = (int)((long)N * slice / slices), end = (int)((long)N * (slice + 1) / slices);
   for (int s = T - 1; s >= (grad_h_0 ? -1 : 0); --s) {

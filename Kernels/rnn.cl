@@ -6,6 +6,7 @@
 
 #define GATES 1
 #define SLOTS 1
+#define NORM_FIRST 1
 #define HAS_CELL_STATE 0
 #define HAS_DIRECT_PATH 0
 #define RECURRENT_SLOT(gate) (gate)

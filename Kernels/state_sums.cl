@@ -2,7 +2,7 @@
 // lint: vector.cl states.cl; -D WIDTH=16
 // lint: vector.cl states.cl; -D WIDTH=1
 //
-// Also the states before each step as a matrix, for products that read them.
+// Also the states before each step as a matrix, for products that read them, and the padding of y.
 //
 // Assumes states.cl before it.
 
@@ -37,4 +37,19 @@ gather_states(global const float *y, global const float *initial, global const i
   const int row = get_global_id(0);
   global const float *state = state_before(y, initial, lengths, row / N, row % N, T, N, H, reverse);
   for (int unit = 0; unit < H; ++unit) result[(size_t)row * H + unit] = state ? state[unit] : 0.0f;
+}
+
+/// y = 0 past each sequence's length. Global size: P, N, T.
+kernel void clear_padding(global float *y, global const int *lengths, int N, int P) {
+  const int unit = get_global_id(0), n = get_global_id(1), t = get_global_id(2);
+  if (t >= lengths[n]) y[((size_t)t * N + n) * P + unit] = 0.0f;
+}
+
+/// result[t, n, :] = x[t, n, :] of the steps that sequence n has, 0 past its length, whatever x
+/// holds there. Global size: T times N.
+kernel void
+copy_active(global const float *x, global const int *lengths, global float *result, int N, int C) {
+  const size_t row = get_global_id(0);
+  const int active = is_active(lengths, row / N, row % N);
+  for (int i = 0; i < C; ++i) result[row * C + i] = active ? x[row * C + i] : 0.0f;
 }

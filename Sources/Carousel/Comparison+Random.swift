@@ -56,7 +56,7 @@ private struct Draw {
     if result.direction == .bidirectional { result.merge = one(of: Merge.allCases) }
     if happens(0.3) { result.dropout = decimal(0.1...0.6) }
     result.options.bias = one(of: BiasMode.allCases)
-    if happens(0.3) { result.options.recurrence = one(of: Recurrence.allCases) }
+    if happens(0.3) { result.options.recurrence = one(of: [Recurrence.dense, .diagonal]) }
     for name in cell.activationNames where happens(0.25) {
       result.options.activations[name] = activation(
         isBounded: !["hidden", "cell", "new"].contains(name))

@@ -112,10 +112,12 @@ public final class NetworkPass<B: Backend> {
 
   /// Sets every state to zero: the next `forward` begins a new text.
   public func resetStates() throws {
-    let count = batchSize * network.configuration.recurrent.hiddenSize
+    let recurrent = network.configuration.recurrent
     for state in states {
-      try backend.fill(state.hidden, count: count, with: 0)
-      if let cell = state.cell { try backend.fill(cell, count: count, with: 0) }
+      try backend.fill(state.hidden, count: batchSize * recurrent.stateSize, with: 0)
+      if let cell = state.cell {
+        try backend.fill(cell, count: batchSize * recurrent.hiddenSize, with: 0)
+      }
     }
   }
 
@@ -194,11 +196,11 @@ public final class NetworkPass<B: Backend> {
 
   /// The backward pass needs the states as they were before `forward` overwrote them.
   private func keepInitialStates() throws {
-    let count = batchSize * network.configuration.recurrent.hiddenSize
+    let recurrent = network.configuration.recurrent
     for (state, kept) in zip(states, initial) {
-      try backend.copy(state.hidden, to: kept.hidden, count: count)
+      try backend.copy(state.hidden, to: kept.hidden, count: batchSize * recurrent.stateSize)
       if let cell = state.cell, let keptCell = kept.cell {
-        try backend.copy(cell, to: keptCell, count: count)
+        try backend.copy(cell, to: keptCell, count: batchSize * recurrent.hiddenSize)
       }
     }
   }

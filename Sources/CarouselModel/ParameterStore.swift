@@ -133,7 +133,8 @@ public final class ParameterStore<B: Backend> {
   }
 }
 
-/// What keeps one use of random numbers apart from another under the same seed.
+/// What keeps one use of random numbers apart from another under the same seed; 5 to 8 are those of
+/// `RecurrentNoise`.
 public enum RandomStream {
   /// The initial values of a parameter.
   public static func initialization(parameter: Int) -> UInt64 { 1 << 56 | UInt64(parameter) }

@@ -56,9 +56,12 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
   /// D, the directions of each layer: 1 or 2.
   public var directions: Int { direction == .bidirectional ? 2 : 1 }
 
-  /// The features of a layer's output at one step: H, or 2·H where two directions are concatenated.
+  /// The elements of a hidden state: P, or H without a projection.
+  public var stateSize: Int { options.projectionSize ?? hiddenSize }
+
+  /// The features of a layer's output at one step: P, or 2·P where two directions are concatenated.
   public var outputSize: Int {
-    direction == .bidirectional && merge == .concatenate ? 2 * hiddenSize : hiddenSize
+    direction == .bidirectional && merge == .concatenate ? 2 * stateSize : stateSize
   }
 
   /// What a size may not exceed: far beyond any device's memory, and far below overflow.
@@ -91,6 +94,7 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
         "merge \(merge.rawValue) needs two directions, but the layers are \(direction.rawValue)")
     }
     try options.validate(for: cell)
+    try options.validate(hiddenSize: hiddenSize)
   }
 
   /// Layer `index` of the stack, 0 at the bottom, in its only direction or one of two.

@@ -24,6 +24,9 @@ public struct RecurrentLayer: Hashable, Sendable {
     self.isReverse = isReverse
   }
 
+  /// P, the elements of a hidden state: H without a projection.
+  public var stateSize: Int { options.projectionSize ?? hiddenSize }
+
   /// G, the gates that have weights.
   public var gateCount: Int { options.weightGates(of: cell).count }
 
@@ -37,17 +40,38 @@ public struct RecurrentLayer: Hashable, Sendable {
     func parameter(_ name: String, _ shape: Shape) -> ParameterDescription {
       ParameterDescription(name + suffix, shape, initializer)
     }
+    let recurrent: Shape =
+      switch options.recurrence {
+      case .dense: [gateRows, stateSize]
+      case .diagonal: [gateRows]
+      case .blocks(let count): [gateCount, count, hiddenSize / count, stateSize / count]
+      }
     var result = [
-      parameter("weight_ih", [gateRows, inputSize]),
-      parameter(
-        "weight_hh", options.recurrence == .diagonal ? [gateRows] : [gateRows, hiddenSize]),
+      parameter("weight_ih", [gateRows, inputSize]), parameter("weight_hh", recurrent),
     ]
     if options.bias != .none { result.append(parameter("bias_ih", [gateRows])) }
     if options.bias == .double { result.append(parameter("bias_hh", [gateRows])) }
+    if let projectionSize = options.projectionSize {
+      result.append(parameter("weight_hr", [projectionSize, hiddenSize]))
+    }
     if options.peepholes {
       result.append(parameter("weight_ci", [hiddenSize]))
       if options.forgetGate == .own { result.append(parameter("weight_cf", [hiddenSize])) }
       result.append(parameter("weight_co", [hiddenSize]))
+    }
+    if options.layerNorm { result += normDescriptions(suffix: suffix) }
+    return result
+  }
+
+  /// The gains, 1 at first, and the shift of the normalised cell state.
+  private func normDescriptions(suffix: String) -> [ParameterDescription] {
+    var result = ["weight_ln_ih", "weight_ln_hh"].map {
+      ParameterDescription($0 + suffix, [gateRows], .constant(1))
+    }
+    guard cell.hasCellState else { return result }
+    result.append(ParameterDescription("weight_ln_c" + suffix, [hiddenSize], .constant(1)))
+    if options.bias != .none {
+      result.append(ParameterDescription("bias_ln_c" + suffix, [hiddenSize], .constant(0)))
     }
     return result
   }
@@ -66,7 +90,7 @@ public struct RecurrentLayer: Hashable, Sendable {
 public struct RecurrentParameters<Buffer> {
   /// The input weights, `[G·H, C]`.
   public var weightIH: Buffer
-  /// The recurrent weights, `[G·H, H]`, or `[G·H]` where the recurrence is diagonal.
+  /// The recurrent weights, `[G·H, P]`; see `Recurrence` for what else they may be.
   public var weightHH: Buffer
   /// The input bias, `[G·H]`, absent with `BiasMode.none`.
   public var biasIH: Buffer?
@@ -74,6 +98,12 @@ public struct RecurrentParameters<Buffer> {
   public var biasHH: Buffer?
   /// The peepholes `[H]` of the gates i, f and o, present where the layer has them.
   public var peepholeInput: Buffer?, peepholeForget: Buffer?, peepholeOutput: Buffer?
+  /// The projection, `[P, H]`, present where the layer has one.
+  public var weightHR: Buffer?
+  /// The gains `[G·H]` of the normalised products, present with layer normalisation.
+  public var normIH: Buffer?, normHH: Buffer?
+  /// The gain and the shift `[H]` of the normalised cell state; the shift is absent without biases.
+  public var normCell: Buffer?, normCellBias: Buffer?
 
   /// Gathers a layer's parameters: `view` gives the one whose name begins so, nil where there is none.
   public init?(_ view: (String) -> Buffer?) {
@@ -85,6 +115,11 @@ public struct RecurrentParameters<Buffer> {
     peepholeInput = view("weight_ci")
     peepholeForget = view("weight_cf")
     peepholeOutput = view("weight_co")
+    weightHR = view("weight_hr")
+    normIH = view("weight_ln_ih")
+    normHH = view("weight_ln_hh")
+    normCell = view("weight_ln_c")
+    normCellBias = view("bias_ln_c")
   }
 }
 
@@ -103,20 +138,23 @@ public struct RecurrentWork<B: Backend> {
   public var parameters: RecurrentParameters<B.Buffer>
   /// The inputs, `[T, N, C]`.
   public var x: B.Buffer
-  /// h₀ and c₀, each `[N, H]`; nil stands for zeros.
+  /// h₀ `[N, P]` and c₀ `[N, H]`; nil stands for zeros.
   ///
   /// For a reverse layer the states before its first step, which is a sequence's last.
   public var initial: RecurrentState<B.Buffer>?
-  /// Every hidden state, `[T, N, H]`: what the forward pass writes.
+  /// Every hidden state, `[T, N, P]`: what the forward pass writes.
   public var y: B.Buffer
   /// Made for this layer and these sizes.
   public var reserve: B.RecurrentReserve
+  /// What the masks of a training pass are drawn from; with nil nothing is dropped, and zoneout is its
+  /// expectation.
+  public var noise: RecurrentNoise?
 
   /// Gathers a layer's work.
   public init(
     layer: RecurrentLayer, steps: Int, batchSize: Int, lengths: B.IndexBuffer? = nil,
     parameters: RecurrentParameters<B.Buffer>, x: B.Buffer, initial: RecurrentState<B.Buffer>?,
-    y: B.Buffer, reserve: B.RecurrentReserve
+    y: B.Buffer, reserve: B.RecurrentReserve, noise: RecurrentNoise? = nil
   ) {
     self.layer = layer
     self.steps = steps
@@ -127,5 +165,40 @@ public struct RecurrentWork<B: Backend> {
     self.initial = initial
     self.y = y
     self.reserve = reserve
+    self.noise = noise
+  }
+}
+
+/// What the masks of one training pass of one unit of a stack are drawn from.
+///
+/// Element i of a mask is decided by `uniform(i)` of its stream: i = n·P + j for recurrent dropout,
+/// (t·N + n)·P + j and (t·N + n)·H + unit for zoneout on h and c, the place in `weight_hh` for
+/// DropConnect.
+public struct RecurrentNoise: Hashable, Sendable {
+  /// The seed of the run.
+  public var seed: UInt64
+  /// The training step, below 2⁴⁰.
+  public var step: Int
+  /// The unit's place in its stack, below 2¹⁶.
+  public var unit: Int
+
+  /// Names the masks of one pass.
+  public init(seed: UInt64, step: Int, unit: Int = 0) {
+    self.seed = seed
+    self.step = step
+    self.unit = unit
+  }
+
+  /// The random numbers of recurrent dropout.
+  public var recurrentDropout: Philox { random(5) }
+  /// Those of zoneout on h.
+  public var zoneoutHidden: Philox { random(6) }
+  /// Those of zoneout on c.
+  public var zoneoutCell: Philox { random(7) }
+  /// Those of DropConnect.
+  public var dropConnect: Philox { random(8) }
+
+  private func random(_ use: UInt64) -> Philox {
+    Philox(seed: seed, stream: use << 56 | UInt64(unit) << 40 | UInt64(step))
   }
 }

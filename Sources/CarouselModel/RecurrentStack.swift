@@ -55,7 +55,7 @@ public final class RecurrentStack<B: Backend> {
         description: description,
         reserve: try backend.makeReserve(
           for: description.layer, steps: steps, batchSize: batchSize, training: training),
-        y: try backend.makeBuffer(count: rows * configuration.hiddenSize))
+        y: try backend.makeBuffer(count: rows * configuration.stateSize))
     }
     self.units = units
     let isMerged = configuration.directions == 2
@@ -72,20 +72,21 @@ public final class RecurrentStack<B: Backend> {
       training ? try (0..<inner).map { _ in try backend.makeBuffer(count: outputCount) } : []
     gradDirections =
       training && isMerged
-      ? try (0..<2).map { _ in try backend.makeBuffer(count: rows * configuration.hiddenSize) } : []
+      ? try (0..<2).map { _ in try backend.makeBuffer(count: rows * configuration.stateSize) } : []
     let widest = max(configuration.inputSize, inner > 0 ? configuration.outputSize : 0)
     gradSecondInput =
       training && isMerged ? try backend.makeBuffer(count: rows * widest) : nil
   }
 
-  /// Zero states for every layer and direction, each `[N, H]`, to be carried from one call of
-  /// `forward` to the next.
+  /// Zero states for every layer and direction, h `[N, P]` and c `[N, H]`, to be carried from one call
+  /// of `forward` to the next.
   public func makeStates() throws -> [RecurrentState<B.Buffer>] {
-    let count = batchSize * configuration.hiddenSize
+    let (P, H) = (configuration.stateSize, configuration.hiddenSize)
     return try units.map { _ in
       RecurrentState(
-        hidden: try backend.makeBuffer(count: count),
-        cell: configuration.cell.hasCellState ? try backend.makeBuffer(count: count) : nil)
+        hidden: try backend.makeBuffer(count: batchSize * P),
+        cell: configuration.cell.hasCellState
+          ? try backend.makeBuffer(count: batchSize * H) : nil)
     }
   }
 
@@ -96,7 +97,8 @@ public final class RecurrentStack<B: Backend> {
   ///   - lengths: the steps of each sequence `[N]`; nil stands for T everywhere.
   ///   - initial: h₀ and c₀ of every layer and direction; nil stands for zeros.
   ///   - final: receives the last states of every layer and direction; may be `initial`.
-  ///   - dropoutSeed: the seed and the step whose masks are drawn; nil drops nothing.
+  ///   - dropoutSeed: the seed and the step whose masks are drawn, between layers and within; nil drops
+  ///     nothing.
   /// - Throws: where the device fails.
   public func forward(
     x: B.Buffer, lengths: B.IndexBuffer? = nil, initial: [RecurrentState<B.Buffer>]?,
@@ -106,13 +108,14 @@ public final class RecurrentStack<B: Backend> {
     for layer in 0..<configuration.layers {
       for index in layer * directions..<(layer + 1) * directions {
         try backend.recurrentForward(
-          work(index, x: input(layer, x: x), lengths: lengths, initial: initial),
+          work(
+            index, x: input(layer, x: x), lengths: lengths, initial: initial, seed: dropoutSeed),
           final: final?[index])
       }
       if directions == 2 {
         try backend.mergeForward(
           configuration.merge, units[2 * layer].y, units[2 * layer + 1].y, into: outputs[layer],
-          rows: rows, width: configuration.hiddenSize)
+          rows: rows, width: configuration.stateSize)
       }
       if layer < configuration.layers - 1 {
         try dropForward(layer: layer, seed: dropoutSeed)
@@ -150,12 +153,13 @@ public final class RecurrentStack<B: Backend> {
         try backend.mergeBackward(
           configuration.merge, gradY: gradOutput, units[2 * layer].y, units[2 * layer + 1].y,
           gradA: gradDirections[0], gradB: gradDirections[1], rows: rows,
-          width: configuration.hiddenSize)
+          width: configuration.stateSize)
       }
       for way in 0..<directions {
         let index = layer * directions + way
         try backend.recurrentBackward(
-          work(index, x: input(layer, x: x), lengths: lengths, initial: initial),
+          work(
+            index, x: input(layer, x: x), lengths: lengths, initial: initial, seed: dropoutSeed),
           gradY: directions == 2 ? gradDirections[way] : gradOutput, gradFinal: gradFinal?[index],
           gradX: way == 0 ? gradInput : gradInput == nil ? nil : gradSecondInput,
           gradInitial: gradInitial?[index],
@@ -171,13 +175,15 @@ public final class RecurrentStack<B: Backend> {
   }
 
   private func work(
-    _ index: Int, x: B.Buffer, lengths: B.IndexBuffer?, initial: [RecurrentState<B.Buffer>]?
+    _ index: Int, x: B.Buffer, lengths: B.IndexBuffer?, initial: [RecurrentState<B.Buffer>]?,
+    seed: (seed: UInt64, step: Int)?
   ) -> RecurrentWork<B> {
     let unit = units[index]
     return RecurrentWork(
       layer: unit.description.layer, steps: steps, batchSize: batchSize, lengths: lengths,
       parameters: store.recurrent(prefix: prefix, suffix: unit.description.suffix), x: x,
-      initial: initial?[index], y: unit.y, reserve: unit.reserve)
+      initial: initial?[index], y: unit.y, reserve: unit.reserve,
+      noise: seed.map { RecurrentNoise(seed: $0.seed, step: $0.step, unit: index) })
   }
 
   private func input(_ layer: Int, x: B.Buffer) -> B.Buffer { layer == 0 ? x : dropped[layer - 1] }

@@ -1,37 +1,44 @@
 import CarouselModel
 
-/// A cell with its options, as the kernels know it: a file and its parameters.
+/// A cell with those of its options that the kernels are built for: a file and its parameters.
 struct CellVariant: Hashable {
-  let cell: Cell
-  private let options: CellOptions
+  /// The kernel file with the cell's gate arithmetic.
+  let file: String
+  /// The parameters of the cell's file and of the strategies'.
+  let kernelOptions: [String]
+  /// Whether the steps are walked as `rows.cl` says.
+  let walksByRows: Bool
 
   init(_ layer: RecurrentLayer) {
-    cell = layer.cell
-    var options = layer.options
-    // Biases are buffers that are there or not, and no parameter of a kernel.
-    options.bias = .double
-    self.options = options
-  }
-
-  /// The kernel file with the cell's gate arithmetic.
-  var file: String { cell.rawValue + ".cl" }
-
-  /// The parameters of the cell's file and of the strategies'.
-  var kernelOptions: [String] {
-    var result: [String] = []
+    let (cell, options) = (layer.cell, layer.options)
+    file = cell.rawValue + ".cl"
+    walksByRows = layer.walksByRows
+    var parameters: [String] = []
     for (index, name) in cell.activationNames.enumerated() {
       let activation = options.activation(of: name, in: cell)
-      result.append("-DACT_\(index)=\(activation.function.kernelNumber)")
-      result.append("-DALPHA_\(index)=\(Float(activation.alpha))f")
-      result.append("-DBETA_\(index)=\(Float(activation.beta))f")
+      parameters.append("-DACT_\(index)=\(activation.function.kernelNumber)")
+      parameters.append("-DALPHA_\(index)=\(Float(activation.alpha))f")
+      parameters.append("-DBETA_\(index)=\(Float(activation.beta))f")
     }
-    if cell == .lstm {
-      result.append("-DFORGET=\(options.forgetGate.kernelNumber)")
-      result.append("-DPEEPHOLES=\(options.peepholes ? 1 : 0)")
-      if let clip = options.cellClip { result.append("-DCLIP=\(Float(clip))f") }
+    switch cell {
+    case .rnn: break
+    case .gru: parameters.append("-DRESET_BEFORE=\(options.gruReset == .before ? 1 : 0)")
+    case .lstm:
+      parameters.append("-DFORGET=\(options.forgetGate.kernelNumber)")
+      parameters.append("-DPEEPHOLES=\(options.peepholes ? 1 : 0)")
+      if let clip = options.cellClip { parameters.append("-DCLIP=\(Float(clip))f") }
     }
-    result.append("-DDIAGONAL=\(options.recurrence == .diagonal ? 1 : 0)")
-    return result
+    parameters.append("-DDIAGONAL=\(options.recurrence == .diagonal ? 1 : 0)")
+    if layer.hasZoneout {
+      parameters.append("-DZONEOUT=1")
+      parameters.append("-DZONEOUT_H=\(Float(options.zoneoutHidden))f")
+      parameters.append("-DZONEOUT_C=\(Float(options.zoneoutCell))f")
+    }
+    if walksByRows {
+      parameters.append("-DLAYER_NORM=\(options.layerNorm ? 1 : 0)")
+      parameters.append("-DPROJECTION=\(options.projectionSize == nil ? 0 : 1)")
+    }
+    kernelOptions = parameters
   }
 }
 
@@ -70,11 +77,31 @@ extension ForgetGate {
 
 extension RecurrentLayer {
   /// Whether the last gate's recurrent product has a slot of its own in the reserve, as in `gru.cl`.
-  var keepsRecurrentProduct: Bool { cell == .gru }
+  var keepsRecurrentProduct: Bool { cell == .gru && options.gruReset == .after }
+
+  /// Whether the recurrent product of the new gate waits for the reset gate, as in `gru.cl`.
+  var resetsBefore: Bool { cell == .gru && options.gruReset == .before }
+
+  /// Whether a unit's gates wait for those of others within a step: what `rows.cl` is for.
+  var walksByRows: Bool { options.layerNorm || options.projectionSize != nil || resetsBefore }
+
+  var hasZoneout: Bool { options.zoneoutHidden > 0 || options.zoneoutCell > 0 }
 
   /// SLOTS of the cell's kernel file: what a unit keeps at each step.
   var slotCount: Int { gateCount + (keepsRecurrentProduct ? 1 : 0) }
 
-  /// The rows of the recurrent product: G·H, or G where each unit has a factor of its own.
-  var recurrentRows: Int { options.recurrence == .diagonal ? gateCount : gateRows }
+  /// NORM_FIRST of the cell's kernel file: the gates that layer normalisation takes together.
+  var normFirst: Int { cell == .gru ? 2 : gateCount }
+
+  /// The gates of the first recurrent product of a step.
+  var firstGates: Int { resetsBefore ? gateCount - 1 : gateCount }
+
+  /// The units and the states of a block of weight_hh.
+  var block: (units: Int, states: Int) {
+    guard case .blocks(let count) = options.recurrence else { return (hiddenSize, stateSize) }
+    return (hiddenSize / count, stateSize / count)
+  }
+
+  /// The recurrent weights that a unit's gates have each: their states, 1 with a diagonal.
+  var recurrentFanIn: Int { options.recurrence == .diagonal ? 1 : block.states }
 }

@@ -5,36 +5,75 @@ import OpenCLDriver
 extension Launcher {
   private static let files = ["vector.cl", "states.cl", "state_sums.cl"]
 
-  /// `result[offset + unit]` = Σ over steps and sequences of the gradient in `slot` times the state
-  /// before the step, or with `isCurrent` the state at it.
+  /// `result[offset + unit]` = Σ over steps and sequences of the gradient in `slot` of `gates`
+  /// `[T, N, slots, H]` times the state before the step, or with `isCurrent` the state at it.
   func sumStates(
-    _ pass: RecurrentPass, slot: Int, states: Buffer, initial: Buffer?, lengths: Buffer?,
-    isCurrent: Bool = false, into result: Buffer, offset: Int = 0
+    _ pass: RecurrentPass, gates: Buffer, slots: Int, slot: Int, states: Buffer, initial: Buffer?,
+    lengths: Buffer?, isCurrent: Bool = false, into result: Buffer, offset: Int = 0
   ) throws {
     let elements = Double(pass.rows * pass.hiddenSize)
     try launch(
       kernel("state_sums", in: Self.files), global: [ceilDivide(pass.hiddenSize, parameters.width)],
       local: [1], flops: 2 * elements, bytes: 8 * elements,
       [
-        "gates": .buffer(pass.reserve.gates), "states": .buffer(states),
+        "gates": .buffer(gates), "states": .buffer(states),
         "initial": .optional(initial), "lengths": .optional(lengths), "result": .buffer(result),
-        "result_offset": .int(offset), "slot": .int(slot), "slots": .int(pass.layer.slotCount),
+        "result_offset": .int(offset), "slot": .int(slot), "slots": .int(slots),
         "T": .int(pass.steps), "N": .int(pass.batchSize), "H": .int(pass.hiddenSize),
         "reverse": .int(pass.isReverse), "current": .int(isCurrent),
       ])
   }
 
-  /// The hidden states before each step as a matrix `[T·N, H]`.
+  /// The hidden states before each step as a matrix `[T·N, P]`, as the recurrent products read them.
   func gatherStates(_ pass: RecurrentPass) throws -> Buffer {
-    let result = try scratch(count: pass.rows * pass.hiddenSize)
+    let result = try scratch(count: pass.rows * pass.stateSize)
     try launch(
       kernel("gather_states", in: Self.files), global: [pass.rows],
-      bytes: 8 * Double(pass.rows * pass.hiddenSize),
+      bytes: 8 * Double(pass.rows * pass.stateSize),
       [
-        "y": .buffer(pass.y), "initial": .optional(pass.initial?.hidden),
+        "y": .buffer(pass.factors), "initial": .optional(pass.initialFactors),
         "lengths": .optional(pass.lengths), "result": .buffer(result), "T": .int(pass.steps),
-        "N": .int(pass.batchSize), "H": .int(pass.hiddenSize), "reverse": .int(pass.isReverse),
+        "N": .int(pass.batchSize), "H": .int(pass.stateSize), "reverse": .int(pass.isReverse),
       ])
     return result
+  }
+
+  /// x with zeros past each sequence's length, whatever it holds there: x itself without lengths.
+  func activeInputs(_ pass: RecurrentPass) throws -> Buffer {
+    guard let lengths = pass.lengths else { return pass.work.x }
+    let count = pass.rows * pass.layer.inputSize
+    let result = try scratch(count: count)
+    try launch(
+      kernel("copy_active", in: Self.files), global: [pass.rows], bytes: 8 * Double(count),
+      [
+        "x": .buffer(pass.work.x), "lengths": .buffer(lengths), "result": .buffer(result),
+        "N": .int(pass.batchSize), "C": .int(pass.layer.inputSize),
+      ])
+    return result
+  }
+
+  /// After the last step: copies the final states where wanted, and clears y past each sequence's
+  /// length.
+  func finishSteps(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
+    if let final {
+      let floatBytes = MemoryLayout<Float>.stride
+      let last = pass.isReverse ? 0 : pass.steps - 1
+      let (state, cell) = (pass.stateCount * floatBytes, pass.cellCount * floatBytes)
+      try queue.copy(pass.y, byteOffset: last * state, to: final.hidden, byteCount: state)
+      if let finalCell = final.cell, let cells = pass.reserve.cells {
+        try queue.copy(
+          cells, byteOffset: pass.reserve.training ? last * cell : 0, to: finalCell,
+          byteCount: cell)
+      }
+    }
+    guard let lengths = pass.lengths else { return }
+    try launch(
+      kernel("clear_padding", in: Self.files),
+      global: [pass.stateSize, pass.batchSize, pass.steps],
+      bytes: 4 * Double(pass.rows * pass.stateSize),
+      [
+        "y": .buffer(pass.y), "lengths": .buffer(lengths), "N": .int(pass.batchSize),
+        "P": .int(pass.stateSize),
+      ])
   }
 }

@@ -58,7 +58,7 @@ final class Launcher {
   /// Queues a launch that does `flops` operations and moves `bytes` bytes at least.
   func launch(
     _ kernel: Kernel, global: [Int], local: [Int]? = nil, flops: Double = 0, bytes: Double,
-    _ arguments: KeyValuePairs<StaticString, KernelArgument>
+    _ arguments: KernelArguments
   ) throws {
     let event = try queue.launch(kernel, global: global, local: local, arguments: arguments)
     if let event { pending.append((kernel.name, flops, bytes, event)) }

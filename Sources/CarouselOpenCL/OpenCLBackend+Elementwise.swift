@@ -4,7 +4,6 @@ import OpenCLDriver
 // The twins of embedding.cl, softmax.cl, dropout.cl and reduce.cl.
 extension OpenCLBackend {
   private var lanes: Int { launcher.parameters.lanes }
-  private func items(_ count: Int) -> Int { ceilDivide(count, launcher.parameters.elements) }
 
   /// One launch, a work-group for each row of `y`.
   public func embeddingForward(
@@ -38,16 +37,7 @@ extension OpenCLBackend {
   public func dropout(
     _ x: Buffer, y: Buffer, count: Int, probability: Double, random: Philox
   ) throws {
-    // uniform ≥ p for multiples of 2⁻²⁴, as integers, so that host and device agree on every element.
-    let threshold = UInt32((probability * 0x1p24).rounded(.up))
-    try launcher.launch(
-      launcher.kernel("dropout", in: ["vector.cl", "philox.cl", "dropout.cl"]),
-      global: [items(count)], flops: Double(count), bytes: 8 * Double(count),
-      [
-        "x": .buffer(x), "y": .buffer(y), "count": .int(count), "threshold": .uint32(threshold),
-        "scale": .float(Float(1 / (1 - probability))), "seed": .uint64(random.seed),
-        "stream": .uint64(random.stream),
-      ])
+    try launcher.drop(x, into: y, count: count, probability: probability, random: random)
   }
 
   /// One launch with a work-group for each row, then the sum of the rows' losses.

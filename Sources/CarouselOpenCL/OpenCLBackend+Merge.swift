@@ -3,14 +3,13 @@ import OpenCLDriver
 
 // The twin of merge.cl.
 extension OpenCLBackend {
-  private static let mergeFiles = ["vector.cl", "merge.cl"]
-
   private func vectors(_ count: Int) -> Int { ceilDivide(count, launcher.parameters.width) }
 
   /// Queues one launch.
   public func add(_ y: Buffer, to x: Buffer, count: Int) throws {
     try launcher.launch(
-      launcher.kernel("add", in: Self.mergeFiles), global: [vectors(count)], flops: Double(count),
+      launcher.kernel("add", in: Launcher.mergeFiles), global: [vectors(count)],
+      flops: Double(count),
       bytes: 12 * Double(count), ["x": .buffer(x), "y": .buffer(y), "count": .int(count)])
   }
 
@@ -18,13 +17,7 @@ extension OpenCLBackend {
   public func mergeForward(
     _ merge: Merge, _ a: Buffer, _ b: Buffer, into y: Buffer, rows: Int, width: Int
   ) throws {
-    try launcher.launch(
-      launcher.kernel("merge_forward", in: Self.mergeFiles), global: [vectors(width), rows],
-      bytes: 16 * Double(rows * width),
-      [
-        "a": .buffer(a), "b": .buffer(b), "y": .buffer(y), "width": .int(width),
-        "mode": .int(merge.kernelNumber),
-      ])
+    try launcher.merge(merge, a, b, into: y, rows: rows, width: width)
   }
 
   /// Queues one launch.
@@ -33,12 +26,33 @@ extension OpenCLBackend {
     rows: Int, width: Int
   ) throws {
     try launcher.launch(
-      launcher.kernel("merge_backward", in: Self.mergeFiles), global: [vectors(width), rows],
+      launcher.kernel("merge_backward", in: Launcher.mergeFiles), global: [vectors(width), rows],
       bytes: 16 * Double(rows * width),
       [
         "grad_y": .buffer(gradY), "a": .buffer(a), "b": .buffer(b), "grad_a": .buffer(gradA),
         "grad_b": .buffer(gradB), "width": .int(width), "mode": .int(merge.kernelNumber),
       ])
+  }
+}
+
+extension Launcher {
+  static let mergeFiles = ["vector.cl", "merge.cl"]
+
+  func merge(
+    _ merge: Merge, _ a: Buffer, _ b: Buffer, into y: Buffer, rows: Int, width: Int
+  ) throws {
+    try launch(
+      kernel("merge_forward", in: Self.mergeFiles),
+      global: [ceilDivide(width, parameters.width), rows], bytes: 16 * Double(rows * width),
+      [
+        "a": .buffer(a), "b": .buffer(b), "y": .buffer(y), "width": .int(width),
+        "mode": .int(merge.kernelNumber),
+      ])
+  }
+
+  /// `y[i] = a[i] b[i]`.
+  func multiply(_ a: Buffer, _ b: Buffer, into y: Buffer, count: Int) throws {
+    try merge(.multiply, a, b, into: y, rows: 1, width: count)
   }
 }
 

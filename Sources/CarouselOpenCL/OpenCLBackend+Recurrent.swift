@@ -2,7 +2,8 @@ import CarouselModel
 import OpenCLDriver
 
 extension OpenCLBackend {
-  /// Allocates the reserve of one layer in device memory: `(SLOTS + 1)·T·N·H` floats with `training`.
+  /// Allocates the reserve of one layer in device memory: `(SLOTS + 1)·T·N·H` floats with `training`,
+  /// and `3·G·T·N·H` more with layer normalisation.
   public func makeReserve(
     for layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
   ) throws -> OpenCLReserve {
@@ -15,11 +16,17 @@ extension OpenCLBackend {
   ) throws {
     let (layer, parameters) = (work.layer, work.parameters)
     let pass = RecurrentPass(work: work)
+    work.reserve.weightHH = try launcher.recurrentWeights(pass)
+    work.reserve.masks = try launcher.drawMasks(pass)
+    let isNormed = layer.options.layerNorm
+    let x = try launcher.activeInputs(pass)
+    work.reserve.x = work.reserve.training ? x : nil
     try products.forward(
-      x: work.x, weight: parameters.weightIH, bias: parameters.biasIH,
-      bias2: layer.keepsRecurrentProduct ? nil : parameters.biasHH, y: work.reserve.gates,
+      x: x, weight: parameters.weightIH, bias: isNormed ? nil : parameters.biasIH,
+      bias2: pass.separateBias == nil ? parameters.biasHH : nil, y: work.reserve.gates,
       yStride: layer.slotCount * layer.hiddenSize, rows: pass.rows, columns: layer.gateRows,
       depth: layer.inputSize)
+    if isNormed { try launcher.normalizeInputs(pass) }
     try strategy(for: layer).forward(pass, final: final)
   }
 
@@ -33,73 +40,145 @@ extension OpenCLBackend {
     let pass = RecurrentPass(work: work)
     try strategy(for: layer).backward(
       pass, gradY: gradY, gradFinal: gradFinal, gradInitial: gradInitial)
-    try queueWeightGradients(pass, gradParameters)
+    let inputs = try inputGradients(pass, gradParameters)
+    try queueWeightGradients(pass, inputs, gradParameters)
     if layer.options.peepholes { try queuePeepholeGradients(pass, gradParameters) }
+    if let gradWeight = gradParameters.weightHR { try queueProjectionGradient(pass, gradWeight) }
     guard let gradX else { return }
     try products.backward(
-      gradY: work.reserve.gates, gradYStride: layer.slotCount * layer.hiddenSize,
-      weight: work.parameters.weightIH, gradX: gradX, rows: pass.rows, columns: layer.inputSize,
-      depth: layer.gateRows)
+      gradY: inputs.buffer, gradYStride: inputs.stride, weight: work.parameters.weightIH,
+      gradX: gradX, rows: pass.rows, columns: layer.inputSize, depth: layer.gateRows)
   }
 
-  /// The gradients of `weight_ih`, `weight_hh` and the biases, from those of the sums.
-  private func queueWeightGradients(
+  /// The gradients of the input products, in the first G·H columns of their rows: those of the sums,
+  /// or behind a normalisation, whose own gradients are queued then.
+  private func inputGradients(
     _ pass: RecurrentPass, _ gradients: RecurrentParameters<Buffer>
+  ) throws -> (buffer: Buffer, stride: Int) {
+    guard pass.layer.options.layerNorm else {
+      return (pass.reserve.gates, pass.layer.slotCount * pass.hiddenSize)
+    }
+    return (try launcher.normGradients(pass, gradients), pass.layer.gateRows)
+  }
+
+  /// The gradients of `weight_ih`, `weight_hh` and, but behind a normalisation, of the biases.
+  private func queueWeightGradients(
+    _ pass: RecurrentPass, _ inputGradients: (buffer: Buffer, stride: Int),
+    _ gradients: RecurrentParameters<Buffer>
   ) throws {
-    let (layer, H) = (pass.layer, pass.hiddenSize)
-    // The gates whose recurrent product shares its slot with the input's.
-    let shared = layer.keepsRecurrentProduct ? layer.gateRows - H : layer.gateRows
-    let isDense = layer.options.recurrence == .dense
-    let stride = layer.slotCount * H
-    func states(rows: Int, offset: Int = 0) -> [ProductInput] {
-      guard isDense else { return [] }
+    let layer = pass.layer
+    let weightHH: Buffer? =
+      switch layer.options.recurrence {
+      case .dense: gradients.weightHH
+      case .diagonal: nil
+      case .blocks: try launcher.scratch(count: layer.gateRows * layer.stateSize)
+      }
+    let input = ProductInput(
+      source: .matrix(pass.reserve.x ?? pass.work.x), columns: layer.inputSize,
+      gradWeight: gradients.weightIH,
+      rows: layer.gateRows)
+    // The gates whose recurrent product has the same gradient and the same factors as the first.
+    let shared = layer.keepsRecurrentProduct || layer.resetsBefore ? 2 : layer.gateCount
+    let sharedRows = shared * pass.hiddenSize
+    func states(_ source: ProductInput.Source, rows: Int, offset: Int = 0) -> [ProductInput] {
+      guard let weightHH else { return [] }
       return [
         ProductInput(
-          source: .statesBefore(pass), columns: H, gradWeight: gradients.weightHH, rows: rows,
+          source: source, columns: pass.stateSize, gradWeight: weightHH, rows: rows,
           offset: offset)
       ]
     }
-    let inputs = [
-      ProductInput(
-        source: .matrix(pass.work.x), columns: layer.inputSize, gradWeight: gradients.weightIH,
-        rows: layer.gateRows)
-    ]
-    try products.gradients(
-      GradientColumns(
-        buffer: pass.reserve.gates, stride: stride, rows: layer.gateRows, depth: pass.rows,
-        sums: gradients.biasIH, sums2: gradients.biasHH, sums2Count: shared),
-      inputs: inputs + states(rows: shared))
-    if layer.keepsRecurrentProduct {
+    var columns = GradientColumns(
+      buffer: inputGradients.buffer, stride: inputGradients.stride, rows: layer.gateRows,
+      depth: pass.rows)
+    let recurrent: (buffer: Buffer, stride: Int)
+    if let normed = pass.reserve.rows?.gradients {
+      try products.gradients(columns, inputs: [input])
+      recurrent = (normed, layer.gateRows)
+      columns = GradientColumns(
+        buffer: normed, stride: layer.gateRows, rows: sharedRows, depth: pass.rows)
+      if weightHH != nil {
+        try products.gradients(columns, inputs: states(.statesBefore(pass), rows: sharedRows))
+      }
+    } else {
+      recurrent = inputGradients
+      columns.sums = gradients.biasIH
+      columns.sums2 = gradients.biasHH
+      columns.sums2Count = layer.keepsRecurrentProduct ? sharedRows : layer.gateRows
+      try products.gradients(
+        columns, inputs: [input] + states(.statesBefore(pass), rows: sharedRows))
+    }
+    // The last gate of a GRU: another gradient, or other factors.
+    let last = layer.keepsRecurrentProduct && pass.reserve.rows == nil ? shared + 1 : shared
+    let source: ProductInput.Source =
+      pass.reserve.rows?.reset.map { .matrix($0) } ?? .statesBefore(pass)
+    let hasBias = pass.reserve.rows == nil && gradients.biasHH != nil
+    if shared < layer.gateCount, hasBias || weightHH != nil {
       try products.gradients(
         GradientColumns(
-          buffer: pass.reserve.gates, stride: stride, offset: layer.gateRows, rows: H,
-          depth: pass.rows, sums2: gradients.biasHH, sums2Offset: shared, sums2Count: H),
-        inputs: states(rows: H, offset: shared * H))
+          buffer: recurrent.buffer, stride: recurrent.stride, offset: last * pass.hiddenSize,
+          rows: pass.hiddenSize, depth: pass.rows, sums2: hasBias ? gradients.biasHH : nil,
+          sums2Offset: sharedRows, sums2Count: pass.hiddenSize),
+        inputs: states(source, rows: pass.hiddenSize, offset: sharedRows * pass.stateSize))
     }
-    guard !isDense else { return }
-    for gate in 0..<layer.gateCount {
-      let isSeparate = layer.keepsRecurrentProduct && gate == layer.gateCount - 1
+    if layer.options.recurrence == .diagonal {
+      try queueDiagonalGradients(pass, recurrent, gradients.weightHH, shared: shared, last: last)
+    }
+    try launcher.recurrentWeightGradient(
+      pass, from: weightHH ?? gradients.weightHH, into: gradients.weightHH)
+  }
+
+  /// The gradient of a diagonal `weight_hh`: for each gate a sum of products.
+  private func queueDiagonalGradients(
+    _ pass: RecurrentPass, _ recurrent: (buffer: Buffer, stride: Int), _ gradient: Buffer,
+    shared: Int, last: Int
+  ) throws {
+    let H = pass.hiddenSize
+    for gate in 0..<pass.layer.gateCount {
+      let reset = gate < shared ? nil : pass.reserve.rows?.reset
       try launcher.sumStates(
-        pass, slot: isSeparate ? gate + 1 : gate, states: pass.y, initial: pass.initial?.hidden,
-        lengths: pass.lengths, into: gradients.weightHH, offset: gate * H)
+        pass, gates: recurrent.buffer, slots: recurrent.stride / H,
+        slot: gate < shared ? gate : last, states: reset ?? pass.factors,
+        initial: pass.initialFactors, lengths: pass.lengths, isCurrent: reset != nil,
+        into: gradient, offset: gate * H)
     }
   }
 
-  /// The gradients of the peepholes: i and f saw the cell state before each step, o the one after.
+  /// The gradients of the peepholes: i and f saw the cell state before each step, o the one that the
+  /// step made.
   private func queuePeepholeGradients(
     _ pass: RecurrentPass, _ gradients: RecurrentParameters<Buffer>
   ) throws {
-    guard let cells = pass.reserve.cells else { preconditionFailure("peepholes without cells") }
+    guard let cells = pass.reserve.cells, let fresh = pass.freshCells else {
+      preconditionFailure("peepholes without cells")
+    }
     let gates = pass.layer.options.weightGates(of: pass.layer.cell)
     for (name, gradient) in [
       ("input", gradients.peepholeInput), ("forget", gradients.peepholeForget),
       ("output", gradients.peepholeOutput),
     ] {
       guard let gradient, let slot = gates.firstIndex(of: name) else { continue }
+      let isOutput = name == "output"
       try launcher.sumStates(
-        pass, slot: slot, states: cells, initial: pass.initial?.cell, lengths: nil,
-        isCurrent: name == "output", into: gradient)
+        pass, gates: pass.reserve.gates, slots: pass.layer.slotCount, slot: slot,
+        states: isOutput ? fresh : cells, initial: pass.initial?.cell, lengths: nil,
+        isCurrent: isOutput, into: gradient)
     }
+  }
+
+  /// The gradient of `weight_hr`, from those of what the projection made.
+  private func queueProjectionGradient(_ pass: RecurrentPass, _ gradWeight: Buffer) throws {
+    guard let hidden = pass.reserve.rows?.hidden, let states = pass.reserve.rows?.gradStates else {
+      preconditionFailure("a reserve of another layer")
+    }
+    try products.gradients(
+      GradientColumns(
+        buffer: states, stride: pass.stateSize, rows: pass.stateSize, depth: pass.rows),
+      inputs: [
+        ProductInput(
+          source: .matrix(hidden), columns: pass.hiddenSize, gradWeight: gradWeight,
+          rows: pass.stateSize)
+      ])
   }
 
   /// Queues one product.

@@ -61,10 +61,15 @@ public final class OpenCLBackend: Backend {
     let cell = CellVariant(layer)
     if let strategy = strategies[cell] { return strategy }
     let strategy: any RecurrentStrategy =
-      if let products = products as? PanelProducts {
+      switch products {
+      case let products as PanelProducts where cell.walksByRows:
+        try SequenceRowsStrategy(launcher, cell: cell, products: products)
+      case let products as PanelProducts:
         try SequenceStrategy(launcher, cell: cell, products: products)
-      } else {
-        try StepStrategy(launcher, cell: cell)
+      case let products as TiledProducts where cell.walksByRows:
+        try StepRowsStrategy(
+          launcher, cell: cell, products: products, resetsBefore: layer.resetsBefore)
+      default: try StepStrategy(launcher, cell: cell)
       }
     strategies[cell] = strategy
     return strategy

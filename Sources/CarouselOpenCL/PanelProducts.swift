@@ -27,24 +27,38 @@ struct PanelProducts: MatrixProducts {
   /// The floats of B `[K, N]` packed in panels.
   func panelCount(depth: Int, columns: Int) -> Int { depth * roundUp(columns, to: panelWidth) }
 
-  /// Packs B `[K, N]`: row-major, or with `transposed` given as `[N, K]`.
-  func pack(_ b: Buffer, transposed: Bool, into panels: Buffer, depth: Int, columns: Int) throws {
+  /// Packs B `[K, N]`: row-major, or with `transposed` given as `[N, K]`; its first element is that at
+  /// `offset`.
+  func pack(
+    _ b: Buffer, offset: Int = 0, transposed: Bool, into panels: Buffer, depth: Int, columns: Int
+  ) throws {
     try launcher.launch(
       packPanels, global: [ceilDivide(columns, panelWidth)], local: [1],
       bytes: 4 * Double(depth * columns + panelCount(depth: depth, columns: columns)),
       [
         "b": .buffer(b), "panels": .buffer(panels), "K": .int(depth), "N": .int(columns),
-        "k_stride": .int(transposed ? 1 : columns), "j_stride": .int(transposed ? depth : 1),
+        "offset": .int(offset), "k_stride": .int(transposed ? 1 : columns),
+        "j_stride": .int(transposed ? depth : 1),
       ])
   }
 
+  /// Memory with B packed in it.
+  func packed(
+    _ b: Buffer, offset: Int = 0, transposed: Bool, depth: Int, columns: Int
+  ) throws -> Buffer {
+    let panels = try launcher.scratch(count: panelCount(depth: depth, columns: columns))
+    try pack(
+      b, offset: offset, transposed: transposed, into: panels, depth: depth, columns: columns)
+    return panels
+  }
+
   private func pack(_ pass: RecurrentPass, into panels: Buffer) throws {
-    let (depth, columns) = (pass.steps * pass.batchSize, pass.hiddenSize)
+    let (depth, columns) = (pass.rows, pass.stateSize)
     try launcher.launch(
       packStates, global: [ceilDivide(columns, panelWidth)], local: [1],
       bytes: 4 * Double(depth * columns + panelCount(depth: depth, columns: columns)),
       [
-        "y": .buffer(pass.y), "h_0": .optional(pass.initial?.hidden),
+        "y": .buffer(pass.factors), "h_0": .optional(pass.initialFactors),
         "lengths": .optional(pass.lengths), "panels": .buffer(panels), "T": .int(pass.steps),
         "N": .int(pass.batchSize), "H": .int(columns), "reverse": .int(pass.isReverse),
       ])
@@ -54,8 +68,7 @@ struct PanelProducts: MatrixProducts {
     x: Buffer, weight: Buffer, bias: Buffer?, bias2: Buffer?, y: Buffer, yStride: Int?, rows: Int,
     columns: Int, depth: Int
   ) throws {
-    let panels = try launcher.scratch(count: panelCount(depth: depth, columns: columns))
-    try pack(weight, transposed: true, into: panels, depth: depth, columns: columns)
+    let panels = try packed(weight, transposed: true, depth: depth, columns: columns)
     try multiply(
       x, panels, bias: bias, bias2: bias2, into: y, rows: rows, columns: columns, depth: depth,
       cStride: yStride)
@@ -65,8 +78,7 @@ struct PanelProducts: MatrixProducts {
     gradY: Buffer, gradYStride: Int?, weight: Buffer, gradX: Buffer, rows: Int, columns: Int,
     depth: Int
   ) throws {
-    let panels = try launcher.scratch(count: panelCount(depth: depth, columns: columns))
-    try pack(weight, transposed: false, into: panels, depth: depth, columns: columns)
+    let panels = try packed(weight, transposed: false, depth: depth, columns: columns)
     try multiply(
       gradY, panels, into: gradX, rows: rows, columns: columns, depth: depth, aStride: gradYStride)
   }

@@ -28,42 +28,61 @@ struct RecurrentPass {
   var y: Buffer { work.y }
   var reserve: OpenCLReserve { work.reserve }
   var hiddenSize: Int { layer.hiddenSize }
+  var stateSize: Int { layer.stateSize }
   var isReverse: Bool { layer.isReverse }
-  /// N·H, the elements of a state.
-  var stateCount: Int { batchSize * hiddenSize }
+  /// N·P and N·H, the elements of a hidden and of a cell state.
+  var stateCount: Int { batchSize * stateSize }
+  var cellCount: Int { batchSize * hiddenSize }
   /// T·N, the rows of all matrices over all steps.
   var rows: Int { steps * batchSize }
-  /// The bias of the recurrent product, where the cell keeps that product apart.
-  var separateBias: Buffer? { layer.keepsRecurrentProduct ? parameters.biasHH : nil }
+  /// The bias of the recurrent product, where it is not added to that of the input.
+  var separateBias: Buffer? {
+    layer.keepsRecurrentProduct || layer.options.layerNorm ? parameters.biasHH : nil
+  }
+  /// The recurrent weights as a matrix `[G·H, P]`, or the diagonal, with what DropConnect left.
+  var weightHH: Buffer { reserve.weightHH ?? parameters.weightHH }
+  /// The hidden states and the first of them as the recurrent products read them.
+  var factors: Buffer { reserve.masks?.masked ?? y }
+  var initialFactors: Buffer? {
+    reserve.masks?.hidden == nil ? initial?.hidden : reserve.masks?.maskedInitial
+  }
+  /// Every cell state as the cell made it, before zoneout.
+  var freshCells: Buffer? { reserve.fresh ?? reserve.cells }
 
-  /// Floating-point operations of the recurrent product over all steps.
-  var flops: Double { 2 * Double(steps * stateCount) * Double(layer.recurrentRows) }
+  /// Floating-point operations of the recurrent products, and of the projection, over all steps.
+  var flops: Double {
+    let projection = layer.options.projectionSize.map { 2 * Double(rows * $0 * hiddenSize) } ?? 0
+    return 2 * Double(rows * layer.gateRows) * Double(layer.recurrentFanIn) + projection
+  }
   /// Bytes of gates, cell and hidden states of all steps, each moved once, and of the weights.
   func bytes(gatePasses: Int) -> Double {
-    let states = Double(steps * stateCount) * Double(layer.slotCount * gatePasses + 2)
-    return 4 * (states + Double(layer.hiddenSize * layer.recurrentRows))
+    let states = Double(steps * cellCount) * Double(layer.slotCount * gatePasses + 2)
+    return 4 * (states + Double(layer.gateRows * layer.recurrentFanIn))
   }
-}
 
-/// What a recurrent layer's forward pass keeps for its backward pass, in device memory.
-public final class OpenCLReserve {
-  /// `[T, N, SLOTS, H]`: x·Wᵀ + b, then what the backward pass needs, then the gradients of the sums.
-  let gates: Buffer
-  /// Every cell state `[T, N, H]`, or without `training` the last one `[N, H]`.
-  let cells: Buffer?
-  /// The gradient of the cell state, carried from step to step, `[N, H]`.
-  let gradCell: Buffer?
-  let training: Bool
-
-  init(_ launcher: Launcher, _ layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool)
-    throws
+  /// What LAYER_PARAMETERS of `layer.cl` names; the weights as the strategy packs them.
+  func arguments(weights: Buffer, new: Buffer? = nil, projection: Buffer? = nil) -> KernelArguments
   {
-    let state = batchSize * layer.hiddenSize
-    let hasCell = layer.cell.hasCellState
-    gates = try launcher.scratch(count: steps * layer.slotCount * state)
-    cells = hasCell ? try launcher.scratch(count: training ? steps * state : state) : nil
-    gradCell = hasCell && training ? try launcher.scratch(count: state) : nil
-    self.training = training
+    let (masks, rows) = (reserve.masks, reserve.rows)
+    return [
+      "weights": .buffer(weights), "weights_n": .optional(new), "weights_p": .optional(projection),
+      "bias_hh": .optional(separateBias), "peephole_i": .optional(parameters.peepholeInput),
+      "peephole_f": .optional(parameters.peepholeForget),
+      "peephole_o": .optional(parameters.peepholeOutput), "gain_hh": .optional(parameters.normHH),
+      "gain_c": .optional(parameters.normCell), "bias_c": .optional(parameters.normCellBias),
+      "h_0": .optional(initial?.hidden), "c_0": .optional(initial?.cell),
+      "lengths": .optional(lengths), "gates": .buffer(reserve.gates),
+      "cells": .optional(reserve.cells), "fresh": .optional(reserve.fresh), "y": .buffer(y),
+      "mask": .optional(masks?.hidden), "masked_0": .optional(masks?.maskedInitial),
+      "masked": .optional(masks?.masked), "keep_h": .optional(masks?.keepHidden),
+      "keep_c": .optional(masks?.keepCell), "sums": .optional(rows?.sums),
+      "deviations": .optional(rows?.deviations), "hats_c": .optional(rows?.cellHats),
+      "deviations_c": .optional(rows?.cellDeviations), "reset": .optional(rows?.reset),
+      "hidden": .optional(rows?.hidden), "T": .int(steps), "N": .int(batchSize),
+      "H": .int(hiddenSize), "P": .int(stateSize), "block_units": .int(layer.block.units),
+      "block_states": .int(layer.block.states), "training": .int(reserve.training),
+      "reverse": .int(isReverse),
+    ]
   }
 }
 
@@ -80,25 +99,27 @@ extension Launcher {
     guard let carried = gradInitial?.cell ?? pass.reserve.gradCell else {
       preconditionFailure("the reserve was not made for training")
     }
-    try begin(carried, with: gradFinal?.cell, pass)
+    try begin(carried, with: gradFinal?.cell, count: pass.cellCount)
     return carried
   }
 
   /// The buffer in which the gradient of the hidden state travels back beside the products.
   ///
   /// It begins as that of the last hidden state. Nil where there is no such way: the cell has no direct
-  /// path and all sequences have the same length.
+  /// path, no state is kept as it was and all sequences have the same length.
   func carriedHiddenGradient(
     _ pass: RecurrentPass, _ gradFinal: RecurrentState<Buffer>?
   ) throws -> Buffer? {
-    guard pass.layer.cell == .gru || pass.lengths != nil else { return nil }
+    let hasDirectPath = pass.layer.cell == .gru || pass.layer.hasZoneout
+    guard hasDirectPath || pass.lengths != nil else { return nil }
     let carried = try scratch(count: pass.stateCount)
-    try begin(carried, with: gradFinal?.hidden, pass)
+    try begin(carried, with: gradFinal?.hidden, count: pass.stateCount)
     return carried
   }
 
-  private func begin(_ carried: Buffer, with value: Buffer?, _ pass: RecurrentPass) throws {
-    let byteCount = pass.stateCount * MemoryLayout<Float>.stride
+  /// `value`, or zeros, into a buffer that is carried back through the steps.
+  func begin(_ carried: Buffer, with value: Buffer?, count: Int) throws {
+    let byteCount = count * MemoryLayout<Float>.stride
     if let value {
       try queue.copy(value, to: carried, byteCount: byteCount)
     } else {

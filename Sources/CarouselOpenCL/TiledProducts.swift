@@ -58,8 +58,8 @@ struct TiledProducts: MatrixProducts {
       ])
   }
 
-  /// A matrix and its strides.
-  private struct Operand {
+  /// A matrix, where it begins, and its strides.
+  struct Operand {
     let buffer: Buffer
     let row: Int
     let column: Int
@@ -73,7 +73,8 @@ struct TiledProducts: MatrixProducts {
     }
   }
 
-  private func multiply(
+  /// `C [M, N] = A [M, K] · B [K, N] + bias + bias2`, C from `cOffset` on with rows of `cStride`.
+  func multiply(
     _ a: Operand, _ b: Operand, bias: Buffer? = nil, bias2: Buffer? = nil, into c: Buffer,
     rows: Int, columns: Int, depth: Int, cOffset: Int = 0, cStride: Int? = nil
   ) throws {
@@ -86,7 +87,8 @@ struct TiledProducts: MatrixProducts {
         "a": .buffer(a.buffer), "b": .buffer(b.buffer), "bias": .optional(bias),
         "bias2": .optional(bias2), "c": .buffer(c), "M": .int(rows), "N": .int(columns),
         "K": .int(depth), "a_offset": .int(a.offset), "a_row": .int(a.row),
-        "a_column": .int(a.column), "b_row": .int(b.row), "b_column": .int(b.column),
+        "a_column": .int(a.column), "b_offset": .int(b.offset), "b_row": .int(b.row),
+        "b_column": .int(b.column),
         "c_offset": .int(cOffset), "c_row": .int(cStride ?? columns),
       ])
   }

@@ -3,7 +3,7 @@ import CarouselModel
 /// Long short-term memory, for one unit at one step.
 ///
 ///     i = σ(a_i + u_i + p_i·c₋₁)    f = σ(a_f + u_f + p_f·c₋₁)    g = tanh(a_g + u_g)
-///     c = clip(f·c₋₁ + i·g)         o = σ(a_o + u_o + p_o·c)      h = o·tanh(c)
+///     c = clip(f·c₋₁ + i·g)         o = σ(a_o + u_o + p_o·c)      h = o·tanh(c), the output
 ///
 /// The peepholes p are 0 in a layer without them. A forget gate without weights of its own is 1 − i, i,
 /// o or a constant. Hochreiter & Schmidhuber 1997; the forget gate: Gers, Schmidhuber & Cummins 2000;
@@ -86,27 +86,40 @@ struct LSTM: UnitCell {
     kept[Self.keptForget, unit] = f
     kept[Self.keptCell, unit] = g
     kept[Self.keptOutput, unit] = o
-    return UnitState(hidden: o * hiddenActivation(c), cell: c)
+    return UnitState(hidden: output(unit, kept: kept, cell: c), cell: c)
+  }
+
+  func output(_ unit: Int, kept: UnitRow, cell: Double) -> Double {
+    kept[Self.keptOutput, unit] * hiddenActivation(cell)
+  }
+
+  func outputBackward(
+    _ unit: Int, kept: UnitRow, cell: Double, gradHidden: Double
+  ) -> (gate: Double, cell: Double) {
+    let squashed = hiddenActivation(cell)
+    return (
+      gradHidden * squashed,
+      gradHidden * kept[Self.keptOutput, unit] * hiddenActivation.derivative(squashed)
+    )
   }
 
   func backward(
-    _ unit: Int, kept: UnitRow, previous: UnitState, state: UnitState, gradient: UnitState,
+    _ unit: Int, kept: UnitRow, previous: UnitState, cell state: Double, gradient: UnitGradient,
     gradInput: UnitRow, gradRecurrent: UnitRow
   ) -> UnitState {
     let (i, f) = (kept[Self.keptInput, unit], kept[Self.keptForget, unit])
     let (g, o) = (kept[Self.keptCell, unit], kept[Self.keptOutput, unit])
     let peephole = peepholes?[unit]
-    let squashed = hiddenActivation(state.cell)
     func store(_ grad: Double, _ gate: Gate) {
       gradInput[gate.row, unit] = grad
       gradRecurrent[gate.row, unit] = grad
     }
 
     // With f = o there is more to reach o, but then no peephole looks at c from there.
-    var gradO = gradient.hidden * squashed
-    var gradC = gradient.cell + gradient.hidden * o * hiddenActivation.derivative(squashed)
+    var gradO = gradient.output
+    var gradC = gradient.cell
     if let peephole { gradC += gradO * output.activation.derivative(o) * peephole.output }
-    if let clip, state.cell.magnitude >= clip { gradC = 0 }
+    if let clip, state.magnitude >= clip { gradC = 0 }
 
     let gradF = gradC * previous.cell
     var gradI = gradC * g
@@ -131,7 +144,7 @@ struct LSTM: UnitCell {
       gradPreviousC += preI * peephole.input + preF * peephole.forget
       gradPeepholes?.add(
         PeepholeWeights(
-          input: preI * previous.cell, forget: preF * previous.cell, output: preO * state.cell),
+          input: preI * previous.cell, forget: preF * previous.cell, output: preO * state),
         to: unit)
     }
     return UnitState(hidden: 0, cell: gradPreviousC)

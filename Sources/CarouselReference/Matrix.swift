@@ -37,7 +37,7 @@ struct Matrix {
 
   /// Adds `vector [columns]` to every row.
   func addToRows(_ vector: UnsafeMutablePointer<Double>) {
-    for row in 0..<rows { add(1, times: vector, to: self[row], count: columns) }
+    for row in 0..<rows { addMultiple(1, of: vector, to: self[row], count: columns) }
   }
 
   /// `self[m, o] += Σₖ a[m, k]·b[o, k]`, that is a·bᵀ.
@@ -52,7 +52,7 @@ struct Matrix {
   func addProduct(_ a: Matrix, _ b: Matrix) {
     precondition(rows == a.rows && columns == b.columns && a.columns == b.rows)
     for m in 0..<rows {
-      for o in 0..<a.columns { add(a[m][o], times: b[o], to: self[m], count: columns) }
+      for o in 0..<a.columns { addMultiple(a[m][o], of: b[o], to: self[m], count: columns) }
     }
   }
 
@@ -61,19 +61,19 @@ struct Matrix {
     precondition(rows == a.columns && columns == b.columns && a.rows == b.rows)
     let summed = summed ?? Array(0..<a.rows)
     for o in 0..<rows {
-      for m in summed { add(a[m][o], times: b[m], to: self[o], count: columns) }
+      for m in summed { addMultiple(a[m][o], of: b[m], to: self[o], count: columns) }
     }
   }
 
   /// `sums[k] = Σₘ self[m, k]`.
   func sumRows(into sums: UnsafeMutablePointer<Double>) {
     sums.update(repeating: 0, count: columns)
-    for m in 0..<rows { add(1, times: self[m], to: sums, count: columns) }
+    for m in 0..<rows { addMultiple(1, of: self[m], to: sums, count: columns) }
   }
 }
 
 /// `Σ a[k]·b[k]`, in four partial sums, so that an addition need not wait for the one before.
-private func dot(
+func dot(
   _ a: UnsafeMutablePointer<Double>, _ b: UnsafeMutablePointer<Double>, count: Int
 ) -> Double {
   var (sum0, sum1, sum2, sum3) = (0.0, 0.0, 0.0, 0.0)
@@ -93,8 +93,8 @@ private func dot(
 }
 
 /// `y[k] += factor·x[k]`.
-private func add(
-  _ factor: Double, times x: UnsafeMutablePointer<Double>, to y: UnsafeMutablePointer<Double>,
+func addMultiple(
+  _ factor: Double, of x: UnsafeMutablePointer<Double>, to y: UnsafeMutablePointer<Double>,
   count: Int
 ) {
   var k = 0

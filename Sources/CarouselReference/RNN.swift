@@ -2,7 +2,8 @@ import CarouselModel
 
 /// The vanilla recurrent network, `h = tanh(a + u)` or another activation (Elman 1990).
 struct RNN: UnitCell {
-  static let keptCount = 0
+  /// h before zoneout.
+  static let keptCount = 1
 
   private let activation: Activation
   private let row: Int
@@ -15,14 +16,15 @@ struct RNN: UnitCell {
   func forward(
     _ unit: Int, input a: UnitRow, recurrent u: UnitRow, previous: UnitState, kept: UnitRow
   ) -> UnitState {
-    UnitState(hidden: activation(a[row, unit] + u[row, unit]), cell: 0)
+    kept[0, unit] = activation(a[row, unit] + u[row, unit])
+    return UnitState(hidden: kept[0, unit], cell: 0)
   }
 
   func backward(
-    _ unit: Int, kept: UnitRow, previous: UnitState, state: UnitState, gradient: UnitState,
+    _ unit: Int, kept: UnitRow, previous: UnitState, cell: Double, gradient: UnitGradient,
     gradInput: UnitRow, gradRecurrent: UnitRow
   ) -> UnitState {
-    let grad = gradient.hidden * activation.derivative(state.hidden)
+    let grad = gradient.output * activation.derivative(kept[0, unit])
     gradInput[row, unit] = grad
     gradRecurrent[row, unit] = grad
     return UnitState(hidden: 0, cell: 0)

@@ -1,44 +1,55 @@
 import CarouselModel
 
-/// The weights between the hidden states of two steps, `[G·H, H]`, or `[G·H]` where each unit sees
-/// itself alone; or their gradients.
+/// The weights between the hidden states of two steps, or their gradients: for each gate K blocks of
+/// H/K units and P/K states along the diagonal. One block is the full matrix `[G·H, P]`, H blocks are a
+/// diagonal `[G·H]`.
 struct RecurrentProduct {
+  /// `[G·H, P/K]`: what stands between a unit's gate and the states of its block.
   private let weight: Matrix
   private let hiddenSize: Int
-  private let recurrence: Recurrence
+  /// The units of a block.
+  private let units: Int
 
   init(_ weight: ReferenceBackend.Buffer, for layer: RecurrentLayer) {
+    let blocks =
+      switch layer.options.recurrence {
+      case .dense: 1
+      case .diagonal: layer.hiddenSize
+      case .blocks(let count): count
+      }
     hiddenSize = layer.hiddenSize
-    recurrence = layer.options.recurrence
-    self.weight = weight.matrix(layer.gateRows, recurrence == .dense ? hiddenSize : 1)
+    units = layer.hiddenSize / blocks
+    self.weight = weight.matrix(layer.gateRows, layer.stateSize / blocks)
   }
 
-  /// `u += h·W_hhᵀ` of one row, h `[1, H]`, u `[1, G·H]`.
-  func add(_ h: Matrix, to u: Matrix) {
-    switch recurrence {
-    case .dense: u.addProduct(h, transposed: weight)
-    case .diagonal:
-      for row in 0..<u.columns { u[0][row] += weight[row][0] * h[0][row % hiddenSize] }
+  /// The number of weights.
+  var count: Int { weight.rows * weight.columns }
+
+  /// The first state of a row's block.
+  private func first(_ row: Int) -> Int { row % hiddenSize / units * weight.columns }
+
+  /// `u += h·W_hhᵀ` of one step, h `[1, P]`, u `[1, G·H]`, for the given rows of W_hh.
+  func add(_ h: Matrix, to u: Matrix, rows: Range<Int>) {
+    for row in rows {
+      u[0][row] += dot(h[0] + first(row), weight[row], count: weight.columns)
     }
   }
 
-  /// `∂h += ∂u·W_hh` of one row.
-  func addGradient(_ gradU: Matrix, to gradH: Matrix) {
-    switch recurrence {
-    case .dense: gradH.addProduct(gradU, weight)
-    case .diagonal:
-      for row in 0..<gradU.columns { gradH[0][row % hiddenSize] += gradU[0][row] * weight[row][0] }
+  /// `∂h += ∂u·W_hh` of one step, for the given rows of W_hh.
+  func addGradient(_ gradU: Matrix, to gradH: Matrix, rows: Range<Int>) {
+    for row in rows {
+      addMultiple(
+        gradU[0][row], of: weight[row], to: gradH[0] + first(row), count: weight.columns)
     }
   }
 
-  /// `∂W_hh = Σ ∂uᵀ·h₋₁` over `rows`: this is the gradient.
-  func sumGradient(_ gradU: Matrix, previousHidden: Matrix, rows: [Int]) {
-    weight.fill(with: 0)
-    switch recurrence {
-    case .dense: weight.addProduct(transposed: gradU, previousHidden, over: rows)
-    case .diagonal:
-      for row in 0..<weight.rows {
-        for m in rows { weight[row][0] += gradU[m][row] * previousHidden[m][row % hiddenSize] }
+  /// `∂W_hh = Σ ∂uᵀ·h₋₁` over `steps`, for the given rows of W_hh: this is the gradient.
+  func sumGradient(_ gradU: Matrix, factors: Matrix, steps: [Int], rows: Range<Int>) {
+    for row in rows {
+      weight[row].update(repeating: 0, count: weight.columns)
+      for m in steps {
+        addMultiple(
+          gradU[m][row], of: factors[m] + first(row), to: weight[row], count: weight.columns)
       }
     }
   }

@@ -1,12 +1,9 @@
 import CarouselModel
 
-// Backward through time, each sequence from the step that was computed last to the first:
+// Backward through time, each sequence from the step that was computed last to the first, as
+// `ReferenceStep` says; then from the gradients ∂a and ∂u of the products of all steps:
 //
-//     ∂h = gradY + ∂h of the step after      ∂a, ∂u, ∂h₋₁, ∂c₋₁ from ∂h, ∂c, as the cell says
-//     ∂h₋₁ += ∂u·W_hh
-//
-// and from the ∂a and ∂u of all steps: ∂x = ∂a·W_ih, ∂W_ih = Σ ∂aᵀ·x, ∂W_hh = Σ ∂uᵀ·h₋₁,
-// ∂b_ih = Σ ∂a, ∂b_hh = Σ ∂u.
+//     ∂x = ∂a·W_ih    ∂W_ih = Σ ∂aᵀ·x    ∂W_hh = Σ ∂uᵀ·h₋₁
 
 extension ReferenceBackend {
   /// The backward pass of `recurrentForward`; see `Backend`.
@@ -16,21 +13,21 @@ extension ReferenceBackend {
     _ work: RecurrentWork<ReferenceBackend>, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
     gradX: Buffer?, gradInitial: RecurrentState<Buffer>?,
     gradParameters: RecurrentParameters<Buffer>
-  ) {
+  ) throws {
     let (layer, reserve) = (work.layer, work.reserve)
     reserve.check(work)
     precondition(reserve.training, "this reserve keeps nothing for a backward pass")
-    let (T, N, C) = (work.steps, work.batchSize, layer.inputSize)
-    let (H, GH) = (layer.hiddenSize, layer.gateRows)
-    walkBack(
-      work, gradY: gradY.matrix(T * N, H), gradFinal: gradFinal, gradInitial: gradInitial,
+    let (C, H, P, GH) = (layer.inputSize, layer.hiddenSize, layer.stateSize, layer.gateRows)
+    let rowCount = work.steps * work.batchSize
+    try walkBack(
+      work, gradY: gradY.matrix(rowCount, P), gradFinal: gradFinal, gradInitial: gradInitial,
       gradParameters: gradParameters)
 
-    let gradInput = reserve.gradInput.matrix(T * N, GH)
-    let gradRecurrent = reserve.gradRecurrent.matrix(T * N, GH)
+    let gradInput = reserve.gradInput.matrix(rowCount, GH)
+    let gradRecurrent = reserve.gradRecurrent.matrix(rowCount, GH)
     // Padding takes no part, whatever it holds.
-    let rows = (0..<N).flatMap(work.rows).sorted()
-    if let gradX = gradX?.matrix(T * N, C) {
+    let rows = (0..<work.batchSize).flatMap(work.rows).sorted()
+    if let gradX = gradX?.matrix(rowCount, C) {
       let weightIH = work.parameters.weightIH.matrix(GH, C)
       gradX.fill(with: 0)
       for row in rows {
@@ -39,60 +36,57 @@ extension ReferenceBackend {
     }
     let gradWeightIH = gradParameters.weightIH.matrix(GH, C)
     gradWeightIH.fill(with: 0)
-    gradWeightIH.addProduct(transposed: gradInput, work.x.matrix(T * N, C), over: rows)
-    RecurrentProduct(gradParameters.weightHH, for: layer).sumGradient(
-      gradRecurrent, previousHidden: reserve.previousHidden.matrix(T * N, H), rows: rows)
-    if let gradBias = gradParameters.biasIH { gradInput.sumRows(into: gradBias.vector(GH)) }
-    if let gradBias = gradParameters.biasHH { gradRecurrent.sumRows(into: gradBias.vector(GH)) }
+    gradWeightIH.addProduct(transposed: gradInput, work.x.matrix(rowCount, C), over: rows)
+    let gradWeightHH = RecurrentProduct(gradParameters.weightHH, for: layer)
+    for (index, group) in layer.groups.enumerated() {
+      let isReset = layer.resetsBefore && index > 0
+      gradWeightHH.sumGradient(
+        gradRecurrent,
+        factors: isReset ? reserve.reset.matrix(rowCount, H) : reserve.factors.matrix(rowCount, P),
+        steps: rows, rows: group)
+    }
+    RecurrentMasks(work).drop(gradParameters.weightHH, count: gradWeightHH.count)
   }
 
-  /// Leaves ∂a, ∂u and h₋₁ of every step in the reserve, zeros in the padding, and writes the gradients
-  /// of h₀, c₀ and the peepholes.
+  /// Leaves the gradients of the products of every step in the reserve, and writes those of h₀, c₀ and
+  /// of all parameters but the weights of the products.
   private func walkBack(
     _ work: RecurrentWork<ReferenceBackend>, gradY: Matrix, gradFinal: RecurrentState<Buffer>?,
     gradInitial: RecurrentState<Buffer>?, gradParameters: RecurrentParameters<Buffer>
-  ) {
-    let (layer, reserve, rowCount) = (work.layer, work.reserve, work.steps * work.batchSize)
-    let (N, H, GH) = (work.batchSize, layer.hiddenSize, layer.gateRows)
-    let weightHH = RecurrentProduct(work.parameters.weightHH, for: layer)
-    let cell = layer.unitCell(work.parameters, gradients: gradParameters)
-    let y = work.y.matrix(rowCount, H)
-    let cells = reserve.cells.matrix(rowCount, H)
-    let kept = reserve.kept.matrix(rowCount, layer.keptCount * H)
-    let previousHidden = reserve.previousHidden.matrix(rowCount, H)
-    let gradInput = reserve.gradInput.matrix(rowCount, GH)
-    let gradRecurrent = reserve.gradRecurrent.matrix(rowCount, GH)
-    let previousCell = reserve.cell.matrix(1, H)
-    let gradHidden = reserve.gradHidden.matrix(1, H)
-    let gradCell = reserve.gradCell.matrix(1, H)
-    Peepholes(gradParameters, for: layer)?.clear(count: H)
-    gradInput.fill(with: 0)
-    gradRecurrent.fill(with: 0)
+  ) throws {
+    let reserve = work.reserve
+    let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
+    clear(gradParameters, of: work.layer)
+    let step = try ReferenceStep(work, gradients: gradParameters)
+    let y = work.y.matrix(work.steps * N, P)
     for n in 0..<N {
       let rows = work.rows(of: n)
-      gradHidden.load(gradFinal?.hidden.matrix(N, H)[n])
-      gradCell.load(gradFinal?.cell?.matrix(N, H)[n])
+      step.gradHidden.load(gradFinal?.hidden.matrix(N, P)[n])
+      step.gradMemory.load(gradFinal?.cell?.matrix(N, H)[n])
       for (index, row) in rows.enumerated().reversed() {
         let before = index > 0 ? rows[index - 1] : nil
-        previousHidden.block(row, of: 1).load(
-          before.map { y[$0] } ?? work.initial?.hidden.matrix(N, H)[n])
-        previousCell.load(before.map { cells[$0] } ?? work.initial?.cell?.matrix(N, H)[n])
-        for unit in 0..<H {
-          let gradient = cell.backward(
-            unit, kept: UnitRow(elements: kept[row], hiddenSize: H),
-            previous: UnitState(
-              hidden: previousHidden[row][unit], cell: previousCell[0][unit]),
-            state: UnitState(hidden: y[row][unit], cell: cells[row][unit]),
-            gradient: UnitState(
-              hidden: gradY[row][unit] + gradHidden[0][unit], cell: gradCell[0][unit]),
-            gradInput: UnitRow(elements: gradInput[row], hiddenSize: H),
-            gradRecurrent: UnitRow(elements: gradRecurrent[row], hiddenSize: H))
-          (gradHidden[0][unit], gradCell[0][unit]) = (gradient.hidden, gradient.cell)
-        }
-        weightHH.addGradient(gradRecurrent.block(row, of: 1), to: gradHidden)
+        step.hidden.load(before.map { y[$0] } ?? work.initial?.hidden.matrix(N, P)[n])
+        step.memory.load(
+          before.map { reserve.row($0, of: reserve.cells, H)[0] }
+            ?? work.initial?.cell?.matrix(N, H)[n])
+        addMultiple(1, of: gradY[row], to: step.gradHidden[0], count: P)
+        step.backward(row: row, sequence: n)
       }
-      gradInitial?.hidden.matrix(N, H).block(n, of: 1).copy(gradHidden)
-      gradInitial?.cell?.matrix(N, H).block(n, of: 1).copy(gradCell)
+      gradInitial?.hidden.matrix(N, P).block(n, of: 1).copy(step.gradHidden)
+      gradInitial?.cell?.matrix(N, H).block(n, of: 1).copy(step.gradMemory)
+    }
+  }
+
+  /// Sets to 0 what the steps add to.
+  private func clear(_ gradients: RecurrentParameters<Buffer>, of layer: RecurrentLayer) {
+    let (H, GH) = (layer.hiddenSize, layer.gateRows)
+    for (buffer, count) in [
+      (gradients.biasIH, GH), (gradients.biasHH, GH), (gradients.peepholeInput, H),
+      (gradients.peepholeForget, H), (gradients.peepholeOutput, H),
+      (gradients.weightHR, layer.stateSize * H), (gradients.normIH, GH), (gradients.normHH, GH),
+      (gradients.normCell, H), (gradients.normCellBias, H),
+    ] {
+      if let buffer { fill(buffer, count: count, with: 0) }
     }
   }
 }

@@ -1,24 +1,26 @@
 import CarouselModel
 
 /// What the forward pass of one recurrent layer keeps for its backward pass.
+///
+/// With `training` a row for each step of each sequence, `[T, N, …]`; else one row.
 public final class ReferenceReserve {
   let layer: RecurrentLayer
   let steps: Int
   let batchSize: Int
   let training: Bool
-  /// What the cell keeps, `[T, N, K·H]`; of one row alone without `training`.
+  /// What the cell keeps, `[T, N, K·H]`.
   let kept: ReferenceBackend.Buffer
-  /// The cell states, `[T, N, H]`; of one row alone without `training`.
-  let cells: ReferenceBackend.Buffer
-  /// ∂a and ∂u of every step, `[T, N, G·H]` each; empty without `training`.
-  let gradInput: ReferenceBackend.Buffer
-  let gradRecurrent: ReferenceBackend.Buffer
-  /// h₋₁ of every step, `[T, N, H]`, as the backward pass meets it; empty without `training`.
-  let previousHidden: ReferenceBackend.Buffer
-  /// Of the step that a pass is at: a and u `[G·H]`, the states `[H]` and their gradients.
-  let input: ReferenceBackend.Buffer, recurrent: ReferenceBackend.Buffer
-  let hidden: ReferenceBackend.Buffer, cell: ReferenceBackend.Buffer
-  let gradHidden: ReferenceBackend.Buffer, gradCell: ReferenceBackend.Buffer
+  /// The cell states as the cell made them and after zoneout, `[T, N, H]` each.
+  let fresh: ReferenceBackend.Buffer, cells: ReferenceBackend.Buffer
+  /// x·W_ihᵀ and h₋₁·W_hhᵀ before normalisation, `[T, N, G·H]` each.
+  let inputProducts: ReferenceBackend.Buffer, recurrentProducts: ReferenceBackend.Buffer
+  /// h₋₁ as the recurrent products read it, `[T, N, P]`, and times r where a GRU resets before,
+  /// `[T, N, H]`.
+  let factors: ReferenceBackend.Buffer, reset: ReferenceBackend.Buffer
+  /// The cell's output, which a projection reads, `[T, N, H]`.
+  let outputs: ReferenceBackend.Buffer
+  /// ∂a and ∂u of every step, `[T, N, G·H]` each, as far as the products; empty without `training`.
+  let gradInput: ReferenceBackend.Buffer, gradRecurrent: ReferenceBackend.Buffer
 
   init(layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool) throws(CarouselError) {
     let rows = training ? steps * batchSize : 1
@@ -27,16 +29,15 @@ public final class ReferenceReserve {
     self.batchSize = batchSize
     self.training = training
     kept = try ReferenceBuffer(count: rows * layer.keptCount * layer.hiddenSize)
+    fresh = try ReferenceBuffer(count: rows * layer.hiddenSize)
     cells = try ReferenceBuffer(count: rows * layer.hiddenSize)
+    inputProducts = try ReferenceBuffer(count: rows * layer.gateRows)
+    recurrentProducts = try ReferenceBuffer(count: rows * layer.gateRows)
+    factors = try ReferenceBuffer(count: rows * layer.stateSize)
+    reset = try ReferenceBuffer(count: rows * layer.hiddenSize)
+    outputs = try ReferenceBuffer(count: rows * layer.hiddenSize)
     gradInput = try ReferenceBuffer(count: training ? rows * layer.gateRows : 0)
     gradRecurrent = try ReferenceBuffer(count: training ? rows * layer.gateRows : 0)
-    previousHidden = try ReferenceBuffer(count: training ? rows * layer.hiddenSize : 0)
-    input = try ReferenceBuffer(count: layer.gateRows)
-    recurrent = try ReferenceBuffer(count: layer.gateRows)
-    hidden = try ReferenceBuffer(count: layer.hiddenSize)
-    cell = try ReferenceBuffer(count: layer.hiddenSize)
-    gradHidden = try ReferenceBuffer(count: layer.hiddenSize)
-    gradCell = try ReferenceBuffer(count: layer.hiddenSize)
   }
 
   /// Stops the program where the reserve was made for another layer or other sizes.
@@ -44,6 +45,11 @@ public final class ReferenceReserve {
     precondition(
       work.layer == layer && work.steps == steps && work.batchSize == batchSize,
       "the reserve was made for another layer or other sizes")
+  }
+
+  /// Row `index` of one of the arrays, or its only one.
+  func row(_ index: Int, of array: ReferenceBackend.Buffer, _ width: Int) -> Matrix {
+    array.matrix(training ? steps * batchSize : 1, width).block(training ? index : 0, of: 1)
   }
 }
 

@@ -6,7 +6,7 @@ import CarouselModel
 /// what h and c become, and from ∂h and ∂c what ∂a, ∂u and the gradients of h₋₁ and c₋₁ are, as far as
 /// these do not pass through u.
 protocol UnitCell {
-  /// The values that each unit keeps of each step for the backward pass, beside h and c.
+  /// The values that each unit keeps of each step for the backward pass, beside c.
   static var keptCount: Int { get }
 
   /// h and c of unit `unit`; leaves what the backward pass needs in `kept`.
@@ -14,12 +14,37 @@ protocol UnitCell {
     _ unit: Int, input a: UnitRow, recurrent u: UnitRow, previous: UnitState, kept: UnitRow
   ) -> UnitState
 
-  /// From `gradient`, that of h and c of this step: writes ∂a and ∂u, returns the gradients of h₋₁ and
-  /// c₋₁.
+  /// h from c, where something may stand between the two; not asked of cells without c.
+  func output(_ unit: Int, kept: UnitRow, cell: Double) -> Double
+
+  /// From ∂h: what reaches the result of the output gate, or h itself in cells without c; and c.
+  func outputBackward(
+    _ unit: Int, kept: UnitRow, cell: Double, gradHidden: Double
+  ) -> (gate: Double, cell: Double)
+
+  /// From `gradient`: writes ∂a and ∂u, returns the gradients of h₋₁ and c₋₁; `cell` is this step's c.
   func backward(
-    _ unit: Int, kept: UnitRow, previous: UnitState, state: UnitState, gradient: UnitState,
+    _ unit: Int, kept: UnitRow, previous: UnitState, cell: Double, gradient: UnitGradient,
     gradInput: UnitRow, gradRecurrent: UnitRow
   ) -> UnitState
+}
+
+extension UnitCell {
+  func output(_ unit: Int, kept: UnitRow, cell: Double) -> Double {
+    preconditionFailure("a cell without a cell state")
+  }
+
+  func outputBackward(
+    _ unit: Int, kept: UnitRow, cell: Double, gradHidden: Double
+  ) -> (gate: Double, cell: Double) {
+    (gradHidden, 0)
+  }
+}
+
+/// What reaches a unit of a step from later: its output, as `outputBackward` says, and its c.
+struct UnitGradient {
+  let output: Double
+  let cell: Double
 }
 
 /// h and c of one unit, or their gradients; c is 0 in a cell that has none.

@@ -63,7 +63,7 @@ public final class Kernel {
   /// Compares arguments with the parameters, at the first call only: they are written out in the
   /// source of whoever launches, so a difference is a bug there and ends the program.
   @inline(__always)
-  func checkOnce(_ arguments: KeyValuePairs<StaticString, KernelArgument>) {
+  func checkOnce(_ arguments: KernelArguments) {
     if isChecked { return }
     isChecked = true
     guard let parameters else { return }
@@ -137,15 +137,14 @@ extension Queue {
   @discardableResult
   public func launch(
     _ kernel: Kernel, global: [Int], local: [Int]? = nil,
-    arguments: KeyValuePairs<StaticString, KernelArgument>
+    arguments: KernelArguments
   ) throws(OpenCLError) -> Event? {
     precondition(
       local == nil || local?.count == global.count,
       "\(kernel.name) launched with \(global) work-items in groups of \(local ?? [])")
     kernel.checkOnce(arguments)
-    for position in 0..<arguments.count {
-      let argument = arguments[position]
-      try kernel.set(argument.value, at: position, argument.key)
+    for (position, argument) in arguments.elements.enumerated() {
+      try kernel.set(argument.value, at: position, argument.name)
     }
     return try enqueue(kernel.name) {
       clEnqueueNDRangeKernel(

@@ -16,6 +16,24 @@ public enum KernelArgument {
   case localBytes(Int)
 }
 
+/// What a kernel is given: a value under the name of each of its parameters, in their order.
+public struct KernelArguments: ExpressibleByDictionaryLiteral {
+  /// The names and values, in order.
+  public private(set) var elements: [(name: StaticString, value: KernelArgument)]
+
+  /// Arguments written out: `["x": .buffer(x), "count": .int32(n)]`.
+  public init(dictionaryLiteral elements: (StaticString, KernelArgument)...) {
+    self.elements = elements.map { (name: $0.0, value: $0.1) }
+  }
+
+  /// The arguments of `left`, then those of `right`.
+  public static func + (left: KernelArguments, right: KernelArguments) -> KernelArguments {
+    var result = left
+    result.elements += right.elements
+    return result
+  }
+}
+
 /// A parameter of a kernel as its compiler saw it.
 public struct KernelParameter: Equatable, Sendable {
   /// Where a parameter's memory lies; a number by itself is `private`.
@@ -43,14 +61,15 @@ public struct KernelParameter: Equatable, Sendable {
   /// How arguments differ from the parameters they are meant for, in name, order, number or type:
   /// the first difference as a sentence, or nil where they agree.
   public static func mismatch(
-    of arguments: KeyValuePairs<StaticString, KernelArgument>, with parameters: [KernelParameter],
+    of arguments: KernelArguments, with parameters: [KernelParameter],
     kernel: String
   ) -> String? {
-    guard arguments.count == parameters.count else {
-      return "\(kernel) has \(parameters.count) parameters and was given \(arguments.count)"
+    guard arguments.elements.count == parameters.count else {
+      return
+        "\(kernel) has \(parameters.count) parameters and was given \(arguments.elements.count)"
     }
-    for (position, (argument, parameter)) in zip(arguments, parameters).enumerated() {
-      let name = argument.key.description
+    for (position, (argument, parameter)) in zip(arguments.elements, parameters).enumerated() {
+      let name = argument.name.description
       guard name == parameter.name else {
         return "parameter \(position) of \(kernel) is \(parameter.name) and was given \(name)"
       }

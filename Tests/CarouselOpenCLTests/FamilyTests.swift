@@ -10,7 +10,7 @@ struct FamilyTests {
     _ cell: Cell, _ options: CellOptions, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     try options.validate(for: cell)
-    for (hiddenSize, isReverse) in [(18, false), (35, true)] {
+    for (hiddenSize, isReverse) in [(18, false), (36, true)] {
       let layer = RecurrentLayer(
         cell: cell, inputSize: 6, hiddenSize: hiddenSize, options: options, isReverse: isReverse)
       for lengths in [nil, [4, 0, 2, 1, 3] as [Int32]] {
@@ -36,7 +36,7 @@ struct FamilyTests {
     }
   }
 
-  @Test(arguments: Cell.allCases, Recurrence.allCases)
+  @Test(arguments: Cell.allCases, [Recurrence.dense, .diagonal, .blocks(2), .blocks(9)])
   func everyRecurrenceAgrees(cell: Cell, recurrence: Recurrence) throws {
     try expectOptionsAgree(cell, CellOptions(recurrence: recurrence))
   }
@@ -73,6 +73,54 @@ struct FamilyTests {
   ])
   func forcedGatesAgree(cell: Cell, overrides: [String: Double]) throws {
     try expectOptionsAgree(cell, CellOptions(overrides: overrides))
+  }
+
+  @Test(arguments: [
+    (Cell.gru, CellOptions(gruReset: .before)),
+    (.gru, CellOptions(bias: .single, recurrence: .diagonal, gruReset: .before)),
+    (.gru, CellOptions(gruReset: .before, layerNorm: true, recurrentDropout: 0.5)),
+    (.gru, CellOptions(recurrence: .diagonal, gruReset: .before, layerNorm: true)),
+    (.gru, CellOptions(recurrence: .blocks(3), gruReset: .before, zoneoutHidden: 0.3)),
+    (.lstm, CellOptions(projectionSize: 9)),
+    (.lstm, CellOptions(bias: .none, peepholes: true, cellClip: 0.5, projectionSize: 1)),
+    (
+      .lstm,
+      CellOptions(
+        recurrence: .blocks(2), projectionSize: 16, layerNorm: true, recurrentDropout: 0.3,
+        zoneoutHidden: 0.4, zoneoutCell: 0.3, dropConnect: 0.2)
+    ),
+    (.lstm, CellOptions(bias: .none, forgetGate: .coupled, layerNorm: true)),
+    (
+      .lstm,
+      CellOptions(
+        peepholes: true, cellClip: 0.4, recurrentDropout: 0.3, zoneoutHidden: 0.4, zoneoutCell: 0.3)
+    ),
+    (.lstm, CellOptions(peepholes: true, layerNorm: true, zoneoutCell: 0.3)),
+    (.lstm, CellOptions(recurrence: .diagonal, layerNorm: true)),
+  ])
+  func everyMixAgrees(cell: Cell, options: CellOptions) throws {
+    try expectOptionsAgree(cell, options)
+  }
+
+  @Test(
+    arguments: Cell.allCases,
+    [
+      CellOptions(layerNorm: true), CellOptions(recurrentDropout: 0.5),
+      CellOptions(zoneoutHidden: 0.5), CellOptions(dropConnect: 0.5),
+      CellOptions(recurrence: .diagonal, recurrentDropout: 0.4, dropConnect: 0.3),
+      CellOptions(recurrence: .blocks(2), recurrentDropout: 0.4, dropConnect: 0.3),
+    ])
+  func everyCellAgrees(cell: Cell, options: CellOptions) throws {
+    try expectOptionsAgree(cell, options)
+  }
+
+  @Test(arguments: Cell.allCases) func withoutNoiseZoneoutIsItsExpectation(cell: Cell) throws {
+    var layer = RecurrentLayer(cell: cell, inputSize: 3, hiddenSize: 20)
+    layer.options = CellOptions(
+      recurrentDropout: 0.5, zoneoutHidden: 0.25, zoneoutCell: cell == .lstm ? 0.5 : 0)
+    var work = LayerWork(layer, steps: 4, batchSize: 3, lengths: [4, 0, 2])
+    work.noise = nil
+    try expectAgreement(work)
   }
 
   @Test func aForcedGateNoLongerFollowsAnother() throws {

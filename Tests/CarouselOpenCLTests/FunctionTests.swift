@@ -19,7 +19,7 @@ private struct FunctionKernel {
     kernel = try program.kernel(name)
   }
 
-  func launch(items: Int, _ arguments: KeyValuePairs<StaticString, KernelArgument>) throws {
+  func launch(items: Int, _ arguments: KernelArguments) throws {
     try backend.launcher.queue.launch(kernel, global: [items], arguments: arguments)
   }
 }

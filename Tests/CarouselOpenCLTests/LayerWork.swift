@@ -16,6 +16,8 @@ struct LayerWork: Work {
   var isFinalInitial = false
   var wantsGradX = true
   var wantsGradInitial = true
+  /// What the masks are drawn from.
+  var noise: RecurrentNoise? = RecurrentNoise(seed: 7, step: 3)
   /// How often the same reserve is used, each time with another x.
   var passes = 1
 
@@ -27,8 +29,9 @@ struct LayerWork: Work {
   }
 
   var rows: Int { steps * batchSize }
-  var stateCount: Int { batchSize * layer.hiddenSize }
-  var outputCount: Int { rows * layer.hiddenSize }
+  var stateCount: Int { batchSize * layer.stateSize }
+  var cellCount: Int { batchSize * layer.hiddenSize }
+  var outputCount: Int { rows * layer.stateSize }
   var inputCount: Int { rows * layer.inputSize }
   var descriptions: [ParameterDescription] { layer.parameterDescriptions(suffix: "") }
   /// A power of 2 near 1/√H.
@@ -53,18 +56,19 @@ struct LayerWork: Work {
   }
 
   func state<B: Backend>(on backend: B, stream: Int) throws -> RecurrentState<B.Buffer> {
-    try state(stream: stream) { try backend.input(numbers(stateCount, stream: $0)) }
+    try state(stream: stream) { try backend.input(numbers($1, stream: $0)) }
   }
 
   func outputState<B: Backend>(on backend: B) throws -> RecurrentState<B.Buffer> {
-    try state(stream: 0) { _ in try backend.output(stateCount) }
+    try state(stream: 0) { try backend.output($1) }
   }
 
   private func state<Buffer>(
-    stream: Int, _ make: (Int) throws -> Buffer
+    stream: Int, _ make: (_ stream: Int, _ count: Int) throws -> Buffer
   ) throws -> RecurrentState<Buffer> {
     RecurrentState(
-      hidden: try make(stream), cell: layer.cell.hasCellState ? try make(stream + 1) : nil)
+      hidden: try make(stream, stateCount),
+      cell: layer.cell.hasCellState ? try make(stream + 1, cellCount) : nil)
   }
 
   func work<B: Backend>(
@@ -75,7 +79,7 @@ struct LayerWork: Work {
       layer: layer, steps: steps, batchSize: batchSize,
       lengths: try lengths.map { try backend.indices($0) },
       parameters: try parameters ?? self.parameters(on: backend), x: try backend.input(x),
-      initial: initial, y: try backend.output(outputCount), reserve: reserve)
+      initial: initial, y: try backend.output(outputCount), reserve: reserve, noise: noise)
   }
 
   func reserve<B: Backend>(on backend: B, training: Bool) throws -> B.RecurrentReserve {
@@ -95,7 +99,7 @@ struct LayerWork: Work {
     try backend.recurrentForward(work, final: final)
     return try [(work.y, outputCount), (final.hidden, stateCount)].map {
       try backend.read($0, count: $1)
-    } + (final.cell.map { [try backend.read($0, count: stateCount)] } ?? [])
+    } + (final.cell.map { [try backend.read($0, count: cellCount)] } ?? [])
   }
 
   func outcomes<B: Backend>(on backend: B) throws -> [Outcome] {
@@ -120,7 +124,7 @@ struct LayerWork: Work {
       try backend.outcome("y", work.y, outputCount),
       try backend.outcome("h_n", final.hidden, stateCount),
     ]
-    if let cell = final.cell { result.append(try backend.outcome("c_n", cell, stateCount)) }
+    if let cell = final.cell { result.append(try backend.outcome("c_n", cell, cellCount)) }
     work.initial = initial
     let gradX = wantsGradX ? try backend.output(inputCount) : nil
     let gradInitial = wantsGradInitial ? try outputState(on: backend) : nil
@@ -131,7 +135,7 @@ struct LayerWork: Work {
       gradInitial: gradInitial, gradParameters: gradients)
     var outputs = [
       ("grad_x", gradX, inputCount), ("grad_h_0", gradInitial?.hidden, stateCount),
-      ("grad_c_0", gradInitial?.cell, stateCount),
+      ("grad_c_0", gradInitial?.cell, cellCount),
     ]
     for description in descriptions {
       let gradient = gradients.buffer(description.name)
@@ -155,6 +159,11 @@ extension RecurrentParameters {
     case "weight_ci": peepholeInput
     case "weight_cf": peepholeForget
     case "weight_co": peepholeOutput
+    case "weight_hr": weightHR
+    case "weight_ln_ih": normIH
+    case "weight_ln_hh": normHH
+    case "weight_ln_c": normCell
+    case "bias_ln_c": normCellBias
     default: nil
     }
   }

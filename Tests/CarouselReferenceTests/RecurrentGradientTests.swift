@@ -2,160 +2,28 @@ import CarouselModel
 import CarouselReference
 import Testing
 
-/// A stack whose gradients are checked.
-struct StackCase: CustomTestStringConvertible {
-  var testDescription: String
-  var configuration: RecurrentConfiguration
-  var steps: Int
-  var batchSize: Int
-  var lengths: [Int32]?
-  var states: Bool
-  /// Parameters on which nothing depends.
-  var idle: Set<String>
-
-  init(
-    _ name: String, _ cell: Cell = .lstm, _ options: CellOptions = CellOptions(), layers: Int = 1,
-    direction: Direction = .forward, merge: Merge = .concatenate, dropout: Double = 0,
-    steps: Int = 3, lengths: [Int32]? = nil, batchSize: Int = 2, inputSize: Int = 3,
-    hiddenSize: Int = 3, states: Bool = true, idle: Set<String> = []
-  ) {
-    testDescription = "\(cell.rawValue) \(name)"
-    configuration = RecurrentConfiguration(
-      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: layers,
-      direction: direction, merge: merge, options: options, dropout: dropout)
-    self.steps = steps
-    self.batchSize = lengths?.count ?? batchSize
-    self.lengths = lengths
-    self.states = states
-    self.idle = idle
-  }
-}
-
-extension StackCase {
-  /// Every cell in every size, direction and bias.
-  static let shapes = Cell.allCases.flatMap { cell in
-    [
-      StackCase("plain", cell),
-      StackCase("without bias or states", cell, CellOptions(bias: .none), states: false),
-      StackCase("one bias", cell, CellOptions(bias: .single), layers: 2),
-      StackCase("smallest", cell, steps: 1, batchSize: 1, inputSize: 1, hiddenSize: 1),
-      StackCase("one step", cell, steps: 1, batchSize: 3, inputSize: 2, hiddenSize: 5),
-      StackCase("three layers", cell, layers: 3, steps: 4, batchSize: 1, hiddenSize: 4),
-      StackCase("dropout", cell, layers: 2, direction: .bidirectional, dropout: 0.5),
-      StackCase("reverse", cell, layers: 2, direction: .reverse),
-      StackCase("lengths", cell, steps: 4, lengths: [2, 0, 4, 1]),
-      StackCase("reverse lengths", cell, direction: .reverse, steps: 4, lengths: [4, 3, 0]),
-      StackCase("diagonal", cell, CellOptions(recurrence: .diagonal), layers: 2),
-      StackCase(
-        "diagonal with lengths", cell, CellOptions(bias: .single, recurrence: .diagonal),
-        direction: .bidirectional, lengths: [3, 1], states: false),
-    ]
-      + Merge.allCases.map {
-        StackCase(
-          "two layers, \($0.rawValue), lengths", cell, layers: 2, direction: .bidirectional,
-          merge: $0, lengths: [2, 0, 3])
-      }
-  }
-
-  static let lstmOptions = [
-    StackCase("coupled", .lstm, CellOptions(forgetGate: .coupled)),
-    StackCase("forget = input", .lstm, CellOptions(forgetGate: .input)),
-    StackCase("forget = output", .lstm, CellOptions(forgetGate: .output), layers: 2),
-    StackCase("constant forget gate", .lstm, CellOptions(forgetGate: .constant(0.75))),
-    StackCase("peepholes", .lstm, CellOptions(peepholes: true)),
-    StackCase(
-      "coupled, peepholes, lengths, without bias", .lstm,
-      CellOptions(bias: .none, forgetGate: .coupled, peepholes: true), direction: .bidirectional,
-      lengths: [3, 0, 2]),
-    StackCase("forget = input, peepholes", .lstm, CellOptions(forgetGate: .input, peepholes: true)),
-    StackCase(
-      "constant forget gate, peepholes, one bias", .lstm,
-      CellOptions(bias: .single, forgetGate: .constant(0.5), peepholes: true)),
-    StackCase("clip", .lstm, CellOptions(cellClip: 0.5), steps: 5),
-    StackCase(
-      "clip, peepholes, diagonal", .lstm,
-      CellOptions(peepholes: true, cellClip: 0.5, recurrence: .diagonal), layers: 2, steps: 5),
-    StackCase(
-      "clip, forget = output, lengths", .lstm,
-      CellOptions(forgetGate: .output, cellClip: 0.375), steps: 4, lengths: [4, 2]),
-    StackCase(
-      "activations, coupled, clip", .lstm,
-      CellOptions(
-        activations: [
-          "input": Activation(.hardSigmoid), "cell": Activation(.softsign),
-          "output": Activation(.softplus), "hidden": Activation(.scaledTanh, alpha: 1.5, beta: 0.5),
-        ], forgetGate: .coupled, cellClip: 0.5), layers: 2),
-  ]
-
-  static let overrides = [
-    StackCase("input held", .lstm, CellOptions(overrides: ["input": 1])),
-    StackCase("forget held", .lstm, CellOptions(overrides: ["forget": 0.5])),
-    StackCase("cell held", .lstm, CellOptions(overrides: ["cell": -0.5])),
-    StackCase("output held", .lstm, CellOptions(overrides: ["output": 0.75])),
-    StackCase("reset held", .gru, CellOptions(overrides: ["reset": 0.5])),
-    StackCase("update held", .gru, CellOptions(overrides: ["update": 0.25]), layers: 2),
-    StackCase("new held", .gru, CellOptions(overrides: ["new": 0.5])),
-    StackCase(
-      "two held, lengths", .lstm, CellOptions(overrides: ["input": 1, "forget": 0.5]),
-      lengths: [3, 0, 1]),
-    StackCase(
-      "coupled, input held", .lstm,
-      CellOptions(forgetGate: .coupled, overrides: ["input": 0.25])),
-    StackCase(
-      "forget = input, forget held", .lstm,
-      CellOptions(forgetGate: .input, overrides: ["forget": 0.75])),
-    StackCase(
-      "forget = output, output held", .lstm,
-      CellOptions(forgetGate: .output, overrides: ["output": 0.75])),
-    StackCase(
-      "peepholes, forget held", .lstm, CellOptions(peepholes: true, overrides: ["forget": 0.5]),
-      idle: ["weight_cf_l0"]),
-    StackCase(
-      "coupled, peepholes, output held", .lstm,
-      CellOptions(forgetGate: .coupled, peepholes: true, overrides: ["output": 0.5]),
-      idle: ["weight_co_l0"]),
-  ]
-
-  /// Every function as every activation of every cell.
-  static let activations = Cell.allCases.flatMap { cell in
-    cell.activationNames.flatMap { gate in
-      Activation.Function.allCases.filter { $0 != .constant }.map { function in
-        let alpha: Double? =
-          switch function {
-          case .leakyRelu, .thresholdedRelu: 0.25
-          case .elu, .affine, .scaledTanh: 0.75
-          default: nil
-          }
-        let beta: Double? = function == .scaledTanh || function == .affine ? 0.5 : nil
-        return StackCase(
-          "\(gate) \(function.rawValue)", cell,
-          CellOptions(activations: [gate: Activation(function, alpha: alpha, beta: beta)]))
-      }
-    }
-  }
-}
-
 @Suite struct RecurrentGradientTests {
   private let backend = ReferenceBackend(sliceAlignment: 8)
 
   @Test(
     arguments: StackCase.shapes + StackCase.lstmOptions + StackCase.overrides
-      + StackCase.activations)
+      + StackCase.activations + StackCase.newOptions + StackCase.commonOptions)
   func everyGradientOfAStackIsTheDerivativeOfTheLoss(_ test: StackCase) throws {
     let configuration = test.configuration
     try configuration.validate()
-    let (T, N, H) = (test.steps, test.batchSize, configuration.hiddenSize)
+    let (T, N) = (test.steps, test.batchSize)
     let store = try ParameterStore(
       configuration.parameterDescriptions, backend: backend, seed: 5)
     let stack = try RecurrentStack(
       configuration, store: store, prefix: "", steps: T, batchSize: N, training: true)
-    let seed: (seed: UInt64, step: Int)? = configuration.dropout > 0 ? (3, 1) : nil
+    let seed: (seed: UInt64, step: Int)? = test.isNoisy ? (3, 1) : nil
     func states(stream: Int) throws -> [State] {
       try configuration.units.indices.map {
         State(
-          hidden: try backend.random(N * H, stream: stream + 2 * $0),
+          hidden: try backend.random(N * configuration.stateSize, stream: stream + 2 * $0),
           cell: configuration.cell.hasCellState
-            ? try backend.random(N * H, stream: stream + 2 * $0 + 1) : nil)
+            ? try backend.random(N * configuration.hiddenSize, stream: stream + 2 * $0 + 1)
+            : nil)
       }
     }
     let lengths = try test.lengths.map(backend.indices)

@@ -44,7 +44,7 @@ private struct Layer {
       parameters: store.recurrent(prefix: "", suffix: "_l0"), x: x, initial: initial, y: y,
       reserve: try backend.makeReserve(
         for: layer, steps: steps, batchSize: batchSize, training: training))
-    backend.recurrentForward(work, final: final)
+    try backend.recurrentForward(work, final: final)
     return backend.values(y)
   }
 }

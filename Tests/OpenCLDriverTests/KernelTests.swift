@@ -52,7 +52,7 @@ struct KernelTests {
     let kernel = try context.program(name: "scale", source: Source.scale).kernel("scale")
     let parameters = try #require(kernel.parameters)
     let buffer = KernelArgument.buffer(try Buffer(context: context, byteCount: 4))
-    func mismatch(_ arguments: KeyValuePairs<StaticString, KernelArgument>) -> String? {
+    func mismatch(_ arguments: KernelArguments) -> String? {
       KernelParameter.mismatch(of: arguments, with: parameters, kernel: "scale")
     }
     #expect(mismatch(["x": buffer, "y": buffer, "factor": .float(1), "count": .uint32(1)]) == nil)

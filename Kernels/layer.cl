@@ -1,0 +1,167 @@
+// One recurrent layer at work: what every kernel that walks its steps is given, and what happens to
+// a state between the cell and the next step.
+//
+// Layouts, P the width of a hidden state (H without a projection): gates [T, N, SLOTS, H]; cells,
+// fresh, keep_c [T, N, H]; y, masked, keep_h [T, N, P]; mask, h_0, masked_0 [N, P]; c_0 [N, H].
+// Pointers that a layer or a call has no use for are null.
+//
+//   weights, weights_n, weights_p    weight_hh, its rows of the new gate where these have a product
+//                                    of their own, and weight_hr, as the strategy packs them.
+//   bias_hh                          where it is not part of what `gates` begins as.
+//   gain_hh, gain_c, bias_c          of the layer normalisation.
+//   cells, fresh                     every c and, with zoneout, every c before it; with `training`
+//                                    0 one of each sequence, the last.
+//   mask, masked_0, masked           recurrent dropout: its factors, h_0 and every h times them,
+//                                    which is what the products read.
+//   keep_h, keep_c                   zoneout: 1 where a unit keeps its state; null for ZONEOUT_H
+//                                    and ZONEOUT_C everywhere, the expectation.
+//   sums, deviations, hats_c,        see rows.cl.
+//   deviations_c, reset, hidden
+//   block_units, block_states        units and states of a block of weight_hh: H and P where it is
+//                                    one matrix.
+//
+// Parameters:
+//   ZONEOUT                 1: the state may be kept (Krueger et al. 2017).
+//   ZONEOUT_H, ZONEOUT_C    the probabilities.
+//   DIAGONAL                1: weight_hh is [GATES, H], a factor for each unit.
+//
+// Assumes vector.cl, activation.cl, a cell and states.cl before it.
+
+#ifndef ZONEOUT
+#define ZONEOUT 0
+#endif
+#ifndef ZONEOUT_H
+#define ZONEOUT_H 0.0f
+#define ZONEOUT_C 0.0f
+#endif
+#ifndef DIAGONAL
+#define DIAGONAL 0
+#endif
+
+#define LAYER_PARAMETERS                                                                           \
+  global const float *weights, global const float *weights_n, global const float *weights_p,       \
+      global const float *bias_hh, global const float *peephole_i, global const float *peephole_f, \
+      global const float *peephole_o, global const float *gain_hh, global const float *gain_c,     \
+      global const float *bias_c, global const float *h_0, global const float *c_0,                \
+      global const int *lengths, global float *gates, global float *cells, global float *fresh,    \
+      global float *y, global const float *mask, global const float *masked_0,                     \
+      global float *masked, global const float *keep_h, global const float *keep_c,                \
+      global float *sums, global float *deviations, global float *hats_c,                          \
+      global float *deviations_c, global float *reset, global float *hidden, int T, int N, int H,  \
+      int P, int block_units, int block_states, int training, int reverse
+
+typedef struct {
+  global const float *weights, *weights_n, *weights_p, *bias_hh, *peepholes[3];
+  global const float *gain_hh, *gain_c, *bias_c, *h_0, *c_0;
+  global const int *lengths;
+  global float *gates, *cells, *fresh, *y;
+  global const float *mask, *masked_0;
+  global float *masked;
+  global const float *keep_h, *keep_c;
+  global float *sums, *deviations, *hats_c, *deviations_c, *reset, *hidden;
+  int T, N, H, P, block_units, block_states, training, reverse;
+} Layer;
+
+/// The Layer of a kernel with LAYER_PARAMETERS.
+#define LAYER                                                                                      \
+  {                                                                                                \
+    weights, weights_n, weights_p, bias_hh, {peephole_i, peephole_f, peephole_o}, gain_hh, gain_c, \
+        bias_c, h_0, c_0, lengths, gates, cells, fresh, y, mask, masked_0, masked, keep_h, keep_c, \
+        sums, deviations, hats_c, deviations_c, reset, hidden, T, N, H, P, block_units,            \
+        block_states, training, reverse                                                            \
+  }
+
+/// The peepholes of `count` units from `unit` on.
+INLINE void load_peepholes(Peepholes *p, const Layer *layer, int unit, int count) {
+  p->input = p->forget = p->output = (REAL)(0.0f);
+  if (layer->peepholes[0]) p->input = load_lanes(layer->peepholes[0] + unit, count);
+  if (layer->peepholes[1]) p->forget = load_lanes(layer->peepholes[1] + unit, count);
+  if (layer->peepholes[2]) p->output = load_lanes(layer->peepholes[2] + unit, count);
+}
+
+/// The step that the layer walks first, or last.
+INLINE int first_step(const Layer *layer) { return layer->reverse ? layer->T - 1 : 0; }
+INLINE int last_step(const Layer *layer) { return layer->reverse ? 0 : layer->T - 1; }
+
+/// Row n of the states before step t as the forward pass holds them: past its end a sequence's
+/// state stands still, so that all rows of a step lie together. With `kept` 0 only the last are
+/// there. Null stands for zeros.
+INLINE global const float *running_state(global const float *states, global const float *initial,
+                                         const Layer *layer, int t, int n, int width, int kept) {
+  if (t == first_step(layer)) return initial ? initial + (size_t)n * width : 0;
+  const int before = kept ? (layer->reverse ? t + 1 : t - 1) : 0;
+  return states + ((size_t)before * layer->N + n) * width;
+}
+
+/// The rows from n on of the hidden states before step t.
+INLINE global const float *hidden_before(const Layer *layer, int t, int n) {
+  return running_state(layer->y, layer->h_0, layer, t, n, layer->P, 1);
+}
+
+/// The same as the recurrent products read them.
+INLINE global const float *factor_before(const Layer *layer, int t, int n) {
+  if (!layer->mask) return hidden_before(layer, t, n);
+  return running_state(layer->masked, layer->masked_0, layer, t, n, layer->P, 1);
+}
+
+/// The rows from n on of the cell states before step t.
+INLINE global const float *cell_before(const Layer *layer, int t, int n) {
+  return running_state(layer->cells, layer->c_0, layer, t, n, layer->H, layer->training);
+}
+
+/// The hidden state before step t of one sequence, in the backward pass.
+INLINE global const float *true_hidden_before(const Layer *layer, int t, int n) {
+  return state_before(layer->y, layer->h_0, layer->lengths, t, n, layer->T, layer->N, layer->P,
+                      layer->reverse);
+}
+
+/// The share of its old state that a unit keeps.
+INLINE REAL kept_hidden(const Layer *layer, size_t index, int count) {
+  if (!ZONEOUT) return (REAL)(0.0f);
+  return layer->keep_h ? load_lanes(layer->keep_h + index, count) : (REAL)(ZONEOUT_H);
+}
+INLINE REAL kept_cell(const Layer *layer, size_t index, int count) {
+  if (!ZONEOUT) return (REAL)(0.0f);
+  return layer->keep_c ? load_lanes(layer->keep_c + index, count) : (REAL)(ZONEOUT_C);
+}
+
+/// The state of a unit that keeps a share of the one before.
+INLINE REAL kept_state(REAL share, REAL before, REAL after) {
+  return ZONEOUT ? fma(share, before, ((REAL)(1.0f) - share) * after) : after;
+}
+
+/// Writes the hidden states of `count` units from `unit` on, and what the next product reads.
+INLINE void store_hidden(const Layer *layer, REAL h, int t, int n, int unit, int count) {
+  const size_t state = (size_t)n * layer->P + unit;
+  const size_t index = (size_t)t * layer->N * layer->P + state;
+  store_lanes(h, layer->y + index, count);
+  if (layer->mask)
+    store_lanes(h * load_lanes(layer->mask + state, count), layer->masked + index, count);
+}
+
+/// Of what block of `to` a range of `count` from `first` on meets in blocks of `from`: where it
+/// begins, and in `end` where it ends, at most at `length`.
+INLINE int block_range(int first, int count, int from, int to, int length, int *end) {
+  *end = min(length, ((first + count - 1) / from + 1) * to);
+  return first / from * to;
+}
+
+/// Copies the last states of the sequences from `first` to `end`, where wanted, and clears y past
+/// each sequence's length.
+INLINE void
+finish_slice(const Layer *layer, int first, int end, global float *h_n, global float *c_n) {
+  const int N = layer->N, H = layer->H, P = layer->P;
+  const size_t last = (size_t)last_step(layer) * N;
+  for (size_t i = (size_t)first * P; h_n && i < (size_t)end * P; ++i)
+    h_n[i] = layer->y[last * P + i];
+  for (size_t i = (size_t)first * H; HAS_CELL_STATE && c_n && i < (size_t)end * H; ++i) {
+    c_n[i] = layer->cells[(layer->training ? last * H : 0) + i];
+  }
+  if (!layer->lengths) return;
+  for (int n = first; n < end; ++n) {
+    for (int t = layer->lengths[n]; t < layer->T; ++t) {
+      global float *row = layer->y + ((size_t)t * N + n) * P;
+      for (int unit = 0; unit < P; ++unit) row[unit] = 0.0f;
+    }
+  }
+}

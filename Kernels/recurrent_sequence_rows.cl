@@ -1,0 +1,139 @@
+// Strategy "sequence" for layers of rows.cl: one launch walks all steps; a work-item owns a slice
+// of the batch and does everything between two products row by row.
+// lint: vector.cl group.cl activation.cl lstm.cl states.cl layer.cl norm.cl rows.cl panel.cl; -D WIDTH=16 -D LANES=1 -D LAYER_NORM=1 -D PROJECTION=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl group.cl activation.cl gru.cl states.cl layer.cl norm.cl rows.cl panel.cl; -D WIDTH=16 -D LANES=1 -D RESET_BEFORE=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+//
+// Layouts as in layer.cl and rows.cl. The weights are packed by pack_panels: forward as [P, rows]
+// each, backward as they are. Global size: slices.
+//
+// Assumes rows.cl and panel.cl before it.
+
+/// What of B a panel of its columns needs: blocks of `from` columns, repeated every `period`, meet
+/// blocks of `to` of its K.
+typedef struct {
+  int period, from, to;
+} Blocks;
+
+/// c = a B for the rows from `first` to `end`. B is packed in panels, and its K are `parts` times
+/// `length`. A row of c has `c_stride` floats, of which the product fills `columns`.
+INLINE void
+slice_product(int first, int end, global const float *a, int a_stride, global const float *panels,
+              int parts, int length, int columns, Blocks blocks, global float *c, int c_stride) {
+  for (int column = 0; column < columns; column += COLUMNS) {
+    const int count = min(COLUMNS, columns - column), place = column % blocks.period;
+    int begin = 0, stop = length;
+    // A panel that reaches into the next period needs all of K.
+    if (place + count <= blocks.period) {
+      begin = block_range(place, count, blocks.from, blocks.to, length, &stop);
+    }
+    global const float *panel = panels + (size_t)column * parts * length;
+    for (int n = first; n < end;) {
+      const int rows = next_rows(end - n);
+      REAL products[ROWS][2];
+      for (int r = 0; r < rows; ++r) products[r][0] = products[r][1] = (REAL)(0.0f);
+      for (int part = 0; part < parts; ++part) {
+        panel_products(rows, products, a + (size_t)n * a_stride + part * length + begin, a_stride,
+                       1, panel + (size_t)(part * length + begin) * COLUMNS, stop - begin);
+      }
+      for (int r = 0; r < rows; ++r) {
+        global float *row = c + (size_t)(n + r) * c_stride + column;
+        store_lanes(products[r][0], row, count);
+        store_lanes(products[r][1], row + WIDTH, count - WIDTH);
+      }
+      n += rows;
+    }
+  }
+}
+
+/// The recurrent products of `gates` gates from gate `gate` on; the rows of `factors` are those of
+/// the batch.
+INLINE void slice_sums(const Layer *layer, int first, int end, global const float *factors,
+                       global const float *weights, int gate, int gates, global float *sums) {
+  const int H = layer->H, P = layer->P, stride = GATES * H;
+  if (!factors || DIAGONAL) {
+    for (int n = first; n < end; ++n) {
+      for (int i = gate * H; i < (gate + gates) * H; ++i) {
+        sums[(size_t)n * stride + i] =
+            factors ? layer->weights[i] * factors[(size_t)n * P + i % H] : 0.0f;
+      }
+    }
+    return;
+  }
+  const Blocks blocks = {H, layer->block_units, layer->block_states};
+  slice_product(first, end, factors, P, weights, 1, P, gates * H, blocks, sums + gate * H, stride);
+}
+
+/// The way back of slice_sums: `result` [N, P].
+INLINE void
+slice_gradients(const Layer *layer, int first, int end, global const float *gradients,
+                global const float *weights, int gate, int gates, global float *result) {
+  const int H = layer->H, P = layer->P, stride = GATES * H;
+  if (DIAGONAL) {
+    for (int n = first; n < end; ++n) {
+      for (int unit = 0; unit < H; ++unit) {
+        float sum = 0.0f;
+        for (int i = gate * H + unit; i < (gate + gates) * H; i += H) {
+          sum = fma(layer->weights[i], gradients[(size_t)n * stride + i], sum);
+        }
+        result[(size_t)n * H + unit] = sum;
+      }
+    }
+    return;
+  }
+  const Blocks blocks = {P, layer->block_states, layer->block_units};
+  slice_product(first, end, gradients + gate * H, stride, weights, gates, H, P, blocks, result, P);
+}
+
+/// All steps forward; `gates` holds x W^T, normalised where the layer is, with its bias.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+rows_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n) {
+  const Layer layer = LAYER;
+  const int slices = get_global_size(0), slice = get_global_id(0);
+  const int first = (int)((long)N * slice / slices), end = (int)((long)N * (slice + 1) / slices);
+  for (int s = 0; s < T; ++s) {
+    const int t = reverse ? T - 1 - s : s;
+    global float *step_sums = sums + kept_row(&layer, t, 0) * GATES * H;
+    slice_sums(&layer, first, end, factor_before(&layer, t, 0), weights, 0, FIRST_GATES, step_sums);
+    for (int n = first; n < end; ++n) row_gates(&layer, t, n);
+#if RESET_BEFORE
+    slice_sums(&layer, first, end, reset + kept_row(&layer, t, 0) * H, weights_n, SLOT_N, 1,
+               step_sums);
+    for (int n = first; n < end; ++n) row_new(&layer, t, n);
+#endif
+    if (PROJECTION) {
+      const Blocks whole = {P, P, H};
+      slice_product(first, end, hidden + kept_row(&layer, t, 0) * H, H, weights_p, 1, H, P, whole,
+                    y + row_at(&layer, t, 0) * P, P);
+    }
+    for (int n = first; n < end; ++n) row_finish(&layer, t, n);
+  }
+  finish_slice(&layer, first, end, h_n, c_n);
+}
+
+/// All steps backward. `gates` holds what the forward pass kept and receives the gradients of the
+/// sums; `dh` and `dc` begin as the gradients of h_n and c_n and end as those of h_0 and c_0.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+rows_backward(LAYER_PARAMETERS, GRADIENT_PARAMETERS) {
+  const Layer layer = LAYER;
+  const Gradients g = GRADIENTS;
+  const int slices = get_global_size(0), slice = get_global_id(0);
+  const int first = (int)((long)N * slice / slices), end = (int)((long)N * (slice + 1) / slices);
+  for (int s = T - 1; s >= 0; --s) {
+    const int t = reverse ? T - 1 - s : s;
+    const size_t step = row_at(&layer, t, 0);
+    global float *step_gradients = gradients + step * GATES * H;
+    for (int n = first; n < end; ++n) row_begin(&layer, &g, t, n);
+    if (PROJECTION) {
+      const Blocks whole = {H, H, P};
+      slice_product(first, end, grad_states + step * P, P, weights_p, 1, P, H, whole, grad_hidden,
+                    H);
+    }
+    for (int n = first; n < end; ++n) row_backward(&layer, &g, t, n);
+#if RESET_BEFORE
+    slice_gradients(&layer, first, end, step_gradients, weights_n, SLOT_N, 1, grad_reset);
+    for (int n = first; n < end; ++n) row_reset(&layer, &g, t, n);
+#endif
+    slice_gradients(&layer, first, end, step_gradients, weights, 0, FIRST_GATES, back);
+    for (int n = first; n < end; ++n) row_carry(&layer, &g, n);
+  }
+}

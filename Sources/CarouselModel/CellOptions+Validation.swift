@@ -1,0 +1,100 @@
+extension CellOptions {
+  /// Throws a usage error where the options make no sense for `cell`, or not together.
+  public func validate(for cell: Cell) throws(CarouselError) {
+    for name in overrides.keys.sorted() where cell == .rnn || !cell.gateNames.contains(name) {
+      let gates = cell == .rnn ? "none" : cell.gateNames.joined(separator: ", ")
+      throw CarouselError(
+        .usage, "the \(cell.rawValue) cell has no gate '\(name)', its gates: \(gates)")
+    }
+    for (name, value) in overrides where !value.isFinite {
+      throw CarouselError(.usage, "the \(name) gate cannot be held at \(value)")
+    }
+    for (name, activation) in activations.sorted(by: { $0.key < $1.key }) {
+      guard cell.activationNames.contains(name) else {
+        throw CarouselError(
+          .usage,
+          "the \(cell.rawValue) cell has no activation '\(name)', it has "
+            + cell.activationNames.joined(separator: ", "))
+      }
+      try activation.validate(gate: name)
+    }
+    try validateProbabilities()
+    if gruReset == .before, cell != .gru {
+      throw CarouselError(
+        .usage, "the \(cell.rawValue) cell has no reset gate that could stand before the product")
+    }
+    guard cell == .lstm else {
+      if forgetGate != .own || peepholes || cellClip != nil || projectionSize != nil
+        || zoneoutCell != 0
+      {
+        throw CarouselError(
+          .usage,
+          "the \(cell.rawValue) cell has no forget gate and no cell state: peepholes, cell clip, "
+            + "projection, zoneout of the cell state, tied, coupled and constant forget gates belong "
+            + "to the lstm cell")
+      }
+      return
+    }
+    if let cellClip, !(cellClip > 0) {
+      throw CarouselError(.usage, "the cell clip must be above 0, but is \(cellClip)")
+    }
+    if case .constant(let value) = forgetGate, !value.isFinite {
+      throw CarouselError(.usage, "the forget gate cannot be held at \(value)")
+    }
+    if forgetGate == .output, peepholes {
+      throw CarouselError(
+        .usage,
+        "a forget gate tied to the output gate cannot have peepholes: the output gate looks at the "
+          + "cell state that the forget gate has yet to make")
+    }
+    if let function = activations["forget"]?.function, forgetGate.hasNoActivation {
+      throw CarouselError(
+        .usage,
+        "a coupled or constant forget gate applies no activation, but \(function.rawValue) was asked for"
+      )
+    }
+    let shared = forgetGate == .input ? "input" : forgetGate == .output ? "output" : nil
+    if let shared, let own = activations["forget"], own != activation(of: shared, in: cell) {
+      throw CarouselError(
+        .usage, "a forget gate tied to the \(shared) gate cannot have another activation")
+    }
+  }
+
+  private func validateProbabilities() throws(CarouselError) {
+    for (name, value) in [
+      ("recurrent dropout", recurrentDropout), ("zoneout of the hidden state", zoneoutHidden),
+      ("zoneout of the cell state", zoneoutCell), ("DropConnect", dropConnect),
+    ] where !(value >= 0 && value < 1) {
+      throw CarouselError(.usage, "\(name) must be at least 0 and below 1, but is \(value)")
+    }
+  }
+
+  /// Throws a usage error where the options make no sense for layers of H units.
+  func validate(hiddenSize: Int) throws(CarouselError) {
+    if let projectionSize, !(1..<max(hiddenSize, 1) ~= projectionSize) {
+      throw CarouselError(
+        .usage,
+        "the projection size must be at least 1 and below the hidden size \(hiddenSize), but is "
+          + "\(projectionSize)")
+    }
+    switch recurrence {
+    case .dense: break
+    case .diagonal:
+      if projectionSize != nil {
+        throw CarouselError(
+          .usage,
+          "a diagonal recurrence joins each unit with its own state, but a projection leaves fewer "
+            + "states than units")
+      }
+    case .blocks(let count):
+      let states = projectionSize ?? hiddenSize
+      guard count >= 1, hiddenSize % count == 0, states % count == 0 else {
+        throw CarouselError(
+          .usage,
+          "the blocks of a recurrence must divide the hidden size \(hiddenSize)"
+            + (projectionSize.map { " and the projection size \($0)" } ?? "")
+            + ", but they are \(count)")
+      }
+    }
+  }
+}

@@ -1,0 +1,132 @@
+/// Which bias vectors a recurrent layer has.
+public enum BiasMode: String, Sendable, Codable, CaseIterable {
+  /// `bias_ih` and `bias_hh`, as cuDNN and PyTorch have them.
+  case double
+  /// `bias_ih` alone.
+  case single
+  /// Neither.
+  case none
+}
+
+/// Where an LSTM's forget gate comes from; all but `own` spare its weights: G is 3, gates i, g, o.
+public enum ForgetGate: Hashable, Sendable, Codable {
+  /// Weights of its own.
+  case own
+  /// `f = 1 − i` (CIFG; Greff et al. 2017).
+  case coupled
+  /// `f = i`: the two gates share their weights.
+  case input
+  /// `f = o`: the two gates share their weights.
+  case output
+  /// `f = λ`, a constant decay.
+  case constant(Double)
+
+  /// Whether f comes from nothing that an activation could be applied to.
+  var hasNoActivation: Bool {
+    switch self {
+    case .coupled, .constant: true
+    case .own, .input, .output: false
+    }
+  }
+}
+
+/// How a layer departs from its cell's plain form, the same for every layer of a stack.
+public struct CellOptions: Hashable, Sendable, Codable {
+  /// Which bias vectors the layer has.
+  public var bias: BiasMode
+  /// Activations that are not the cell's own, by `Cell.activationNames`.
+  public var activations: [String: Activation]
+  /// Where the LSTM's forget gate comes from.
+  public var forgetGate: ForgetGate
+  /// Whether the LSTM's gates i, f see c₋₁ and o sees c, through `weight_ci`, `weight_cf`, `weight_co`,
+  /// each `[H]` (Gers & Schmidhuber 2000).
+  public var peepholes: Bool
+  /// The bound on |c|, applied at each step; the gradient does not pass where it bit.
+  public var cellClip: Double?
+  /// What stands between the hidden states of two steps.
+  public var recurrence: Recurrence
+  /// Gates held at a constant, forward and backward, by their names.
+  public var overrides: [String: Double]
+  /// Where a GRU's reset gate stands.
+  public var gruReset: GRUReset
+  /// P, where an LSTM's `h = W_hr·(o ⊙ tanh c)` has fewer elements than it has units (Sak et al. 2014).
+  public var projectionSize: Int?
+  /// Whether the products and an LSTM's c are normalised: `LN(x·Wᵀ) + b_ih`, `LN(h₋₁·Rᵀ) + b_hh` and
+  /// `h = o ⊙ tanh(LN(c))` with `LN(v) = gain ⊙ (v − mean v)/√(var v + 10⁻⁵)`, over all gates of a
+  /// sequence's step together, a GRU's n by itself (Ba, Kiros & Hinton 2016).
+  public var layerNorm: Bool
+  /// The probability with which an element of h is dropped on its way into the recurrent product, the
+  /// same elements at every step of a sequence (Gal & Ghahramani 2016).
+  public var recurrentDropout: Double
+  /// The probabilities with which a unit keeps its h and its c from one step to the next (Krueger et al.
+  /// 2017); outside training the expectation.
+  public var zoneoutHidden: Double, zoneoutCell: Double
+  /// The probability with which a recurrent weight is dropped for a training step (Wan et al. 2013,
+  /// Merity et al. 2018).
+  public var dropConnect: Double
+
+  /// The plain form of every cell, but for what is given.
+  public init(
+    bias: BiasMode = .double, activations: [String: Activation] = [:],
+    forgetGate: ForgetGate = .own, peepholes: Bool = false, cellClip: Double? = nil,
+    recurrence: Recurrence = .dense, overrides: [String: Double] = [:],
+    gruReset: GRUReset = .after, projectionSize: Int? = nil, layerNorm: Bool = false,
+    recurrentDropout: Double = 0, zoneoutHidden: Double = 0, zoneoutCell: Double = 0,
+    dropConnect: Double = 0
+  ) {
+    self.bias = bias
+    self.activations = activations
+    self.forgetGate = forgetGate
+    self.peepholes = peepholes
+    self.cellClip = cellClip
+    self.recurrence = recurrence
+    self.overrides = overrides
+    self.gruReset = gruReset
+    self.projectionSize = projectionSize
+    self.layerNorm = layerNorm
+    self.recurrentDropout = recurrentDropout
+    self.zoneoutHidden = zoneoutHidden
+    self.zoneoutCell = zoneoutCell
+    self.dropConnect = dropConnect
+  }
+
+  /// What the gate applies to its pre-activation, a forced one its constant.
+  public func activation(of name: String, in cell: Cell) -> Activation {
+    if let value = overrides[name] { return Activation(.constant, alpha: value) }
+    if name == "forget", case .constant(let value) = forgetGate {
+      return Activation(.constant, alpha: value)
+    }
+    return activations[name] ?? cell.defaultActivation(of: name)
+  }
+
+  /// The gates that have weights, in the order of their rows.
+  public func weightGates(of cell: Cell) -> [String] {
+    cell == .lstm && forgetGate != .own
+      ? cell.gateNames.filter { $0 != "forget" } : cell.gateNames
+  }
+}
+
+extension CellOptions {
+  /// Reads options as a file has them: what a file from before an option says nothing of is off.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let plain = CellOptions()
+    func value<Value: Decodable>(_ key: CodingKeys, _ absent: Value) throws -> Value {
+      try values.decodeIfPresent(Value.self, forKey: key) ?? absent
+    }
+    self.init(
+      bias: try value(.bias, plain.bias), activations: try value(.activations, plain.activations),
+      forgetGate: try value(.forgetGate, plain.forgetGate),
+      peepholes: try value(.peepholes, plain.peepholes),
+      cellClip: try values.decodeIfPresent(Double.self, forKey: .cellClip),
+      recurrence: try value(.recurrence, plain.recurrence),
+      overrides: try value(.overrides, plain.overrides),
+      gruReset: try value(.gruReset, plain.gruReset),
+      projectionSize: try values.decodeIfPresent(Int.self, forKey: .projectionSize),
+      layerNorm: try value(.layerNorm, plain.layerNorm),
+      recurrentDropout: try value(.recurrentDropout, plain.recurrentDropout),
+      zoneoutHidden: try value(.zoneoutHidden, plain.zoneoutHidden),
+      zoneoutCell: try value(.zoneoutCell, plain.zoneoutCell),
+      dropConnect: try value(.dropConnect, plain.dropConnect))
+  }
+}

@@ -1,0 +1,98 @@
+import CarouselModel
+import OpenCLDriver
+
+// The twin of norm_rows.cl.
+extension Launcher {
+  private static let files = ["vector.cl", "group.cl", "norm.cl", "norm_rows.cl"]
+
+  /// x·Wᵀ in the reserve becomes `weight_ln_ih ⊙ v^ + b_ih`.
+  func normalizeInputs(_ pass: RecurrentPass) throws {
+    guard let rows = pass.reserve.rows, let hats = rows.inputHats,
+      let factors = rows.inputDeviations, let gain = pass.parameters.normIH
+    else { preconditionFailure("a reserve of another layer") }
+    try launchGroups(
+      "norm_forward", pass, flops: 8, bytes: 16,
+      [
+        "rows": .buffer(pass.reserve.gates), "gain": .buffer(gain),
+        "bias": .optional(pass.parameters.biasIH), "hats": .buffer(hats),
+        "factors": .buffer(factors),
+      ])
+  }
+
+  /// A launch for each group of gates that is normalised together.
+  private func launchGroups(
+    _ name: String, _ pass: RecurrentPass, flops: Double, bytes: Double, _ buffers: KernelArguments
+  ) throws {
+    let (layer, H) = (pass.layer, pass.hiddenSize)
+    let (split, all) = (layer.normFirst, layer.gateCount)
+    for (part, (first, count)) in [(0, split), (split, all - split)].enumerated() where count > 0 {
+      let elements = Double(pass.rows * count * H)
+      try launch(
+        kernel(name, in: Self.files), global: [parameters.lanes, pass.rows],
+        local: [parameters.lanes, 1], flops: flops * elements, bytes: bytes * elements,
+        buffers + [
+          "gates": .int(count), "H": .int(H), "slots": .int(layer.slotCount),
+          "place": .int(first * H), "stride": .int(layer.gateRows), "first": .int(first * H),
+          "part": .int(part),
+        ])
+    }
+  }
+
+  /// The gradients of x·Wᵀ `[T, N, G, H]`; queues those of gains and biases as well.
+  func normGradients(
+    _ pass: RecurrentPass, _ gradients: RecurrentParameters<Buffer>
+  ) throws -> Buffer {
+    guard let rows = pass.reserve.rows, let hats = rows.inputHats,
+      let factors = rows.inputDeviations, let gain = pass.parameters.normIH,
+      let gradIH = gradients.normIH, let gradHH = gradients.normHH
+    else { preconditionFailure("a reserve of another layer") }
+    let (layer, H, GH) = (pass.layer, pass.hiddenSize, pass.layer.gateRows)
+    let (gates, stride) = (pass.reserve.gates, pass.layer.slotCount * pass.hiddenSize)
+    let result = try scratch(count: pass.rows * GH)
+    try launchGroups(
+      "norm_backward", pass, flops: 10, bytes: 12,
+      [
+        "rows": .buffer(gates), "gain": .buffer(gain), "hats": .buffer(hats),
+        "factors": .buffer(factors), "result": .buffer(result),
+      ])
+    try sumColumns(pass, gates, stride: stride, times: hats, stride: GH, count: GH, into: gradIH)
+    if let bias = gradients.biasIH {
+      try sumColumns(pass, gates, stride: stride, count: GH, into: bias)
+    }
+    // The recurrent products of a GRU's new gate have gradients in a slot of their own.
+    let apart = layer.keepsRecurrentProduct ? H : 0
+    for (first, count, column) in [(0, GH - apart, 0), (GH - apart, apart, GH)] where count > 0 {
+      try sumColumns(
+        pass, gates, stride: stride, offset: column, times: rows.sums, stride: GH,
+        offset: first, count: count, into: gradHH, at: first)
+      if let bias = gradients.biasHH {
+        try sumColumns(
+          pass, gates, stride: stride, offset: column, count: count, into: bias, at: first)
+      }
+    }
+    if let gradCell = rows.gradCell, let cellHats = rows.cellHats, let gain = gradients.normCell {
+      try sumColumns(pass, gradCell, stride: H, times: cellHats, stride: H, count: H, into: gain)
+      if let bias = gradients.normCellBias {
+        try sumColumns(pass, gradCell, stride: H, count: H, into: bias)
+      }
+    }
+    return result
+  }
+
+  /// `result[place + j]` = Σ over all rows of `a[offset + j]`, or of that times `b[offset2 + j]`.
+  private func sumColumns(
+    _ pass: RecurrentPass, _ a: Buffer, stride: Int, offset: Int = 0, times b: Buffer? = nil,
+    stride stride2: Int = 0, offset offset2: Int = 0, count: Int, into result: Buffer,
+    at place: Int = 0
+  ) throws {
+    let elements = Double(pass.rows * count)
+    try launch(
+      kernel("column_products", in: Self.files), global: [ceilDivide(count, parameters.width)],
+      flops: 2 * elements, bytes: (b == nil ? 4 : 8) * elements,
+      [
+        "a": .buffer(a), "b": .optional(b), "result": .buffer(result), "M": .int(pass.rows),
+        "count": .int(count), "a_stride": .int(stride), "a_offset": .int(offset),
+        "b_stride": .int(stride2), "b_offset": .int(offset2), "result_offset": .int(place),
+      ])
+  }
+}

@@ -1,0 +1,83 @@
+import CarouselModel
+import OpenCLDriver
+
+/// What a recurrent layer's forward pass keeps for its backward pass, in device memory.
+public final class OpenCLReserve {
+  /// `[T, N, SLOTS, H]`: x·Wᵀ + b, then what the backward pass needs, then the gradients of the sums.
+  let gates: Buffer
+  /// Every cell state `[T, N, H]`, or without `training` the last one `[N, H]`.
+  let cells: Buffer?
+  /// Every cell state before zoneout, `[T, N, H]`, in layers with it.
+  let fresh: Buffer?
+  /// The gradient of the cell state, carried from step to step, `[N, H]`.
+  let gradCell: Buffer?
+  /// What the layers of `rows.cl` keep beside.
+  let rows: RowsReserve?
+  let training: Bool
+
+  /// The recurrent weights as the products of the last pass read them, where they are not the
+  /// parameter itself.
+  var weightHH: Buffer?
+  /// The inputs of the last pass with zeros past the lengths.
+  var x: Buffer?
+  /// What was drawn for the last pass.
+  var masks: RecurrentMasks?
+
+  init(
+    _ launcher: Launcher, _ layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
+  ) throws {
+    let state = batchSize * layer.hiddenSize
+    let hasCell = layer.cell.hasCellState
+    gates = try launcher.scratch(count: steps * layer.slotCount * state)
+    cells = hasCell ? try launcher.scratch(count: training ? steps * state : state) : nil
+    fresh =
+      hasCell && layer.hasZoneout && training ? try launcher.scratch(count: steps * state) : nil
+    gradCell = hasCell && training ? try launcher.scratch(count: state) : nil
+    rows =
+      layer.walksByRows
+      ? try RowsReserve(
+        launcher, layer, steps: steps, batchSize: batchSize, training: training) : nil
+    self.training = training
+  }
+}
+
+/// What the layers of `rows.cl` keep: each an array over all steps, or without training over one.
+struct RowsReserve {
+  /// `[T, N, G, H]`: the recurrent products, normalised where the layer is.
+  let sums: Buffer
+  /// Of a normalised layer: v^ of the input products `[T, N, G, H]`, and the reciprocal deviations of
+  /// both products, `[T, N, 2]` each.
+  let inputHats: Buffer?, inputDeviations: Buffer?, deviations: Buffer?
+  /// The same of c, `[T, N, H]` and `[T, N]`.
+  let cellHats: Buffer?, cellDeviations: Buffer?
+  /// r ⊙ h₋₁ `[T, N, H]`, where the reset gate stands before the product.
+  let reset: Buffer?
+  /// What is projected, `[T, N, H]`.
+  let hidden: Buffer?
+  /// Of the backward pass: the gradients of the recurrent products `[T, N, G, H]` of a normalised
+  /// layer, of its normalised c `[T, N, H]`, and of what a projection made `[T, N, P]`.
+  let gradients: Buffer?, gradCell: Buffer?, gradStates: Buffer?
+
+  init(
+    _ launcher: Launcher, _ layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
+  ) throws {
+    let isNormed = layer.options.layerNorm
+    let isCellNormed = isNormed && layer.cell.hasCellState
+    let (all, kept) = (steps * batchSize, training ? steps * batchSize : batchSize)
+    func array(_ isThere: Bool, _ count: Int) throws -> Buffer? {
+      isThere ? try launcher.scratch(count: count) : nil
+    }
+    sums = try launcher.scratch(count: kept * layer.gateRows)
+    inputHats = try array(isNormed, all * layer.gateRows)
+    inputDeviations = try array(isNormed, all * 2)
+    deviations = try array(isNormed, kept * 2)
+    cellHats = try array(isCellNormed, kept * layer.hiddenSize)
+    cellDeviations = try array(isCellNormed, kept)
+    reset = try array(layer.resetsBefore, kept * layer.hiddenSize)
+    let isProjected = layer.options.projectionSize != nil
+    hidden = try array(isProjected, kept * layer.hiddenSize)
+    gradients = try array(isNormed && training, all * layer.gateRows)
+    gradCell = try array(isCellNormed && training, all * layer.hiddenSize)
+    gradStates = try array(isProjected && training, all * layer.stateSize)
+  }
+}

@@ -1,0 +1,129 @@
+import CarouselModel
+
+extension ReferenceStep {
+  /// Row t·N + n backward, of sequence n.
+  ///
+  /// `gradHidden` and `gradMemory` hold the gradients of this step's states and receive those of the
+  /// states before, which are in `hidden` and `memory`. Leaves the gradients of the products in the
+  /// reserve, and adds to those of biases, peepholes, projection and normalisations.
+  func backward(row: Int, sequence n: Int) {
+    let kept = UnitRow(
+      elements: reserve.row(row, of: reserve.kept, layer.keptCount * H)[0], hiddenSize: H)
+    let fresh = reserve.row(row, of: reserve.fresh, H)
+    let gradInput = reserve.row(row, of: reserve.gradInput, layer.gateRows)
+    let gradRecurrent = reserve.row(row, of: reserve.gradRecurrent, layer.gateRows)
+    let (input, recurrent) = (
+      UnitRow(elements: gradInput[0], hiddenSize: H),
+      UnitRow(elements: gradRecurrent[0], hiddenSize: H)
+    )
+    // Zoneout: what is kept passes by the cell.
+    var gradNew = [Double](repeating: 0, count: P)
+    for j in 0..<P {
+      let share = masks.keptHidden(row: row, j)
+      gradNew[j] = (1 - share) * gradHidden[0][j]
+      gradHidden[0][j] *= share
+    }
+    var gradFresh = [Double](repeating: 0, count: H)
+    for unit in 0..<H {
+      let share = masks.keptCell(row: row, unit)
+      gradFresh[unit] = (1 - share) * gradMemory[0][unit]
+      gradMemory[0][unit] *= share
+    }
+    let gradOutput = projectionBackward(row, gradNew)
+    let gates = outputsBackward(row, gradOutput, kept: kept, gradFresh: &gradFresh)
+    for unit in 0..<H {
+      let gradient = cell.backward(
+        unit, kept: kept,
+        previous: UnitState(
+          hidden: P == H ? hidden[0][unit] : 0, cell: memory[0][unit]),
+        cell: fresh[0][unit],
+        gradient: UnitGradient(output: gates[unit], cell: gradFresh[unit]),
+        gradInput: input, gradRecurrent: recurrent)
+      if P == H { gradHidden[0][unit] += gradient.hidden }
+      gradMemory[0][unit] += gradient.cell
+    }
+    productsBackward(row, sequence: n, kept: kept, input: input, recurrent: recurrent)
+  }
+
+  /// ∂ of the cell's output from ∂h~.
+  private func projectionBackward(_ row: Int, _ gradNew: [Double]) -> [Double] {
+    guard let weight = work.parameters.weightHR?.matrix(P, H),
+      let gradWeight = gradients?.weightHR?.matrix(P, H)
+    else { return gradNew }
+    let outputs = reserve.row(row, of: reserve.outputs, H)
+    var result = [Double](repeating: 0, count: H)
+    for j in 0..<P {
+      for unit in 0..<H {
+        result[unit] += gradNew[j] * weight[j][unit]
+        gradWeight[j][unit] += gradNew[j] * outputs[0][unit]
+      }
+    }
+    return result
+  }
+
+  /// Of each unit what reaches the output gate, or h itself; adds to `gradFresh` what reaches c~.
+  private func outputsBackward(
+    _ row: Int, _ gradOutput: [Double], kept: UnitRow, gradFresh: inout [Double]
+  ) -> [Double] {
+    let fresh = reserve.row(row, of: reserve.fresh, H)
+    let normalized = normalizedCell(row)
+    let results = (0..<H).map { unit in
+      cell.outputBackward(
+        unit, kept: kept, cell: normalized?[unit] ?? fresh[0][unit], gradHidden: gradOutput[unit])
+    }
+    var gradCell = results.map(\.cell)
+    if let gain = work.parameters.normCell?.vector(H) {
+      let norm = LayerNormalization(fresh[0], count: H)
+      let (gradGain, gradShift) = (
+        gradients?.normCell?.vector(H), gradients?.normCellBias?.vector(H)
+      )
+      for unit in 0..<H {
+        gradGain?[unit] += gradCell[unit] * norm.normalized[unit]
+        gradShift?[unit] += gradCell[unit]
+      }
+      gradCell = norm.backward(gradCell.enumerated().map { $1 * gain[$0] })
+    }
+    for unit in 0..<H { gradFresh[unit] += gradCell[unit] }
+    return results.map(\.gate)
+  }
+
+  /// From ∂a and ∂u to the gradients of the products in their place, and to that of h₋₁, to which it
+  /// adds; the gradients of the biases are summed on the way.
+  private func productsBackward(
+    _ row: Int, sequence n: Int, kept: UnitRow, input: UnitRow, recurrent: UnitRow
+  ) {
+    let GH = layer.gateRows
+    let gradInput = reserve.row(row, of: reserve.gradInput, GH)
+    let gradRecurrent = reserve.row(row, of: reserve.gradRecurrent, GH)
+    let factors = reserve.row(row, of: reserve.factors, P)
+    a.fill(with: 0)
+    let gradFactors = Matrix(elements: a[0], rows: 1, columns: P)
+    for (index, group) in layer.groups.enumerated().reversed() {
+      if let gradBias = gradients?.biasHH?.vector(GH) {
+        for i in group { gradBias[i] += gradRecurrent[0][i] }
+      }
+      normHH?.backward(
+        gradRecurrent, products: reserve.row(row, of: reserve.recurrentProducts, GH), group: group)
+      if layer.resetsBefore, index > 0, let gru = cell as? GRU {
+        u.fill(with: 0)
+        let gradReset = Matrix(elements: u[0], rows: 1, columns: H)
+        weightHH.addGradient(gradRecurrent, to: gradReset, rows: group)
+        for unit in 0..<H {
+          gradFactors[0][unit] += gru.resetBackward(
+            unit, kept: kept, factor: factors[0][unit], gradient: gradReset[0][unit],
+            gradInput: input, gradRecurrent: recurrent)
+        }
+      } else {
+        weightHH.addGradient(gradRecurrent, to: gradFactors, rows: group)
+      }
+    }
+    for j in 0..<P { gradHidden[0][j] += gradFactors[0][j] * masks.factor(sequence: n, j) }
+    for group in layer.groups {
+      if let gradBias = gradients?.biasIH?.vector(GH) {
+        for i in group { gradBias[i] += gradInput[0][i] }
+      }
+      normIH?.backward(
+        gradInput, products: reserve.row(row, of: reserve.inputProducts, GH), group: group)
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import CarouselModel
+
+/// One step of one sequence of a layer, forward and backward.
+///
+/// With h₋₁, c₋₁ the states before:
+///
+///     h^ = h₋₁ ⊙ mask           a = [LN](x·W_ihᵀ) + b_ih       u = [LN](h^·W_hhᵀ) + b_hh
+///     h~, c~ from a, u, h₋₁, c₋₁, each unit by itself, as its cell says
+///     h~ = o ⊙ tanh([LN] c~)    h~ = h~·W_hrᵀ with a projection
+///     h = k ⊙ h₋₁ + (1 − k) ⊙ h~, and c likewise, with zoneout
+///
+/// where a GRU that resets before the product has `u_n = [LN]((r ⊙ h^)·W_hh_nᵀ) + b_hh_n`. What is in
+/// brackets belongs to layers with normalisation.
+struct ReferenceStep {
+  let work: RecurrentWork<ReferenceBackend>
+  let gradients: RecurrentParameters<ReferenceBackend.Buffer>?
+  let masks: RecurrentMasks
+  let cell: any UnitCell
+  let weightIH: Matrix
+  let weightHH: RecurrentProduct
+  let normIH: ProductNormalization?
+  let normHH: ProductNormalization?
+  /// Of the step that a pass is at: a and u `[1, G·H]`.
+  let a: Matrix, u: Matrix
+  /// The states `[1, P]` and `[1, H]` that a sequence has reached, backward those before the step, and
+  /// their gradients.
+  let hidden: Matrix, memory: Matrix, gradHidden: Matrix, gradMemory: Matrix
+  /// What keeps the memory of the matrices.
+  private let owned: [Buffer]
+  private typealias Buffer = ReferenceBackend.Buffer
+
+  var layer: RecurrentLayer { work.layer }
+  var reserve: ReferenceReserve { work.reserve }
+  var H: Int { layer.hiddenSize }
+  var P: Int { layer.stateSize }
+
+  init(
+    _ work: RecurrentWork<ReferenceBackend>,
+    gradients: RecurrentParameters<ReferenceBackend.Buffer>? = nil
+  ) throws {
+    let (layer, parameters) = (work.layer, work.parameters)
+    let GH = layer.gateRows
+    self.work = work
+    self.gradients = gradients
+    masks = RecurrentMasks(work)
+    cell = layer.unitCell(parameters, gradients: gradients)
+    weightIH = parameters.weightIH.matrix(GH, layer.inputSize)
+    let count = RecurrentProduct(parameters.weightHH, for: layer).count
+    let dropped = try masks.dropped(parameters.weightHH, count: count)
+    weightHH = RecurrentProduct(dropped, for: layer)
+    normIH = ProductNormalization(parameters.normIH, gradient: gradients?.normIH, for: layer)
+    normHH = ProductNormalization(parameters.normHH, gradient: gradients?.normHH, for: layer)
+    let (P, H) = (layer.stateSize, layer.hiddenSize)
+    let scratch = try [GH, GH, P, H, P, H].map { try Buffer(count: $0) }
+    (a, u) = (scratch[0].matrix(1, GH), scratch[1].matrix(1, GH))
+    (hidden, memory) = (scratch[2].matrix(1, P), scratch[3].matrix(1, H))
+    (gradHidden, gradMemory) = (scratch[4].matrix(1, P), scratch[5].matrix(1, H))
+    owned = scratch + [dropped]
+  }
+
+  /// Adds a bias to a group of gates of `row`.
+  private func add(_ bias: ReferenceBackend.Buffer?, to row: Matrix, _ group: Range<Int>) {
+    guard let bias = bias?.vector(layer.gateRows) else { return }
+    for i in group { row[0][i] += bias[i] }
+  }
+
+  /// What the normalised cell state is shifted by.
+  var cellShift: UnsafeMutablePointer<Double>? { work.parameters.normCellBias?.vector(H) }
+
+  /// Row t·N + n forward, of sequence n: `hidden` and `memory` hold the states before and receive those
+  /// after.
+  func forward(row: Int, sequence n: Int) {
+    let GH = layer.gateRows
+    let kept = UnitRow(
+      elements: reserve.row(row, of: reserve.kept, layer.keptCount * H)[0], hiddenSize: H)
+    let factors = reserve.row(row, of: reserve.factors, P)
+    let inputProducts = reserve.row(row, of: reserve.inputProducts, GH)
+    inputProducts.fill(with: 0)
+    inputProducts.addProduct(
+      work.x.matrix(work.steps * work.batchSize, layer.inputSize).block(row, of: 1),
+      transposed: weightIH)
+    a.copy(inputProducts)
+    for group in layer.groups {
+      normIH?.apply(to: a, group: group)
+      add(work.parameters.biasIH, to: a, group)
+    }
+    for j in 0..<P { factors[0][j] = hidden[0][j] * masks.factor(sequence: n, j) }
+    let (input, recurrent) = (
+      UnitRow(elements: a[0], hiddenSize: H), UnitRow(elements: u[0], hiddenSize: H)
+    )
+    for (index, group) in layer.groups.enumerated() {
+      let isReset = layer.resetsBefore && index > 0
+      if isReset, let gru = cell as? GRU {
+        let reset = reserve.row(row, of: reserve.reset, H)
+        for unit in 0..<H {
+          reset[0][unit] =
+            gru.reset(unit, input: input, recurrent: recurrent) * factors[0][unit]
+        }
+      }
+      sums(row, of: isReset ? reserve.row(row, of: reserve.reset, H) : factors, group)
+    }
+    let fresh = reserve.row(row, of: reserve.fresh, H)
+    let outputs = reserve.row(row, of: reserve.outputs, H)
+    for unit in 0..<H {
+      let state = cell.forward(
+        unit, input: input, recurrent: recurrent,
+        previous: UnitState(hidden: P == H ? hidden[0][unit] : 0, cell: memory[0][unit]),
+        kept: kept)
+      (outputs[0][unit], fresh[0][unit]) = (state.hidden, state.cell)
+    }
+    if let normalized = normalizedCell(row) {
+      for unit in 0..<H { outputs[0][unit] = cell.output(unit, kept: kept, cell: normalized[unit]) }
+    }
+    finish(row)
+  }
+
+  /// u of a group of gates from what their product reads.
+  private func sums(_ row: Int, of factors: Matrix, _ group: Range<Int>) {
+    let products = reserve.row(row, of: reserve.recurrentProducts, layer.gateRows)
+    for i in group { products[0][i] = 0 }
+    weightHH.add(factors, to: products, rows: group)
+    for i in group { u[0][i] = products[0][i] }
+    normHH?.apply(to: u, group: group)
+    add(work.parameters.biasHH, to: u, group)
+  }
+
+  /// LN(c~) of the row, in layers that have it.
+  func normalizedCell(_ row: Int) -> [Double]? {
+    guard let gain = work.parameters.normCell?.vector(H) else { return nil }
+    let norm = LayerNormalization(reserve.row(row, of: reserve.fresh, H)[0], count: H)
+    return norm.normalized.enumerated().map { $1 * gain[$0] + (cellShift?[$0] ?? 0) }
+  }
+
+  /// From the cell's output to h, and from c~ to c.
+  private func finish(_ row: Int) {
+    let outputs = reserve.row(row, of: reserve.outputs, H)
+    let fresh = reserve.row(row, of: reserve.fresh, H)
+    let weightHR = work.parameters.weightHR?.matrix(P, H)
+    for j in 0..<P {
+      let new = weightHR.map { dot(outputs[0], $0[j], count: H) } ?? outputs[0][j]
+      let kept = masks.keptHidden(row: row, j)
+      hidden[0][j] = kept * hidden[0][j] + (1 - kept) * new
+    }
+    for unit in 0..<H {
+      let kept = masks.keptCell(row: row, unit)
+      memory[0][unit] = kept * memory[0][unit] + (1 - kept) * fresh[0][unit]
+    }
+  }
+}
