@@ -22,7 +22,7 @@ public enum ComparisonCases {
       CrossEntropyComparison(rows: 5, classes: 7),
       DropoutComparison(count: 13, probability: 0.3),
       NormComparison(count: 19),
-    ] + family(steps: 3, batchSize: 3, inputSize: 4, hiddenSize: 5) + optimizers(count: 11)
+    ] + family(steps: 3, batchSize: 3, inputSize: 4, hiddenSize: 6) + optimizers(count: 11)
       + [network(.lstm, 3, 3, 3, 7, vocabulary: 5, layers: 2, dropout: 0.3)]
   }
 

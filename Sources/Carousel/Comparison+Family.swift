@@ -7,7 +7,10 @@ extension ComparisonCases {
   static func family(
     steps: Int, batchSize: Int, inputSize: Int, hiddenSize: Int
   ) -> [any ComparisonCase] {
-    (rnnVariants + gruVariants + lstmVariants).enumerated().map { index, variant in
+    // The blocks of a recurrence, and the size of a projection: the smallest divisor above 1.
+    let blocks = (2...hiddenSize).first { hiddenSize.isMultiple(of: $0) } ?? 1
+    let variants = rnnVariants(blocks) + gruVariants(blocks) + lstmVariants(blocks)
+    return variants.enumerated().map { index, variant in
       var configuration = RecurrentConfiguration(
         cell: variant.cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: variant.layers,
         options: variant.options, dropout: variant.dropout)
@@ -56,7 +59,7 @@ extension ComparisonCases {
     }
   }
 
-  private static var rnnVariants: [Variant] {
+  private static func rnnVariants(_ blocks: Int) -> [Variant] {
     [
       Variant(.rnn, ["hidden": Activation(.relu)]).walking(.bidirectional).stacked(2),
       Variant(.rnn, ["hidden": Activation(.relu)], CellOptions(recurrence: .diagonal)).stacked(2),
@@ -74,10 +77,14 @@ extension ComparisonCases {
       Variant(.rnn, ["hidden": Activation(.softplus)]),
       Variant(.rnn, ["hidden": Activation(.sigmoid)], CellOptions(recurrence: .diagonal)),
       Variant(.rnn).stacked(3, dropout: 0.4),
+      Variant(.rnn, [:], CellOptions(layerNorm: true)).stacked(2),
+      Variant(.rnn, [:], CellOptions(recurrence: .blocks(blocks), zoneoutHidden: 0.3))
+        .walking(.reverse),
+      Variant(.rnn, [:], CellOptions(recurrentDropout: 0.3, dropConnect: 0.4)).stacked(2),
     ]
   }
 
-  private static var gruVariants: [Variant] {
+  private static func gruVariants(_ blocks: Int) -> [Variant] {
     [
       Variant(.gru).stacked(2),
       Variant(.gru).walking(.bidirectional, .multiply).stacked(2, dropout: 0.2),
@@ -97,10 +104,16 @@ extension ComparisonCases {
       Variant(.gru, [:], CellOptions(overrides: ["update": 0])),
       Variant(.gru, [:], CellOptions(overrides: ["reset": 0, "new": 0.3])),
       Variant(.gru, [:], CellOptions(overrides: ["new": -0.4])).walking(.reverse),
+      Variant(.gru, [:], CellOptions(gruReset: .before)).walking(.bidirectional).stacked(2),
+      Variant(.gru, [:], CellOptions(bias: .none, recurrence: .diagonal, gruReset: .before)),
+      Variant(.gru, [:], CellOptions(gruReset: .before, layerNorm: true, recurrentDropout: 0.4))
+        .walking(.reverse),
+      Variant(.gru, [:], CellOptions(layerNorm: true, zoneoutHidden: 0.25)).stacked(2),
+      Variant(.gru, [:], CellOptions(recurrence: .blocks(blocks), dropConnect: 0.3)),
     ]
   }
 
-  private static var lstmVariants: [Variant] {
+  private static func lstmVariants(_ blocks: Int) -> [Variant] {
     [
       Variant(.lstm).walking(.bidirectional).stacked(2),
       Variant(.lstm).walking(.reverse).stacked(2, dropout: 0.3),
@@ -135,6 +148,18 @@ extension ComparisonCases {
           "hidden": Activation(.scaledTanh, alpha: 0.8, beta: 1.2),
         ], CellOptions(peepholes: true)),
       Variant(.lstm, ["input": Activation(.tanh)], CellOptions(forgetGate: .coupled)),
+      Variant(.lstm, [:], CellOptions(projectionSize: blocks)).walking(.bidirectional).stacked(2),
+      Variant(.lstm, [:], CellOptions(bias: .none, peepholes: true, projectionSize: 1)).stacked(2),
+      Variant(.lstm, [:], CellOptions(layerNorm: true)).stacked(2),
+      Variant(
+        .lstm, [:], CellOptions(peepholes: true, projectionSize: blocks, layerNorm: true)),
+      Variant(.lstm, [:], CellOptions(zoneoutHidden: 0.3, zoneoutCell: 0.4)).walking(.reverse),
+      Variant(.lstm, [:], CellOptions(cellClip: 0.4, recurrentDropout: 0.3, zoneoutCell: 0.25)),
+      Variant(
+        .lstm, [:],
+        CellOptions(recurrence: .blocks(blocks), recurrentDropout: 0.25, dropConnect: 0.4)
+      )
+      .walking(.bidirectional, .sum),
     ]
   }
 }

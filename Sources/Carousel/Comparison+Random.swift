@@ -56,7 +56,12 @@ private struct Draw {
     if result.direction == .bidirectional { result.merge = one(of: Merge.allCases) }
     if happens(0.3) { result.dropout = decimal(0.1...0.6) }
     result.options.bias = one(of: BiasMode.allCases)
-    if happens(0.3) { result.options.recurrence = one(of: [Recurrence.dense, .diagonal]) }
+    if happens(0.3) {
+      result.options.recurrence = one(of: [.dense, .diagonal, .blocks(number(2...4))])
+    }
+    drawNoise(&result.options)
+    result.options.layerNorm = happens(0.2)
+    if cell == .gru, happens(0.3) { result.options.gruReset = .before }
     for name in cell.activationNames where happens(0.25) {
       result.options.activations[name] = activation(
         isBounded: !["hidden", "cell", "new"].contains(name))
@@ -65,6 +70,8 @@ private struct Draw {
       result.options.overrides[name] = decimal(-1...1)
     }
     guard cell == .lstm else { return result }
+    if happens(0.25) { result.options.projectionSize = number(1...40) }
+    if happens(0.2) { result.options.zoneoutCell = decimal(0.1...0.6) }
     if happens(0.5) {
       result.options.forgetGate = one(of: [
         .coupled, .input, .output, .constant(decimal(0...1)),
@@ -73,6 +80,12 @@ private struct Draw {
     result.options.peepholes = happens(0.4)
     if happens(0.3) { result.options.cellClip = decimal(0.1...1) }
     return result
+  }
+
+  private mutating func drawNoise(_ options: inout CellOptions) {
+    if happens(0.2) { options.recurrentDropout = decimal(0.1...0.6) }
+    if happens(0.2) { options.zoneoutHidden = decimal(0.1...0.6) }
+    if happens(0.2) { options.dropConnect = decimal(0.1...0.6) }
   }
 
   /// A function whose parameters keep the states of twenty steps within a few powers of ten.

@@ -63,21 +63,21 @@ public struct RecurrentComparison: ComparisonCase {
       x: ComparisonInput.normal(
         [steps, batchSize, configuration.inputSize], seed: seed, index: 0),
       lengths: lengths, dropoutSeed: training ? seed : nil)
-    let stateShape = pass.stateShape
-    func state(_ index: Int) -> Tensor {
-      ComparisonInput.normal(stateShape, seed: seed, index: index, deviation: 0.5)
+    let (hiddenShape, cellShape) = (pass.hiddenShape, pass.cellShape)
+    func state(_ shape: Shape, _ index: Int) -> Tensor {
+      ComparisonInput.normal(shape, seed: seed, index: index, deviation: 0.5)
     }
     if givenStates {
-      pass.initialHidden = state(1)
-      pass.initialCell = state(2)
+      pass.initialHidden = state(hiddenShape, 1)
+      pass.initialCell = state(cellShape, 2)
     }
     if training {
       pass.gradients = RecurrentPass.Gradients(
         y: ComparisonInput.normal(pass.outputShape, seed: seed, index: 3))
     }
     if training, finalGradients {
-      pass.gradients?.finalHidden = state(4)
-      pass.gradients?.finalCell = state(5)
+      pass.gradients?.finalHidden = state(hiddenShape, 4)
+      pass.gradients?.finalCell = state(cellShape, 5)
     }
     return pass
   }

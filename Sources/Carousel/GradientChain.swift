@@ -4,7 +4,8 @@ import CarouselModel
 /// gradient from step to step.
 final class GradientChain<B: Backend> {
   private let backend: B
-  private let batchSize: Int, hiddenSize: Int
+  /// N·P and N·H, the elements of a hidden and of a cell state.
+  private let stateCount: Int, cellCount: Int
   private let steps: [Step]
   /// One step with f = 1 and no input: c' is c₋₁, so that ∂h'/∂c₋₁ is the way from c to h of the same
   /// step.
@@ -28,27 +29,30 @@ final class GradientChain<B: Backend> {
     let backend = store.backend
     let layer = configuration.layer(last, isReverse: false)
     let parameters = store.recurrent(prefix: "", suffix: "_l\(last)")
-    let count = batchSize * configuration.hiddenSize
+    let (stateCount, cellCount) = (
+      batchSize * configuration.stateSize, batchSize * configuration.hiddenSize
+    )
     func makeState() throws -> RecurrentState<B.Buffer> {
       RecurrentState(
-        hidden: try backend.makeBuffer(count: count),
-        cell: layer.cell.hasCellState ? try backend.makeBuffer(count: count) : nil)
+        hidden: try backend.makeBuffer(count: stateCount),
+        cell: layer.cell.hasCellState ? try backend.makeBuffer(count: cellCount) : nil)
     }
     func makeReserve(_ layer: RecurrentLayer) throws -> B.RecurrentReserve {
       try backend.makeReserve(for: layer, steps: 1, batchSize: batchSize, training: true)
     }
-    let y = try backend.makeBuffer(count: count)
+    let y = try backend.makeBuffer(count: stateCount)
     var state = try makeState()
     steps = try inputs.map { values in
       let x = try backend.makeBuffer(Tensor([batchSize, layer.inputSize], values))
       let work = RecurrentWork<B>(
         layer: layer, steps: 1, batchSize: batchSize, parameters: parameters, x: x, initial: state,
-        y: try backend.makeBuffer(count: count), reserve: try makeReserve(layer))
+        y: try backend.makeBuffer(count: stateCount), reserve: try makeReserve(layer))
       state = try makeState()
       try backend.recurrentForward(work, final: state)
       return Step(work: work, final: state)
     }
-    if layer.cell.hasCellState {
+    // With zoneout on c the way from c to h begins before it, and no h sees the c of its step.
+    if layer.cell.hasCellState, layer.options.zoneoutCell == 0 {
       var readout = layer
       readout.options.overrides.merge(["forget": 1, "input": 0]) { $1 }
       // c has been clipped, and its gradient is wanted behind the clip.
@@ -58,20 +62,19 @@ final class GradientChain<B: Backend> {
       readout = nil
     }
     self.backend = backend
-    self.batchSize = batchSize
+    (self.stateCount, self.cellCount) = (stateCount, cellCount)
     self.y = y
-    hiddenSize = configuration.hiddenSize
     gradients = store.recurrentGradients(prefix: "", suffix: "_l\(last)")
   }
 
-  /// The norms at every step, from ∂loss/∂h_T `[N, H]` on.
+  /// The norms at every step, from ∂loss/∂h_T `[N, P]` on.
   func norms(gradHidden values: [Double]) throws -> [GradientFlow.Norm] {
-    let count = batchSize * hiddenSize
-    let zeros = try backend.makeBuffer(count: count)
+    let hasCell = steps.first?.final.cell != nil
+    let zeros = try backend.makeBuffer(count: stateCount)
     func makeState() throws -> RecurrentState<B.Buffer> {
       RecurrentState(
-        hidden: try backend.makeBuffer(count: count),
-        cell: readout == nil ? nil : try backend.makeBuffer(count: count))
+        hidden: try backend.makeBuffer(count: stateCount),
+        cell: hasCell ? try backend.makeBuffer(count: cellCount) : nil)
     }
     var (gradient, earlier) = (try makeState(), try makeState())
     try backend.write(values, to: gradient.hidden)
@@ -81,7 +84,7 @@ final class GradientChain<B: Backend> {
       result.append(
         GradientFlow.Norm(
           step: index + 1,
-          hidden: try backend.read(gradient.hidden, count: count).euclideanNorm,
+          hidden: try backend.read(gradient.hidden, count: stateCount).euclideanNorm,
           cell: try gradCell(at: step, gradient)?.euclideanNorm))
       try backend.recurrentBackward(
         step.work, gradY: zeros, gradFinal: gradient, gradX: nil, gradInitial: earlier,
@@ -95,22 +98,23 @@ final class GradientChain<B: Backend> {
   private func gradCell(
     at step: Step, _ gradient: RecurrentState<B.Buffer>
   ) throws -> [Double]? {
-    guard let readout, let handed = gradient.cell else { return nil }
-    let count = batchSize * hiddenSize
+    guard let handed = gradient.cell else { return nil }
+    guard let readout else { return try backend.read(handed, count: cellCount) }
     var work = step.work
     work.layer = readout.layer
     work.reserve = readout.reserve
     work.y = y
     work.initial?.cell = step.final.cell
     let through = RecurrentState(
-      hidden: try backend.makeBuffer(count: count), cell: try backend.makeBuffer(count: count))
+      hidden: try backend.makeBuffer(count: stateCount),
+      cell: try backend.makeBuffer(count: cellCount))
     try backend.recurrentForward(work, final: nil)
     try backend.recurrentBackward(
       work, gradY: gradient.hidden, gradFinal: nil, gradX: nil, gradInitial: through,
       gradParameters: gradients)
     guard let throughCell = through.cell else { return nil }
     return zip(
-      try backend.read(handed, count: count), try backend.read(throughCell, count: count)
+      try backend.read(handed, count: cellCount), try backend.read(throughCell, count: cellCount)
     ).map(+)
   }
 }

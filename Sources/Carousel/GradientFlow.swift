@@ -97,9 +97,18 @@ public struct GradientFlow: Sendable {
     guard configuration.cell == .rnn,
       let weight = parameters["weight_hh_l\(configuration.layers - 1)"]
     else { return nil }
-    return configuration.options.recurrence == .diagonal
-      ? weight.values.reduce(0) { max($0, $1.magnitude) }
-      : Carousel.spectralRadius(of: weight)
+    switch configuration.options.recurrence {
+    case .dense: return Carousel.spectralRadius(of: weight)
+    case .diagonal: return weight.values.reduce(0) { max($0, $1.magnitude) }
+    case .blocks(let count):
+      // The eigenvalues of a block-diagonal matrix are those of its blocks.
+      let (extent, size) = (weight.shape[2], weight.shape.count / count)
+      return (0..<count).map { block in
+        Carousel.spectralRadius(
+          of: Tensor(
+            [extent, extent], Array(weight.values[block * size..<(block + 1) * size])))
+      }.max()
+    }
   }
 
   /// The norms at the steps 1 to T: T passes over one step each way, and as many that see c alone.
@@ -110,7 +119,7 @@ public struct GradientFlow: Sendable {
     let chain = try GradientChain(
       configuration, store: store, inputs: lastLayerInput(store), batchSize: x.shape[1])
     let gradient = ComparisonInput.normal(
-      [x.shape[1], configuration.hiddenSize], seed: seed, index: 1
+      [x.shape[1], configuration.stateSize], seed: seed, index: 1
     ).values
     let norm = gradient.euclideanNorm
     return try chain.norms(gradHidden: gradient.map { $0 / norm })

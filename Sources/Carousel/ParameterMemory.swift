@@ -29,15 +29,23 @@ extension RecurrentConfiguration {
   /// The numbers that the equations of the backward pass take from one step of one sequence.
   ///
   /// They are the input and, for each layer and direction, every gate, the states, and for the GRU the
-  /// recurrent part of n. A device may keep fewer and compute them again.
+  /// recurrent part of n, or r ⊙ h where the reset gate stands before the product; with layer
+  /// normalisation the normalised products and cell state, with zoneout what was kept. A device may keep
+  /// fewer and compute them again.
   public var activationsPerStep: Int {
-    let kept =
+    var units =
       switch cell {
-      case .rnn: 1  // h
-      case .gru: 5  // r, z, n, the recurrent part of n, h
-      case .lstm: 6  // i, f, g, o, c, h
+      case .rnn: 0
+      case .gru: 4  // r, z, n, the recurrent part of n
+      case .lstm: 5  // i, f, g, o, c
       }
+    if options.layerNorm {
+      units += 2 * layer(0, isReverse: false).gateCount + (cell.hasCellState ? 1 : 0)
+    }
+    if options.zoneoutCell > 0 { units += 2 }  // c before zoneout, the mask
+    let states = options.zoneoutHidden > 0 ? 2 : 1
     let merged = directions == 2 ? outputSize : 0
-    return inputSize + layers * (kept * directions * hiddenSize + merged)
+    return inputSize
+      + layers * (directions * (units * hiddenSize + states * stateSize) + merged)
   }
 }

@@ -15,6 +15,8 @@ public struct ParameterReduction: Sendable {
     var standard = configuration
     standard.options.recurrence = .dense
     standard.options.forgetGate = .own
+    standard.options.projectionSize = nil
+    let half = max(standard.hiddenSize / 2, 1)
     let changes: [(String, (inout RecurrentConfiguration) -> Void)] = [
       ("", { _ in }),
       ("--bias single", { $0.options.bias = .single }),
@@ -24,6 +26,9 @@ public struct ParameterReduction: Sendable {
       ("--couple-input-forget", { $0.options.forgetGate = .coupled }),
       ("--forget-decay 0.9", { $0.options.forgetGate = .constant(0.9) }),
       ("--recurrence diagonal", { $0.options.recurrence = .diagonal }),
+      ("--recurrence blocks:2", { $0.options.recurrence = .blocks(2) }),
+      ("--recurrence blocks:4", { $0.options.recurrence = .blocks(4) }),
+      ("--projection-size \(half)", { $0.options.projectionSize = half }),
       (
         "--couple-input-forget --recurrence diagonal",
         {

@@ -43,6 +43,15 @@ extension CellOptions {
     if forgetGate != .own { result.append(("forgetGate", forgetGate.words)) }
     if peepholes { result.append(("peepholes", "true")) }
     if let cellClip { result.append(("cellClip", "\(cellClip)")) }
+    if gruReset != .after { result.append(("gruReset", gruReset.rawValue)) }
+    if let projectionSize { result.append(("projectionSize", "\(projectionSize)")) }
+    if layerNorm { result.append(("layerNorm", "true")) }
+    for (name, value) in [
+      ("recurrentDropout", recurrentDropout), ("zoneoutHidden", zoneoutHidden),
+      ("zoneoutCell", zoneoutCell), ("dropConnect", dropConnect),
+    ] where value != 0 {
+      result.append((name, "\(value)"))
+    }
     if !activations.isEmpty {
       result.append(("activations", Self.list(activations.mapValues(\.words))))
     }

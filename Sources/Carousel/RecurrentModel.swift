@@ -5,8 +5,9 @@ import Foundation
 /// A stack of recurrent layers as a safetensors file holds it: PyTorch's names, behind one prefix
 /// (`lstm.`, `recurrent.`) or none.
 ///
-/// The cell is read from the rows of `weight_hh_l0`; layers, directions, bias vectors and peepholes
-/// from the names; a diagonal recurrence from the rank of `weight_hh_l0`. A file that describes its
+/// The cell is read from the rows of `weight_hh_l0`; layers, directions, bias vectors, peepholes,
+/// projection and layer normalisation from the names; a diagonal or block-diagonal recurrence from the
+/// rank of `weight_hh_l0`. A file that describes its
 /// network by the entry `carousel` of its metadata has the layers behind `recurrent.`. Tensors that
 /// do not belong to the layers are left alone.
 public struct RecurrentModel: Sendable {
@@ -59,7 +60,7 @@ public struct RecurrentModel: Sendable {
     var parameters: [String: Tensor] = [:]
     for (name, tensor) in file.tensors where name.hasPrefix(prefix) {
       let bare = String(name.dropFirst(prefix.count))
-      if bare.wholeMatch(of: /(weight|bias)_[a-z]+_l[0-9]+(_reverse)?/) != nil {
+      if bare.wholeMatch(of: /(weight|bias)_[a-z_]+_l[0-9]+(_reverse)?/) != nil {
         parameters[bare] = tensor
       }
     }

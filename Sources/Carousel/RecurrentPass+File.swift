@@ -4,9 +4,9 @@ import CarouselModel
 extension RecurrentPass {
   /// A pass of a model over the tensors of a file.
   ///
-  /// The file holds `x [T, N, C]`, and where wanted `lengths [N]`, `h_0` and `c_0` `[L·D, N, H]`;
-  /// with `gradients` also `grad_y [T, N, D·H]`, `grad_h_n` and `grad_c_n` `[L·D, N, H]`, zeros where
-  /// absent. `source` names the file, for errors.
+  /// The file holds `x [T, N, C]`, and where wanted `lengths [N]`, `h_0 [L·D, N, P]` and
+  /// `c_0 [L·D, N, H]`;
+  /// with `gradients` also `grad_y [T, N, D·P]`, `grad_h_n` and `grad_c_n`, zeros where absent. `source` names the file, for errors.
   ///
   /// Throws `badData` where `x` is missing, a shape does not fit the model, a length is not from 0 to
   /// T, or a value is not finite.
@@ -30,16 +30,16 @@ extension RecurrentPass {
     try x.check("x", shape: x.shape, source: source)
     self.init(model.configuration, parameters: model.parameters, x: x)
     lengths = try Self.lengths(in: file, steps: steps, batchSize: batchSize, source: source)
-    initialHidden = try Self.tensor("h_0", stateShape, in: file, source: source)
+    initialHidden = try Self.tensor("h_0", hiddenShape, in: file, source: source)
     if configuration.cell.hasCellState {
-      initialCell = try Self.tensor("c_0", stateShape, in: file, source: source)
+      initialCell = try Self.tensor("c_0", cellShape, in: file, source: source)
     }
     guard gradients else { return }
     var given = Gradients(
       y: try Self.tensor("grad_y", outputShape, in: file, source: source),
-      finalHidden: try Self.tensor("grad_h_n", stateShape, in: file, source: source))
+      finalHidden: try Self.tensor("grad_h_n", hiddenShape, in: file, source: source))
     if configuration.cell.hasCellState {
-      given.finalCell = try Self.tensor("grad_c_n", stateShape, in: file, source: source)
+      given.finalCell = try Self.tensor("grad_c_n", cellShape, in: file, source: source)
     }
     self.gradients = given
   }

@@ -10,7 +10,7 @@ public struct RecurrentPass: Sendable {
   public let x: Tensor
   /// The steps of each sequence `[N]`, from 0 to T; nil stands for T everywhere.
   public var lengths: [Int]?
-  /// h₀ `[L·D, N, H]`; nil stands for zeros.
+  /// h₀ `[L·D, N, P]`, P being H without a projection; nil stands for zeros.
   public var initialHidden: Tensor?
   /// c₀ `[L·D, N, H]`; nil stands for zeros.
   public var initialCell: Tensor?
@@ -21,9 +21,9 @@ public struct RecurrentPass: Sendable {
 
   /// The gradients of the loss with respect to the outputs.
   public struct Gradients: Sendable {
-    /// ∂loss/∂y `[T, N, D·H]`; nil stands for zeros.
+    /// ∂loss/∂y `[T, N, D·P]`; nil stands for zeros.
     public var y: Tensor?
-    /// ∂loss/∂h_T `[L·D, N, H]` beyond `y`; nil stands for zeros.
+    /// ∂loss/∂h_T `[L·D, N, P]` beyond `y`; nil stands for zeros.
     public var finalHidden: Tensor?
     /// ∂loss/∂c_T `[L·D, N, H]`; nil stands for zeros.
     public var finalCell: Tensor?
@@ -56,11 +56,15 @@ public struct RecurrentPass: Sendable {
   public var steps: Int { x.shape[0] }
   /// N, the sequences of the input.
   public var batchSize: Int { x.shape[1] }
-  /// `[L·D, N, H]`, the shape of each state.
-  public var stateShape: Shape {
+  /// `[L·D, N, P]`, the shape of the hidden states.
+  public var hiddenShape: Shape {
+    [configuration.layers * configuration.directions, batchSize, configuration.stateSize]
+  }
+  /// `[L·D, N, H]`, the shape of the cell states.
+  public var cellShape: Shape {
     [configuration.layers * configuration.directions, batchSize, configuration.hiddenSize]
   }
-  /// `[T, N, D·H]`, the shape of the output, H where the directions are not concatenated.
+  /// `[T, N, D·P]`, the shape of the output, P where the directions are not concatenated.
   public var outputShape: Shape { [steps, batchSize, configuration.outputSize] }
 
   /// Computes `y`, `h_n`, `c_n`, and with gradients `grad_x`, `grad_h_0`, `grad_c_0` and `grad_NAME`
@@ -124,32 +128,28 @@ public struct RecurrentPass: Sendable {
     return result + (try store.gradientTensors().map { ("grad_" + $0.name, $0.tensor) })
   }
 
-  /// States from host tensors `[L·D, N, H]`; nil where neither is given.
+  /// States from host tensors `[L·D, N, …]`; nil where neither is given.
   private func states<B: Backend>(
     _ stack: RecurrentStack<B>, hidden: Tensor?, cell: Tensor?, on backend: B
   ) throws -> [RecurrentState<B.Buffer>]? {
     guard hidden != nil || cell != nil else { return nil }
     let result = try stack.makeStates()
     for (index, state) in result.enumerated() {
-      if let hidden { try backend.write(part(index, of: hidden), to: state.hidden) }
-      if let cell, let buffer = state.cell { try backend.write(part(index, of: cell), to: buffer) }
+      if let hidden { try backend.write(hidden.part(index), to: state.hidden) }
+      if let cell, let buffer = state.cell { try backend.write(cell.part(index), to: buffer) }
     }
     return result
-  }
-
-  private func part(_ index: Int, of states: Tensor) -> [Double] {
-    let count = batchSize * configuration.hiddenSize
-    return Array(states.values[index * count..<(index + 1) * count])
   }
 
   private func poisonedStates<B: Backend>(
     _ stack: RecurrentStack<B>, on backend: B
   ) throws -> [RecurrentState<B.Buffer>] {
-    let count = batchSize * configuration.hiddenSize
     let result = try stack.makeStates()
     for state in result {
-      try backend.fill(state.hidden, count: count, with: .nan)
-      if let cell = state.cell { try backend.fill(cell, count: count, with: .nan) }
+      try backend.fill(state.hidden, count: batchSize * configuration.stateSize, with: .nan)
+      if let cell = state.cell {
+        try backend.fill(cell, count: batchSize * configuration.hiddenSize, with: .nan)
+      }
     }
     return result
   }
@@ -157,13 +157,23 @@ public struct RecurrentPass: Sendable {
   private func read<B: Backend>(
     _ states: [RecurrentState<B.Buffer>], names: (hidden: String, cell: String), from backend: B
   ) throws -> [NamedTensor] {
-    let count = batchSize * configuration.hiddenSize
-    let hidden = try states.flatMap { try backend.read($0.hidden, count: count) }
-    var result = [(names.hidden, Tensor(stateShape, hidden))]
+    let (P, H) = (configuration.stateSize, configuration.hiddenSize)
+    let hidden = try states.flatMap { try backend.read($0.hidden, count: batchSize * P) }
+    var result = [(names.hidden, Tensor(hiddenShape, hidden))]
     if configuration.cell.hasCellState {
-      let cell = try states.flatMap { try $0.cell.map { try backend.read($0, count: count) } ?? [] }
-      result.append((names.cell, Tensor(stateShape, cell)))
+      let cell = try states.flatMap {
+        try $0.cell.map { try backend.read($0, count: batchSize * H) } ?? []
+      }
+      result.append((names.cell, Tensor(cellShape, cell)))
     }
     return result
+  }
+}
+
+extension Tensor {
+  /// The elements of one index along the outermost dimension.
+  fileprivate func part(_ index: Int) -> [Double] {
+    let count = shape.count / shape[0]
+    return Array(values[index * count..<(index + 1) * count])
   }
 }

@@ -23,12 +23,14 @@ struct RecurrentTensors {
       }
       let (cell, hiddenSize, recurrence) = try recurrent
       var options = CellOptions(recurrence: recurrence)
+      options.layerNorm = parameters["weight_ln_ih_l0"] != nil
       options.bias =
         parameters["bias_hh_l0"] != nil
         ? .double : parameters["bias_ih_l0"] != nil ? .single : .none
       if cell == .lstm {
         options.forgetGate = hints.forgetGate
         options.peepholes = parameters["weight_ci_l0"] != nil
+        options.projectionSize = try projection.map(\.states)
       }
       let isBidirectional = parameters["weight_hh_l0_reverse"] != nil
       let result = RecurrentConfiguration(
@@ -41,15 +43,32 @@ struct RecurrentTensors {
     }
   }
 
+  /// P and H, where `weight_hr [P, H]` is there.
+  private var projection: (states: Int, hiddenSize: Int)? {
+    get throws(CarouselError) {
+      guard let shape = parameters["weight_hr_l0"]?.shape else { return nil }
+      guard shape.rank == 2, shape.count > 0 else {
+        throw CarouselError(
+          .badData,
+          "\(source): the tensor 'weight_hr_l0' has the shape \(shape), expected [P, H]")
+      }
+      return (shape[0], shape[1])
+    }
+  }
+
   private var recurrent: (cell: Cell, hiddenSize: Int, recurrence: Recurrence) {
     get throws(CarouselError) {
-      guard let shape = parameters["weight_hh_l0"]?.shape, 1...2 ~= shape.rank, shape.count > 0
+      guard let shape = parameters["weight_hh_l0"]?.shape, [1, 2, 4].contains(shape.rank),
+        shape.count > 0
       else {
         throw CarouselError(
-          .badData, "\(source): expected the tensor 'weight_hh_l0' of two dimensions, or of one")
+          .badData,
+          "\(source): expected the tensor 'weight_hh_l0' of two dimensions, of one or of four")
       }
+      if shape.rank == 4 { return try blocks(shape) }
       let isDense = shape.rank == 2
-      guard let hiddenSize = isDense ? shape[1] : diagonalSize(rows: shape[0]) else {
+      let states = isDense ? shape[1] : diagonalSize(rows: shape[0])
+      guard let hiddenSize = try projection?.hiddenSize ?? states else {
         throw CarouselError(
           .usage,
           "\(source): the tensor 'weight_hh_l0' has the shape \(shape), a diagonal recurrence that "
@@ -67,8 +86,24 @@ struct RecurrentTensors {
     }
   }
 
-  /// A forget gate that is not of its own weights makes it an LSTM.
-  private var candidates: [Cell] { hints.forgetGate == .own ? Cell.allCases : [.lstm] }
+  /// Layers whose `weight_hh` is `[G, K, H/K, P/K]`.
+  private func blocks(
+    _ shape: Shape
+  ) throws(CarouselError) -> (cell: Cell, hiddenSize: Int, recurrence: Recurrence) {
+    guard let cell = candidates.first(where: { gateCount($0) == shape[0] }) else {
+      throw CarouselError(
+        .badData,
+        "\(source): the tensor 'weight_hh_l0' has the shape \(shape), expected blocks of "
+          + candidates.map { "\(gateCount($0)) gates for \($0.rawValue)" }
+          .joined(separator: " or "))
+    }
+    return (cell, shape[1] * shape[2], .blocks(shape[1]))
+  }
+
+  /// A forget gate that is not of its own weights, or a projection, makes it an LSTM.
+  private var candidates: [Cell] {
+    hints.forgetGate == .own && parameters["weight_hr_l0"] == nil ? Cell.allCases : [.lstm]
+  }
 
   private func gateCount(_ cell: Cell) -> Int {
     CellOptions(forgetGate: cell == .lstm ? hints.forgetGate : .own).weightGates(of: cell).count
@@ -85,9 +120,7 @@ struct RecurrentTensors {
     let known = Set(descriptions.map(\.name))
     if let unknown = parameters.keys.filter({ !known.contains($0) }).min() {
       let reason =
-        if unknown.hasPrefix("weight_hr") {
-          "a projection is not supported"
-        } else if unknown.hasSuffix("_reverse"), configuration.directions == 1 {
+        if unknown.hasSuffix("_reverse"), configuration.directions == 1 {
           "no tensor 'weight_hh_l0_reverse'"
         } else {
           "expected the tensors of \(configuration.summary)"

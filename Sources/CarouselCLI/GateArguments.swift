@@ -53,6 +53,21 @@ struct GateOverride: ExpressibleByArgument {
   }
 }
 
+/// `H` or `H,C`: the probabilities with which a unit keeps its states.
+struct Zoneout: ExpressibleByArgument {
+  let hidden: Double
+  /// That of the cell state where it was named.
+  var cell: Double?
+
+  init?(argument: String) {
+    let values = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+    guard 1...2 ~= values.count, let hidden = values[0], values.allSatisfy({ $0?.isFinite == true })
+    else { return nil }
+    self.hidden = hidden
+    cell = values.count == 2 ? values[1] : nil
+  }
+}
+
 /// Two gates of the LSTM that share their weights.
 enum GateTie: String, CaseIterable, ExpressibleByArgument {
   case inputForget = "input=forget"

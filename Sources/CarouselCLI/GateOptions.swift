@@ -26,7 +26,8 @@ struct GateOptions: ParsableArguments {
 
   @Option(
     help: """
-      The recurrent weights: dense, or diagonal, where each unit remembers by itself (IndRNN).
+      The recurrent weights: dense, diagonal, where each unit remembers by itself (IndRNN), or
+      blocks:K, K heads that remember apart.
       """)
   var recurrence: Recurrence?
 
@@ -53,6 +54,35 @@ struct GateOptions: ParsableArguments {
     help: ArgumentHelp("The bound on the LSTM's |c| at each step.", valueName: "bound"))
   var cellClip: Double?
 
+  @Option(help: "Where the GRU's reset gate stands: after the recurrent product, or before it.")
+  var gruReset: GRUReset?
+
+  @Option(
+    help: ArgumentHelp(
+      "P, to which the LSTM's output is projected before the next step.", valueName: "count"))
+  var projectionSize: Int?
+
+  @Flag(help: "Normalise the products, and the LSTM's cell state, of each step (Ba et al. 2016).")
+  var layerNorm = false
+
+  @Option(
+    help: ArgumentHelp(
+      "The probability of dropping an element of h before the recurrent product, at all steps alike.",
+      valueName: "probability"))
+  var recurrentDropout: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "The probability with which a unit keeps its state for a step: of h and c alike, or of each.",
+      valueName: "h[,c]"))
+  var zoneout: Zoneout?
+
+  @Option(
+    help: ArgumentHelp(
+      "The probability of dropping a recurrent weight for a training step.",
+      valueName: "probability"))
+  var dropConnect: Double?
+
   func validate() throws {
     if noBias, let bias, bias != .none {
       throw ValidationError("--no-bias and --bias \(bias.rawValue) contradict each other")
@@ -74,7 +104,9 @@ struct GateOptions: ParsableArguments {
   /// Whether none of the words was given.
   var isEmpty: Bool {
     activation.isEmpty && !peepholes && bias == nil && !noBias && recurrence == nil
-      && forgetGateSources.isEmpty && override.isEmpty && cellClip == nil
+      && forgetGateSources.isEmpty && override.isEmpty && cellClip == nil && gruReset == nil
+      && projectionSize == nil && !layerNorm && recurrentDropout == nil && zoneout == nil
+      && dropConnect == nil
   }
 
   /// Where the forget gate comes from, if anything was said about it.
@@ -108,6 +140,15 @@ struct GateOptions: ParsableArguments {
     if noBias { options.bias = .none }
     if let recurrence { options.recurrence = recurrence }
     if let cellClip { options.cellClip = cellClip }
+    if let gruReset { options.gruReset = gruReset }
+    if let projectionSize { options.projectionSize = projectionSize }
+    if layerNorm { options.layerNorm = true }
+    if let recurrentDropout { options.recurrentDropout = recurrentDropout }
+    if let zoneout {
+      options.zoneoutHidden = zoneout.hidden
+      options.zoneoutCell = zoneout.cell ?? (cell.hasCellState ? zoneout.hidden : 0)
+    }
+    if let dropConnect { options.dropConnect = dropConnect }
   }
 
   /// The words that mean something to a cell, where several cells stand side by side.
@@ -123,10 +164,14 @@ struct GateOptions: ParsableArguments {
       result.coupleInputForget = false
       result.forgetDecay = nil
       result.cellClip = nil
+      result.projectionSize = nil
+      result.zoneout?.cell = nil
     }
+    if cell != .gru { result.gruReset = nil }
     return result
   }
 }
 
 extension BiasMode: ExpressibleByArgument {}
 extension Recurrence: ExpressibleByArgument {}
+extension GRUReset: ExpressibleByArgument {}

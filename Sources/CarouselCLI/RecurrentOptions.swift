@@ -96,7 +96,9 @@ extension RecurrentConfiguration {
     let parameters =
       gateRows
       * (Double(inputSize + hiddenSize) + Double(layers - 1) * Double(outputSize + hiddenSize))
-    let features = Double(2 * inputSize) + 12 * directions * Double(hiddenSize) * Double(layers)
+    let perUnit = options.layerNorm ? 36.0 : 12.0
+    let features =
+      Double(2 * inputSize) + perUnit * directions * Double(hiddenSize) * Double(layers)
     let needed = 8 * (5 * parameters + Double(steps) * Double(batchSize) * features)
     let memory = Double(ProcessInfo.processInfo.physicalMemory)
     guard needed <= memory else {

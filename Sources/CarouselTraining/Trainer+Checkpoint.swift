@@ -49,32 +49,27 @@ extension Trainer {
           + "found another")
     }
     try optimizer.load(checkpoint)
-    for (name, buffer) in states {
-      let tensor = try checkpoint.tensor(name, shape: stateShape)
+    for (name, shape, buffer) in states {
+      let tensor = try checkpoint.tensor(name, shape: shape)
       try network.backend.write(tensor.values, to: buffer)
     }
     position = checkpoint.description.position
     earlierSeconds = position.seconds
   }
 
-  private var stateShape: Shape {
-    [settings.batchSize, settings.recurrent.hiddenSize]
-  }
-
   /// The recurrent states by name.
-  private var states: [(name: String, buffer: B.Buffer)] {
-    pass.states.enumerated().flatMap { index, state in
-      [("state.hidden_l\(index)", state.hidden)]
-        + (state.cell.map { [("state.cell_l\(index)", $0)] } ?? [])
+  private var states: [(name: String, shape: Shape, buffer: B.Buffer)] {
+    let hidden: Shape = [settings.batchSize, settings.recurrent.stateSize]
+    let cell: Shape = [settings.batchSize, settings.recurrent.hiddenSize]
+    return pass.states.enumerated().flatMap { index, state in
+      [("state.hidden_l\(index)", hidden, state.hidden)]
+        + (state.cell.map { [("state.cell_l\(index)", cell, $0)] } ?? [])
     }
   }
 
   private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
-    try states.map { name, buffer in
-      (
-        name,
-        Tensor(stateShape, try network.backend.read(buffer, count: stateShape.count))
-      )
+    try states.map { name, shape, buffer in
+      (name, Tensor(shape, try network.backend.read(buffer, count: shape.count)))
     }
   }
 }
