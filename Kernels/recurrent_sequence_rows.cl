@@ -50,7 +50,7 @@ slice_product(int first, int end, global const float *a, int a_stride, global co
 INLINE void slice_sums(const Layer *layer, int first, int end, global const float *factors,
                        global const float *weights, int gate, int gates, global float *sums) {
   const int H = layer->H, P = layer->P, stride = GATES * H;
-  if (!factors || DIAGONAL) {
+  if (DIAGONAL || !factors) {
     for (int n = first; n < end; ++n) {
       for (int i = gate * H; i < (gate + gates) * H; ++i) {
         sums[(size_t)n * stride + i] =

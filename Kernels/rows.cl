@@ -186,7 +186,7 @@ INLINE void row_finish(const Layer *layer, int t, int n) {
                           : before;
     store_hidden(layer, h, t, n, unit, count);
   }
-  if (active || !HAS_CELL_STATE) return;
+  if (!HAS_CELL_STATE || active) return;
   global const float *c_before = cell_before(layer, t, n);
   EACH_UNIT(unit, H) {
     store_lanes(load_row(c_before, unit, H - unit), layer->cells + kept_row(layer, t, n) * H + unit,

@@ -8,8 +8,8 @@
 
 /// result[unit] = sum over all steps and sequences of gates[t, n, slot, unit] times the state
 /// before step t, or with `current` 1 the state at it. `states` [T, N, H] are hidden or cell
-/// states, `initial` [N, H] those before the first step, null for zeros; where they stand still
-/// past a sequence's length `lengths` may be null. Global size: H in vectors, rounded up.
+/// states, `initial` [N, H] those before the first step, null for zeros. Global size: H in vectors,
+/// rounded up.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 state_sums(global const float *gates, global const float *states, global const float *initial,
            global const int *lengths, global float *result, int result_offset, int slot, int slots,
@@ -19,6 +19,7 @@ state_sums(global const float *gates, global const float *states, global const f
   for (int t = 0; t < T; ++t) {
     REAL part = (REAL)(0.0f);
     for (int n = 0; n < N; ++n) {
+      if (!is_active(lengths, t, n)) continue;
       global const float *state = states + ((size_t)t * N + n) * H;
       if (!current) state = state_before(states, initial, lengths, t, n, T, N, H, reverse);
       if (!state) continue;

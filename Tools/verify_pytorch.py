@@ -34,6 +34,7 @@ class Configuration:
     batchSize: int
     inputSize: int
     hiddenSize: int
+    projectionSize: int
     layers: int
     bidirectional: bool
     bias: bool
@@ -49,13 +50,16 @@ class Configuration:
         lengths = [choose.randint(1, steps) for _ in range(batch_size)]
         if max(lengths) < steps:
             lengths[choose.randrange(batch_size)] = steps
+        hidden_size = choose.randint(1, 48)
+        projects = cell == "LSTM" and hidden_size > 1 and choose.random() < 0.4
         return Configuration(
             cell=cell,
             activation=choose.choice(["tanh", "relu"]) if cell == "RNN" else "tanh",
             steps=steps,
             batchSize=batch_size,
             inputSize=choose.randint(1, 48),
-            hiddenSize=choose.randint(1, 48),
+            hiddenSize=hidden_size,
+            projectionSize=choose.randint(1, hidden_size - 1) if projects else 0,
             layers=choose.randint(1, 3),
             bidirectional=choose.random() < 0.5,
             bias=choose.random() < 0.7,
@@ -66,6 +70,8 @@ class Configuration:
     def make(self):
         """The layers of PyTorch, their parameters those of a Float32 model."""
         options = {"nonlinearity": self.activation} if self.cell == "RNN" else {}
+        if self.projectionSize:
+            options["proj_size"] = self.projectionSize
         return getattr(torch.nn, self.cell)(
             self.inputSize,
             self.hiddenSize,
@@ -78,27 +84,29 @@ class Configuration:
     def inputs(self):
         """Everything that IN holds, as Float64 of Float32 values."""
         directions = 2 if self.bidirectional else 1
-        state = (self.layers * directions, self.batchSize, self.hiddenSize)
+        width = self.projectionSize or self.hiddenSize
+        hidden = (self.layers * directions, self.batchSize, width)
+        cell = (self.layers * directions, self.batchSize, self.hiddenSize)
         shapes = {
             "x": (self.steps, self.batchSize, self.inputSize),
-            "grad_y": (self.steps, self.batchSize, directions * self.hiddenSize),
-            "grad_h_n": state,
+            "grad_y": (self.steps, self.batchSize, directions * width),
+            "grad_h_n": hidden,
         }
         if self.cell == "LSTM":
-            shapes["grad_c_n"] = state
+            shapes["grad_c_n"] = cell
         if self.states:
-            shapes["h_0"] = state
+            shapes["h_0"] = hidden
             if self.cell == "LSTM":
-                shapes["c_0"] = state
+                shapes["c_0"] = cell
         return {name: torch.randn(shape).double() for name, shape in shapes.items()}
 
 
 def expected(configuration, model, inputs):
     """All that `carousel run --gradients` writes, by PyTorch."""
     x = inputs["x"].clone().requires_grad_()
-    state_shape = inputs["grad_h_n"].shape
     names = ["h", "c"] if configuration.cell == "LSTM" else ["h"]
-    states = [inputs.get(f"{name}_0", torch.zeros(state_shape).double()) for name in names]
+    zeros = [torch.zeros(inputs[f"grad_{name}_n"].shape).double() for name in names]
+    states = [inputs.get(f"{name}_0", zero) for name, zero in zip(names, zeros)]
     states = [state.clone().requires_grad_() for state in states]
     given = tuple(states) if configuration.cell == "LSTM" else states[0]
     if configuration.lengths is None:

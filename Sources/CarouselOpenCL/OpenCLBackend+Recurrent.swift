@@ -161,7 +161,7 @@ extension OpenCLBackend {
       let isOutput = name == "output"
       try launcher.sumStates(
         pass, gates: pass.reserve.gates, slots: pass.layer.slotCount, slot: slot,
-        states: isOutput ? fresh : cells, initial: pass.initial?.cell, lengths: nil,
+        states: isOutput ? fresh : cells, initial: pass.initial?.cell, lengths: pass.lengths,
         isCurrent: isOutput, into: gradient)
     }
   }
