@@ -100,6 +100,10 @@ static const unsigned char softmax[] = {
 #embed "softmax.cl"
 };
 
+static const unsigned char squared_error[] = {
+#embed "squared_error.cl"
+};
+
 static const unsigned char state_sums[] = {
 #embed "state_sums.cl"
 };
@@ -141,6 +145,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(rnn),
     FILE_ENTRY(rows),
     FILE_ENTRY(softmax),
+    FILE_ENTRY(squared_error),
     FILE_ENTRY(state_sums),
     FILE_ENTRY(states),
     FILE_ENTRY(vector),

@@ -20,6 +20,7 @@ public enum ComparisonCases {
       LinearComparison(rows: 5, inputSize: 7, outputSize: 3),
       LinearComparison(rows: 3, inputSize: 2, outputSize: 9, bias: false),
       CrossEntropyComparison(rows: 5, classes: 7),
+      SquaredErrorComparison(rows: 7, width: 2),
       DropoutComparison(count: 13, probability: 0.3),
       NormComparison(count: 19),
     ] + family(steps: 3, batchSize: 3, inputSize: 4, hiddenSize: 6) + optimizers(count: 11)
@@ -75,6 +76,8 @@ public enum ComparisonCases {
       CrossEntropyComparison(rows: 1, classes: 1),
       CrossEntropyComparison(rows: 129, classes: 63),
       CrossEntropyComparison(rows: 33, classes: 1000, inPlace: true),
+      SquaredErrorComparison(rows: 1, width: 1),
+      SquaredErrorComparison(rows: 1029, width: 3),
       DropoutComparison(count: 1, probability: 0.5),
       DropoutComparison(count: 100_003, probability: 0.3),
       DropoutComparison(count: 1021, probability: 0.9, inPlace: true),

@@ -113,6 +113,37 @@ public struct CrossEntropyComparison: ComparisonCase {
   }
 }
 
+/// The squared error and its gradient; every fifth row does not count, and holds NaN.
+public struct SquaredErrorComparison: ComparisonCase {
+  let rows: Int, width: Int
+  /// `squaredError`.
+  public var operation: String { "squaredError" }
+  /// M and O.
+  public var sizes: KeyValuePairs<String, Int> { ["rows": rows, "width": width] }
+
+  /// The loss and the gradient of the predictions.
+  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+    let shape: Shape = [rows, width]
+    let predictions = try backend.makeBuffer(ComparisonInput.normal(shape, seed: seed, index: 0))
+    var targets = ComparisonInput.normal(shape, seed: seed, index: 1)
+    let counted = (0..<rows).map { Int32($0 % 5 == 3 ? 0 : 1) }
+    for row in 0..<rows where counted[row] == 0 {
+      for o in 0..<width { targets.values[row * width + o] = .nan }
+    }
+    let countedBuffer = try backend.makeIndexBuffer(count: rows)
+    try backend.write(counted, to: countedBuffer)
+    let gradient = try backend.makePoisonedBuffer(count: shape.count)
+    let loss = try backend.makePoisonedBuffer(count: 1)
+    try backend.squaredError(
+      predictions: predictions, targets: backend.makeBuffer(targets), counted: countedBuffer,
+      gradPredictions: gradient, loss: loss, rows: rows, width: width, scale: 1 / Double(rows))
+    return [
+      ("loss", try backend.readTensor(loss, [1])),
+      ("grad_predictions", try backend.readTensor(gradient, shape)),
+    ]
+  }
+}
+
 /// Dropout: the same mask everywhere.
 public struct DropoutComparison: ComparisonCase {
   let count: Int

@@ -52,7 +52,7 @@ public struct NetworkComparison: ComparisonCase {
   public var sizes: KeyValuePairs<String, Int> {
     let recurrent = configuration.recurrent
     return [
-      "steps": steps, "batchSize": batchSize, "vocabularySize": configuration.vocabularySize,
+      "steps": steps, "batchSize": batchSize, "vocabularySize": configuration.outputSize,
       "inputSize": recurrent.inputSize, "hiddenSize": recurrent.hiddenSize,
       "layers": recurrent.layers,
     ]
@@ -67,10 +67,10 @@ public struct NetworkComparison: ComparisonCase {
     let pass = try NetworkPass(network, steps: steps, batchSize: batchSize, training: true)
     let losses = try (0..<2).map { window in
       let tokens = ComparisonInput.indices(
-        count: steps * batchSize, below: configuration.vocabularySize, seed: seed, index: 2 * window
+        count: steps * batchSize, below: configuration.outputSize, seed: seed, index: 2 * window
       )
       let targets = ComparisonInput.indices(
-        count: steps * batchSize, below: configuration.vocabularySize, seed: seed,
+        count: steps * batchSize, below: configuration.outputSize, seed: seed,
         index: 2 * window + 1)
       return try pass.lossAndGradients(
         tokens: tokens, targets: targets, dropoutSeed: (seed, window))
@@ -90,10 +90,10 @@ public struct NetworkComparison: ComparisonCase {
   /// The logits of inference, one step at a time, states carried.
   private func inferredLogits<B: Backend>(_ network: Network<B>, seed: UInt64) throws -> Tensor {
     let pass = try NetworkPass(network, steps: 1, batchSize: batchSize, training: false)
-    let shape: Shape = [1, batchSize, configuration.vocabularySize]
+    let shape: Shape = [1, batchSize, configuration.outputSize]
     for step in 0..<3 {
       let tokens = ComparisonInput.indices(
-        count: batchSize, below: configuration.vocabularySize, seed: seed, index: 4 + step)
+        count: batchSize, below: configuration.outputSize, seed: seed, index: 4 + step)
       try pass.forward(tokens: tokens)
     }
     return try network.backend.readTensor(pass.logits, shape)

@@ -68,7 +68,7 @@ final class GradientChain<B: Backend> {
   }
 
   /// The norms at every step, from ∂loss/∂h_T `[N, P]` on.
-  func norms(gradHidden values: [Double]) throws -> [GradientFlow.Norm] {
+  func norms(gradHidden values: [Double]) throws -> [GradientNorm] {
     let hasCell = steps.first?.final.cell != nil
     let zeros = try backend.makeBuffer(count: stateCount)
     func makeState() throws -> RecurrentState<B.Buffer> {
@@ -78,11 +78,11 @@ final class GradientChain<B: Backend> {
     }
     var (gradient, earlier) = (try makeState(), try makeState())
     try backend.write(values, to: gradient.hidden)
-    var result: [GradientFlow.Norm] = []
+    var result: [GradientNorm] = []
     for index in steps.indices.reversed() {
       let step = steps[index]
       result.append(
-        GradientFlow.Norm(
+        GradientNorm(
           step: index + 1,
           hidden: try backend.read(gradient.hidden, count: stateCount).euclideanNorm,
           cell: try gradCell(at: step, gradient)?.euclideanNorm))

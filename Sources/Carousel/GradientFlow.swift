@@ -15,28 +15,6 @@ public struct GradientFlow: Sendable {
   /// Draws p.
   public let seed: UInt64
 
-  /// The gradient at one step: its Euclidean norm over all sequences and units.
-  public struct Norm: Hashable, Sendable, Encodable {
-    /// t, from 1 to T: the step after which the state stands.
-    public let step: Int
-    /// The norm ‖∂loss/∂h_t‖.
-    public let hidden: Double
-    /// ‖∂loss/∂c_t‖, every way through h_t included; nil for a cell without c.
-    public let cell: Double?
-
-    private enum CodingKeys: CodingKey {
-      case step, hidden, cell
-    }
-
-    /// Writes `null` for what the cell does not have.
-    public func encode(to encoder: any Encoder) throws {
-      var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(step, forKey: .step)
-      try container.encode(hidden, forKey: .hidden)
-      try container.encode(cell, forKey: .cell)
-    }
-  }
-
   /// Layers at initialisation, over T steps of N sequences drawn from the standard normal
   /// distribution.
   ///
@@ -76,6 +54,24 @@ public struct GradientFlow: Sendable {
     try self.init(model.configuration, parameters: model.parameters, x: x, seed: seed)
   }
 
+  /// A network's layers as they are now, over T steps of N sequences drawn as for a model.
+  ///
+  /// Throws as that does.
+  public init<B: Backend>(
+    _ network: Network<B>, steps: Int, batchSize: Int, seed: UInt64
+  ) throws {
+    let tensors = try network.parameters.tensors()
+    try self.init(
+      RecurrentModel(
+        network.configuration.recurrent,
+        parameters: Dictionary(
+          uniqueKeysWithValues: tensors.filter { $0.name.hasPrefix("recurrent.") }.map {
+            (String($0.name.dropFirst("recurrent.".count)), $0.tensor)
+          }),
+        embedding: tensors.first { $0.name == "embedding.weight" }?.tensor, source: "the network"),
+      steps: steps, batchSize: batchSize, seed: seed)
+  }
+
   private init(
     _ configuration: RecurrentConfiguration, parameters: [String: Tensor], x: Tensor, seed: UInt64
   ) throws(CarouselError) {
@@ -112,7 +108,7 @@ public struct GradientFlow: Sendable {
   }
 
   /// The norms at the steps 1 to T: T passes over one step each way, and as many that see c alone.
-  public func norms<B: Backend>(on backend: B) throws -> [Norm] {
+  public func norms<B: Backend>(on backend: B) throws -> [GradientNorm] {
     let store = try ParameterStore(
       configuration.parameterDescriptions, backend: backend, seed: nil)
     try store.load(parameters, source: "the parameters")

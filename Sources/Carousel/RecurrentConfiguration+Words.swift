@@ -46,6 +46,7 @@ extension CellOptions {
     if gruReset != .after { result.append(("gruReset", gruReset.rawValue)) }
     if let projectionSize { result.append(("projectionSize", "\(projectionSize)")) }
     if layerNorm { result.append(("layerNorm", "true")) }
+    if let forgetBias { result.append(("forgetBias", "\(forgetBias)")) }
     for (name, value) in [
       ("recurrentDropout", recurrentDropout), ("zoneoutHidden", zoneoutHidden),
       ("zoneoutCell", zoneoutCell), ("dropConnect", dropConnect),

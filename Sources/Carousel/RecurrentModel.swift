@@ -71,7 +71,7 @@ public struct RecurrentModel: Sendable {
         forgetGate: described.options.forgetGate, merge: described.merge)
     }
     let found = try RecurrentTensors(parameters, hints: hints, source: source).configuration
-    if let described, found.parameterDescriptions != described.parameterDescriptions {
+    if let described, !found.hasTensors(of: described) {
       throw CarouselError(
         .badData,
         "\(source): the tensors are those of \(found.summary), but the entry 'carousel' of the "
@@ -81,6 +81,17 @@ public struct RecurrentModel: Sendable {
     self.parameters = parameters
     self.source = source
     embedding = described == nil ? nil : file["embedding.weight"]
+  }
+
+  /// Takes layers that are in memory; `source` names them, for errors.
+  init(
+    _ configuration: RecurrentConfiguration, parameters: [String: Tensor], embedding: Tensor?,
+    source: String
+  ) {
+    self.configuration = configuration
+    self.parameters = parameters
+    self.embedding = embedding
+    self.source = source
   }
 
   private init(_ model: RecurrentModel, as configuration: RecurrentConfiguration) {
@@ -97,7 +108,7 @@ public struct RecurrentModel: Sendable {
     as configuration: RecurrentConfiguration
   ) throws(CarouselError) -> RecurrentModel {
     guard configuration.cell == self.configuration.cell,
-      configuration.parameterDescriptions == self.configuration.parameterDescriptions
+      configuration.hasTensors(of: self.configuration)
     else {
       throw CarouselError(
         .usage,
@@ -156,6 +167,14 @@ public struct RecurrentModel: Sendable {
           + prefixes.map { "'\($0)'" }.joined(separator: ", "))
     }
     return first
+  }
+}
+
+extension RecurrentConfiguration {
+  /// Whether the parameters have the same names and shapes, however they begin.
+  fileprivate func hasTensors(of other: RecurrentConfiguration) -> Bool {
+    parameterDescriptions.map(\.name) == other.parameterDescriptions.map(\.name)
+      && parameterDescriptions.map(\.shape) == other.parameterDescriptions.map(\.shape)
   }
 }
 

@@ -1,20 +1,21 @@
 import ArgumentParser
 import Carousel
 
-/// `carousel evaluate`: how well a model predicts a text.
+/// `carousel evaluate`: how well a model does what it was trained for.
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures how well a trained model predicts a text.",
+    abstract: "Measures how well a trained model does what it was trained for.",
     discussion: """
-      Every byte but the first is predicted from those before it. The text is read as up to 64 \
-      streams of at least 1024 bytes, each from a zero state on.
+      A model of text predicts every byte of a text but the first from those before it; the text is \
+      read as up to 64 streams of at least 1024 bytes, each from a zero state on. A model of the \
+      tasks adding and copy needs no file: it is measured on the sequences that were held out.
       """)
 
   @Argument(help: "A run's folder, whose best checkpoint is taken, or a checkpoint.")
   var model: String
 
-  @Argument(help: "The text.")
-  var file: String
+  @Argument(help: "The text, for a model of text.")
+  var file: String?
 
   @OptionGroup var overrides: OverrideOptions
   @OptionGroup var device: DeviceOptions
@@ -22,13 +23,56 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let checkpoint = try Checkpoint(at: model)
+    guard checkpoint.description.task == .text else {
+      if let file {
+        throw CarouselError(
+          .usage,
+          "\(checkpoint.path): a model of the task \(checkpoint.description.task.rawValue) is "
+            + "measured on sequences that are made on the way, but the file '\(file)' was given")
+      }
+      return try measure(checkpoint, on: device.makeBackend())
+    }
+    guard let file else {
+      throw ValidationError("a text is missing; expected a file behind the model")
+    }
     let text = try TrainingText(files: [file])
-    let tokens = try checkpoint.description.vocabulary.encode(text.bytes, source: file)
-    try evaluate(checkpoint, tokens, on: device.makeBackend())
+    let tokens = try checkpoint.vocabulary.encode(text.bytes, source: file)
+    try evaluate(checkpoint, tokens, of: file, on: device.makeBackend())
+  }
+
+  private func measure<B: Backend>(_ checkpoint: Checkpoint, on backend: B) throws {
+    let (task, settings) = (checkpoint.description.task, checkpoint.description.settings)
+    let network = try checkpoint.makeNetwork(backend: backend, overrides: overrides.values)
+    let data = try MadeData(
+      task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed)
+    guard let loss = try MadeDataEvaluator(network, like: data).evaluate() else { return }
+    guard loss.isFinite else {
+      throw CarouselError(
+        .checkFailed, "\(checkpoint.path): expected a finite loss, found \(loss)")
+    }
+    let report = MadeReport(
+      model: checkpoint.path, task: task, device: backend.name, steps: settings.steps, loss: loss,
+      lossWithoutMemory: data.baseline)
+    if output.json {
+      try Output.write(json: report)
+    } else {
+      try Output.write(
+        "\(task.rawValue) over \(report.steps) steps: a loss of \(loss.text(decimals: 5)), "
+          + "\(data.baseline.text(decimals: 5)) without memory")
+    }
+  }
+
+  private struct MadeReport: Encodable {
+    let model: String
+    let task: TrainingTask
+    let device: String
+    let steps: Int
+    let loss: Double
+    let lossWithoutMemory: Double
   }
 
   private func evaluate<B: Backend>(
-    _ checkpoint: Checkpoint, _ tokens: [Int32], on backend: B
+    _ checkpoint: Checkpoint, _ tokens: [Int32], of file: String, on backend: B
   ) throws {
     let network = try checkpoint.makeNetwork(backend: backend, overrides: overrides.values)
     guard let evaluation = try TextEvaluator(network, tokens: tokens).evaluate() else { return }

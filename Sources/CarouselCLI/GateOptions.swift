@@ -83,6 +83,12 @@ struct GateOptions: ParsableArguments {
       valueName: "probability"))
   var dropConnect: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      "What the bias of the LSTM's forget gate begins as; above 0 the cell remembers at first.",
+      valueName: "number"))
+  var forgetBias: Double?
+
   func validate() throws {
     if noBias, let bias, bias != .none {
       throw ValidationError("--no-bias and --bias \(bias.rawValue) contradict each other")
@@ -106,7 +112,7 @@ struct GateOptions: ParsableArguments {
     activation.isEmpty && !peepholes && bias == nil && !noBias && recurrence == nil
       && forgetGateSources.isEmpty && override.isEmpty && cellClip == nil && gruReset == nil
       && projectionSize == nil && !layerNorm && recurrentDropout == nil && zoneout == nil
-      && dropConnect == nil
+      && dropConnect == nil && forgetBias == nil
   }
 
   /// Where the forget gate comes from, if anything was said about it.
@@ -149,6 +155,7 @@ struct GateOptions: ParsableArguments {
       options.zoneoutCell = zoneout.cell ?? (cell.hasCellState ? zoneout.hidden : 0)
     }
     if let dropConnect { options.dropConnect = dropConnect }
+    if let forgetBias { options.forgetBias = forgetBias }
   }
 
   /// The words that mean something to a cell, where several cells stand side by side.
@@ -165,6 +172,7 @@ struct GateOptions: ParsableArguments {
       result.forgetDecay = nil
       result.cellClip = nil
       result.projectionSize = nil
+      result.forgetBias = nil
       result.zoneout?.cell = nil
     }
     if cell != .gru { result.gruReset = nil }

@@ -48,7 +48,7 @@ struct Generate: ParsableCommand {
   func run() throws {
     let sampler = try TokenSampler(temperature: temperature, topK: topK, topP: topP)
     let checkpoint = try Checkpoint(at: model)
-    _ = try checkpoint.description.vocabulary.encode(Array(prompt.utf8), source: "--prompt")
+    _ = try checkpoint.vocabulary.encode(Array(prompt.utf8), source: "--prompt")
     try generate(checkpoint, sampler, on: device.makeBackend())
   }
 
@@ -57,7 +57,7 @@ struct Generate: ParsableCommand {
   ) throws {
     let generator = try TextGenerator(
       checkpoint.makeNetwork(backend: backend, overrides: overrides.values),
-      vocabulary: checkpoint.description.vocabulary)
+      vocabulary: checkpoint.vocabulary)
     var bytes: [UInt8] = []
     try generator.generate(
       prompt: Array(prompt.utf8), length: length, sampler: sampler, seed: seed.seed

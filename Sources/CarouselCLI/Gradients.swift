@@ -157,7 +157,7 @@ private struct FlowResult: Encodable {
   let cell: Cell
   let steps: Int
   let device: String
-  let norms: [GradientFlow.Norm]
+  let norms: [GradientNorm]
   let spectralRadius: Double?
 
   var line: GradientPlot.Line {

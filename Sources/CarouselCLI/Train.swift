@@ -3,5 +3,6 @@ import ArgumentParser
 /// `carousel train`: one subcommand for each task.
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Trains a network.", subcommands: [TrainText.self])
+    abstract: "Trains a network.",
+    subcommands: [TrainText.self, TrainAdding.self, TrainCopy.self])
 }

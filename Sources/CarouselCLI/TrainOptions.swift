@@ -11,7 +11,9 @@ struct TrainOptions: ParsableArguments {
   var optimizer: OptimizerSettings.Kind?
 
   @Option(
-    help: ArgumentHelp("The learning rate after the warm-up (default: 0.004).", valueName: "rate"))
+    help: ArgumentHelp(
+      "The learning rate after the warm-up (default: 0.004, 0.002 without a text).",
+      valueName: "rate"))
   var learningRate: Double?
 
   @Option(help: ArgumentHelp("The weight decay (default: 0).", valueName: "number"))
@@ -77,7 +79,14 @@ struct TrainOptions: ParsableArguments {
       "End after this many evaluations in a row without a better one.", valueName: "count"))
   var patience: Int?
 
-  /// Whether none was given.
+  @Flag(
+    help: """
+      Log with the metrics how the gradient of a loss at the last step travels back, as
+      'carousel gradients' shows it.
+      """)
+  var logGradients = false
+
+  /// Whether nothing was given that decides what is computed.
   var isEmpty: Bool {
     embeddingSize == nil && optimizer == nil && learningRate == nil && weightDecay == nil
       && momentum == nil && schedule == nil && scheduleBy == nil && warmupSteps == nil
@@ -98,9 +107,9 @@ struct TrainOptions: ParsableArguments {
     }
   }
 
-  /// The settings with what was given in the defaults' place.
+  /// The defaults with what was given in their place.
   func settings(
-    recurrent: RecurrentOptions, work: WorkOptions, bounds: TrainingBounds
+    recurrent: RecurrentOptions, work: WorkOptions, defaults: TrainingSettings
   ) throws -> TrainingSettings {
     if let embeddingSize, let inputSize = recurrent.stack.inputSize, embeddingSize != inputSize {
       throw CarouselError(
@@ -108,10 +117,11 @@ struct TrainOptions: ParsableArguments {
         "--embedding-size \(embeddingSize) and --input-size \(inputSize) are the same size here, "
           + "expected only one of them")
     }
-    var network = try recurrent.configuration(
-      defaults: RecurrentConfiguration(inputSize: 64, hiddenSize: 256))
-    if let embeddingSize { network.inputSize = try atLeastOne(embeddingSize, "--embedding-size") }
-    var result = TrainingSettings(recurrent: network, bounds: bounds)
+    var result = defaults
+    result.recurrent = try recurrent.configuration(defaults: defaults.recurrent)
+    if let embeddingSize {
+      result.recurrent.inputSize = try atLeastOne(embeddingSize, "--embedding-size")
+    }
     (result.steps, result.batchSize) = try work.sizes(
       steps: result.steps, batchSize: result.batchSize)
     if let optimizer { result.optimizer.kind = optimizer }

@@ -3,14 +3,20 @@ import Foundation
 
 /// The progress of a run on standard error: a bar on a terminal, plain lines otherwise.
 final class TrainProgressDisplay {
+  private let task: TrainingTask
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var shown = ContinuousClock.now - .seconds(1)
   private var isBarShown = false
 
+  init(_ task: TrainingTask) { self.task = task }
+
   /// Says what is about to be trained.
   func begin<B: Backend>(_ trainer: Trainer<B>, in folder: RunFolder) {
+    let data =
+      task == .text
+      ? "\(trainer.vocabulary.count) bytes in the vocabulary" : "the task \(task.rawValue)"
     Output.note(
-      "\(folder.path): \(trainer.vocabulary.count) bytes in the vocabulary, "
+      "\(folder.path): \(data), "
         + "\(trainer.network.parameters.descriptions.reduce(0) { $0 + $1.shape.count }) parameters, "
         + "\(trainer.epochSteps) steps an epoch, on \(trainer.network.backend.name)")
   }
@@ -44,25 +50,27 @@ final class TrainProgressDisplay {
     write(
       "\r\u{1B}[K\(bar) \(Int(progress.fraction * 100))%  step \(progress.step)  "
         + "epoch \(progress.epoch)  loss \(progress.loss.text(decimals: 3))  "
-        + "\(rate(progress.charactersPerSecond))\(left(progress))")
+        + "\(rate(progress.rate))\(left(progress))")
   }
 
   private func line(_ metrics: TrainingMetrics, _ progress: TrainingProgress) -> String {
     "step \(metrics.step)  epoch \(metrics.epoch)  "
       + "loss \((metrics.trainingLoss ?? progress.loss).text(decimals: 4))  "
-      + rate(metrics.charactersPerSecond ?? 0) + left(progress)
+      + rate(metrics.charactersPerSecond ?? metrics.sequencesPerSecond ?? 0) + left(progress)
   }
 
   private func line(_ metrics: TrainingMetrics) -> String {
     let found =
       metrics.bitsPerCharacter.map { "held out: \($0.text(decimals: 4)) bits per character" }
-      ?? "saved"
+      ?? metrics.validationLoss.map { "held out: a loss of \($0.text(decimals: 5))" } ?? "saved"
     return "step \(metrics.step)  epoch \(metrics.epoch)  \(found)"
       + (metrics.isBest == true ? ", the best so far" : "")
   }
 
-  private func rate(_ charactersPerSecond: Double) -> String {
-    "\((charactersPerSecond / 1000).text(decimals: 1)) kB/s"
+  private func rate(_ perSecond: Double) -> String {
+    task == .text
+      ? "\((perSecond / 1000).text(decimals: 1)) kB/s"
+      : "\(perSecond.text(decimals: 0)) sequences/s"
   }
 
   private func left(_ progress: TrainingProgress) -> String {

@@ -8,7 +8,8 @@ struct TrainReport: Encodable {
   let step: Int
   let epoch: Int
   let seconds: Double
-  let charactersPerSecond: Double
+  let charactersPerSecond: Double?
+  let sequencesPerSecond: Double?
   let trainingLoss: Double?
   let validationLoss: Double?
   let bitsPerCharacter: Double?
@@ -17,22 +18,25 @@ struct TrainReport: Encodable {
   struct Best: Encodable {
     let step: Int
     let loss: Double
-    let bitsPerCharacter: Double
+    let bitsPerCharacter: Double?
   }
 
-  init(_ result: TrainingResult, folder: RunFolder, device: String) {
+  init(_ result: TrainingResult, task: TrainingTask, folder: RunFolder, device: String) {
     run = folder.path
     self.device = device
     stopped = result.reason
     step = result.position.step
     epoch = result.epoch
     seconds = result.position.seconds
-    charactersPerSecond = result.charactersPerSecond
+    let isText = task == .text
+    charactersPerSecond = isText ? result.rate : nil
+    sequencesPerSecond = isText ? nil : result.rate
     trainingLoss = result.position.trainingLoss
     validationLoss = result.position.evaluation?.loss
-    bitsPerCharacter = result.position.evaluation?.bitsPerCharacter
+    bitsPerCharacter = isText ? result.position.evaluation?.bitsPerCharacter : nil
     best = result.position.best.map {
-      Best(step: $0.step, loss: $0.loss, bitsPerCharacter: $0.bitsPerCharacter)
+      Best(
+        step: $0.step, loss: $0.loss, bitsPerCharacter: isText ? $0.bitsPerCharacter : nil)
     }
   }
 
@@ -40,9 +44,10 @@ struct TrainReport: Encodable {
   var text: String {
     var lines = ["\(run): \(step) steps, epoch \(epoch), \(seconds.timeText)"]
     if let best {
-      lines.append(
-        "best: \(best.bitsPerCharacter.text(decimals: 4)) bits per character after step "
-          + "\(best.step)")
+      let found =
+        best.bitsPerCharacter.map { "\($0.text(decimals: 4)) bits per character" }
+        ?? "a loss of \(best.loss.text(decimals: 5))"
+      lines.append("best: \(found) after step \(best.step)")
     }
     return lines.joined(separator: "\n")
   }

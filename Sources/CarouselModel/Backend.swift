@@ -118,6 +118,15 @@ public protocol Backend: AnyObject {
     logits: Buffer, targets: IndexBuffer, gradLogits: Buffer?, loss: Buffer, rows: Int,
     classes: Int, scale: Double) throws
 
+  /// `loss[0] = scale · Σₘ Σₒ (predictions[m, o] − targets[m, o])²` over the rows m whose `counted[m]` is
+  /// not 0, with `predictions`, `targets` `[M, O]`; what the targets of other rows hold does not matter.
+  ///
+  /// Where wanted, `gradPredictions = 2 · scale · (predictions − targets)`, 0 in rows that do not count;
+  /// it may be `predictions`.
+  func squaredError(
+    predictions: Buffer, targets: Buffer, counted: IndexBuffer, gradPredictions: Buffer?,
+    loss: Buffer, rows: Int, width: Int, scale: Double) throws
+
   // MARK: Optimization
 
   /// `norm[0] = √Σ x[i]²` over the first `count` elements, in a fixed order.

@@ -25,18 +25,26 @@ extension CellOptions {
     }
     guard cell == .lstm else {
       if forgetGate != .own || peepholes || cellClip != nil || projectionSize != nil
-        || zoneoutCell != 0
+        || zoneoutCell != 0 || forgetBias != nil
       {
         throw CarouselError(
           .usage,
           "the \(cell.rawValue) cell has no forget gate and no cell state: peepholes, cell clip, "
-            + "projection, zoneout of the cell state, tied, coupled and constant forget gates belong "
+            + "projection, zoneout of the cell state, a forget bias, tied, coupled and constant forget gates belong "
             + "to the lstm cell")
       }
       return
     }
     if let cellClip, !(cellClip > 0) {
       throw CarouselError(.usage, "the cell clip must be above 0, but is \(cellClip)")
+    }
+    if let forgetBias {
+      guard forgetBias.isFinite, bias != .none, forgetGate == .own else {
+        throw CarouselError(
+          .usage,
+          "the forget bias \(forgetBias) needs a forget gate with weights and a bias of its own, and "
+            + "must be finite")
+      }
     }
     if case .constant(let value) = forgetGate, !value.isFinite {
       throw CarouselError(.usage, "the forget gate cannot be held at \(value)")

@@ -64,6 +64,9 @@ public struct CellOptions: Hashable, Sendable, Codable {
   /// The probability with which a recurrent weight is dropped for a training step (Wan et al. 2013,
   /// Merity et al. 2018).
   public var dropConnect: Double
+  /// What `bias_ih` of an LSTM's forget gate begins as: above 0 the cell remembers at first (Gers et al.
+  /// 2000, Jozefowicz et al. 2015); nil draws it like the others.
+  public var forgetBias: Double?
 
   /// The plain form of every cell, but for what is given.
   public init(
@@ -72,7 +75,7 @@ public struct CellOptions: Hashable, Sendable, Codable {
     recurrence: Recurrence = .dense, overrides: [String: Double] = [:],
     gruReset: GRUReset = .after, projectionSize: Int? = nil, layerNorm: Bool = false,
     recurrentDropout: Double = 0, zoneoutHidden: Double = 0, zoneoutCell: Double = 0,
-    dropConnect: Double = 0
+    dropConnect: Double = 0, forgetBias: Double? = nil
   ) {
     self.bias = bias
     self.activations = activations
@@ -88,6 +91,7 @@ public struct CellOptions: Hashable, Sendable, Codable {
     self.zoneoutHidden = zoneoutHidden
     self.zoneoutCell = zoneoutCell
     self.dropConnect = dropConnect
+    self.forgetBias = forgetBias
   }
 
   /// What the gate applies to its pre-activation, a forced one its constant.
@@ -127,6 +131,7 @@ extension CellOptions {
       recurrentDropout: try value(.recurrentDropout, plain.recurrentDropout),
       zoneoutHidden: try value(.zoneoutHidden, plain.zoneoutHidden),
       zoneoutCell: try value(.zoneoutCell, plain.zoneoutCell),
-      dropConnect: try value(.dropConnect, plain.dropConnect))
+      dropConnect: try value(.dropConnect, plain.dropConnect),
+      forgetBias: try values.decodeIfPresent(Double.self, forKey: .forgetBias))
   }
 }

@@ -1,49 +1,3 @@
-/// A network that reads tokens and predicts one class per step: an embedding, a stack of recurrent
-/// layers, a linear output.
-public struct NetworkConfiguration: Hashable, Sendable, Codable {
-  /// V, the number of tokens, and of the output's classes.
-  public var vocabularySize: Int
-  /// The stack; its `inputSize` is the embedding's width E.
-  public var recurrent: RecurrentConfiguration
-
-  /// Describes a network.
-  public init(vocabularySize: Int, recurrent: RecurrentConfiguration) {
-    self.vocabularySize = vocabularySize
-    self.recurrent = recurrent
-  }
-
-  /// Throws a usage error where a size makes no sense.
-  public func validate() throws(CarouselError) {
-    guard vocabularySize > 0 else {
-      throw CarouselError(.usage, "the vocabulary must hold at least 1 token, but is empty")
-    }
-    guard vocabularySize <= RecurrentConfiguration.maximumSize else {
-      throw CarouselError(
-        .noDevice,
-        "a vocabulary of \(vocabularySize) tokens is more than any device holds, at most "
-          + "\(RecurrentConfiguration.maximumSize)")
-    }
-    try recurrent.validate()
-  }
-
-  /// Every parameter: `embedding.weight [V, E]`, `recurrent.…`, `output.weight [V, D·H]`,
-  /// `output.bias [V]`.
-  public var parameterDescriptions: [ParameterDescription] {
-    let bound = 1 / Double(recurrent.outputSize).squareRoot()
-    return [
-      ParameterDescription(
-        "embedding.weight", [vocabularySize, recurrent.inputSize], .normal(1))
-    ]
-      + recurrent.parameterDescriptions.map {
-        ParameterDescription("recurrent." + $0.name, $0.shape, $0.initializer)
-      } + [
-        ParameterDescription(
-          "output.weight", [vocabularySize, recurrent.outputSize], .uniform(bound)),
-        ParameterDescription("output.bias", [vocabularySize], .uniform(bound)),
-      ]
-  }
-}
-
 /// A network with its parameters, in a backend's memory; `NetworkPass` computes with it.
 public final class Network<B: Backend> {
   /// What the network is made of.
@@ -73,21 +27,24 @@ public final class NetworkPass<B: Backend> {
   /// The states of every layer, zero at first: `forward` reads them and leaves the final ones, so
   /// that the next call goes on where this one ended.
   public let states: [RecurrentState<B.Buffer>]
-  /// `[T, N, V]`, after `forward`.
+  /// `[T, N, O]`, after `forward`.
   public let logits: B.Buffer
 
   private let stack: RecurrentStack<B>
+  /// Tokens, and what counts or which class it is: `[T, N]` each.
   private let tokens: B.IndexBuffer, targets: B.IndexBuffer
-  private let embedded: B.Buffer, loss: B.Buffer
+  /// What the layers read, `[T, N, C]`, and the values of the targets.
+  private let x: B.Buffer, values: B.Buffer?
+  private let loss: B.Buffer
   private let initial: [RecurrentState<B.Buffer>]
-  private let gradients: (logits: B.Buffer, y: B.Buffer, embedded: B.Buffer)?
+  private let gradients: (logits: B.Buffer, y: B.Buffer, x: B.Buffer)?
   private var backend: B { network.backend }
   private var rows: Int { steps * batchSize }
 
   /// Allocates the activations for T steps of N sequences; with `training`, for a backward pass too.
   public init(_ network: Network<B>, steps: Int, batchSize: Int, training: Bool) throws {
     let (backend, configuration) = (network.backend, network.configuration)
-    let (V, E) = (configuration.vocabularySize, configuration.recurrent.inputSize)
+    let (O, E) = (configuration.outputSize, configuration.recurrent.inputSize)
     let (H, rows) = (configuration.recurrent.outputSize, steps * batchSize)
     self.network = network
     self.steps = steps
@@ -99,13 +56,15 @@ public final class NetworkPass<B: Backend> {
     initial = training ? try stack.makeStates() : states
     tokens = try backend.makeIndexBuffer(count: rows)
     targets = try backend.makeIndexBuffer(count: rows)
-    embedded = try backend.makeBuffer(count: rows * E)
-    logits = try backend.makeBuffer(count: rows * V)
+    x = try backend.makeBuffer(count: rows * E)
+    logits = try backend.makeBuffer(count: rows * O)
+    values =
+      configuration.vocabularySize == nil ? try backend.makeBuffer(count: rows * O) : nil
     loss = try backend.makeBuffer(count: 1)
     gradients =
       training
       ? (
-        try backend.makeBuffer(count: rows * V), try backend.makeBuffer(count: rows * H),
+        try backend.makeBuffer(count: rows * O), try backend.makeBuffer(count: rows * H),
         try backend.makeBuffer(count: rows * E)
       ) : nil
   }
@@ -123,30 +82,50 @@ public final class NetworkPass<B: Backend> {
 
   /// From `tokens [T, N]` to `logits`.
   public func forward(
-    tokens values: [Int32], dropoutSeed: (seed: UInt64, step: Int)? = nil
+    tokens: [Int32], dropoutSeed: (seed: UInt64, step: Int)? = nil
+  ) throws {
+    try forward(.tokens(tokens), dropoutSeed: dropoutSeed)
+  }
+
+  /// From an input to `logits`.
+  public func forward(
+    _ input: NetworkInput, dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
     let (store, configuration) = (network.parameters, network.configuration)
     let recurrent = configuration.recurrent
-    precondition(values.count == rows, "\(values.count) tokens for \(rows) rows")
-    try backend.write(values, to: tokens)
-    try backend.embeddingForward(
-      indices: tokens, weight: store.value("embedding.weight"), y: embedded, count: rows,
-      vocabulary: configuration.vocabularySize, width: recurrent.inputSize)
+    switch input {
+    case .tokens(let values):
+      guard let vocabulary = configuration.vocabularySize else {
+        preconditionFailure("tokens for a network that reads features")
+      }
+      precondition(values.count == rows, "\(values.count) tokens for \(rows) rows")
+      try backend.write(values, to: tokens)
+      try backend.embeddingForward(
+        indices: tokens, weight: store.value("embedding.weight"), y: x, count: rows,
+        vocabulary: vocabulary, width: recurrent.inputSize)
+    case .features(let values):
+      precondition(
+        values.count == rows * recurrent.inputSize, "\(values.count) features for \(rows) rows")
+      try backend.write(values, to: x)
+    }
     if gradients != nil { try keepInitialStates() }
-    try stack.forward(x: embedded, initial: initial, final: states, dropoutSeed: dropoutSeed)
+    try stack.forward(x: x, initial: initial, final: states, dropoutSeed: dropoutSeed)
     try backend.linearForward(
       x: stack.y, weight: store.value("output.weight"), bias: store.value("output.bias"),
       y: logits, rows: rows, inputSize: recurrent.outputSize,
-      outputSize: configuration.vocabularySize)
+      outputSize: configuration.outputSize)
   }
 
   /// The mean cross-entropy of the last `forward` in nats, over the `targets [T, N]` that are not
   /// negative.
   ///
   /// This waits for the device.
-  public func loss(targets values: [Int32]) throws -> Double {
-    try queueLoss(targets: values, gradLogits: nil)
-    return try backend.read(loss, count: 1)[0]
+  public func loss(targets: [Int32]) throws -> Double { try loss(.classes(targets)) }
+
+  /// The loss of the last `forward`; waits for the device.
+  public func loss(_ targets: NetworkTargets) throws -> Double {
+    try queueLoss(targets, gradLogits: nil)
+    return try readLoss()
   }
 
   /// Forward and backward: leaves the gradients in the network's store and returns the mean
@@ -156,42 +135,57 @@ public final class NetworkPass<B: Backend> {
   public func lossAndGradients(
     tokens: [Int32], targets: [Int32], dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws -> Double {
-    try queueGradients(tokens: tokens, targets: targets, dropoutSeed: dropoutSeed)
+    try queueGradients(.tokens(tokens), .classes(targets), dropoutSeed: dropoutSeed)
     return try readLoss()
   }
 
-  /// Queues what `lossAndGradients` computes, without waiting; `readLoss` waits.
+  /// Queues a forward and a backward pass, which leaves the gradients in the network's store, without
+  /// waiting; `readLoss` waits.
   public func queueGradients(
-    tokens: [Int32], targets: [Int32], dropoutSeed: (seed: UInt64, step: Int)? = nil
+    _ input: NetworkInput, _ targets: NetworkTargets,
+    dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
     guard let gradients else { preconditionFailure("this pass was not made for training") }
     let (store, configuration) = (network.parameters, network.configuration)
-    try forward(tokens: tokens, dropoutSeed: dropoutSeed)
-    try queueLoss(targets: targets, gradLogits: gradients.logits)
+    try forward(input, dropoutSeed: dropoutSeed)
+    try queueLoss(targets, gradLogits: gradients.logits)
     try backend.linearBackward(
       x: stack.y, weight: store.value("output.weight"), gradY: gradients.logits,
       gradX: gradients.y, gradWeight: store.gradient("output.weight"),
       gradBias: store.gradient("output.bias"), rows: rows,
-      inputSize: configuration.recurrent.outputSize, outputSize: configuration.vocabularySize)
+      inputSize: configuration.recurrent.outputSize, outputSize: configuration.outputSize)
+    let vocabulary = configuration.vocabularySize
     try stack.backward(
-      x: embedded, initial: initial, gradY: gradients.y, gradX: gradients.embedded,
+      x: x, initial: initial, gradY: gradients.y, gradX: vocabulary == nil ? nil : gradients.x,
       dropoutSeed: dropoutSeed)
+    guard let vocabulary else { return }
     try backend.embeddingBackward(
-      indices: self.tokens, gradY: gradients.embedded,
-      gradWeight: store.gradient("embedding.weight"), count: rows,
-      vocabulary: configuration.vocabularySize, width: configuration.recurrent.inputSize)
+      indices: tokens, gradY: gradients.x, gradWeight: store.gradient("embedding.weight"),
+      count: rows, vocabulary: vocabulary, width: configuration.recurrent.inputSize)
   }
 
   /// The loss that was queued last; waits for the device.
   public func readLoss() throws -> Double { try backend.read(loss, count: 1)[0] }
 
-  private func queueLoss(targets values: [Int32], gradLogits: B.Buffer?) throws {
-    precondition(values.count == rows, "\(values.count) targets for \(rows) rows")
-    let counted = values.count { $0 >= 0 }
-    try backend.write(values, to: targets)
-    try backend.softmaxCrossEntropy(
-      logits: logits, targets: targets, gradLogits: gradLogits, loss: loss, rows: rows,
-      classes: network.configuration.vocabularySize, scale: 1 / Double(max(counted, 1)))
+  private func queueLoss(_ targets: NetworkTargets, gradLogits: B.Buffer?) throws {
+    let outputSize = network.configuration.outputSize
+    let scale = 1 / Double(max(targets.count, 1))
+    switch targets {
+    case .classes(let classes):
+      precondition(classes.count == rows, "\(classes.count) targets for \(rows) rows")
+      try backend.write(classes, to: self.targets)
+      try backend.softmaxCrossEntropy(
+        logits: logits, targets: self.targets, gradLogits: gradLogits, loss: loss, rows: rows,
+        classes: outputSize, scale: scale)
+    case .values(let numbers, let counted):
+      guard let values else { preconditionFailure("values for a network that reads tokens") }
+      precondition(numbers.count == rows * outputSize && counted.count == rows)
+      try backend.write(numbers, to: values)
+      try backend.write(counted, to: self.targets)
+      try backend.squaredError(
+        predictions: logits, targets: values, counted: self.targets, gradPredictions: gradLogits,
+        loss: loss, rows: rows, width: outputSize, scale: scale / Double(outputSize))
+    }
   }
 
   /// The backward pass needs the states as they were before `forward` overwrote them.

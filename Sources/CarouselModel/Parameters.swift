@@ -21,6 +21,8 @@ public enum Initializer: Hashable, Sendable {
   case constant(Double)
   /// Uniform in [−bound, bound), as PyTorch begins recurrent and linear layers.
   case uniform(Double)
+  /// The same, but for the elements of a range, which all begin as one value.
+  case uniformExcept(Double, range: Range<Int>, value: Double)
   /// Normal with mean 0 and this standard deviation, as PyTorch begins embeddings.
   case normal(Double)
 
@@ -30,6 +32,9 @@ public enum Initializer: Hashable, Sendable {
       switch self {
       case .constant(let value): value
       case .uniform(let bound): Double(Float((2 * random.uniform(index) - 1) * bound))
+      case .uniformExcept(let bound, let range, let value):
+        range.contains(index)
+          ? value : Double(Float((2 * random.uniform(index) - 1) * bound))
       case .normal(let deviation): Double(Float(random.normal(index) * deviation))
       }
     }

@@ -49,7 +49,16 @@ public struct RecurrentLayer: Hashable, Sendable {
     var result = [
       parameter("weight_ih", [gateRows, inputSize]), parameter("weight_hh", recurrent),
     ]
-    if options.bias != .none { result.append(parameter("bias_ih", [gateRows])) }
+    if options.bias != .none {
+      var bias = parameter("bias_ih", [gateRows])
+      if let value = options.forgetBias,
+        let gate = options.weightGates(of: cell).firstIndex(of: "forget")
+      {
+        bias.initializer = .uniformExcept(
+          bound, range: gate * hiddenSize..<(gate + 1) * hiddenSize, value: value)
+      }
+      result.append(bias)
+    }
     if options.bias == .double { result.append(parameter("bias_hh", [gateRows])) }
     if let projectionSize = options.projectionSize {
       result.append(parameter("weight_hr", [projectionSize, hiddenSize]))

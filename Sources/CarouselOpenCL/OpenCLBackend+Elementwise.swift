@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-// The twins of embedding.cl, softmax.cl, dropout.cl and reduce.cl.
+// The twins of embedding.cl, softmax.cl, squared_error.cl, dropout.cl and reduce.cl.
 extension OpenCLBackend {
   private var lanes: Int { launcher.parameters.lanes }
 
@@ -56,6 +56,24 @@ extension OpenCLBackend {
         "logits": .buffer(logits), "targets": .buffer(targets),
         "grad_logits": .optional(gradLogits), "losses": .buffer(losses), "V": .int(classes),
         "scale": .float(Float(scale)),
+      ])
+    try sum(losses, count: rows, squares: false, scale: scale, root: false, into: loss)
+  }
+
+  /// One launch with a work-item for each row, then the sum of the rows' errors.
+  public func squaredError(
+    predictions: Buffer, targets: Buffer, counted: IndexBuffer, gradPredictions: Buffer?,
+    loss: Buffer, rows: Int, width: Int, scale: Double
+  ) throws {
+    let losses = try launcher.scratch(count: rows)
+    let elements = Double(rows * width)
+    try launcher.launch(
+      launcher.kernel("squared_error", in: ["squared_error.cl"]), global: [rows],
+      flops: 4 * elements, bytes: (gradPredictions == nil ? 8 : 12) * elements,
+      [
+        "predictions": .buffer(predictions), "targets": .buffer(targets),
+        "counted": .buffer(counted), "grad_predictions": .optional(gradPredictions),
+        "losses": .buffer(losses), "O": .int(width), "scale": .float(Float(scale)),
       ])
     try sum(losses, count: rows, squares: false, scale: scale, root: false, into: loss)
   }

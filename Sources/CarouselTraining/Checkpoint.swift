@@ -13,15 +13,15 @@ public struct Checkpoint: Sendable {
     /// The version of this description.
     public var version = 1
     /// What the network was trained for.
-    public var task = "text"
+    public var task = TrainingTask.text
     /// What the network is made of.
     public var network: NetworkConfiguration
-    /// The bytes behind the tokens.
-    public var vocabulary: ByteVocabulary
+    /// The bytes behind the tokens of a text.
+    public var vocabulary: ByteVocabulary?
     /// How the network is trained.
     public var settings: TrainingSettings
-    /// The text on which it is trained.
-    public var text: TrainingText.Identity
+    /// The text on which it is trained, where it is one.
+    public var text: TrainingText.Identity?
     /// How far the training has come.
     public var position: TrainingPosition
   }
@@ -57,7 +57,7 @@ public struct Checkpoint: Sendable {
     } catch {
       throw CarouselError(
         .badData,
-        "\(path): expected the description of a text model in the entry 'carousel' of the "
+        "\(path): expected the description of a model in the entry 'carousel' of the "
           + "metadata, found something else\(Self.location(of: error))")
     }
     self.path = path
@@ -82,17 +82,18 @@ public struct Checkpoint: Sendable {
 
   private func validate() throws(CarouselError) {
     let network = description.network
-    guard description.version == 1, description.task == "text" else {
+    guard description.version == 1 else {
       throw CarouselError(
         .badData,
-        "\(path): expected a model of text of version 1, found the task '\(description.task)' "
-          + "of version \(description.version)")
+        "\(path): expected a model of version 1, found version \(description.version)")
     }
-    guard network.vocabularySize == description.vocabulary.count else {
-      throw CarouselError(
-        .badData,
-        "\(path): expected a vocabulary of \(network.vocabularySize) bytes, "
-          + "found one of \(description.vocabulary.count)")
+    if description.task == .text {
+      let count = description.vocabulary?.count ?? 0
+      guard network.vocabularySize == count, network.outputSize == count else {
+        throw CarouselError(
+          .badData,
+          "\(path): expected a vocabulary of \(network.outputSize) bytes, found one of \(count)")
+      }
     }
     do {
       try network.validate()
@@ -103,6 +104,20 @@ public struct Checkpoint: Sendable {
     }
     for parameter in network.parameterDescriptions {
       _ = try tensor(parameter.name, shape: parameter.shape)
+    }
+  }
+
+  /// The bytes behind the tokens.
+  ///
+  /// Throws where the model was trained for another task than text.
+  public var vocabulary: ByteVocabulary {
+    get throws(CarouselError) {
+      guard description.task == .text, let vocabulary = description.vocabulary else {
+        throw CarouselError(
+          .badData,
+          "\(path): expected a model of text, found one for the task \(description.task.rawValue)")
+      }
+      return vocabulary
     }
   }
 
@@ -159,7 +174,8 @@ extension NetworkConfiguration {
     let hiddenSize = Double(recurrent.hiddenSize)
     let gateRows = Double(recurrent.layer(0, isReverse: false).gateRows * recurrent.directions)
     let count =
-      Double(vocabularySize) * (inputSize + outputSize) + gateRows * (inputSize + hiddenSize)
+      Double(vocabularySize ?? 0) * inputSize + Double(self.outputSize) * outputSize
+      + gateRows * (inputSize + hiddenSize)
       + Double(recurrent.layers - 1) * gateRows * (outputSize + hiddenSize)
     guard count < 0x1p40, recurrent.layers < 1 << 16 else {
       throw CarouselError(

@@ -81,10 +81,10 @@ public struct RunFolder: Sendable {
 
   /// What `settings.json` holds.
   private struct Settings: Encodable {
-    let task: String
+    let task: TrainingTask
     let network: NetworkConfiguration
     let settings: TrainingSettings
-    let text: TrainingText.Identity
+    let text: TrainingText.Identity?
 
     init(_ description: Checkpoint.Description) {
       task = description.task

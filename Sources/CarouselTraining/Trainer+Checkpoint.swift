@@ -5,7 +5,8 @@ extension Trainer {
   /// Everything that the network and the run are, but tensors.
   private var description: Checkpoint.Description {
     Checkpoint.Description(
-      network: network.configuration, vocabulary: vocabulary, settings: settings, text: identity,
+      task: task, network: network.configuration,
+      vocabulary: task == .text ? vocabulary : nil, settings: settings, text: identity,
       position: position)
   }
 

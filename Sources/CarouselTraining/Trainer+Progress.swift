@@ -2,10 +2,10 @@ import CarouselModel
 
 extension Trainer {
   /// The steps of an epoch.
-  public var epochSteps: Int { streams.windowCount }
+  public var epochSteps: Int { data.epochSteps }
 
   /// The epoch of the last step, counted from 1.
-  var epoch: Int { max(position.step - 1, 0) / streams.windowCount + 1 }
+  var epoch: Int { max(position.step - 1, 0) / epochSteps + 1 }
 
   var isEvaluationDue: Bool {
     position.step > 0 && position.step % settings.evaluateEvery == 0
@@ -18,7 +18,7 @@ extension Trainer {
       return .patience
     }
     if let maxSteps = bounds.maxSteps, position.step >= maxSteps { return .steps }
-    if let maxEpochs = bounds.maxEpochs, position.step / streams.windowCount >= maxEpochs {
+    if let maxEpochs = bounds.maxEpochs, position.step / epochSteps >= maxEpochs {
       return .epochs
     }
     if let maxSeconds = bounds.maxSeconds, position.seconds >= maxSeconds { return .time }
@@ -31,7 +31,7 @@ extension Trainer {
     case .time:
       return position.seconds / (settings.bounds.maxSeconds ?? .infinity)
     case .steps:
-      guard let horizon = settings.bounds.horizon(windowCount: streams.windowCount) else {
+      guard let horizon = settings.bounds.horizon(windowCount: epochSteps) else {
         return 0
       }
       let warmup = settings.schedule.warmupSteps
@@ -41,7 +41,7 @@ extension Trainer {
 
   /// How far the run is.
   var progress: TrainingProgress {
-    let horizon = settings.bounds.horizon(windowCount: streams.windowCount)
+    let horizon = settings.bounds.horizon(windowCount: epochSteps)
     let byStep = horizon.map { Double(position.step) / Double($0) } ?? 0
     let byTime = settings.bounds.maxSeconds.map { position.seconds / $0 } ?? 0
     let perStep = session.steps == 0 ? nil : session.seconds / Double(session.steps)
@@ -52,12 +52,13 @@ extension Trainer {
     return TrainingProgress(
       step: position.step, epoch: epoch, fraction: min(max(byStep, byTime), 1),
       secondsLeft: left.map { max($0, 0) }, loss: session.loss,
-      charactersPerSecond: rate(seconds: session.seconds, steps: session.steps))
+      rate: rate(seconds: session.seconds, steps: session.steps))
   }
 
-  /// The bytes trained on per second.
+  /// The bytes of a text trained on per second, or the sequences of other tasks.
   func rate(seconds: Double, steps: Int) -> Double {
-    seconds > 0 ? Double(steps * settings.steps * settings.batchSize) / seconds : 0
+    let perStep = task == .text ? data.steps * data.batchSize : data.batchSize
+    return seconds > 0 ? Double(steps * perStep) / seconds : 0
   }
 }
 

@@ -2,27 +2,34 @@ import CarouselFormats
 import CarouselModel
 import Foundation
 
-/// Trains a network to predict the next byte of a text, by truncated backpropagation through time.
+/// Trains a network to predict the next byte of a text, by truncated backpropagation through time, or on
+/// sequences that are made on the way (`MadeData`).
 ///
-/// The training part of the text is read as N streams (`TextStreams`); a step is one window of T
+/// The training part of a text is read as N streams (`TextStreams`); a step is one window of T
 /// bytes of each, the recurrent states are carried from window to window and set to zero where an
 /// epoch begins. All that a step needs is a function of the settings and of how many steps were taken
 /// before, so a resumed run computes the same bits as one that was never interrupted.
 public final class Trainer<B: Backend> {
   /// How the network is trained.
   public let settings: TrainingSettings
-  /// The bytes behind the tokens: those of the whole text, held-out part included.
+  /// What the network is trained for.
+  public let task: TrainingTask
+  /// The bytes behind the tokens of a text, held-out part included; empty for other tasks.
   public let vocabulary: ByteVocabulary
   /// The network.
   public let network: Network<B>
   /// How far the training has come.
   public internal(set) var position = TrainingPosition()
 
-  let identity: TrainingText.Identity
+  /// Measures how the gradient travels back through time, at every line of metrics; nil measures
+  /// nothing.
+  public var gradientProbe: ((Network<B>) throws -> [GradientNorm])?
+
+  let identity: TrainingText.Identity?
   let pass: NetworkPass<B>
   let optimizer: OptimizerState<B>
-  let evaluator: TextEvaluator<B>?
-  let streams: TextStreams
+  let evaluator: (any TrainingEvaluator)?
+  let data: any TrainingData
   /// The clock of this session, and the seconds of those before.
   let start = ContinuousClock.now
   var earlierSeconds = 0.0
@@ -58,33 +65,70 @@ public final class Trainer<B: Backend> {
     resuming checkpoint: Checkpoint, text: TrainingText, bounds: TrainingBounds? = nil, backend: B
   ) throws {
     let described = checkpoint.description
-    guard text.identity.byteCount == described.text.byteCount,
-      text.identity.hash == described.text.hash
+    guard let known = described.text, text.identity.byteCount == known.byteCount,
+      text.identity.hash == known.hash
     else {
       throw CarouselError(
         .badData,
         "\(text.name): expected the text that '\(checkpoint.path)' was trained on, "
-          + "\(described.text.byteCount) bytes with the hash \(described.text.hash), found "
-          + "\(text.identity.byteCount) bytes with the hash \(text.identity.hash)")
+          + (described.text.map { "\($0.byteCount) bytes with the hash \($0.hash)" } ?? "none")
+          + ", found \(text.identity.byteCount) bytes with the hash \(text.identity.hash)")
     }
     var settings = described.settings
     if let bounds { settings.bounds = bounds }
     try self.init(text, settings: settings, backend: backend, resuming: checkpoint)
   }
 
-  private init(
+  private convenience init(
     _ text: TrainingText, settings: TrainingSettings, backend: B, resuming checkpoint: Checkpoint?
   ) throws {
     try settings.validate()
+    try settings.validateForText()
     let vocabulary = ByteVocabulary(of: text.bytes)
     let configuration = NetworkConfiguration(
       vocabularySize: vocabulary.count, recurrent: settings.recurrent)
     try configuration.validateSize()
     let parts = try TextParts(text, vocabulary: vocabulary, settings: settings)
+    try self.init(
+      .text, settings: settings, configuration, parts.training, vocabulary: vocabulary,
+      identity: text.identity, backend: backend, resuming: checkpoint
+    ) { network in
+      try parts.heldOut.map { try TextEvaluator(network, tokens: $0) }
+    }
+  }
+
+  /// Begins a run on sequences that are made on the way, `settings.steps` being T; or goes on with one
+  /// from its checkpoint, whose settings are then taken.
+  ///
+  /// Throws as the initializers for a text do.
+  public convenience init(
+    _ task: TrainingTask, settings: TrainingSettings, backend: B,
+    resuming checkpoint: Checkpoint? = nil
+  ) throws {
+    try settings.validate()
+    let data = try MadeData(
+      task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed)
+    let configuration = data.network(settings.recurrent)
+    try configuration.validateSize()
+    try self.init(
+      task, settings: settings, configuration, data, vocabulary: ByteVocabulary(of: []),
+      identity: nil, backend: backend, resuming: checkpoint
+    ) { network in
+      try MadeDataEvaluator(network, like: data)
+    }
+  }
+
+  private init(
+    _ task: TrainingTask, settings: TrainingSettings, _ configuration: NetworkConfiguration,
+    _ data: any TrainingData, vocabulary: ByteVocabulary, identity: TrainingText.Identity?,
+    backend: B, resuming checkpoint: Checkpoint?,
+    evaluator: (Network<B>) throws -> (any TrainingEvaluator)?
+  ) throws {
+    self.task = task
     self.settings = settings
     self.vocabulary = vocabulary
-    identity = text.identity
-    streams = parts.training
+    self.identity = identity
+    self.data = data
     network =
       if let checkpoint {
         try checkpoint.makeNetwork(backend: backend)
@@ -92,9 +136,9 @@ public final class Trainer<B: Backend> {
         try Network(configuration, backend: backend, seed: settings.seed)
       }
     pass = try NetworkPass(
-      network, steps: settings.steps, batchSize: settings.batchSize, training: true)
+      network, steps: data.steps, batchSize: data.batchSize, training: true)
     optimizer = try OptimizerState(settings.optimizer.optimizer, store: network.parameters)
-    evaluator = try parts.heldOut.map { [network] in try TextEvaluator(network, tokens: $0) }
+    self.evaluator = try evaluator(network)
     if let checkpoint { try load(checkpoint) }
   }
 
@@ -130,7 +174,7 @@ public final class Trainer<B: Backend> {
     if let folder { try save(to: folder.last, resumable: true, folder) }
     return TrainingResult(
       reason: reason ?? .interrupted, position: position, epoch: epoch,
-      charactersPerSecond: rate(seconds: session.seconds, steps: session.steps))
+      rate: rate(seconds: session.seconds, steps: session.steps))
   }
 
   /// Trains until a bound is met or patience is used up, and reports nothing on the way.
@@ -140,13 +184,12 @@ public final class Trainer<B: Backend> {
 
   private func takeStep(_ folder: RunFolder?) throws {
     let began = ContinuousClock.now
-    let index = position.step % streams.windowCount
-    if index == 0 { try pass.resetStates() }
-    let window = streams.window(index)
+    let batch = data.batch(position.step)
+    if batch.begins { try pass.resetStates() }
     let learningRate = settings.schedule.learningRate(
       step: position.step, fraction: scheduleFraction)
     try pass.queueGradients(
-      tokens: window.inputs, targets: window.targets,
+      batch.input, batch.targets,
       dropoutSeed: (seed: settings.seed, step: position.step))
     try optimizer.queueStep(
       position.step + 1, learningRate: learningRate, clipNorm: settings.clipNorm)
@@ -178,8 +221,10 @@ public final class Trainer<B: Backend> {
     line.learningRate = session.learningRate
     line.trainingLoss = mean
     if settings.clipNorm != nil { line.gradientNorm = try optimizer.readGradientNorm() }
-    line.charactersPerSecond = rate(
+    let rate = rate(
       seconds: session.seconds - session.loggedSeconds, steps: session.steps - session.loggedSteps)
+    if task == .text { line.charactersPerSecond = rate } else { line.sequencesPerSecond = rate }
+    line.gradientNorms = try gradientProbe?(network)
     session.loggedSeconds = session.seconds
     session.loggedSteps = session.steps
     position.trainingLoss = mean
@@ -196,10 +241,10 @@ public final class Trainer<B: Backend> {
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
     let loss: Double
     if let evaluator {
-      guard let evaluation = try evaluator.evaluate(shouldStop: shouldStop) else { return false }
-      loss = evaluation.loss
+      guard let measured = try evaluator.loss(shouldStop: shouldStop) else { return false }
+      loss = measured
       line.validationLoss = loss
-      line.bitsPerCharacter = loss.bitsPerCharacter
+      if task == .text { line.bitsPerCharacter = loss.bitsPerCharacter }
     } else {
       loss = position.evaluated.value ?? session.loss
     }

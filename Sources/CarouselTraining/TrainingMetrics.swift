@@ -1,3 +1,5 @@
+import CarouselModel
+
 /// A line of `metrics.jsonl`: what was logged on the way, or what an evaluation found.
 public struct TrainingMetrics: Hashable, Sendable, Codable {
   /// The steps taken.
@@ -12,14 +14,18 @@ public struct TrainingMetrics: Hashable, Sendable, Codable {
   public var trainingLoss: Double?
   /// The norm of the gradient in the last step before it was clipped; absent where nothing is clipped.
   public var gradientNorm: Double?
-  /// The bytes trained on per second since the last such line, evaluations left out.
+  /// The bytes of a text trained on per second since the last such line, evaluations left out.
   public var charactersPerSecond: Double?
+  /// The same of other tasks, in sequences.
+  public var sequencesPerSecond: Double?
   /// The loss of the held-out part in nats; absent where nothing is held out.
   public var validationLoss: Double?
   /// The same in bits per character.
   public var bitsPerCharacter: Double?
   /// Whether the evaluation was the best so far.
   public var isBest: Bool?
+  /// How the gradient of a loss at the last step travels back, where that is measured.
+  public var gradientNorms: [GradientNorm]?
 }
 
 /// What a trainer reports while it runs.
@@ -42,10 +48,11 @@ public struct TrainingProgress: Sendable {
   public var fraction: Double
   /// The seconds until then; nil before the first step of a session.
   public var secondsLeft: Double?
-  /// The loss of the last step in nats.
+  /// The loss of the last step.
   public var loss: Double
-  /// The bytes trained on per second in this session, evaluations left out.
-  public var charactersPerSecond: Double
+  /// The bytes of a text trained on per second in this session, or the sequences of other tasks,
+  /// evaluations left out.
+  public var rate: Double
 }
 
 /// How a run ended, and with what.
@@ -70,6 +77,7 @@ public struct TrainingResult: Sendable {
   public var position: TrainingPosition
   /// The epoch of the last step, counted from 1.
   public var epoch: Int
-  /// The bytes trained on per second in this session, evaluations left out; 0 without a step.
-  public var charactersPerSecond: Double
+  /// The bytes of a text trained on per second in this session, or the sequences of other tasks,
+  /// evaluations left out; 0 without a step.
+  public var rate: Double
 }

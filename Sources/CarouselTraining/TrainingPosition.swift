@@ -26,8 +26,8 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
   public struct Evaluation: Hashable, Sendable, Codable {
     /// The steps taken by then.
     public var step: Int
-    /// The mean cross-entropy of the held-out part in nats, or, where nothing is held out, of the
-    /// training steps since the last evaluation.
+    /// The mean loss of the held-out part, or, where nothing is held out, of the training steps since
+    /// the last evaluation.
     public var loss: Double
     /// The same in bits per character.
     public var bitsPerCharacter: Double { loss.bitsPerCharacter }

@@ -1,7 +1,7 @@
 import CarouselModel
 
-/// Everything that decides how a network is trained on text; with the text and the device it decides
-/// every bit of the result.
+/// Everything that decides how a network is trained; with the text, where there is one, and the device it
+/// decides every bit of the result.
 public struct TrainingSettings: Hashable, Sendable, Codable {
   /// What the schedule of the learning rate takes as the measure of how much of the run is over.
   public enum Clock: String, Hashable, Sendable, Codable, CaseIterable {
@@ -13,7 +13,8 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
 
   /// The recurrent layers; their `inputSize` is the width of the embedding.
   public var recurrent: RecurrentConfiguration
-  /// T, the steps through which gradients travel back.
+  /// T, the steps through which gradients travel back, or over which a made sequence has to be
+  /// remembered.
   public var steps = 64
   /// N, the streams read side by side.
   public var batchSize = 64
@@ -52,12 +53,6 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   /// Throws a usage error where settings make no sense, alone or together.
   public func validate() throws(CarouselError) {
     try recurrent.validate()
-    guard recurrent.direction == .forward else {
-      throw CarouselError(
-        .usage,
-        "a network that predicts the next byte cannot read it first: the direction must be forward, "
-          + "but is \(recurrent.direction.rawValue)")
-    }
     try bounds.validate()
     for (name, value) in [
       ("number of steps", steps), ("batch size", batchSize),
@@ -79,6 +74,16 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     }
     try optimizer.validate()
     try validateSchedule()
+  }
+
+  /// Throws a usage error where the settings make no sense for a text.
+  func validateForText() throws(CarouselError) {
+    guard recurrent.direction == .forward else {
+      throw CarouselError(
+        .usage,
+        "a network that predicts the next byte cannot read it first: the direction must be forward, "
+          + "but is \(recurrent.direction.rawValue)")
+    }
   }
 
   private func validateSchedule() throws(CarouselError) {

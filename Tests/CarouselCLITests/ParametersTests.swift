@@ -96,7 +96,8 @@ import Testing
         "--tie input=forget": 18 * 12, "--tie forget=output": 18 * 12,
         "--couple-input-forget": 18 * 12, "--forget-decay 0.9": 18 * 12,
         "--recurrence diagonal": 24 * 7, "--couple-input-forget --recurrence diagonal": 18 * 7,
-        "--input-size 2": 24 * 10,
+        "--input-size 2": 24 * 10, "--recurrence blocks:2": 24 * (4 + 3 + 2),
+        "--projection-size 3": 24 * (4 + 3 + 2) + 3 * 6,
       ])
     for row in rows {
       let share = try #require(row["share"] as? Double)

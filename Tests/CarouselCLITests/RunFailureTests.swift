@@ -62,8 +62,7 @@ import Testing
         word = "weight_ih_l0_reverse"
         return tensors + [("weight_hh_l0_reverse", Models.tensor([20, 5], 1))]
       case "projection":
-        word = "weight_hr_l0"
-        return tensors + [(word, Models.tensor([2, 5], 1))]
+        return tensors + [("weight_hr_l0", Models.tensor([2, 5], 1))]
       case "peepholes":
         word = "weight_cf_l0"
         return tensors + [("weight_ci_l0", Models.tensor([5], 1))]

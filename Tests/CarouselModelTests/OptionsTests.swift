@@ -1,4 +1,5 @@
 import CarouselModel
+import Foundation
 import Testing
 
 @Suite struct OptionsTests {
@@ -51,7 +52,76 @@ import Testing
     (
       .rnn, CellOptions(activations: ["hidden": Activation(.affine, beta: .nan)]), "not finite"
     ),
+    (.lstm, CellOptions(gruReset: .before), "no reset gate"),
+    (.gru, CellOptions(projectionSize: 2), "belong to the lstm cell"),
+    (.rnn, CellOptions(zoneoutCell: 0.1), "belong to the lstm cell"),
+    (.gru, CellOptions(forgetBias: 1), "belong to the lstm cell"),
+    (.lstm, CellOptions(bias: .none, forgetBias: 1), "a bias of its own"),
+    (.lstm, CellOptions(forgetGate: .coupled, forgetBias: 1), "a bias of its own"),
+    (.lstm, CellOptions(forgetBias: .nan), "must be finite"),
+    (.rnn, CellOptions(recurrentDropout: 1), "recurrent dropout must be at least 0 and below 1"),
+    (.gru, CellOptions(zoneoutHidden: -0.1), "zoneout of the hidden state must be"),
+    (.lstm, CellOptions(zoneoutCell: .nan), "zoneout of the cell state must be"),
+    (.gru, CellOptions(dropConnect: 2), "DropConnect must be"),
   ]
+
+  @Test(arguments: [
+    (CellOptions(projectionSize: 6), 6, "below the hidden size 6"),
+    (CellOptions(projectionSize: 0), 6, "at least 1"),
+    (CellOptions(recurrence: .diagonal, projectionSize: 2), 6, "fewer states than units"),
+    (CellOptions(recurrence: .blocks(4)), 6, "must divide the hidden size 6"),
+    (CellOptions(recurrence: .blocks(0)), 6, "but they are 0"),
+    (CellOptions(recurrence: .blocks(3), projectionSize: 2), 6, "and the projection size 2"),
+  ])
+  func whatDoesNotFitTheSizesIsRefused(
+    options: CellOptions, hiddenSize: Int, words: String
+  ) throws {
+    let configuration = RecurrentConfiguration(
+      inputSize: 3, hiddenSize: hiddenSize, options: options)
+    let error = try #require(throws: CarouselError.self) { try configuration.validate() }
+    #expect(error.kind == .usage)
+    #expect(error.message.contains(words), "\(error.message)")
+  }
+
+  @Test func optionsFromBeforeAnOptionHaveItOff() throws {
+    let old = Data(#"{"bias":"single","activations":{},"peepholes":true}"#.utf8)
+    let options = try JSONDecoder().decode(CellOptions.self, from: old)
+    #expect(options == CellOptions(bias: .single, peepholes: true))
+    let all = CellOptions(
+      recurrence: .blocks(3), gruReset: .before, projectionSize: 2, layerNorm: true,
+      recurrentDropout: 0.1, zoneoutHidden: 0.2, zoneoutCell: 0.3, dropConnect: 0.4, forgetBias: 1)
+    #expect(try JSONDecoder().decode(CellOptions.self, from: JSONEncoder().encode(all)) == all)
+  }
+
+  @Test func everyTensorHasItsShape() {
+    func shapes(_ cell: Cell, _ options: CellOptions) -> [String: Shape] {
+      let layer = RecurrentLayer(cell: cell, inputSize: 3, hiddenSize: 6, options: options)
+      return Dictionary(
+        uniqueKeysWithValues: layer.parameterDescriptions(suffix: "").map { ($0.name, $0.shape) })
+    }
+    let projected = shapes(
+      .lstm, CellOptions(recurrence: .blocks(2), projectionSize: 4, layerNorm: true))
+    #expect(
+      projected == [
+        "weight_ih": [24, 3], "weight_hh": [4, 2, 3, 2], "bias_ih": [24], "bias_hh": [24],
+        "weight_hr": [4, 6], "weight_ln_ih": [24], "weight_ln_hh": [24], "weight_ln_c": [6],
+        "bias_ln_c": [6],
+      ])
+    #expect(
+      shapes(.gru, CellOptions(bias: .none, layerNorm: true)) == [
+        "weight_ih": [18, 3], "weight_hh": [18, 6], "weight_ln_ih": [18], "weight_ln_hh": [18],
+      ])
+  }
+
+  @Test func theForgetBiasIsThatOfTheForgetGateAlone() throws {
+    let layer = RecurrentLayer(
+      cell: .lstm, inputSize: 3, hiddenSize: 4, options: CellOptions(forgetBias: 2))
+    let bias = try #require(
+      layer.parameterDescriptions(suffix: "").first { $0.name == "bias_ih" })
+    let values = bias.initializer.values(count: 16, random: Philox(seed: 1, stream: 2))
+    #expect(values[4..<8].allSatisfy { $0 == 2 })
+    #expect((values[..<4] + values[8...]).allSatisfy { $0 != 2 && $0.magnitude <= 0.5 })
+  }
 
   @Test(arguments: senseless)
   func aSenselessMixIsRefusedAndSaysWhy(cell: Cell, options: CellOptions, words: String) throws {

@@ -16,6 +16,33 @@ import Testing
     return try NetworkPass(network, steps: 3, batchSize: 2, training: training)
   }
 
+  @Test func everyGradientOfTheSquaredErrorIsTheDerivative() throws {
+    let network = try Network(
+      NetworkConfiguration(
+        vocabularySize: nil,
+        recurrent: RecurrentConfiguration(cell: .gru, inputSize: 2, hiddenSize: 4), outputSize: 3),
+      backend: backend, seed: 3)
+    let pass = try NetworkPass(network, steps: 3, batchSize: 2, training: true)
+    var targets = normal(3 * 2 * 3, stream: 1)
+    targets[3] = .nan  // of a row that does not count
+    func loss() throws -> Double {
+      try pass.resetStates()
+      try pass.queueGradients(
+        .features(normal(3 * 2 * 2, stream: 0)), .values(targets, counted: [1, 0, 1, 1, 1, 1]))
+      return try pass.readLoss()
+    }
+    let value = try loss()
+    let logits = backend.values(pass.logits)
+    let errors = zip(logits, targets).enumerated().filter { $0.offset / 3 != 1 }.map {
+      ($0.element.0 - $0.element.1) * ($0.element.0 - $0.element.1)
+    }
+    #expect(abs(value - errors.reduce(0, +) / 15) < 1e-12)
+    for (name, gradient) in try network.parameters.gradientTensors() {
+      try expectGradient(
+        gradient.values, of: network.parameters.value(name), in: backend, name, loss: loss)
+    }
+  }
+
   private func values(_ states: [State]) throws -> [[Double]] {
     try states.flatMap { [backend.values($0.hidden), backend.values(try #require($0.cell))] }
   }

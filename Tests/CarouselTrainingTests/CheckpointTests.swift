@@ -122,7 +122,7 @@ import Testing
     ("\"hiddenSize\":6", "\"hiddenSize\":4611686018427387904", "hidden size"),
     ("\"layers\":2", "\"layers\":3", "weight_ih_l2"),
     ("\"cell\":\"lstm\"", "\"cell\":\"perceptron\"", "network.recurrent.cell"),
-    ("\"task\":\"text\"", "\"task\":\"tag\"", "'tag'"),
+    ("\"task\":\"text\"", "\"task\":\"tag\"", "'task'"),
     ("\"version\":1", "\"version\":9", "version 9"),
     ("\"vocabularySize\":28", "\"vocabularySize\":27", "27 bytes"),
     ("\"position\":", "\"elsewhere\":", "position"),

@@ -1,0 +1,154 @@
+import CarouselModel
+
+/// Sequences that are made on the way, each a pure function of a seed: the adding problem and copy
+/// memory.
+///
+/// Adding (Hochreiter & Schmidhuber 1997, as in Bai et al. 2018): T steps of two features, a number
+/// drawn uniformly from [0, 1) and a mark, 1 at one step of either half and 0 elsewhere. The target at
+/// the last step is the sum of the two marked numbers; predicting 1 always has the squared error 1/6.
+///
+/// Copy memory (the same sources): T + 20 steps, first 10 symbols drawn from 8, then T − 1 blanks, then a
+/// delimiter and 10 more of it. The target is blank until the last 10 steps, which are the symbols;
+/// without memory the cross-entropy is 10·ln 8/(T + 20).
+public struct MadeData: Sendable {
+  /// `adding` or `copy`.
+  public let task: TrainingTask
+  /// T, the distance that has to be remembered.
+  public let length: Int
+  /// N, the sequences of a batch.
+  public let batchSize: Int
+  /// What the sequences are drawn from.
+  public let seed: UInt64
+
+  /// Which sequences are drawn: those to learn from, and others.
+  public enum Part: UInt64, Sendable {
+    case training = 9
+    case test = 10
+  }
+  /// The part.
+  public let part: Part
+
+  static let symbols = 8
+  static let symbolCount = 10
+  /// The steps that are called an epoch.
+  static let epochSteps = 1000
+
+  /// Describes sequences; throws a usage error where T is too short for the task.
+  public init(
+    _ task: TrainingTask, length: Int, batchSize: Int, seed: UInt64, part: Part = .training
+  ) throws(CarouselError) {
+    precondition(task != .text)
+    guard length >= 2 else {
+      throw CarouselError(
+        .usage, "the task \(task.rawValue) needs at least 2 steps, but has \(length)")
+    }
+    self.task = task
+    self.length = length
+    self.batchSize = batchSize
+    self.seed = seed
+    self.part = part
+  }
+
+  /// The network that the task needs around recurrent layers: two features and one value, or ten
+  /// symbols each way.
+  public func network(_ recurrent: RecurrentConfiguration) -> NetworkConfiguration {
+    if task == .copy {
+      return NetworkConfiguration(vocabularySize: Self.symbols + 2, recurrent: recurrent)
+    }
+    var recurrent = recurrent
+    recurrent.inputSize = 2
+    return NetworkConfiguration(vocabularySize: nil, recurrent: recurrent, outputSize: 1)
+  }
+
+  /// The loss of a network that remembers nothing.
+  public var baseline: Double {
+    task == .adding
+      ? 1.0 / 6 : Double(Self.symbolCount) * 2.0794415416798357 / Double(steps)  // ln 8
+  }
+
+  private func random(_ step: Int) -> Philox {
+    Philox(seed: seed, stream: part.rawValue << 56 | UInt64(step))
+  }
+
+  private func adding(_ step: Int) -> TrainingBatch {
+    let (random, N, half) = (random(step), batchSize, length / 2)
+    var x = [Double](repeating: 0, count: length * N * 2)
+    var targets = [Double](repeating: 0, count: length * N)
+    for n in 0..<N {
+      // The numbers first, then the two marks.
+      let first = n * (length + 2)
+      for t in 0..<length { x[(t * N + n) * 2] = random.uniform(first + t) }
+      let marks = [
+        Int(random.uniform(first + length) * Double(half)),
+        half + Int(random.uniform(first + length + 1) * Double(length - half)),
+      ]
+      for t in marks {
+        x[(t * N + n) * 2 + 1] = 1
+        targets[(length - 1) * N + n] += x[(t * N + n) * 2]
+      }
+    }
+    let counted = (0..<length * N).map { Int32($0 >= (length - 1) * N ? 1 : 0) }
+    return TrainingBatch(
+      input: .features(x), targets: .values(targets, counted: counted), begins: true)
+  }
+
+  private func copying(_ step: Int) -> TrainingBatch {
+    let (random, N, delimiter) = (random(step), batchSize, Int32(Self.symbols + 1))
+    var tokens = [Int32](repeating: 0, count: steps * N)
+    var targets = [Int32](repeating: 0, count: steps * N)
+    for n in 0..<N {
+      for index in 0..<Self.symbolCount {
+        let draw = random.uniform(n * Self.symbolCount + index)
+        let symbol = 1 + Int32(draw * Double(Self.symbols))
+        tokens[index * N + n] = symbol
+        targets[(steps - Self.symbolCount + index) * N + n] = symbol
+      }
+      for t in (Self.symbolCount + length - 1)..<steps { tokens[t * N + n] = delimiter }
+    }
+    return TrainingBatch(input: .tokens(tokens), targets: .classes(targets), begins: true)
+  }
+}
+
+extension MadeData: TrainingData {
+  /// T of the adding problem, T + 20 of copy memory.
+  public var steps: Int { task == .adding ? length : length + 2 * Self.symbolCount }
+  var epochSteps: Int { Self.epochSteps }
+
+  func batch(_ step: Int) -> TrainingBatch {
+    task == .adding ? adding(step) : copying(step)
+  }
+}
+
+/// Measures a network on sequences that it was not trained on, always the same ones.
+public final class MadeDataEvaluator<B: Backend> {
+  /// The batches that are measured.
+  private let batches: Int
+  private let data: MadeData
+  private let pass: NetworkPass<B>
+
+  /// Allocates activations for about 1000 sequences, in batches as large as those of `data`.
+  public init(_ network: Network<B>, like data: MadeData) throws {
+    self.data = try MadeData(
+      data.task, length: data.length, batchSize: data.batchSize, seed: data.seed, part: .test)
+    batches = (1000 + data.batchSize - 1) / data.batchSize
+    pass = try NetworkPass(
+      network, steps: data.steps, batchSize: data.batchSize, training: false)
+  }
+
+  /// The mean loss; nil where `shouldStop` became true on the way.
+  public func evaluate(shouldStop: () -> Bool = { false }) throws -> Double? {
+    var sum = 0.0
+    for index in 0..<batches {
+      if shouldStop() { return nil }
+      let batch = data.batch(index)
+      try pass.resetStates()
+      try pass.forward(batch.input)
+      sum += try pass.loss(batch.targets)
+    }
+    return sum / Double(batches)
+  }
+}
+
+extension MadeDataEvaluator: TrainingEvaluator {
+  func loss(shouldStop: () -> Bool) throws -> Double? { try evaluate(shouldStop: shouldStop) }
+}

@@ -1,0 +1,52 @@
+import CarouselModel
+
+/// What a network is trained for.
+public enum TrainingTask: String, Hashable, Sendable, Codable, CaseIterable {
+  /// The next byte of a text.
+  case text
+  /// The sum of two marked numbers of a sequence.
+  case adding
+  /// A few symbols again, after a long pause.
+  case copy
+}
+
+/// One step's worth of data.
+struct TrainingBatch {
+  let input: NetworkInput
+  let targets: NetworkTargets
+  /// Whether sequences begin, so that the states before are zeros.
+  let begins: Bool
+}
+
+/// What a network is trained on: batches that are a function of how many steps were taken before.
+protocol TrainingData: Sendable {
+  /// The steps of each sequence in a batch.
+  var steps: Int { get }
+  /// N, the sequences of a batch.
+  var batchSize: Int { get }
+  /// The training steps of an epoch.
+  var epochSteps: Int { get }
+  /// The batch of one training step, counted from 0.
+  func batch(_ step: Int) -> TrainingBatch
+}
+
+extension TextStreams: TrainingData {
+  var epochSteps: Int { windowCount }
+
+  func batch(_ step: Int) -> TrainingBatch {
+    let index = step % windowCount
+    let window = window(index)
+    return TrainingBatch(
+      input: .tokens(window.inputs), targets: .classes(window.targets), begins: index == 0)
+  }
+}
+
+/// Measures a network as its parameters are now.
+protocol TrainingEvaluator {
+  /// The loss; nil where `shouldStop` became true on the way.
+  func loss(shouldStop: () -> Bool) throws -> Double?
+}
+
+extension TextEvaluator: TrainingEvaluator {
+  func loss(shouldStop: () -> Bool) throws -> Double? { try evaluate(shouldStop: shouldStop)?.loss }
+}

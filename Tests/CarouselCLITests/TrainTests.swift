@@ -1,0 +1,115 @@
+import Foundation
+import Testing
+
+/// Training from the command line, on the reference, so that it runs where no device is.
+@Suite struct TrainTests {
+  private let folder = try? Folder()
+  private let device = ["--device", "reference"]
+  private let small = [
+    "--hidden-size", "5", "--batch-size", "3", "--max-steps", "8", "--evaluate-every", "4",
+    "--log-every", "4",
+  ]
+
+  private func path(_ name: String) throws -> String { try #require(folder)[name] }
+
+  private func text() throws -> String {
+    try #require(folder).create(
+      "text", String(repeating: "to be or not to be; ", count: 12).utf8
+    ).path
+  }
+
+  @Test(arguments: ["text", "adding", "copy"])
+  func everyTaskTrainsIsEvaluatedAndGoesOn(task: String) throws {
+    let run = try path("run-\(task)")
+    let file = task == "text" ? [try text()] : []
+    let train = ["train", task] + file + device + small + ["--steps", "6", "--output", run]
+    let first = try Command(train + ["--json", "--quiet"])
+    #expect(first.status == 0 && first.errors.isEmpty, "\(first.errors)")
+    #expect(try first.json["step"] as? Int == 8)
+    #expect(try first.json["stopped"] as? String == "steps")
+    for name in ["settings.json", "metrics.jsonl", "best.safetensors", "last.safetensors"] {
+      #expect(FileManager.default.fileExists(atPath: run + "/" + name), "\(name)")
+    }
+    let again = try Command(train)
+    #expect(again.status == 64 && again.isOneSentence, "\(again.errors)")
+    let resumed = try Command(
+      ["train", task, "--resume", run, "--max-steps", "11", "--json", "--quiet"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try resumed.json["step"] as? Int == 11)
+    let evaluated = try Command(["evaluate", run] + file + device + ["--json"])
+    #expect(evaluated.status == 0, "\(evaluated.errors)")
+    #expect(try #require(try evaluated.json["loss"] as? Double) > 0)
+    let forced = try Command(
+      ["evaluate", run] + file + device + ["--json", "--override", "forget=0"])
+    #expect(try forced.json["loss"] as? Double != evaluated.json["loss"] as? Double)
+  }
+
+  @Test func whatBelongsToAnotherTaskIsRefused() throws {
+    let run = try path("run-a")
+    let adding = try Command(
+      ["train", "adding", "--steps", "4", "--output", run, "--quiet"] + device + small)
+    #expect(adding.status == 0, "\(adding.errors)")
+    for (arguments, status, words) in [
+      (["generate", run] + device, 65, "expected a model of text"),
+      (["evaluate", run, try text()] + device, 64, "made on the way"),
+      (["train", "copy", "--resume", run], 65, "found one of 'train adding'"),
+      (["train", "text", "--resume", run], 65, "expected a model of text"),
+      (["train", "adding", "--steps", "1"] + device + small, 64, "at least 2 steps"),
+      (["train", "adding", "--input-size", "3"] + device + small, 64, "2 features"),
+      (["train", "adding", "--validation", "0.1"] + device, 64, "share of a text"),
+      (["train", "adding", "--resume", run, "--hidden-size", "3"], 64, "--resume takes"),
+    ] {
+      let command = try Command(arguments)
+      #expect(command.status == status, "\(arguments): \(command.errors)")
+      #expect(command.errors.contains(words), "\(command.errors)")
+    }
+  }
+
+  @Test func theGradientsAreLoggedWhenAsked() throws {
+    let run = try path("run-g")
+    let command = try Command(
+      ["train", "adding", "--steps", "5", "--output", run, "--quiet", "--log-gradients"] + device
+        + small)
+    #expect(command.status == 0, "\(command.errors)")
+    let lines = try String(contentsOfFile: run + "/metrics.jsonl", encoding: .utf8)
+      .split(separator: "\n").map {
+        try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] ?? [:]
+      }
+    let norms = lines.compactMap { $0["gradientNorms"] as? [[String: Any]] }
+    #expect(norms.count == 2)
+    for norms in norms {
+      #expect(norms.map { $0["step"] as? Int } == [1, 2, 3, 4, 5])
+      #expect(abs((norms[4]["hidden"] as? Double ?? 0) - 1) < 1e-9)
+      #expect(norms.allSatisfy { $0["cell"] as? Double ?? 0 > 0 })
+    }
+  }
+
+  @Test func aLossThatIsNoNumberEndsTheRunAndKeepsTheLastGoodCheckpoint() throws {
+    let run = try path("run-n")
+    let command = try Command(
+      [
+        "train", "text", try text(), "--steps", "6", "--learning-rate", "1e300", "--warmup-steps",
+        "0",
+        "--optimizer", "sgd", "--output", run, "--quiet",
+      ] + device + small)
+    #expect(command.status == 1 && command.isOneSentence, "\(command.errors)")
+    #expect(command.errors.contains("step") && command.errors.contains("last.safetensors"))
+    #expect(try Command(["evaluate", run, try text()] + device).status == 0)
+  }
+
+  @Test func anInterruptedRunSavesAndGoesOn() throws {
+    let run = try path("run-i")
+    let line = """
+      "$carousel" train adding --device reference --steps 20 --hidden-size 20 --max-time 10m \
+        --output "\(run)" >/dev/null 2>"\(run).errors" & pid=$!
+      for _ in {1..1200}; do [[ -e "\(run)/metrics.jsonl" ]] && break; sleep 0.1; done
+      sleep 0.5; kill -INT $pid; wait $pid
+      """
+    let command = try Command(shell: line)
+    #expect(command.status == 130)
+    let errors = try String(contentsOfFile: run + ".errors", encoding: .utf8)
+    #expect(errors.contains("state saved"), "\(errors)")
+    let resumed = try Command(["train", "adding", "--resume", run, "--max-time", "1s", "--quiet"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+  }
+}
