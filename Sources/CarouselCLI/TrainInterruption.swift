@@ -12,6 +12,11 @@ enum Interruption {
   static func listen() {
     // The flag has to be there before a handler sets it.
     requested.store(false, ordering: .relaxed)
+    // Whoever started this process may have left the signals blocked.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for number in [SIGINT, SIGTERM] {
       signal(number) {
         Interruption.requested.store(true, ordering: .relaxed)
