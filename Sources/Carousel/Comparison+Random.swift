@@ -3,13 +3,13 @@ import CarouselModel
 extension ComparisonCases {
   /// The one random case of a seed: layers, sizes, lengths and states, none of them senseless.
   ///
-  /// T is at most 20, 6 with layer normalisation, N 9, C and H 40, L 3.
+  /// T is at most 20, N 9, C and H 40, L 3; with layer normalisation T is at most 6 and H at least 8.
   public static func random(seed: UInt64) -> RecurrentComparison {
     var draw = Draw(seed: seed)
     var configuration = draw.configuration()
     while (try? configuration.validate()) == nil { configuration = draw.configuration() }
-    // A normalisation undoes what makes states forget, and of few units it multiplies a rounding error
-    // from step to step: over 20 steps such layers tell nothing of who computes them.
+    // A normalisation undoes what makes states forget and, of few units, multiplies a rounding error
+    // from step to step: many steps of such layers tell nothing of who computes them.
     let longest = configuration.options.layerNorm ? 6 : 20
     let (steps, batchSize) = (draw.number(1...longest), draw.number(1...9))
     return RecurrentComparison(
@@ -64,6 +64,7 @@ private struct Draw {
     }
     drawNoise(&result.options)
     result.options.layerNorm = happens(0.2)
+    if result.options.layerNorm { result.hiddenSize = max(result.hiddenSize, 8) }
     if cell == .gru, happens(0.3) { result.options.gruReset = .before }
     for name in cell.activationNames where happens(0.25) {
       result.options.activations[name] = activation(

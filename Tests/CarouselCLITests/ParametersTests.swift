@@ -54,6 +54,17 @@ import Testing
     #expect(try command.json["total"] as? Int == total)
   }
 
+  /// An input of 20 features has 20 · 128 + 128 · 128 = 18,944 recurrent weights, as in PyTorch.
+  @Test func anRNNOfTwentyFeaturesHasThatManyWeights() throws {
+    let command = try Command([
+      "parameters", "--cell", "rnn", "--input-size", "20", "--hidden-size", "128", "--output-size",
+      "10", "--no-bias", "--steps", "5", "--json",
+    ])
+    #expect(try command.json["total"] as? Int == 18_944 + 1280)
+    let unrolled = try #require(try command.json["unrolled"] as? [String: Any])
+    #expect(unrolled["weightUses"] as? Int == 5 * (18_944 + 1280))
+  }
+
   @Test func unrollingAnRNNCopiesUses() throws {
     let arguments = [
       "parameters", "--cell", "rnn", "--input-size", "8", "--hidden-size", "128", "--output-size",
