@@ -18,6 +18,9 @@ private struct RecurrentCase: Decodable {
   var layers: Int
   var direction: Direction
   var lengths: [Int32]?
+  var hiddenSize: Int?
+  /// What else departs from the plain cell.
+  var options: CellOptions?
   var tensors: [String: GoldenValues]
 
   func tensor(_ name: String) throws -> GoldenValues {
@@ -26,20 +29,22 @@ private struct RecurrentCase: Decodable {
 
   func configuration() throws -> RecurrentConfiguration {
     let weight = try tensor("weight_hh_l0")
-    let options = CellOptions(
-      bias: bias ? .double : .none,
-      activations: activations.mapValues {
-        Activation($0.function, alpha: $0.alpha, beta: $0.beta)
-      },
-      forgetGate: forgetGate == "coupled" ? .coupled : .own, peepholes: peepholes ?? false)
+    var options = options ?? CellOptions()
+    options.bias = bias ? .double : .none
+    options.activations = activations.mapValues {
+      Activation($0.function, alpha: $0.alpha, beta: $0.beta)
+    }
+    options.forgetGate = forgetGate == "coupled" ? .coupled : .own
+    options.peepholes = peepholes ?? false
     return RecurrentConfiguration(
-      cell: cell, inputSize: try tensor("x").shape[2], hiddenSize: weight.shape[1], layers: layers,
-      direction: direction, options: options)
+      cell: cell, inputSize: try tensor("x").shape[2], hiddenSize: hiddenSize ?? weight.shape[1],
+      layers: layers, direction: direction, options: options)
   }
 
   var name: String {
     let functions = activations.map { "\($0)=\($1.function)" }.sorted()
-    return "\(cell) \(layers) \(direction) \(lengths ?? []) \(functions) \(forgetGate ?? "")"
+    return "\(cell) \(layers) \(direction) \(lengths ?? []) \(functions) \(forgetGate ?? "") "
+      + "\(options ?? CellOptions())"
   }
 }
 
@@ -48,25 +53,26 @@ private struct RecurrentCase: Decodable {
 @Suite struct RecurrentGoldenTests {
   private let backend = ReferenceBackend(sliceAlignment: 32)
 
-  @Test(arguments: ["recurrent", "recurrent-onnx"])
+  @Test(arguments: ["recurrent", "recurrent-options", "recurrent-onnx"])
   func stacksAgree(file: String) throws {
     let golden = try Golden<RecurrentCase>.load(file)
     for test in golden.cases { try check(test, tolerance: golden.tolerance) }
   }
 
-  /// A state of each layer and direction from `prefix_h_suffix [L·D, N, H]` and that of c; nil where
+  /// A state of each layer and direction from `prefix_h_suffix [L·D, N, P]` and that of c; nil where
   /// the file has none.
   private func states(
     _ test: RecurrentCase, _ prefix: String, _ suffix: String
   ) throws -> [State]? {
     guard let hidden = test.tensors[prefix + "h" + suffix] else { return nil }
     let cell = test.tensors[prefix + "c" + suffix]
-    let count = hidden.shape[1] * hidden.shape[2]
+    func part(_ index: Int, of states: GoldenValues) throws -> Buffer {
+      let count = states.shape[1] * states.shape[2]
+      return try backend.buffer(Array(states.values[index * count..<(index + 1) * count]))
+    }
     return try (0..<hidden.shape[0]).map { index in
-      let range = index * count..<(index + 1) * count
-      return State(
-        hidden: try backend.buffer(Array(hidden.values[range])),
-        cell: try cell.map { try backend.buffer(Array($0.values[range])) })
+      State(
+        hidden: try part(index, of: hidden), cell: try cell.map { try part(index, of: $0) })
     }
   }
 
