@@ -34,16 +34,16 @@ enum Models {
 
   /// All inputs of a pass of 4 steps of 3 sequences through a stack, lengths among them, as a file.
   static func inputs(for configuration: RecurrentConfiguration) -> SafetensorsFile {
-    let states: Shape = [
-      configuration.layers * configuration.directions, 3, configuration.hiddenSize,
-    ]
+    let units = configuration.layers * configuration.directions
+    let hidden: Shape = [units, 3, configuration.stateSize]
+    let cell: Shape = [units, 3, configuration.hiddenSize]
     var result: [(name: String, tensor: Tensor)] = [
-      ("x", tensor([4, 3, configuration.inputSize], 100)), ("h_0", tensor(states, 101)),
-      ("grad_y", tensor([4, 3, configuration.outputSize], 103)), ("grad_h_n", tensor(states, 104)),
+      ("x", tensor([4, 3, configuration.inputSize], 100)), ("h_0", tensor(hidden, 101)),
+      ("grad_y", tensor([4, 3, configuration.outputSize], 103)), ("grad_h_n", tensor(hidden, 104)),
       ("lengths", Tensor([3], [2, 0, 4])),
     ]
     if configuration.cell.hasCellState {
-      result += [("c_0", tensor(states, 102)), ("grad_c_n", tensor(states, 105))]
+      result += [("c_0", tensor(cell, 102)), ("grad_c_n", tensor(cell, 105))]
     }
     return SafetensorsFile(result, elementTypes: ["lengths": .int64])
   }

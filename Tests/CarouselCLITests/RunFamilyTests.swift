@@ -34,6 +34,19 @@ import Testing
     ("--forget-decay 0.8", make(.lstm, CellOptions(forgetGate: .constant(0.8)))),
     ("--cell-clip 0.1", make(.lstm, CellOptions(cellClip: 0.1))),
     ("--override forget=0.5", make(.lstm, CellOptions(overrides: ["forget": 0.5]))),
+    ("", make(.lstm, CellOptions(projectionSize: 2), layers: 2, direction: .bidirectional)),
+    ("", make(.lstm, CellOptions(peepholes: true, projectionSize: 4, layerNorm: true))),
+    ("", make(.gru, CellOptions(layerNorm: true), layers: 2)),
+    ("", make(.rnn, CellOptions(bias: .none, recurrence: .blocks(5)))),
+    ("--gru-reset before", make(.gru, CellOptions(recurrence: .blocks(5), gruReset: .before))),
+    (
+      "--zoneout 0.25,0.5 --drop-connect 0.5 --recurrent-dropout 0.5",
+      make(
+        .lstm,
+        CellOptions(
+          recurrentDropout: 0.5, zoneoutHidden: 0.25, zoneoutCell: 0.5, dropConnect: 0.5))
+    ),
+    ("--zoneout 0.25", make(.gru, CellOptions(zoneoutHidden: 0.25))),
   ]
 
   private func folder(_ configuration: RecurrentConfiguration) throws -> Folder {
