@@ -25,9 +25,9 @@ pack_panels(global const float *b, global float *panels, int K, int N, int offse
     }
     return;
   }
-  // The columns lie far apart: read each along k, a vector's worth at a time.
-  for (int k0 = 0; k0 < K; k0 += WIDTH) {
-    const int end = min(k0 + WIDTH, K);
+  // The columns lie far apart: read each along k.
+  for (int k0 = 0; k0 < K; k0 += PACK_DEPTH) {
+    const int end = min(k0 + PACK_DEPTH, K);
     for (int j = 0; j < COLUMNS; ++j) {
       global const float *column = b + (size_t)j * j_stride;
       for (int k = k0; k < end; ++k) {

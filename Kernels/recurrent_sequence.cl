@@ -29,8 +29,8 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 pack_gates(global const float *weight, global float *panels, int H) {
   const int first = get_global_id(0) * TILE_UNITS;
   panels += (size_t)get_global_id(0) * TILE_PANELS * H * COLUMNS;
-  for (int k0 = 0; k0 < H; k0 += WIDTH) {
-    const int end = min(k0 + WIDTH, H);
+  for (int k0 = 0; k0 < H; k0 += PACK_DEPTH) {
+    const int end = min(k0 + PACK_DEPTH, H);
     for (int j = 0; j < TILE_PANELS * COLUMNS; ++j) {
       const int v = j / WIDTH, unit = first + v / GATES * WIDTH + j % WIDTH;
       global const float *row = weight + ((size_t)(v % GATES) * H + unit) * H;

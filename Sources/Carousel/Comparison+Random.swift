@@ -4,14 +4,15 @@ extension ComparisonCases {
   /// The one random case of a seed: layers, sizes, lengths and states, none of them senseless.
   ///
   /// T is at most 20, N 9, C and H 40, L 3; with layer normalisation T is at most 6 and H at least 8.
-  public static func random(seed: UInt64) -> RecurrentComparison {
-    var draw = Draw(seed: seed)
+  /// With `tiny` T and N are at most 3, C and H 8, L 2, for a simulator.
+  public static func random(seed: UInt64, tiny: Bool = false) -> RecurrentComparison {
+    var draw = Draw(seed: seed, tiny: tiny)
     var configuration = draw.configuration()
     while (try? configuration.validate()) == nil { configuration = draw.configuration() }
     // A normalisation undoes what makes states forget and, of few units, multiplies a rounding error
     // from step to step: many steps of such layers tell nothing of who computes them.
-    let longest = configuration.options.layerNorm ? 6 : 20
-    let (steps, batchSize) = (draw.number(1...longest), draw.number(1...9))
+    let longest = tiny ? 3 : configuration.options.layerNorm ? 6 : 20
+    let (steps, batchSize) = (draw.number(1...longest), draw.number(1...(tiny ? 3 : 9)))
     return RecurrentComparison(
       configuration, steps: steps, batchSize: batchSize,
       lengths: draw.happens(0.5) ? (0..<batchSize).map { _ in draw.number(0...steps) } : nil,
@@ -23,9 +24,11 @@ extension ComparisonCases {
 /// Choices that are a pure function of a seed and of their order.
 private struct Draw {
   private let random: Philox
+  private let tiny: Bool
   private var index = 0
 
-  init(seed: UInt64) {
+  init(seed: UInt64, tiny: Bool) {
+    self.tiny = tiny
     // Apart from the inputs, of which a case has only a few.
     random = Philox(seed: seed, stream: RandomStream.input(1 << 20))
   }
@@ -54,7 +57,8 @@ private struct Draw {
   mutating func configuration() -> RecurrentConfiguration {
     let cell = one(of: Cell.allCases)
     var result = RecurrentConfiguration(
-      cell: cell, inputSize: number(1...40), hiddenSize: number(1...40), layers: number(1...3),
+      cell: cell, inputSize: number(1...(tiny ? 8 : 40)), hiddenSize: number(1...(tiny ? 8 : 40)),
+      layers: number(1...(tiny ? 2 : 3)),
       direction: one(of: Direction.allCases))
     if result.direction == .bidirectional { result.merge = one(of: Merge.allCases) }
     if happens(0.3) { result.dropout = decimal(0.1...0.6) }
@@ -74,7 +78,7 @@ private struct Draw {
       result.options.overrides[name] = decimal(-1...1)
     }
     guard cell == .lstm else { return result }
-    if happens(0.25) { result.options.projectionSize = number(1...40) }
+    if happens(0.25) { result.options.projectionSize = number(1...(tiny ? 8 : 40)) }
     if happens(0.2) { result.options.zoneoutCell = decimal(0.1...0.6) }
     if happens(0.5) {
       result.options.forgetGate = one(of: [

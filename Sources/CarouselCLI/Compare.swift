@@ -16,7 +16,7 @@ struct Compare: ParsableCommand {
   @OptionGroup var device: DeviceOptions
   @OptionGroup var recurrent: RecurrentOptions
   @OptionGroup var work: WorkOptions
-  @Flag(help: "Every operation at tiny sizes, for a simulator.")
+  @Flag(help: "Every operation, or with --random every layer, at tiny sizes, for a simulator.")
   var tiny = false
   @Option(
     help: ArgumentHelp(
@@ -32,9 +32,6 @@ struct Compare: ParsableCommand {
   private var isOneCase: Bool { !recurrent.isEmpty || !work.isEmpty || lengths != nil }
 
   func validate() throws {
-    if tiny, random != nil {
-      throw ValidationError("--tiny and --random each bring their own cases, expected one of them")
-    }
     if tiny || random != nil, isOneCase {
       throw ValidationError(
         "\(tiny ? "--tiny" : "--random") brings its own sizes, but sizes or layer options are given "
@@ -59,8 +56,9 @@ struct Compare: ParsableCommand {
       return (0..<(try atLeastOne(random, "--random"))).map { index in
         let seed = seed.seed &+ UInt64(index)
         return Work(
-          work: ComparisonCases.random(seed: seed), seed: seed,
-          command: "carousel compare --random 1 --seed \(seed)" + device.words)
+          work: ComparisonCases.random(seed: seed, tiny: tiny), seed: seed,
+          command: "carousel compare --random 1 --seed \(seed)" + (tiny ? " --tiny" : "")
+            + device.words)
       }
     }
     let cases =
