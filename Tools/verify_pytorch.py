@@ -1,8 +1,9 @@
 """Runs random recurrent layers through `carousel run --gradients` and through PyTorch in Float64.
 
-    python Tools/verify_pytorch.py [--count 300] [--seed 1] [--device D] [--carousel BINARY]
+    python Tools/verify_pytorch.py [--count 300] [--seed 1] [--options] [--device D] [--carousel BINARY]
 
-Configuration k of seed S is the only one of seed S + k, so that a failure is repeated by itself.
+With --options the layers have what PyTorch's own lack, and `recurrent_layers` computes them with
+PyTorch's autograd. Configuration k of seed S is the only one of seed S + k, so that a failure is repeated by itself.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from option_configuration import OptionConfiguration
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,6 +102,21 @@ class Configuration:
                 shapes["c_0"] = cell
         return {name: torch.randn(shape).double() for name, shape in shapes.items()}
 
+    def words(self):
+        """What the tensors do not say, as options of `carousel run`."""
+        return ["--activation", "relu"] if self.activation == "relu" else []
+
+    def case(self):
+        """The model, everything that IN holds, and all that `carousel run --gradients` writes."""
+        inputs, model = self.inputs(), self.make()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(parameter.float())
+        reference = expected(self, model, inputs)
+        if self.lengths is not None:
+            inputs["lengths"] = torch.tensor(self.lengths)
+        return dict(model.named_parameters()), inputs, reference
+
 
 def expected(configuration, model, inputs):
     """All that `carousel run --gradients` writes, by PyTorch."""
@@ -126,7 +143,7 @@ def expected(configuration, model, inputs):
         result[f"grad_{name}_0"] = initial.grad
     for name, parameter in model.named_parameters():
         result[f"grad_{name}"] = parameter.grad
-    return {name: tensor.detach().numpy() for name, tensor in result.items()}
+    return result
 
 
 def write(path, tensors):
@@ -168,69 +185,63 @@ def nrms(actual, reference):
     return float(error / largest)
 
 
-def verify(seed, settings, folder):
+def verify(configuration, settings, folder):
     """The tensors that are wrong, with what is wrong about them, and the largest nrms."""
-    configuration = Configuration.draw(seed)
-    torch.manual_seed(seed)
-    inputs = configuration.inputs()
-    model = configuration.make()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.float())
-    reference = expected(configuration, model, inputs)
-    write(folder / "m", {name: value.numpy() for name, value in model.state_dict().items()})
-    tensors = {name: value.numpy() for name, value in inputs.items()}
-    if configuration.lengths is not None:
-        tensors["lengths"] = np.array(configuration.lengths, dtype=np.int64)
-    write(folder / "i", tensors)
+    parameters, inputs, reference = configuration.case()
+    write(folder / "m", {name: value.detach().numpy() for name, value in parameters.items()})
+    write(folder / "i", {name: value.numpy() for name, value in inputs.items()})
     (folder / "o").unlink(missing_ok=True)
     command = [settings.carousel, "run", folder / "m", "--inputs", folder / "i"]
-    command += ["--outputs", folder / "o", "--gradients"]
+    command += ["--outputs", folder / "o", "--gradients", *configuration.words()]
     if settings.device:
         command += ["--device", settings.device]
-    if configuration.activation == "relu":
-        command += ["--activation", "relu"]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
-        return configuration, [f"exit status {run.returncode}: {run.stderr.strip()}"], 0.0
+        return [f"exit status {run.returncode}: {run.stderr.strip()}"], 0.0
     actual = read(folder / "o")
     wrong = []
     if actual.keys() != reference.keys():
         wrong.append(f"tensors {sorted(actual)}, expected {sorted(reference)}")
     largest = 0.0
     for name in actual.keys() & reference.keys():
-        if actual[name].shape != reference[name].shape:
-            wrong.append(f"{name} {actual[name].shape}, expected {reference[name].shape}")
+        expected = reference[name].detach().numpy()
+        if actual[name].shape != expected.shape:
+            wrong.append(f"{name} {actual[name].shape}, expected {expected.shape}")
             continue
-        value = nrms(actual[name], reference[name])
+        value = nrms(actual[name], expected)
         if not value <= BOUND:
             wrong.append(f"{name} nrms {value:.2e}")
         largest = max(largest, value)
-    return configuration, wrong, largest
+    return wrong, largest
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--options", action="store_true", help="what PyTorch's own layers lack")
     parser.add_argument("--device", help="as carousel takes it")
     parser.add_argument("--carousel", type=Path, default=ROOT / ".build/release/carousel")
     settings = parser.parse_args()
     if settings.count < 1:
         parser.error("--count must be at least 1")
     torch.set_num_threads(1)
+    kind = OptionConfiguration if settings.options else Configuration
+    words = " --options" if settings.options else ""
+    words += f" --device '{settings.device}'" if settings.device else ""
     failures, largest = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(settings.seed, settings.seed + settings.count):
-            configuration, wrong, value = verify(seed, settings, Path(folder))
+            configuration = kind.draw(seed)
+            torch.manual_seed(seed)
+            wrong, value = verify(configuration, settings, Path(folder))
             largest = max(largest, value)
             if wrong:
                 failures += 1
                 print(f"seed {seed}: {json.dumps(asdict(configuration))}")
                 for sentence in wrong:
                     print(f"  {sentence}")
-                device = f" --device '{settings.device}'" if settings.device else ""
-                print(f"  repeat with: Tools/verify-pytorch --count 1 --seed {seed}{device}")
+                print(f"  repeat with: Tools/verify-pytorch --count 1 --seed {seed}{words}")
     print(
         f"{settings.count - failures} of {settings.count} configurations agree with PyTorch "
         f"{torch.__version__}, largest nrms {largest:.2e}, bound {BOUND:.0e}"

@@ -9,6 +9,10 @@ private struct RecurrentCase: Decodable {
     var alpha: Double?
     var beta: Double?
   }
+  struct Noise: Decodable {
+    var seed: UInt64
+    var step: Int
+  }
 
   var cell: Cell
   var activations: [String: Function]
@@ -21,6 +25,8 @@ private struct RecurrentCase: Decodable {
   var hiddenSize: Int?
   /// What else departs from the plain cell.
   var options: CellOptions?
+  /// What the masks are drawn from.
+  var noise: Noise?
   var tensors: [String: GoldenValues]
 
   func tensor(_ name: String) throws -> GoldenValues {
@@ -30,12 +36,12 @@ private struct RecurrentCase: Decodable {
   func configuration() throws -> RecurrentConfiguration {
     let weight = try tensor("weight_hh_l0")
     var options = options ?? CellOptions()
-    options.bias = bias ? .double : .none
+    if !bias { options.bias = .none }
     options.activations = activations.mapValues {
       Activation($0.function, alpha: $0.alpha, beta: $0.beta)
     }
-    options.forgetGate = forgetGate == "coupled" ? .coupled : .own
-    options.peepholes = peepholes ?? false
+    if forgetGate == "coupled" { options.forgetGate = .coupled }
+    if let peepholes { options.peepholes = peepholes }
     return RecurrentConfiguration(
       cell: cell, inputSize: try tensor("x").shape[2], hiddenSize: hiddenSize ?? weight.shape[1],
       layers: layers, direction: direction, options: options)
@@ -49,7 +55,7 @@ private struct RecurrentCase: Decodable {
 }
 
 /// The reference against PyTorch in Float64, where nothing but the order of sums may differ, and
-/// against ONNX Runtime in Float32.
+/// against ONNX Runtime in Float32; for what both lack, against `Tools/recurrent_layers.py`.
 @Suite struct RecurrentGoldenTests {
   private let backend = ReferenceBackend(sliceAlignment: 32)
 
@@ -91,7 +97,9 @@ private struct RecurrentCase: Decodable {
     let lengths = try test.lengths.map(backend.indices)
     let initial = try states(test, "", "_0")
     let final = try stack.makeStates()
-    try stack.forward(x: x, lengths: lengths, initial: initial, final: final)
+    let seed = test.noise.map { (seed: $0.seed, step: $0.step) }
+    try stack.forward(
+      x: x, lengths: lengths, initial: initial, final: final, dropoutSeed: seed)
     var actual = [("y", backend.values(stack.y))] + values(final, "", "_n")
 
     if let gradY = test.tensors["grad_y"] {
@@ -99,7 +107,8 @@ private struct RecurrentCase: Decodable {
       let gradInitial = try stack.makeStates()
       try stack.backward(
         x: x, lengths: lengths, initial: initial, gradY: try backend.buffer(gradY.values),
-        gradFinal: try states(test, "grad_", "_n"), gradX: gradX, gradInitial: gradInitial)
+        gradFinal: try states(test, "grad_", "_n"), gradX: gradX, gradInitial: gradInitial,
+        dropoutSeed: seed)
       actual.append(("grad_x", backend.values(gradX)))
       if initial != nil { actual += values(gradInitial, "grad_", "_0") }
       actual += try store.gradientTensors().map { ("grad_" + $0.name, $0.tensor.values) }
