@@ -34,9 +34,13 @@ public final class OpenCLBackend: Backend {
   ///   - device: what computes.
   ///   - kernels: the form of the kernels.
   ///   - profiling: whether every launch is recorded, for `launches`.
+  ///   - cache: where built programs are kept between runs.
   /// - Throws: `OpenCLError` where the device refuses, `CarouselError` where a kernel file is missing.
-  public init(device: Device, kernels: KernelForm = .automatic, profiling: Bool = false) throws {
-    let queue = try Queue(context: Context(device: device), profiling: profiling)
+  public init(
+    device: Device, kernels: KernelForm = .automatic, profiling: Bool = false,
+    cache: ProgramCache = .standard
+  ) throws {
+    let queue = try Queue(context: Context(device: device, cache: cache), profiling: profiling)
     let launcher = Launcher(queue: queue, form: kernels.resolved(for: device))
     self.device = device
     self.launcher = launcher

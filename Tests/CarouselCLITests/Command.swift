@@ -15,6 +15,16 @@ struct Command {
   /// Whether an OpenCL device can be used on this machine.
   static let hasDevice = (try? Command(["devices"]).status) == 0
 
+  /// What of this process's environment a command must not see, and what it sees instead: no program
+  /// comes from the user's cache or goes there, and the device is the one that is tested.
+  private static let environment: [String: String] = {
+    var result = ProcessInfo.processInfo.environment
+    for name in ["CAROUSEL_DEVICE", "CAROUSEL_KERNELS"] { result[name] = nil }
+    result["CAROUSEL_DEVICE"] = result["CAROUSEL_TEST_DEVICE"]
+    result["CAROUSEL_CACHE"] = "off"
+    return result
+  }()
+
   /// Runs `carousel` with arguments; `environment` is added to this process's.
   init(_ arguments: [String], environment: [String: String] = [:]) throws {
     try self.init(Self.binary, arguments, environment: environment)
@@ -32,8 +42,7 @@ struct Command {
     let process = Process()
     process.executableURL = binary
     process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.filter { $0.key != "CAROUSEL_DEVICE" }
-      .merging(environment) { $1 }
+    process.environment = Self.environment.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: folder.create("output"))
     process.standardError = try FileHandle(forWritingTo: folder.create("errors"))

@@ -37,7 +37,7 @@ import Testing
     await #expect(processExitsWith: .exitCode(66)) {
       setenv("CAROUSEL_KERNELS", "/nowhere/kernels", 1)
       do {
-        _ = try OpenCLBackend(device: Device.select("auto"))
+        _ = try OpenCLBackend(device: Machine.device)
       } catch let error as CarouselError where error.message.contains("/nowhere/kernels/") {
         exit(error.kind.rawValue)
       }

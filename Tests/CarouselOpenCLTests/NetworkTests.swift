@@ -55,8 +55,7 @@ struct NetworkTests {
   func theSameStepsGiveTheSameBits(form: KernelForm) throws {
     let first = try NetworkWork().outcomes(on: Machine.backend(form))
     let second = try NetworkWork().outcomes(on: Machine.backend(form))
-    let elsewhere = try NetworkWork().outcomes(
-      on: OpenCLBackend(device: Machine.backend(form).device, kernels: form))
+    let elsewhere = try NetworkWork().outcomes(on: Machine.newBackend(form))
     for other in [second, elsewhere] {
       #expect(other.map(\.values) == first.map(\.values))
     }

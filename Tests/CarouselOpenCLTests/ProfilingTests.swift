@@ -39,14 +39,14 @@ struct ProfilingTests {
   }
 
   @Test func withoutProfilingNothingIsRecorded() throws {
-    let backend = try OpenCLBackend(device: Device.select("auto"))
+    let backend = try Machine.newBackend(.automatic)
     _ = try LinearWork(rows: 2, inputSize: 3, outputSize: 4).outcomes(on: backend)
     #expect(try backend.launches.isEmpty)
   }
 
   @Test func automaticFollowsTheDevice() throws {
-    let device = try Device.select("auto")
-    #expect(try OpenCLBackend(device: device).kernelForm == (device.type == .cpu ? .cpu : .gpu))
+    let type = try Machine.device.type
+    #expect(try Machine.newBackend(.automatic).kernelForm == (type == .cpu ? .cpu : .gpu))
   }
 
   @Test(arguments: KernelForm.both)

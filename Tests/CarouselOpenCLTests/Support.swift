@@ -1,5 +1,6 @@
 import CarouselModel
 import CarouselReference
+import Foundation
 import OpenCLDriver
 import Testing
 
@@ -8,16 +9,29 @@ import Testing
 /// The device of this machine; tests that need one are visibly skipped where there is none.
 ///
 /// One backend of each form serves all tests, on one thread: memory that one test leaves behind is
-/// what the next one takes from the pool.
+/// what the next one takes from the pool. No program comes from the user's cache or goes there.
 @MainActor
 enum Machine {
-  nonisolated static var hasDevice: Bool { (try? Device.select("auto")) != nil }
+  nonisolated static var hasDevice: Bool { (try? device) != nil }
+
+  /// The device that `CAROUSEL_TEST_DEVICE` names, or the default one.
+  nonisolated static var device: Device {
+    get throws {
+      try Device.select(ProcessInfo.processInfo.environment["CAROUSEL_TEST_DEVICE"] ?? "auto")
+    }
+  }
 
   static func backend(_ form: KernelForm) throws -> OpenCLBackend {
     if let backend = backends[form] { return backend }
-    let backend = try OpenCLBackend(device: Device.select("auto"), kernels: form, profiling: true)
+    let backend = try newBackend(form, profiling: true)
     backends[form] = backend
     return backend
+  }
+
+  /// A backend that shares nothing with the others.
+  static func newBackend(_ form: KernelForm, profiling: Bool = false) throws -> OpenCLBackend {
+    try OpenCLBackend(
+      device: device, kernels: form, profiling: profiling, cache: ProgramCache(folder: nil))
   }
 
   private static var backends: [KernelForm: OpenCLBackend] = [:]
