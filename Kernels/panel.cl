@@ -8,9 +8,9 @@
 
 #define COLUMNS (2 * WIDTH)
 
-/// The k for which packing reads a column that lies along k before it turns to the next: enough lines
-/// of memory for the processor to fetch them ahead, and few enough that what is written stays in the
-/// first cache.
+/// The k for which packing reads a column that lies along k before it turns to the next: enough
+/// lines of memory for the processor to fetch them ahead, and few enough that what is written stays
+/// in the first cache.
 #ifndef PACK_DEPTH
 #define PACK_DEPTH 64
 #endif

@@ -3,9 +3,9 @@
 //
 // Layouts: predictions, targets and grad_predictions [M, O], counted [M].
 
-/// losses[m] = sum over o of (predictions[m, o] - targets[m, o])^2 where counted[m] is not 0, else 0,
-/// whatever the row's targets hold; where `grad_predictions` is not null, grad_predictions[m, o] =
-/// 2 scale (predictions[m, o] - targets[m, o]) or 0. It may be `predictions`. Global size: M.
+/// losses[m] = sum over o of (predictions[m, o] - targets[m, o])^2 where counted[m] is not 0, else
+/// 0, whatever the row's targets hold; where `grad_predictions` is not null, grad_predictions[m, o]
+/// = 2 scale (predictions[m, o] - targets[m, o]) or 0. It may be `predictions`. Global size: M.
 kernel void squared_error(global const float *predictions, global const float *targets,
                           global const int *counted, global float *grad_predictions,
                           global float *losses, int O, float scale) {

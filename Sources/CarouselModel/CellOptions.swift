@@ -49,7 +49,9 @@ public struct CellOptions: Hashable, Sendable, Codable {
   public var overrides: [String: Double]
   /// Where a GRU's reset gate stands.
   public var gruReset: GRUReset
-  /// P, where an LSTM's `h = W_hr·(o ⊙ tanh c)` has fewer elements than it has units (Sak et al. 2014).
+  /// P, where an LSTM's `h = W_hr·(o ⊙ tanh c)` has fewer elements than it has units.
+  ///
+  /// Sak, Senior & Beaufays 2014.
   public var projectionSize: Int?
   /// Whether the products and an LSTM's c are normalised: `LN(x·Wᵀ) + b_ih`, `LN(h₋₁·Rᵀ) + b_hh` and
   /// `h = o ⊙ tanh(LN(c))` with `LN(v) = gain ⊙ (v − mean v)/√(var v + 10⁻⁵)`, over all gates of a
@@ -58,14 +60,19 @@ public struct CellOptions: Hashable, Sendable, Codable {
   /// The probability with which an element of h is dropped on its way into the recurrent product, the
   /// same elements at every step of a sequence (Gal & Ghahramani 2016).
   public var recurrentDropout: Double
-  /// The probabilities with which a unit keeps its h and its c from one step to the next (Krueger et al.
-  /// 2017); outside training the expectation.
+  /// The probabilities with which a unit keeps its h and its c from one step to the next; outside
+  /// training the expectation.
+  ///
+  /// Krueger et al. 2017.
   public var zoneoutHidden: Double, zoneoutCell: Double
-  /// The probability with which a recurrent weight is dropped for a training step (Wan et al. 2013,
-  /// Merity et al. 2018).
+  /// The probability with which a recurrent weight is dropped for a training step.
+  ///
+  /// Wan et al. 2013, Merity et al. 2018.
   public var dropConnect: Double
-  /// What `bias_ih` of an LSTM's forget gate begins as: above 0 the cell remembers at first (Gers et al.
-  /// 2000, Jozefowicz et al. 2015); nil draws it like the others.
+  /// What `bias_ih` of an LSTM's forget gate begins as: above 0 the cell remembers at first; nil draws
+  /// it like the others.
+  ///
+  /// Gers et al. 2000, Jozefowicz et al. 2015.
   public var forgetBias: Double?
 
   /// The plain form of every cell, but for what is given.
