@@ -33,9 +33,9 @@ extension ComparisonCases {
         .lstm, [:],
         CellOptions(
           bias: .single, forgetGate: .coupled, peepholes: true, recurrence: .blocks(blocks),
-          projectionSize: blocks, layerNorm: true, recurrentDropout: 0.2, zoneoutHidden: 0.1,
-          zoneoutCell: 0.2, dropConnect: 0.2)
-      ).walking(.bidirectional).stacked(2, dropout: 0.2),
+          layerNorm: true, recurrentDropout: 0.2, zoneoutHidden: 0.1, zoneoutCell: 0.2,
+          dropConnect: 0.2)
+      ).walking(.reverse).stacked(2, dropout: 0.2),
       Variant(.gru, [:], CellOptions(gruReset: .before, zoneoutHidden: 0.3)).stacked(2),
     ]
   }
