@@ -47,7 +47,9 @@ class OptionConfiguration:
             options["gruReset"] = "before"
         if cell == "lstm":
             OptionConfiguration.draw_lstm(choose, options, hidden_size, blocks)
-        longest = 6 if "layerNorm" in options else 20
+        # A norm makes up for what a cell forgets: a rounding error grows from step to step, and from
+        # layer to layer, in Float32 of PyTorch's as well.
+        longest, deepest = (4, 2) if "layerNorm" in options else (20, 3)
         steps, batch_size = choose.randint(1, longest), choose.randint(1, 9)
         return OptionConfiguration(
             cell=cell,
@@ -56,7 +58,7 @@ class OptionConfiguration:
             batchSize=batch_size,
             inputSize=choose.randint(2, 48),
             hiddenSize=hidden_size,
-            layers=choose.randint(1, 3),
+            layers=choose.randint(1, deepest),
             direction=choose.choice(["forward", "reverse", "bidirectional"]),
             lengths=[choose.choice([steps, choose.randint(0, steps)]) for _ in range(batch_size)],
             states=happens(0.7),

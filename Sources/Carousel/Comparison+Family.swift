@@ -9,7 +9,8 @@ extension ComparisonCases {
   ) -> [any ComparisonCase] {
     // The blocks of a recurrence, and the size of a projection: the smallest divisor above 1.
     let blocks = (2...hiddenSize).first { hiddenSize.isMultiple(of: $0) } ?? 1
-    let variants = rnnVariants(blocks) + gruVariants(blocks) + lstmVariants(blocks)
+    let variants =
+      rnnVariants(blocks) + gruVariants(blocks) + lstmVariants(blocks) + mixedVariants(blocks)
     return variants.enumerated().map { index, variant in
       var configuration = RecurrentConfiguration(
         cell: variant.cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: variant.layers,

@@ -30,8 +30,8 @@ extension RecurrentConfiguration {
   ///
   /// They are the input and, for each layer and direction, every gate, the states, and for the GRU the
   /// recurrent part of n, or r ⊙ h where the reset gate stands before the product; with layer
-  /// normalisation the normalised products and cell state, with zoneout what was kept. A device may keep
-  /// fewer and compute them again.
+  /// normalisation the normalised products and cell state, with a projection what it reads, with
+  /// zoneout what was kept. A device may keep fewer and compute them again.
   public var activationsPerStep: Int {
     var units =
       switch cell {
@@ -42,6 +42,7 @@ extension RecurrentConfiguration {
     if options.layerNorm {
       units += 2 * layer(0, isReverse: false).gateCount + (cell.hasCellState ? 1 : 0)
     }
+    if options.projectionSize != nil { units += 1 }  // what is projected
     if options.zoneoutCell > 0 { units += 2 }  // c before zoneout, the mask
     let states = options.zoneoutHidden > 0 ? 2 : 1
     let merged = directions == 2 ? outputSize : 0

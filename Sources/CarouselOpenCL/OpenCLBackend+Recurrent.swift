@@ -133,8 +133,8 @@ extension OpenCLBackend {
     _ pass: RecurrentPass, _ recurrent: (buffer: Buffer, stride: Int), _ gradient: Buffer,
     shared: Int, last: Int
   ) throws {
-    let H = pass.hiddenSize
-    for gate in 0..<pass.layer.gateCount {
+    let (H, gateCount) = (pass.hiddenSize, pass.layer.gateCount)
+    for gate in 0..<gateCount {
       let reset = gate < shared ? nil : pass.reserve.rows?.reset
       try launcher.sumStates(
         pass, gates: recurrent.buffer, slots: recurrent.stride / H,

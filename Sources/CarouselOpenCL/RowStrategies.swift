@@ -190,10 +190,10 @@ struct StepRowsStrategy: RecurrentStrategy {
     _ pass: RecurrentPass, _ factors: Buffer, offset: Int, into sums: Buffer, at place: Int
   ) throws {
     guard pass.layer.options.recurrence != .diagonal else { return }
-    let P = pass.stateSize
+    let (P, rows) = (pass.stateSize, pass.batchSize)
     try products.multiply(
       .init(factors, P, 1, offset: offset), .init(pass.weightHH, 1, P), into: sums,
-      rows: pass.batchSize, columns: pass.layer.firstGates * pass.hiddenSize, depth: P,
+      rows: rows, columns: pass.layer.firstGates * pass.hiddenSize, depth: P,
       cOffset: place, cStride: pass.layer.gateRows)
   }
 

@@ -45,8 +45,9 @@ struct StepStrategy: RecurrentStrategy {
     _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
     gradInitial: RecurrentState<Buffer>?
   ) throws {
-    let T = pass.steps
-    let gradCell = try launcher.carriedCellGradient(pass, gradFinal, gradInitial)
+    let (T, gradCell) = (
+      pass.steps, try launcher.carriedCellGradient(pass, gradFinal, gradInitial)
+    )
     let gradHidden = try launcher.carriedHiddenGradient(pass, gradFinal)
     let arguments = pass.arguments(weights: pass.weightHH)
     for step in (0..<T).reversed() {

@@ -1,6 +1,6 @@
 import CarouselModel
 
-/// The gated recurrent unit (Cho et al. 2014).
+/// The gated recurrent unit of Cho and others, 2014.
 ///
 ///     r, z = σ(a + u)    n = tanh(a_n + r·u_n)    h = (1 − z)·n + z·h₋₁
 ///

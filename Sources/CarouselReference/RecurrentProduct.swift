@@ -1,7 +1,8 @@
 import CarouselModel
 
-/// The weights between the hidden states of two steps, or their gradients: for each gate K blocks of
-/// H/K units and P/K states along the diagonal. One block is the full matrix `[G·H, P]`, H blocks are a
+/// The weights between the hidden states of two steps, or their gradients.
+///
+/// For each gate there are K blocks of H/K units and P/K states along the diagonal: one block is the full matrix `[G·H, P]`, H blocks are a
 /// diagonal `[G·H]`.
 struct RecurrentProduct {
   /// `[G·H, P/K]`: what stands between a unit's gate and the states of its block.

@@ -7,6 +7,7 @@ extension ReferenceStep {
   /// states before, which are in `hidden` and `memory`. Leaves the gradients of the products in the
   /// reserve, and adds to those of biases, peepholes, projection and normalisations.
   func backward(row: Int, sequence n: Int) {
+    let (H, P) = sizes
     let kept = UnitRow(
       elements: reserve.row(row, of: reserve.kept, layer.keptCount * H)[0], hiddenSize: H)
     let fresh = reserve.row(row, of: reserve.fresh, H)
@@ -47,6 +48,7 @@ extension ReferenceStep {
 
   /// ∂ of the cell's output from ∂h~.
   private func projectionBackward(_ row: Int, _ gradNew: [Double]) -> [Double] {
+    let (H, P) = sizes
     guard let weight = work.parameters.weightHR?.matrix(P, H),
       let gradWeight = gradients?.weightHR?.matrix(P, H)
     else { return gradNew }
@@ -65,6 +67,7 @@ extension ReferenceStep {
   private func outputsBackward(
     _ row: Int, _ gradOutput: [Double], kept: UnitRow, gradFresh: inout [Double]
   ) -> [Double] {
+    let (H, _) = sizes
     let fresh = reserve.row(row, of: reserve.fresh, H)
     let normalized = normalizedCell(row)
     let results = (0..<H).map { unit in
@@ -92,18 +95,20 @@ extension ReferenceStep {
   private func productsBackward(
     _ row: Int, sequence n: Int, kept: UnitRow, input: UnitRow, recurrent: UnitRow
   ) {
-    let GH = layer.gateRows
-    let gradInput = reserve.row(row, of: reserve.gradInput, GH)
-    let gradRecurrent = reserve.row(row, of: reserve.gradRecurrent, GH)
+    let (H, P) = sizes
+    let gateRows = layer.gateRows
+    let gradInput = reserve.row(row, of: reserve.gradInput, gateRows)
+    let gradRecurrent = reserve.row(row, of: reserve.gradRecurrent, gateRows)
     let factors = reserve.row(row, of: reserve.factors, P)
     a.fill(with: 0)
     let gradFactors = Matrix(elements: a[0], rows: 1, columns: P)
     for (index, group) in layer.groups.enumerated().reversed() {
-      if let gradBias = gradients?.biasHH?.vector(GH) {
+      if let gradBias = gradients?.biasHH?.vector(gateRows) {
         for i in group { gradBias[i] += gradRecurrent[0][i] }
       }
       normHH?.backward(
-        gradRecurrent, products: reserve.row(row, of: reserve.recurrentProducts, GH), group: group)
+        gradRecurrent, products: reserve.row(row, of: reserve.recurrentProducts, gateRows),
+        group: group)
       if layer.resetsBefore, index > 0, let gru = cell as? GRU {
         u.fill(with: 0)
         let gradReset = Matrix(elements: u[0], rows: 1, columns: H)
@@ -119,11 +124,11 @@ extension ReferenceStep {
     }
     for j in 0..<P { gradHidden[0][j] += gradFactors[0][j] * masks.factor(sequence: n, j) }
     for group in layer.groups {
-      if let gradBias = gradients?.biasIH?.vector(GH) {
+      if let gradBias = gradients?.biasIH?.vector(gateRows) {
         for i in group { gradBias[i] += gradInput[0][i] }
       }
       normIH?.backward(
-        gradInput, products: reserve.row(row, of: reserve.inputProducts, GH), group: group)
+        gradInput, products: reserve.row(row, of: reserve.inputProducts, gateRows), group: group)
     }
   }
 }

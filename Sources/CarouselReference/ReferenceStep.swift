@@ -31,28 +31,28 @@ struct ReferenceStep {
 
   var layer: RecurrentLayer { work.layer }
   var reserve: ReferenceReserve { work.reserve }
-  var H: Int { layer.hiddenSize }
-  var P: Int { layer.stateSize }
+  /// H and P.
+  var sizes: (units: Int, states: Int) { (layer.hiddenSize, layer.stateSize) }
 
   init(
     _ work: RecurrentWork<ReferenceBackend>,
     gradients: RecurrentParameters<ReferenceBackend.Buffer>? = nil
   ) throws {
     let (layer, parameters) = (work.layer, work.parameters)
-    let GH = layer.gateRows
+    let gateRows = layer.gateRows
     self.work = work
     self.gradients = gradients
     masks = RecurrentMasks(work)
     cell = layer.unitCell(parameters, gradients: gradients)
-    weightIH = parameters.weightIH.matrix(GH, layer.inputSize)
+    weightIH = parameters.weightIH.matrix(gateRows, layer.inputSize)
     let count = RecurrentProduct(parameters.weightHH, for: layer).count
     let dropped = try masks.dropped(parameters.weightHH, count: count)
     weightHH = RecurrentProduct(dropped, for: layer)
     normIH = ProductNormalization(parameters.normIH, gradient: gradients?.normIH, for: layer)
     normHH = ProductNormalization(parameters.normHH, gradient: gradients?.normHH, for: layer)
     let (P, H) = (layer.stateSize, layer.hiddenSize)
-    let scratch = try [GH, GH, P, H, P, H].map { try Buffer(count: $0) }
-    (a, u) = (scratch[0].matrix(1, GH), scratch[1].matrix(1, GH))
+    let scratch = try [gateRows, gateRows, P, H, P, H].map { try Buffer(count: $0) }
+    (a, u) = (scratch[0].matrix(1, gateRows), scratch[1].matrix(1, gateRows))
     (hidden, memory) = (scratch[2].matrix(1, P), scratch[3].matrix(1, H))
     (gradHidden, gradMemory) = (scratch[4].matrix(1, P), scratch[5].matrix(1, H))
     owned = scratch + [dropped]
@@ -65,16 +65,17 @@ struct ReferenceStep {
   }
 
   /// What the normalised cell state is shifted by.
-  var cellShift: UnsafeMutablePointer<Double>? { work.parameters.normCellBias?.vector(H) }
+  var cellShift: UnsafeMutablePointer<Double>? { work.parameters.normCellBias?.vector(sizes.units) }
 
   /// Row t·N + n forward, of sequence n: `hidden` and `memory` hold the states before and receive those
   /// after.
   func forward(row: Int, sequence n: Int) {
-    let GH = layer.gateRows
+    let (H, P) = sizes
+    let gateRows = layer.gateRows
     let kept = UnitRow(
       elements: reserve.row(row, of: reserve.kept, layer.keptCount * H)[0], hiddenSize: H)
     let factors = reserve.row(row, of: reserve.factors, P)
-    let inputProducts = reserve.row(row, of: reserve.inputProducts, GH)
+    let inputProducts = reserve.row(row, of: reserve.inputProducts, gateRows)
     inputProducts.fill(with: 0)
     inputProducts.addProduct(
       work.x.matrix(work.steps * work.batchSize, layer.inputSize).block(row, of: 1),
@@ -126,6 +127,7 @@ struct ReferenceStep {
 
   /// LN(c~) of the row, in layers that have it.
   func normalizedCell(_ row: Int) -> [Double]? {
+    let (H, _) = sizes
     guard let gain = work.parameters.normCell?.vector(H) else { return nil }
     let norm = LayerNormalization(reserve.row(row, of: reserve.fresh, H)[0], count: H)
     return norm.normalized.enumerated().map { $1 * gain[$0] + (cellShift?[$0] ?? 0) }
@@ -133,6 +135,7 @@ struct ReferenceStep {
 
   /// From the cell's output to h, and from c~ to c.
   private func finish(_ row: Int) {
+    let (H, P) = sizes
     let outputs = reserve.row(row, of: reserve.outputs, H)
     let fresh = reserve.row(row, of: reserve.fresh, H)
     let weightHR = work.parameters.weightHR?.matrix(P, H)

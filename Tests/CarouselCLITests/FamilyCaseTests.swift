@@ -26,6 +26,13 @@ import Testing
         expectTwo("\(bias)") { $0.configuration.options.bias == bias }
       }
       expectTwoOfCell("diagonal") { $0.options.recurrence == .diagonal }
+      expectTwo("\(cell) blocks, norm or noise, backward") {
+        let options = $0.configuration.options
+        let isBlocks = if case .blocks = options.recurrence { true } else { false }
+        return $0.cell == cell && $0.training
+          && (isBlocks || options.layerNorm || options.recurrentDropout > 0
+            || options.zoneoutHidden > 0 || options.dropConnect > 0)
+      }
       expectTwoOfCell("layers") { $0.layers > 1 }
       for name in cell.gateNames where cell != .rnn {
         expectTwoOfCell("override \(name)") { $0.options.overrides[name] != nil }
@@ -53,6 +60,18 @@ import Testing
     expectTwo("constant decay") {
       if case .constant = $0.configuration.options.forgetGate { true } else { false }
     }
+    func expectTwoBackward(_ what: String, _ holds: (CellOptions) -> Bool) {
+      expectTwo("\(what), backward") { $0.training && holds($0.configuration.options) }
+    }
+    expectTwoBackward("reset before") { $0.gruReset == .before }
+    expectTwoBackward("projection") { $0.projectionSize != nil }
+    expectTwoBackward("blocks") { if case .blocks = $0.recurrence { true } else { false } }
+    expectTwoBackward("layer normalisation") { $0.layerNorm }
+    expectTwoBackward("recurrent dropout") { $0.recurrentDropout > 0 }
+    expectTwoBackward("zoneout of h") { $0.zoneoutHidden > 0 }
+    expectTwoBackward("zoneout of c") { $0.zoneoutCell > 0 }
+    expectTwoBackward("DropConnect") { $0.dropConnect > 0 }
+    expectTwo("expected zoneout") { !$0.training && $0.configuration.options.zoneoutHidden > 0 }
     expectTwo("peepholes") { $0.configuration.options.peepholes }
     expectTwo("cell clip") { $0.configuration.options.cellClip != nil }
     expectTwo("dropout") { $0.configuration.dropout > 0 }
@@ -76,6 +95,19 @@ import Testing
     #expect(seen.count > 290)
     #expect(Set(seen.map(\.cell)).count == 3)
     #expect(Set(seen.map(\.options.forgetGate)).count > 4)
+    let options = seen.map(\.options)
+    for (what, count) in [
+      ("reset before", options.count { $0.gruReset == .before }),
+      ("projection", options.count { $0.projectionSize != nil }),
+      ("blocks", options.count { if case .blocks = $0.recurrence { true } else { false } }),
+      ("layer normalisation", options.count { $0.layerNorm }),
+      ("recurrent dropout", options.count { $0.recurrentDropout > 0 }),
+      ("zoneout of h", options.count { $0.zoneoutHidden > 0 }),
+      ("zoneout of c", options.count { $0.zoneoutCell > 0 }),
+      ("DropConnect", options.count { $0.dropConnect > 0 }),
+    ] {
+      #expect(count > 5, "\(what): \(count)")
+    }
   }
 
   @Test func randomCaseKIsTheOnlyCaseOfItsOwnSeed() throws {

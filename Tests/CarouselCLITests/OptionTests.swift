@@ -37,6 +37,14 @@ import Testing
     ("--forget-decay 0.75", "forgetGate", "0.75"),
     ("--override forget=0 --override input=-1", "overrides", "forget=0.0 input=-1.0"),
     ("--cell gru --override update=0.5", "overrides", "update=0.5"),
+    ("--recurrence blocks:2", "recurrence", "blocks:2"),
+    ("--projection-size 3", "projectionSize", "3"), ("--layer-norm", "layerNorm", "true"),
+    ("--cell gru --gru-reset before", "gruReset", "before"),
+    ("--recurrent-dropout 0.25", "recurrentDropout", "0.25"),
+    ("--drop-connect 0.125", "dropConnect", "0.125"), ("--zoneout 0.25", "zoneoutCell", "0.25"),
+    ("--zoneout 0.25,0.5", "zoneoutHidden", "0.25"),
+    ("--zoneout 0.25,0.5", "zoneoutCell", "0.5"),
+    ("--cell gru --zoneout 0.5", "zoneoutHidden", "0.5"),
     ("--cell-clip 0.25", "cellClip", "0.25"), ("--lengths 3,0", "lengths", "3 0"),
   ])
   func optionArrives(line: String, key: String, value: String) throws {
@@ -69,7 +77,13 @@ import Testing
       "--override forget=1 --override forget=0", "--recurrence sparse",
       "--activation forget=relu --tie input=forget", "--lengths 1,2,26", "--lengths 1,,2",
       "--lengths -1,2", "--lengths 3,2 --batch-size 3", "--random 0",
-      "--random 2 --tiny", "--random 2 --steps 3", "--random 2 --cell gru",
+      "--recurrence blocks:0", "--recurrence blocks:3 --hidden-size 8", "--recurrence blocks:",
+      "--recurrence diagonal --projection-size 2", "--projection-size 0",
+      "--projection-size 64", "--cell gru --projection-size 2", "--gru-reset before",
+      "--cell gru --gru-reset between", "--recurrent-dropout 1", "--recurrent-dropout nan",
+      "--drop-connect -0.5", "--zoneout 1", "--zoneout 0.5,", "--zoneout 0.1,0.2,0.3",
+      "--cell gru --zoneout 0.1,0.2", "--random 2 --tiny", "--random 2 --steps 3",
+      "--random 2 --cell gru",
     ])
   func contradictionIsOneSentenceAndExits64(line: String) throws {
     let command = try Command(

@@ -56,12 +56,13 @@ func expectClose(
 /// Expects `gradient` to be that of `loss` with respect to the elements of `buffer`.
 ///
 /// Central differences over two widths, `(8·(f(+h) − f(−h)) − (f(+2h) − f(−2h))) / 12h`: an error of
-/// h⁴ from the formula and of ε/h from rounding, both below 1e-12 here.
+/// h⁴ from the formula and of ε/h from rounding, both below 1e-12 where h is 2⁻¹⁰ and `loss` is not
+/// steep.
 func expectGradient(
   _ gradient: [Double], of buffer: Buffer, in backend: ReferenceBackend, _ name: String,
-  sourceLocation: SourceLocation = #_sourceLocation, loss: () throws -> Double
+  step: Double = 0x1p-10, sourceLocation: SourceLocation = #_sourceLocation,
+  loss: () throws -> Double
 ) throws {
-  let step = 0x1p-10
   let values = backend.values(buffer)
   let differences = try values.indices.map { index in
     func difference(_ step: Double) throws -> Double {
