@@ -51,49 +51,88 @@ pack_states(global const float *y, global const float *h_0, global const int *le
   }
 }
 
+/// The vectors of A's rows that one work-item packs: enough of each k to be read as one stretch.
+#define PACK_VECTORS 4
+
+/// Writes the elements (m, k) of WIDTH m from `m` on, a multiple of WIDTH, where tiles hold them.
+INLINE void store_in_tiles(REAL values, global float *packed, int m, int k, int K) {
+  global float *tile = packed + ((size_t)(m / ROWS) * K + k) * ROWS + m % ROWS;
+#if WIDTH == 16
+  vstore8(values.lo, 0, tile);
+  vstore8(values.hi, 0, tile + (size_t)K * ROWS);
+#else
+  VSTORE(values, 0, tile);
+#endif
+}
+
+/// Packs the K columns of `vectors` vectors of rows from `first` on.
+INLINE void
+pack_vectors(const int vectors, global const float *a, global float *packed, global float *sums,
+             global float *sums2, int first, int M, int K, int stride, int offset2, int count2) {
+  REAL total[PACK_VECTORS];
+  for (int v = 0; v < vectors; ++v) total[v] = (REAL)(0.0f);
+  for (int k0 = 0; k0 < K; k0 += 64) {
+    // Sums of 64 first, and then of those: the rounding error grows with the longer of the two.
+    REAL part[PACK_VECTORS];
+    for (int v = 0; v < vectors; ++v) part[v] = (REAL)(0.0f);
+    for (int k = k0; k < min(k0 + 64, K); ++k) {
+      for (int v = 0; v < vectors; ++v) {
+        const int m = first + v * WIDTH;
+        const REAL values = load_lanes(a + (size_t)k * stride + m, M - m);
+        part[v] += values;
+        store_in_tiles(values, packed, m, k, K);
+      }
+    }
+    for (int v = 0; v < vectors; ++v) total[v] += part[v];
+  }
+  for (int v = 0; v < vectors; ++v) {
+    const int m = first + v * WIDTH;
+    if (sums) store_lanes(total[v], sums + m, M - m);
+    if (sums2 && m < count2) store_lanes(total[v], sums2 + offset2 + m, count2 - m);
+  }
+}
+
 /// Packs A given by columns, element (m, k) at a[offset + k stride + m], into tiles: element (m, k)
 /// of tile m / ROWS at packed[(tile K + k) ROWS + m % ROWS]. Where they are not null, sums[m] and
-/// the first `count2` of sums2[offset2 + m] receive the sum of A over k. Global size: M in vectors,
-/// rounded up; the last tiles are padded.
+/// the first `count2` of sums2[offset2 + m] receive the sum of A over k. Global size: M in
+/// PACK_VECTORS vectors, rounded up; the last tiles are padded.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 pack_rows(global const float *a, global float *packed, global float *sums, global float *sums2,
           int M, int K, int stride, int offset, int offset2, int count2) {
-  const int first = get_global_id(0) * WIDTH, count = min(WIDTH, M - first);
-  a += offset + first;
-  REAL total = (REAL)(0.0f);
-  for (int k0 = 0; k0 < K; k0 += 64) {
-    // Sums of 64 first, and then of those: the rounding error grows with the longer of the two.
-    REAL part = (REAL)(0.0f);
-    for (int k = k0; k < min(k0 + 64, K); ++k) {
-      const REAL values = load_lanes(a + (size_t)k * stride, count);
-      part += values;
-      float lanes[WIDTH];
-      VSTORE(values, 0, lanes);
-      for (int lane = 0; lane < WIDTH; lane += 4) {
-        const int m = first + lane;
-        vstore4(vload4(0, lanes + lane), 0,
-                packed + ((size_t)(m / ROWS) * K + k) * ROWS + m % ROWS);
-      }
-    }
-    total += part;
+  const int first = get_global_id(0) * PACK_VECTORS * WIDTH;
+  a += offset;
+  if (M - first >= PACK_VECTORS * WIDTH) {
+    pack_vectors(PACK_VECTORS, a, packed, sums, sums2, first, M, K, stride, offset2, count2);
+    return;
   }
-  if (sums) store_lanes(total, sums + first, count);
-  if (sums2 && first < count2) store_lanes(total, sums2 + offset2 + first, count2 - first);
+  for (int m = first; m < M; m += WIDTH) {
+    pack_vectors(1, a, packed, sums, sums2, m, M, K, stride, offset2, count2);
+  }
 }
 
-/// The k of one pass over the rows: a panel's share of it stays in the second-level cache, a tile's
-/// in the first.
-#define DEPTH 1024
+/// The k of one pass: a tile's share of A stays in the first-level cache, that of an item's panels
+/// in the second.
+#ifndef DEPTH
+#define DEPTH 512
+#endif
 
 /// `rows` rows of one panel of C, `count` columns from c on, over `depth` of K: begins with the
-/// bias, or where `k0` is not 0 with what is there.
-INLINE void gemm_tile(int rows, global const float *a, int row_stride, int k_stride,
-                      global const float *panel, REAL bias_left, REAL bias_right, global float *c,
-                      int c_stride, int count, int k0, int depth) {
+/// biases of its columns, or where `k0` is not 0 with what is there.
+INLINE void
+gemm_tile(int rows, global const float *a, int row_stride, int k_stride, global const float *panel,
+          global const float *bias, global const float *bias2, global float *c, int c_stride,
+          int count, int k0, int depth) {
   REAL sums[ROWS][2];
-  for (int r = 0; r < rows; ++r) {
-    sums[r][0] = k0 ? load_lanes(c + (size_t)r * c_stride, count) : bias_left;
-    sums[r][1] = k0 ? load_lanes(c + (size_t)r * c_stride + WIDTH, count - WIDTH) : bias_right;
+  if (k0) {
+    for (int r = 0; r < rows; ++r) {
+      sums[r][0] = load_lanes(c + (size_t)r * c_stride, count);
+      sums[r][1] = load_lanes(c + (size_t)r * c_stride + WIDTH, count - WIDTH);
+    }
+  } else {
+    REAL left = (REAL)(0.0f), right = (REAL)(0.0f);
+    if (bias) left = load_lanes(bias, count), right = load_lanes(bias + WIDTH, count - WIDTH);
+    if (bias2) left += load_lanes(bias2, count), right += load_lanes(bias2 + WIDTH, count - WIDTH);
+    for (int r = 0; r < rows; ++r) sums[r][0] = left, sums[r][1] = right;
   }
   panel_products(rows, sums, a, row_stride, k_stride, panel, depth);
   for (int r = 0; r < rows; ++r) {
@@ -104,32 +143,28 @@ INLINE void gemm_tile(int rows, global const float *a, int row_stride, int k_str
 
 /// C = A B + bias + bias2; the biases [N] may be null. A is row-major with `a_stride` floats from
 /// row to row, or with `packed` 1 as pack_rows left it; C begins at c_offset, with `c_stride`
-/// floats a row. Global size: panels of C, ranges of `rows_per_item` rows (a multiple of ROWS).
+/// floats a row. Global size: ranges of `panels_per_item` panels of C, ranges of `rows_per_item`
+/// rows (a multiple of ROWS).
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 gemm(global const float *a, global const float *panels, global const float *bias,
      global const float *bias2, global float *c, int M, int N, int K, int a_stride, int c_stride,
-     int c_offset, int rows_per_item, int packed) {
-  const int column = get_global_id(0) * COLUMNS, count = min(COLUMNS, N - column);
+     int c_offset, int panels_per_item, int rows_per_item, int packed) {
+  const int left = get_global_id(0) * panels_per_item * COLUMNS;
+  const int right = min(left + panels_per_item * COLUMNS, N);
   const int first = get_global_id(1) * rows_per_item, end = min(first + rows_per_item, M);
-  REAL left = (REAL)(0.0f), right = (REAL)(0.0f);
-  if (bias) {
-    left = load_lanes(bias + column, count);
-    right = load_lanes(bias + column + WIDTH, count - WIDTH);
-  }
-  if (bias2) {
-    left += load_lanes(bias2 + column, count);
-    right += load_lanes(bias2 + column + WIDTH, count - WIDTH);
-  }
   for (int k0 = 0; k0 < K; k0 += DEPTH) {
     const int depth = min(DEPTH, K - k0);
-    global const float *panel = panels + (size_t)column * K + (size_t)k0 * COLUMNS;
     for (int m = first; m < end;) {
       const int rows = next_rows(end - m);
       // A packed tile has ROWS rows, of which the last ones may not be wanted.
       const size_t row = packed ? (size_t)(m / ROWS * ROWS) * K + (size_t)k0 * ROWS + m % ROWS
                                 : (size_t)m * a_stride + k0;
-      gemm_tile(rows, a + row, packed ? 1 : a_stride, packed ? ROWS : 1, panel, left, right,
-                c + c_offset + (size_t)m * c_stride + column, c_stride, count, k0, depth);
+      for (int column = left; column < right; column += COLUMNS) {
+        gemm_tile(rows, a + row, packed ? 1 : a_stride, packed ? ROWS : 1,
+                  panels + (size_t)column * K + (size_t)k0 * COLUMNS, bias ? bias + column : bias,
+                  bias2 ? bias2 + column : bias2, c + c_offset + (size_t)m * c_stride + column,
+                  c_stride, N - column, k0, depth);
+      }
       m += rows;
     }
   }

@@ -43,6 +43,17 @@ find_torch() {
   printf '%s\n' "$python"
 }
 
+# The same with ONNX Runtime too, but for a Python that CAROUSEL_PYTHON names.
+find_peers() {
+  local python
+  python=$(find_torch)
+  if [[ -z ${CAROUSEL_PYTHON-} ]] && ! "$python" -c 'import onnx, onnxruntime' 2>/dev/null; then
+    say "installing ONNX Runtime"
+    "$python" -m pip install --quiet onnxruntime==1.32.0 onnx==1.23.2 >&2
+  fi
+  printf '%s\n' "$python"
+}
+
 # Handles the options that every tool has.
 case "${1-}" in
 -h | --help)

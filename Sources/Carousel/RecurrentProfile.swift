@@ -8,6 +8,8 @@ public struct RecurrentProfile: Sendable {
   public let configuration: RecurrentConfiguration
   /// T and N.
   public let steps: Int, batchSize: Int
+  /// The steps of each sequence, 0 to T; nil stands for T everywhere.
+  public let lengths: [Int]?
   /// Whether a pass is forward and backward, with gradients for x and every parameter, or forward
   /// alone, keeping nothing for a backward pass.
   public let training: Bool
@@ -18,13 +20,15 @@ public struct RecurrentProfile: Sendable {
 
   /// Describes the work.
   public init(
-    _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, training: Bool,
-    iterations: Int, warmup: Int, seed: UInt64
+    _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, lengths: [Int]? = nil,
+    training: Bool, iterations: Int, warmup: Int, seed: UInt64
   ) {
     precondition(iterations > 0 && warmup >= 0)
+    precondition(lengths.map { $0.count == batchSize } ?? true)
     self.configuration = configuration
     self.steps = steps
     self.batchSize = batchSize
+    self.lengths = lengths
     self.training = training
     self.iterations = iterations
     self.warmup = warmup
@@ -32,10 +36,12 @@ public struct RecurrentProfile: Sendable {
   }
 
   /// The floating-point operations of one pass: Σ 2·T·N·G·H·(C+H) over the layers and directions,
-  /// three times that with the backward pass, whatever the kernels really do.
+  /// three times that with the backward pass, whatever the kernels really do; with lengths, of the
+  /// steps that the sequences have.
   public var flops: Double {
-    configuration.units.reduce(0) { sum, unit in
-      sum + unit.layer.flops(steps: steps, batchSize: batchSize, backward: training)
+    let rows = lengths?.reduce(0, +) ?? steps * batchSize
+    return configuration.units.reduce(0) { sum, unit in
+      sum + unit.layer.flops(steps: rows, batchSize: 1, backward: training)
     }
   }
 
@@ -72,6 +78,7 @@ private final class Pass<B: Backend> {
   private let stack: RecurrentStack<B>
   private let final: [RecurrentState<B.Buffer>]
   private let x: B.Buffer
+  private let lengths: B.IndexBuffer?
   private let gradients: (y: B.Buffer, x: B.Buffer)?
   private let dropoutSeed: (seed: UInt64, step: Int)?
 
@@ -88,6 +95,11 @@ private final class Pass<B: Backend> {
       [work.steps, work.batchSize, configuration.outputSize]
     )
     x = try backend.makeBuffer(ComparisonInput.normal(shapes.x, seed: work.seed, index: 0))
+    lengths = try work.lengths.map { lengths in
+      let buffer = try backend.makeIndexBuffer(count: lengths.count)
+      try backend.write(lengths.map(Int32.init), to: buffer)
+      return buffer
+    }
     gradients =
       work.training
       ? (
@@ -98,9 +110,10 @@ private final class Pass<B: Backend> {
   }
 
   func run() throws {
-    try stack.forward(x: x, initial: nil, final: final, dropoutSeed: dropoutSeed)
+    try stack.forward(x: x, lengths: lengths, initial: nil, final: final, dropoutSeed: dropoutSeed)
     guard let gradients else { return }
     try stack.backward(
-      x: x, initial: nil, gradY: gradients.y, gradX: gradients.x, dropoutSeed: dropoutSeed)
+      x: x, lengths: lengths, initial: nil, gradY: gradients.y, gradX: gradients.x,
+      dropoutSeed: dropoutSeed)
   }
 }

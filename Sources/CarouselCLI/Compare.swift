@@ -15,21 +15,17 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var device: DeviceOptions
   @OptionGroup var recurrent: RecurrentOptions
-  @OptionGroup var work: WorkOptions
+  @OptionGroup var batch: BatchOptions
   @Flag(help: "Every operation, or with --random every layer, at tiny sizes, for a simulator.")
   var tiny = false
   @Option(
     help: ArgumentHelp(
       "Draw this many random layers, sizes, options, lengths and states.", valueName: "count"))
   var random: Int?
-  @Option(
-    help: ArgumentHelp(
-      "The steps of each sequence, 0 to T, such as 3,0,5.", valueName: "count,…"))
-  var lengths: Lengths?
   @OptionGroup var seed: SeedOptions
   @OptionGroup var output: OutputOptions
 
-  private var isOneCase: Bool { !recurrent.isEmpty || !work.isEmpty || lengths != nil }
+  private var isOneCase: Bool { !recurrent.isEmpty || !batch.isEmpty }
 
   func validate() throws {
     if tiny || random != nil, isOneCase {
@@ -69,11 +65,10 @@ struct Compare: ParsableCommand {
   private func givenCase() throws -> any ComparisonCase {
     let configuration = try recurrent.configuration(
       defaults: RecurrentConfiguration(inputSize: 64, hiddenSize: 64))
-    let (steps, batchSize) = try work.sizes(steps: 25, batchSize: lengths?.values.count ?? 8)
-    if let lengths { try lengths.check(steps: steps, batchSize: batchSize) }
+    let (steps, batchSize, lengths) = try batch.batch(steps: 25, batchSize: 8)
     try configuration.requireRoom(steps: steps, batchSize: batchSize)
     return RecurrentComparison(
-      configuration, steps: steps, batchSize: batchSize, lengths: lengths?.values)
+      configuration, steps: steps, batchSize: batchSize, lengths: lengths)
   }
 
   private func compare<B: Backend>(_ cases: [Work], on backend: B) throws {
@@ -172,29 +167,5 @@ private struct TensorResult: Encodable {
     nrms = comparison.nrms
     bound = comparison.bound
     ok = comparison.ok
-  }
-}
-
-/// `3,0,5`: the steps of each sequence.
-struct Lengths: ExpressibleByArgument {
-  let values: [Int]
-
-  init?(argument: String) {
-    let words = argument.split(separator: ",", omittingEmptySubsequences: false)
-    values = words.compactMap { Int($0) }
-    guard values.count == words.count else { return nil }
-  }
-
-  /// Throws where the lengths are not those of N sequences of at most T steps.
-  func check(steps: Int, batchSize: Int) throws(CarouselError) {
-    guard values.count == batchSize else {
-      throw CarouselError(
-        .usage,
-        "--lengths has \(values.count) lengths, but the batch has \(batchSize) sequences")
-    }
-    if let wrong = values.first(where: { !(0...steps ~= $0) }) {
-      throw CarouselError(
-        .usage, "--lengths must be between 0 and \(steps), the steps, but one is \(wrong)")
-    }
   }
 }

@@ -9,8 +9,13 @@ struct OutputOptions: ParsableArguments {
 /// `--seed`.
 struct SeedOptions: ParsableArguments {
   @Option(
+    name: .customLong("seed"),
     help: ArgumentHelp(
-      "The seed of all random numbers; the same seed on the same device gives the same bits.",
+      "The seed of all random numbers; the same seed on the same device gives the same bits "
+        + "(default: 1).",
       valueName: "number"))
-  var seed: UInt64 = 1
+  var given: UInt64?
+
+  /// What was given, or the default.
+  var seed: UInt64 { given ?? 1 }
 }

@@ -13,7 +13,7 @@ struct Profile: ParsableCommand {
 
   @OptionGroup var device: DeviceOptions
   @OptionGroup var recurrent: RecurrentOptions
-  @OptionGroup var work: WorkOptions
+  @OptionGroup var batch: BatchOptions
 
   @Option(help: "A pass: training (forward and backward) or inference (forward alone).")
   var mode = Mode.training
@@ -68,10 +68,11 @@ struct Profile: ParsableCommand {
   private func profile() throws -> RecurrentProfile {
     let configuration = try recurrent.configuration(
       defaults: RecurrentConfiguration(inputSize: 512, hiddenSize: 512))
-    let (steps, batchSize) = try work.sizes(steps: 25, batchSize: 64)
+    let (steps, batchSize, lengths) = try batch.batch(steps: 25, batchSize: 64)
     try configuration.requireRoom(steps: steps, batchSize: batchSize)
     return RecurrentProfile(
-      configuration, steps: steps, batchSize: batchSize, training: mode == .training,
+      configuration, steps: steps, batchSize: batchSize, lengths: lengths,
+      training: mode == .training,
       iterations: try atLeastOne(iterations, "--iterations"), warmup: warmup, seed: seed.seed)
   }
 
@@ -94,6 +95,10 @@ struct Profile: ParsableCommand {
       ("layers", .integer(layers.layers)), ("direction", .text(layers.direction.rawValue)),
       ("bias", .text(layers.options.bias.rawValue)), ("dropout", .number(layers.dropout)),
     ] + layers.options.departures.map { ($0.key, .text($0.value)) } + [
+      (
+        "lengths",
+        .text(profile.lengths.map { $0.map(String.init).joined(separator: " ") } ?? "all")
+      ),
       ("kernels", .text(device.kernels.rawValue)),
       ("iterations", .integer(profile.iterations)), ("warmup", .integer(profile.warmup)),
       ("flops", .number(profile.flops)),

@@ -49,7 +49,9 @@ struct TrainMadeOptions: ParsableArguments {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if place.resume != nil, !(recurrent.isEmpty && training.isEmpty && work.isEmpty) {
+    if place.resume != nil,
+      !(recurrent.isEmpty && training.isEmpty && work.isEmpty && seed.given == nil)
+    {
       throw ValidationError(TrainSession.resumeSentence)
     }
     if training.validation != nil {

@@ -67,7 +67,7 @@ extension TrainRunOptions {
 extension DeviceOptions {
   /// Whether the device was named, by option or by environment.
   private var isGiven: Bool {
-    device != nil || ProcessInfo.processInfo.environment["CAROUSEL_DEVICE"] != nil
+    device != nil || ProcessInfo.processInfo.environment["CAROUSEL_DEVICE"]?.isEmpty == false
   }
 
   /// The device and the kernels of an earlier session, but for what was given now.

@@ -32,7 +32,7 @@ struct TrainText: ParsableCommand {
       guard !files.isEmpty else {
         throw ValidationError("a text to train on is missing; expected one file or more")
       }
-    } else if !(recurrent.isEmpty && training.isEmpty && work.isEmpty) {
+    } else if !(recurrent.isEmpty && training.isEmpty && work.isEmpty && seed.given == nil) {
       throw ValidationError(
         TrainSession.resumeSentence + " or the text's files")
     }

@@ -1,6 +1,13 @@
 import CarouselModel
 import OpenCLDriver
 
+/// How a weight is packed in panels.
+private struct PackedWeight: Hashable {
+  let offset: Int
+  let transposed: Bool
+  let depth: Int, columns: Int
+}
+
 /// The twin of `gemm_cpu.cl`: products for CPU devices.
 struct PanelProducts: MatrixProducts {
   let launcher: Launcher
@@ -8,6 +15,10 @@ struct PanelProducts: MatrixProducts {
   let panelWidth: Int
   /// ROWS of `panel.cl`.
   static let tileRows = 8
+  /// PACK_VECTORS of `gemm_cpu.cl`.
+  private static let packVectors = 4
+  /// The panels of one work-item of a product.
+  private static let panelsPerItem = 8
 
   private static let files = ["vector.cl", "states.cl", "panel.cl", "gemm_cpu.cl"]
   private let packPanels: Kernel
@@ -42,14 +53,19 @@ struct PanelProducts: MatrixProducts {
       ])
   }
 
-  /// Memory with B packed in it.
+  /// A weight B packed once for all products until it changes.
   func packed(
     _ b: Buffer, offset: Int = 0, transposed: Bool, depth: Int, columns: Int
   ) throws -> Buffer {
-    let panels = try launcher.scratch(count: panelCount(depth: depth, columns: columns))
-    try pack(
-      b, offset: offset, transposed: transposed, into: panels, depth: depth, columns: columns)
-    return panels
+    let key = PackedWeight(
+      offset: offset, transposed: transposed, depth: depth, columns: columns)
+    return try b.derived(key) { stale in
+      let panels =
+        try stale ?? launcher.scratch(count: panelCount(depth: depth, columns: columns))
+      try pack(
+        b, offset: offset, transposed: transposed, into: panels, depth: depth, columns: columns)
+      return panels
+    }
   }
 
   private func pack(_ pass: RecurrentPass, into panels: Buffer) throws {
@@ -87,7 +103,8 @@ struct PanelProducts: MatrixProducts {
     let (rows, depth) = (gradY.rows, gradY.depth)
     let packed = try launcher.scratch(count: roundUp(rows, to: 16) * depth)
     try launcher.launch(
-      packRows, global: [ceilDivide(rows, launcher.parameters.width)], local: [1],
+      packRows, global: [ceilDivide(rows, Self.packVectors * launcher.parameters.width)],
+      local: [1],
       flops: gradY.sums == nil ? 0 : Double(rows * depth), bytes: 8 * Double(rows * depth),
       [
         "a": .buffer(gradY.buffer), "packed": .buffer(packed), "sums": .optional(gradY.sums),
@@ -115,22 +132,26 @@ struct PanelProducts: MatrixProducts {
     rows: Int, columns: Int, depth: Int, aStride: Int? = nil, cStride: Int? = nil,
     cOffset: Int = 0, packed: Bool = false
   ) throws {
-    // Several work-items for each core, so that the last to finish is short, each long enough to be
-    // worth its launch.
+    // A work-item keeps a few panels in its core's cache and reads each row of A once for all of
+    // them. Several work-items for each core, so that the last to finish is short, each long enough
+    // to be worth its launch.
     let panelCount = ceilDivide(columns, panelWidth)
-    let perCore = ceilDivide(4 * launcher.device.computeUnits, panelCount)
-    let shortest = max(1, 500_000 / (2 * panelWidth * depth))
+    let panelsPerItem = min(panelCount, Self.panelsPerItem)
+    let groupCount = ceilDivide(panelCount, panelsPerItem)
+    let perCore = ceilDivide(4 * launcher.device.computeUnits, groupCount)
+    let shortest = max(1, 500_000 / (2 * panelWidth * panelsPerItem * depth))
     let rowsPerItem = roundUp(
       max(ceilDivide(rows, perCore), min(shortest, rows)), to: Self.tileRows)
     try launcher.launch(
-      gemm, global: [panelCount, ceilDivide(rows, rowsPerItem)], local: [1, 1],
+      gemm, global: [groupCount, ceilDivide(rows, rowsPerItem)], local: [1, 1],
       flops: 2 * Double(rows) * Double(columns) * Double(depth),
       bytes: productBytes(rows: rows, columns: columns, depth: depth),
       [
         "a": .buffer(a), "panels": .buffer(panels), "bias": .optional(bias),
         "bias2": .optional(bias2), "c": .buffer(c), "M": .int(rows), "N": .int(columns),
         "K": .int(depth), "a_stride": .int(aStride ?? depth), "c_stride": .int(cStride ?? columns),
-        "c_offset": .int(cOffset), "rows_per_item": .int(rowsPerItem), "packed": .int(packed),
+        "c_offset": .int(cOffset), "panels_per_item": .int(panelsPerItem),
+        "rows_per_item": .int(rowsPerItem), "packed": .int(packed),
       ])
   }
 }

@@ -33,11 +33,13 @@ struct SequenceStrategy: RecurrentStrategy {
     let unitVectors = gates.isMultiple(of: 2) ? 1 : 2
     let tiles = ceilDivide(H, unitVectors * launcher.parameters.width)
     let count = tiles * unitVectors * launcher.parameters.width * gates * H
-    let panels = try launcher.scratch(count: count)
-    try launcher.launch(
-      packGates, global: [tiles], local: [1], bytes: 4 * Double(gates * H * H + count),
-      ["weight": .buffer(pass.weightHH), "panels": .buffer(panels), "H": .int(H)])
-    return panels
+    return try pass.weightHH.derived(PackedGates(gates: gates, hiddenSize: H)) { stale in
+      let panels = try stale ?? launcher.scratch(count: count)
+      try launcher.launch(
+        packGates, global: [tiles], local: [1], bytes: 4 * Double(gates * H * H + count),
+        ["weight": .buffer(pass.weightHH), "panels": .buffer(panels), "H": .int(H)])
+      return panels
+    }
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
@@ -71,6 +73,11 @@ struct SequenceStrategy: RecurrentStrategy {
     return try products.packed(
       pass.weightHH, transposed: false, depth: pass.layer.gateRows, columns: pass.hiddenSize)
   }
+}
+
+/// How `pack_gates` packs a weight.
+private struct PackedGates: Hashable {
+  let gates: Int, hiddenSize: Int
 }
 
 extension Launcher {

@@ -14,6 +14,9 @@ public final class Buffer {
 
   let handle: cl_mem
   private let origin: Origin
+  /// The queued commands that may have written to its memory; counted in the root.
+  private var writes = 0
+  private var derivatives: [AnyHashable: (version: Int, buffer: Buffer)] = [:]
 
   /// The buffer that it is a slice of, or itself; transfers go there, beginning at `rootOffset`.
   var root: Buffer {
@@ -25,6 +28,26 @@ public final class Buffer {
   var rootOffset: Int {
     if case .slice(_, let byteOffset) = origin { return byteOffset }
     return 0
+  }
+
+  /// Counts the queued commands that may have changed its contents, those of a slice beside it too.
+  public var version: Int { root.writes }
+
+  /// Is called for every queued command that may write to it.
+  func countWrite() { root.writes += 1 }
+
+  /// What `make` computes from its contents, computed again only after they may have changed.
+  ///
+  /// `make` is given the memory of the time before, to use it again; the result lives as long as this
+  /// buffer.
+  public func derived(
+    _ key: AnyHashable, make: (_ stale: Buffer?) throws -> Buffer
+  ) rethrows -> Buffer {
+    let known = derivatives[key]
+    if let known, known.version == version { return known.buffer }
+    let buffer = try make(known?.buffer)
+    derivatives[key] = (version, buffer)
+    return buffer
   }
 
   private enum Origin {

@@ -72,6 +72,10 @@ public final class Kernel {
     }
   }
 
+  /// Whether the compiler tells that the kernel does not write to what a parameter points to.
+  @inline(__always)
+  func onlyReads(_ position: Int) -> Bool { parameters?[position].isReadOnly ?? false }
+
   /// Sets one argument.
   @inline(__always)
   func set(_ argument: KernelArgument, at position: Int, _ key: StaticString) throws(OpenCLError) {
@@ -111,6 +115,10 @@ public final class Kernel {
         clGetKernelArgInfo(
           kernel, index, cl_kernel_arg_info(CL_KERNEL_ARG_ADDRESS_QUALIFIER), $0, $1, $2)
       }
+      let type = try Query.value(cl_kernel_arg_type_qualifier(0), doing) {
+        clGetKernelArgInfo(
+          kernel, index, cl_kernel_arg_info(CL_KERNEL_ARG_TYPE_QUALIFIER), $0, $1, $2)
+      }
       let space: KernelParameter.AddressSpace =
         switch Int32(qualifier) {
         case CL_KERNEL_ARG_ADDRESS_GLOBAL: .global
@@ -121,7 +129,9 @@ public final class Kernel {
       parameters.append(
         KernelParameter(
           name: try text(CL_KERNEL_ARG_NAME), typeName: try text(CL_KERNEL_ARG_TYPE_NAME),
-          addressSpace: space))
+          addressSpace: space,
+          isReadOnly: space == .constant
+            || type & cl_kernel_arg_type_qualifier(CL_KERNEL_ARG_TYPE_CONST) != 0))
     }
     return parameters
   }
@@ -145,6 +155,9 @@ extension Queue {
     kernel.checkOnce(arguments)
     for (position, argument) in arguments.elements.enumerated() {
       try kernel.set(argument.value, at: position, argument.name)
+      if case .buffer(let buffer) = argument.value, !kernel.onlyReads(position) {
+        buffer.countWrite()
+      }
     }
     return try enqueue(kernel.name) {
       clEnqueueNDRangeKernel(

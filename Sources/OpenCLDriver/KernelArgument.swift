@@ -50,12 +50,17 @@ public struct KernelParameter: Equatable, Sendable {
   public let typeName: String
   /// The address space of what it points to.
   public let addressSpace: AddressSpace
+  /// Whether the kernel may only read what it points to.
+  public let isReadOnly: Bool
 
   /// Describes a parameter.
-  public init(name: String, typeName: String, addressSpace: AddressSpace) {
+  public init(
+    name: String, typeName: String, addressSpace: AddressSpace, isReadOnly: Bool = false
+  ) {
     self.name = name
     self.typeName = typeName
     self.addressSpace = addressSpace
+    self.isReadOnly = isReadOnly
   }
 
   /// How arguments differ from the parameters they are meant for, in name, order, number or type:

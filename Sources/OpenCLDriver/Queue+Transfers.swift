@@ -8,6 +8,7 @@ extension Queue {
   ) throws(OpenCLError) -> Event? {
     checkRange(buffer, byteOffset, bytes.count)
     guard let address = bytes.baseAddress, bytes.count > 0 else { return nil }
+    buffer.countWrite()
     if writesWholeBuffers {
       return try writeWhole("write", bytes, to: buffer, byteOffset: byteOffset)
     }
@@ -68,6 +69,7 @@ extension Queue {
     checkRange(source, sourceOffset, byteCount)
     checkRange(destination, destinationOffset, byteCount)
     guard byteCount > 0 else { return nil }
+    destination.countWrite()
     if writesWholeBuffers {
       return try copyWhole(source, sourceOffset, to: destination, destinationOffset, byteCount)
     }
@@ -101,6 +103,7 @@ extension Queue {
     checkRange(buffer, byteOffset, byteCount)
     guard byteCount > 0 else { return nil }
     precondition(byteCount % 4 == 0, "a fill of \(byteCount) bytes with 4-byte numbers")
+    buffer.countWrite()
     if writesWholeBuffers {
       let numbers = [UInt32](repeating: pattern, count: byteCount / 4)
       return try writeWhole("fill", numbers, to: buffer, byteOffset: byteOffset)

@@ -46,6 +46,18 @@ import Testing
   }
 
   @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
+  func profileCountsTheStepsThatSequencesHave() throws {
+    let json = try Command([
+      "profile", "--json", "--mode", "inference", "--steps", "9", "--lengths", "9,0,2",
+      "--input-size", "7", "--hidden-size", "5", "--iterations", "1",
+    ]).json
+    let details = try #require(json["case"] as? [String: Any])
+    // 2 · 11 steps · 4 · 5 · (7 + 5)
+    #expect(details["flops"] as? Double == 5280)
+    #expect(details["batchSize"] as? Int == 3 && details["lengths"] as? String == "9 0 2")
+  }
+
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
   func traceThatCannotBeWrittenExits74() throws {
     let folder = try Folder()
     let command = try Command([

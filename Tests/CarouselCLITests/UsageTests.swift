@@ -35,6 +35,8 @@ import Testing
       "profile --warmup -1", "parameters --steps 0", "parameters --output-size 0", "run",
       "run model --inputs in", "run model --inputs in --outputs out --dropout 0.5",
       "parameters --seed 3", "parameters --measure",
+      "profile --batch-size 2 --lengths 3",
+      "profile --steps 2 --lengths 3", "train text --resume run --seed 2",
     ])
   func wrongUsageExits64(line: String) throws {
     let command = try Command(line.split(separator: " ").map(String.init))

@@ -38,6 +38,43 @@ struct BufferTests {
       try queue.read(other, as: Int32.self, count: 10) == [9, 3, 3, 9, 9, -5, -5, -5, 9, 9])
   }
 
+  @Test func whatIsDerivedIsMadeAgainOnlyOnceItsSourceMayHaveChanged() throws {
+    let parent = try Buffer(context: context, byteCount: 3 * alignment)
+    let slice = try parent.slice(byteOffset: 0, byteCount: alignment)
+    let scale = try context.program(name: "scale", source: Source.scale).kernel("scale")
+    let other = try Buffer(context: context, byteCount: alignment)
+    var makes: [Buffer?] = []
+    func derive(_ key: String) throws -> Buffer {
+      try slice.derived(key) { stale in
+        makes.append(stale)
+        return try stale ?? Buffer(context: context, byteCount: 4)
+      }
+    }
+    func launch(from x: Buffer, to y: Buffer) throws {
+      try queue.launch(
+        scale, global: [1],
+        arguments: ["x": .buffer(x), "y": .buffer(y), "factor": .float(1), "count": .uint32(1)])
+    }
+    let first = try derive("a")
+    #expect(try derive("a") === first && makes.count == 1)
+    _ = try derive("b")
+    #expect(makes.count == 2)
+    try launch(from: slice, to: other)
+    _ = try queue.read(slice, as: Float.self, count: 1)
+    #expect(try derive("a") === first && makes.count == 2)
+    // Each of these may have changed it; the memory of before is offered again.
+    for change in [
+      { try launch(from: other, to: slice) }, { try launch(from: other, to: parent) },
+      { try queue.write([1] as [Float], to: parent) }, { try queue.fill(slice, with: Float(2)) },
+      { try queue.copy(other, to: slice, byteCount: 4) },
+    ] {
+      let before = makes.count
+      try change()
+      #expect(try derive("a") === first && makes.count == before + 1)
+      #expect(makes[before] === first)
+    }
+  }
+
   @Test func slicesAliasTheirParent() throws {
     let count = alignment  // floats: four slices' worth of bytes
     let buffer = try Buffer(context: context, byteCount: 4 * count)

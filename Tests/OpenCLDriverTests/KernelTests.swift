@@ -46,6 +46,7 @@ struct KernelTests {
         .global, .constant, .local, .private, .private, .private, .private, .global,
       ])
     #expect(parameters[3...6].map(\.typeName) == ["int", "uint", "ulong", "float"])
+    #expect(!parameters[0].isReadOnly && parameters[1].isReadOnly)
   }
 
   @Test func wrongArgumentsAreCaught() throws {

@@ -4,51 +4,69 @@
     python pytorch_peer.py text '{"data": "Data/kjv/kjv.txt", "hiddenSize": 256, ...}'
     python pytorch_peer.py version
 
-All data is made before the clock starts; every core computes.
+All data is made before the clock starts; an NVIDIA GPU computes where there is one (with cuDNN), else
+every core.
 """
 
 import json
 import os
 import statistics
 import sys
-import time
 
 import torch
 
+from timing import timed
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RECURRENT = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
 
 
-def timed(iterate, iterations, warmup):
-    """Seconds of each of `iterations` calls, after `warmup` calls that do not count."""
-    for _ in range(warmup):
-        iterate()
-    seconds = []
-    for _ in range(iterations):
-        begin = time.perf_counter()
-        iterate()
-        seconds.append(time.perf_counter() - begin)
-    return seconds
+def finish():
+    """Waits for the GPU, where there is one."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 def layer(case):
-    """One recurrent layer: a forward pass, or forward and backward with the gradients of x and
-    of every parameter."""
+    """Recurrent layers: one forward pass, or forward and backward with the gradients of x and of
+    every parameter. Sequences of different lengths are packed before the clock starts."""
     torch.manual_seed(1)
-    recurrent = RECURRENT[case["cell"]](case["inputSize"], case["hiddenSize"])
-    x = torch.randn(case["steps"], case["batchSize"], case["inputSize"])
+    recurrent = RECURRENT[case["cell"]](
+        case["inputSize"],
+        case["hiddenSize"],
+        case["layers"],
+        bidirectional=case["bidirectional"],
+    ).to(DEVICE)
+    x = torch.randn(case["steps"], case["batchSize"], case["inputSize"], device=DEVICE)
+    if case["lengths"]:
+        packed = torch.nn.utils.rnn.pack_padded_sequence(
+            x, torch.tensor(case["lengths"]), enforce_sorted=False
+        )
+        x = packed.data
+
+        def forward():
+            y, _ = recurrent(packed._replace(data=x))
+            return y.data
+    else:
+
+        def forward():
+            y, _ = recurrent(x)
+            return y
+
     if case["mode"] == "training":
         inputs = [x.requires_grad_(), *recurrent.parameters()]
-        grad_y = torch.randn(case["steps"], case["batchSize"], case["hiddenSize"])
+        grad_y = torch.randn_like(forward())
 
         def iterate():
-            y, _ = recurrent(x)
-            torch.autograd.grad(y, inputs, grad_y)
+            torch.autograd.grad(forward(), inputs, grad_y)
+            finish()
     else:
         recurrent.eval()
 
         def iterate():
             with torch.inference_mode():
-                recurrent(x)
+                forward()
+            finish()
 
     seconds = timed(iterate, case["iterations"], case["warmup"])
     return {"medianSeconds": statistics.median(seconds), "minSeconds": min(seconds)}
@@ -73,14 +91,14 @@ def text(case):
     torch.manual_seed(1)
     steps, batch_size = case["steps"], case["batchSize"]
     with open(case["data"], "rb") as file:
-        data = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
+        data = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8).to(DEVICE)
     vocabulary, tokens = torch.unique(data, return_inverse=True)
     length = (tokens.numel() - 1) // batch_size
     inputs = tokens[: length * batch_size].view(batch_size, length).t().contiguous()
     targets = tokens[1 : length * batch_size + 1].view(batch_size, length).t().contiguous()
     model = TextModel(
         vocabulary.numel(), case["embeddingSize"], case["hiddenSize"], case["layers"]
-    )
+    ).to(DEVICE)
     optimizer = torch.optim.Adam(model.parameters(), lr=case["learningRate"])
     windows = length // steps
     state, window = None, 0
@@ -113,11 +131,16 @@ def text(case):
 
 def main():
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    # Float32 is Float32.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
     if sys.argv[1] == "version":
-        result = {"version": torch.__version__, "threads": torch.get_num_threads()}
+        result = torch.__version__
+        if DEVICE == "cuda":
+            result += f" with cuDNN {torch.backends.cudnn.version()}"
     else:
         measure = {"layer": layer, "text": text}[sys.argv[1]]
-        result = {"wall": measure(json.loads(sys.argv[2]))}
+        result = measure(json.loads(sys.argv[2]))
     print(json.dumps(result))
 
 

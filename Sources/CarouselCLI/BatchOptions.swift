@@ -1,0 +1,49 @@
+import ArgumentParser
+import Carousel
+
+/// `--steps`, `--batch-size` and `--lengths`: a batch of sequences, of any lengths.
+struct BatchOptions: ParsableArguments {
+  @OptionGroup var work: WorkOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "The steps of each sequence, 0 to T, such as 3,0,5.", valueName: "count,…"))
+  var lengths: Lengths?
+
+  /// Whether none was given.
+  var isEmpty: Bool { work.isEmpty && lengths == nil }
+
+  /// What was given, or the defaults, checked; lengths are nil where all sequences have T steps.
+  func batch(
+    steps defaultSteps: Int, batchSize defaultBatchSize: Int
+  ) throws -> (steps: Int, batchSize: Int, lengths: [Int]?) {
+    let (steps, batchSize) = try work.sizes(
+      steps: defaultSteps, batchSize: lengths?.values.count ?? defaultBatchSize)
+    try lengths?.check(steps: steps, batchSize: batchSize)
+    return (steps, batchSize, lengths?.values)
+  }
+}
+
+/// `--lengths`: the steps of each sequence.
+struct Lengths: ExpressibleByArgument {
+  let values: [Int]
+
+  init?(argument: String) {
+    let words = argument.split(separator: ",", omittingEmptySubsequences: false)
+    values = words.compactMap { Int($0) }
+    guard values.count == words.count else { return nil }
+  }
+
+  /// Throws where the lengths are not those of N sequences of at most T steps.
+  func check(steps: Int, batchSize: Int) throws(CarouselError) {
+    guard values.count == batchSize else {
+      throw CarouselError(
+        .usage,
+        "--lengths has \(values.count) lengths, but the batch has \(batchSize) sequences")
+    }
+    if let wrong = values.first(where: { !(0...steps ~= $0) }) {
+      throw CarouselError(
+        .usage, "--lengths must be between 0 and \(steps), the steps, but one is \(wrong)")
+    }
+  }
+}

@@ -1,0 +1,378 @@
+"""Measures Carousel beside its peers, alternately in one run, and prints who is faster.
+
+Each round measures every case once with each program, in processes of their own, so that what else
+the machine does falls on all of them. Only the ratios carry over to another day.
+"""
+
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import chart
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = {
+    "pytorch": ("PyTorch", Path(__file__).with_name("pytorch_peer.py")),
+    "onnxruntime": ("ONNX Runtime", Path(__file__).with_name("onnxruntime_peer.py")),
+}
+# A call of a layer case computes about this much, between a fraction of a second and a few.
+OPERATIONS_PER_CALL = 2.5e11
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Recurrent layers; measured is the median time of a pass."""
+
+    cell: str
+    mode: str
+    steps: int
+    batchSize: int
+    inputSize: int
+    hiddenSize: int
+    layers: int = 1
+    bidirectional: bool = False
+    ragged: bool = False
+
+    unit = "ms"
+
+    @property
+    def name(self):
+        extra = f" L{self.layers}" if self.layers > 1 else ""
+        extra += " bidirectional" if self.bidirectional else ""
+        extra += " lengths" if self.ragged else ""
+        return (
+            f"{self.cell} {self.mode} T{self.steps} N{self.batchSize}"
+            f" C{self.inputSize} H{self.hiddenSize}{extra}"
+        )
+
+    @property
+    def peers(self):
+        return ["pytorch"] if self.mode == "training" else ["pytorch", "onnxruntime"]
+
+    @property
+    def lengths(self):
+        """Uniform in 1 to T, the same for every program; None for T everywhere."""
+        if not self.ragged:
+            return None
+        draw = random.Random(1)
+        return [draw.randint(1, self.steps) for _ in range(self.batchSize)]
+
+    @property
+    def iterations(self):
+        gates = {"lstm": 4, "gru": 3, "rnn": 1}[self.cell]
+        directions = 2 if self.bidirectional else 1
+        products = gates * self.hiddenSize * (self.inputSize + self.hiddenSize)
+        products += (
+            (self.layers - 1) * gates * self.hiddenSize * self.hiddenSize * (directions + 1)
+        )
+        operations = 2 * self.steps * self.batchSize * products * directions
+        operations *= 3 if self.mode == "training" else 1
+        return min(300, max(6, round(OPERATIONS_PER_CALL / operations)))
+
+    @property
+    def description(self):
+        return asdict(self) | {
+            "lengths": self.lengths,
+            "iterations": self.iterations,
+            "warmup": max(2, self.iterations // 5),
+        }
+
+    def carousel(self, settings):
+        case = self.description
+        arguments = ["profile", "--cell", self.cell, "--mode", self.mode]
+        for option, value in [
+            ("--steps", self.steps),
+            ("--batch-size", self.batchSize),
+            ("--input-size", self.inputSize),
+            ("--hidden-size", self.hiddenSize),
+            ("--layers", self.layers),
+            ("--iterations", settings.iterations or case["iterations"]),
+            ("--warmup", case["warmup"]),
+        ]:
+            arguments += [option, str(value)]
+        if self.bidirectional:
+            arguments += ["--bidirectional"]
+        if self.lengths:
+            arguments += ["--lengths", ",".join(map(str, self.lengths))]
+        report = run_json([settings.carousel, *arguments, *settings.device_options, "--json"])
+        wall = report["wall"]
+        return {"seconds": wall["medianSeconds"], "fractionOfPeak": wall["fractionOfPeak"]}
+
+    def peer(self, name, settings):
+        wall = run_json([settings.python, PEERS[name][1], "layer", json.dumps(self.description)])
+        return {"seconds": wall["medianSeconds"]}
+
+
+@dataclass(frozen=True)
+class Text:
+    """`train text` end to end; measured is the time of a training step."""
+
+    data: str = "Data/kjv/kjv.txt"
+    hiddenSize: int = 256
+    embeddingSize: int = 64
+    layers: int = 1
+    steps: int = 64
+    batchSize: int = 64
+    learningRate: float = 0.002
+    clip: float = 1.0
+
+    unit = "ms a step"
+    mode = "training"
+    peers = ["pytorch"]
+
+    @property
+    def name(self):
+        return f"train text H{self.hiddenSize} N{self.batchSize} T{self.steps}"
+
+    @property
+    def description(self):
+        return asdict(self) | {"iterations": 60, "warmup": 20}
+
+    def carousel(self, settings):
+        case = self.description
+        with tempfile.TemporaryDirectory() as folder:
+            run_folder = Path(folder) / "run"
+            arguments = [settings.carousel, "train", "text", self.data, "--output", run_folder]
+            for option, value in [
+                ("--hidden-size", self.hiddenSize),
+                ("--embedding-size", self.embeddingSize),
+                ("--layers", self.layers),
+                ("--steps", self.steps),
+                ("--batch-size", self.batchSize),
+                ("--learning-rate", self.learningRate),
+                ("--clip-norm", self.clip),
+                ("--validation", 0),
+                ("--log-every", case["warmup"]),
+                ("--max-steps", case["iterations"] + case["warmup"]),
+                ("--seed", 1),
+            ]:
+                arguments += [option, str(value)]
+            run_command([*arguments, *settings.device_options, "--quiet"])
+            rate = characters_per_second(run_folder / "metrics.jsonl")
+            return {"seconds": self.steps * self.batchSize / rate}
+
+    def peer(self, name, settings):
+        wall = run_json([settings.python, PEERS[name][1], "text", json.dumps(self.description)])
+        return {"seconds": self.steps * self.batchSize / wall["charactersPerSecond"]}
+
+
+def cases():
+    table = [
+        (5, 32, 20, 128, ["rnn", "lstm", "gru"], {}),
+        (50, 32, 20, 128, ["rnn", "lstm", "gru"], {}),
+        (100, 64, 128, 256, ["rnn", "lstm", "gru"], {}),
+        (25, 64, 512, 512, ["rnn", "lstm", "gru"], {}),
+        (50, 64, 1024, 1024, ["lstm", "gru"], {}),
+        (50, 1, 256, 256, ["lstm", "gru"], {}),
+        (150, 16, 256, 256, ["lstm"], {}),
+        (100, 32, 128, 128, ["lstm"], {"layers": 2, "bidirectional": True}),
+        (100, 32, 128, 256, ["lstm"], {"ragged": True}),
+        (1000, 8, 64, 128, ["gru"], {}),
+    ]
+    layers = [
+        Layer(cell, mode, *sizes, **extra)
+        for mode in ("inference", "training")
+        for *sizes, cells, extra in table
+        for cell in cells
+    ]
+    return [*layers, Text(), Text(hiddenSize=512)]
+
+
+def characters_per_second(metrics):
+    """The median rate of the lines of a run's metrics, the first one left out as warm-up."""
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    rates = [line["charactersPerSecond"] for line in lines if line.get("charactersPerSecond")]
+    if len(rates) < 2:
+        sys.exit(f"{metrics} holds {len(rates)} lines with charactersPerSecond, expected 2 or more")
+    return statistics.median(rates[1:])
+
+
+def run_command(command):
+    command = [str(part) for part in command]
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        sys.exit(f"{done.stderr}\nexit status {done.returncode}: {' '.join(command)}")
+    return done.stdout
+
+
+def run_json(command):
+    return json.loads(run_command(command))
+
+
+def surroundings(settings):
+    """What the figures depend on: device, driver, host, commit, versions."""
+    devices = run_json([settings.carousel, "devices", "--json"])["devices"]
+    chosen = [device for device in devices if device["default"]]
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit,
+        "command": " ".join(["Tools/benchmark", *sys.argv[1:]]),
+        "deviceOption": settings.device or "auto",
+        "devices": devices if settings.device else chosen,
+        "loadAtStart": settings.load,
+        "cores": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.machine()}",
+        "peers": {
+            name: run_json([settings.python, PEERS[name][1], "version"]) for name in settings.peers
+        },
+    }
+
+
+def measure(selected, settings):
+    """For each case a list of rounds, each with what every program measured."""
+    rounds = {case: [] for case in selected}
+    for number in range(1, settings.rounds + 1):
+        for case in selected:
+            print(f"round {number}/{settings.rounds}: {case.name}", file=sys.stderr)
+            sides = ["carousel", *(name for name in case.peers if name in settings.peers)]
+            if number % 2 == 0:
+                sides.reverse()
+            rounds[case].append({
+                side: case.carousel(settings)
+                if side == "carousel"
+                else case.peer(side, settings)
+                for side in sides
+            })
+    return rounds
+
+
+def summarize(case, rounds):
+    """Medians over the rounds of each time and of the best peer's time as a multiple of Carousel's."""
+    sides = rounds[0].keys()
+    peers = [side for side in sides if side != "carousel"]
+    result = {
+        "name": case.name,
+        "mode": case.mode,
+        "unit": case.unit,
+        "case": case.description,
+        "seconds": {
+            side: statistics.median(each[side]["seconds"] for each in rounds) for side in sides
+        },
+        "rounds": rounds,
+    }
+    fractions = [each["carousel"].get("fractionOfPeak") for each in rounds]
+    if fractions[0] is not None:
+        result["fractionOfPeak"] = statistics.median(fractions)
+    if peers:
+        ratios = [
+            min(each[peer]["seconds"] for peer in peers) / each["carousel"]["seconds"]
+            for each in rounds
+        ]
+        result |= {
+            "ratio": statistics.median(ratios),
+            "ratioMin": min(ratios),
+            "ratioMax": max(ratios),
+        }
+    return result
+
+
+def geometric_means(results):
+    """Of the ratios of each mode."""
+    means = {}
+    for mode in ("inference", "training"):
+        ratios = [r["ratio"] for r in results if r["mode"] == mode and "ratio" in r]
+        if ratios:
+            means[mode] = math.exp(statistics.mean(math.log(ratio) for ratio in ratios))
+    return means
+
+
+def table(results, peers):
+    names = [PEERS[peer][0] for peer in peers]
+    rows = [["case", "Carousel, ms", *(f"{name}, ms" for name in names), "of peak"]]
+    if peers:
+        rows[0].append("best peer / Carousel")
+    for result in results:
+        seconds = result["seconds"]
+        row = [result["name"]]
+        for side in ["carousel", *peers]:
+            row.append(f"{seconds[side] * 1e3:.2f}" if side in seconds else "")
+        fraction = result.get("fractionOfPeak")
+        row.append(f"{fraction:.0%}" if fraction is not None else "")
+        if peers:
+            row.append(
+                f"{result['ratio']:.2f} ({result['ratioMin']:.2f} to {result['ratioMax']:.2f})"
+                if "ratio" in result
+                else ""
+            )
+        rows.append(row)
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "| --- |" + " --- |" * (len(rows[0]) - 1), *lines[1:]])
+
+
+def peer_names(text):
+    names = [] if text == "none" else text.split(",")
+    unknown = [name for name in names if name not in PEERS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is not one of {', '.join(PEERS)}, none")
+    return names
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, prog="Tools/benchmark")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each program")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only cases with TEXT in the name")
+    parser.add_argument(
+        "--peers", type=peer_names, default=list(PEERS), help="pytorch,onnxruntime or none"
+    )
+    parser.add_argument("--iterations", type=int, help="passes of Carousel that are timed at once")
+    parser.add_argument("--device", help="passed on to carousel")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write everything as JSON")
+    parser.add_argument("--chart", metavar="FILE", type=Path, help="also draw the ratios, as SVG")
+    parser.add_argument("--list", action="store_true", help="name the cases and end")
+    parser.add_argument("--carousel", default=ROOT / ".build/release/carousel", help="the binary")
+    parser.add_argument("--python", default=sys.executable, help="a Python that has the peers")
+    settings = parser.parse_args()
+    settings.device_options = ["--device", settings.device] if settings.device else []
+
+    selected = [case for case in cases() if settings.only in case.name]
+    if settings.list:
+        print("\n".join(case.name for case in selected))
+        return
+    if not selected or settings.rounds < 1:
+        parser.error("nothing to measure: --only matches no case, or --rounds is below 1")
+    if settings.chart and not settings.peers:
+        parser.error("--chart draws the ratios to the peers, but --peers is none")
+
+    settings.load = os.getloadavg()[0]
+    if settings.load > 0.5:
+        print(f"warning: others compute here (load {settings.load:.1f})", file=sys.stderr)
+    if any(isinstance(case, Text) for case in selected):
+        run_command([ROOT / "Tools/fetch-data", "kjv"])
+    where = surroundings(settings)
+    rounds = measure(selected, settings)
+    results = [summarize(case, rounds[case]) for case in selected]
+    means = geometric_means(results)
+
+    names = ", ".join(f"{d['name']} ({d['driver']})" for d in where["devices"])
+    versions = [f"{PEERS[name][0]} {version}" for name, version in where["peers"].items()]
+    caption = ", ".join([where["date"], where["commit"], names, f"{where['cores']} cores", *versions])
+    print(caption + "\n\n" + table(results, settings.peers))
+    if means:
+        print("\ngeometric mean of the ratios: ", end="")
+        print(", ".join(f"{mode} {mean:.2f}" for mode, mean in means.items()))
+    if settings.json:
+        settings.json.parent.mkdir(parents=True, exist_ok=True)
+        document = where | {"geometricMeans": means, "results": results}
+        settings.json.write_text(json.dumps(document, indent=1) + "\n")
+    if settings.chart:
+        settings.chart.parent.mkdir(parents=True, exist_ok=True)
+        settings.chart.write_text(chart.draw(results, means, caption))
+
+
+if __name__ == "__main__":
+    main()
