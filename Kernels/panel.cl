@@ -22,38 +22,78 @@
 // in registers, while an array that one loop is not unrolled over stays in memory.
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 #define LOAD_SUMS(r)                                                                               \
+  global const float *a##r = r < rows ? a[r] : 0;                                                  \
   REAL left##r = (REAL)(0.0f), right##r = (REAL)(0.0f);                                            \
   if (r < rows) left##r = sums[r][0], right##r = sums[r][1];
 #define ADD_PRODUCTS(r)                                                                            \
   if (r < rows) {                                                                                  \
-    const REAL x = (REAL)(a[r * row_stride]);                                                      \
+    const REAL x = (REAL)(a##r[i]);                                                                \
     left##r = fma(x, left, left##r);                                                               \
     right##r = fma(x, right, right##r);                                                            \
   }
 #define STORE_SUMS(r)                                                                              \
   if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
 
-/// sums[r][0..1] += sum over k of a[r row_stride + k k_stride] * panel[k][0..COLUMNS), r < rows.
-/// `rows` is a constant wherever this is called.
-INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
+/// sums[r][0..1] += sum over k of a[r][k k_stride] * panel[k][0..COLUMNS), r < rows. `rows` is a
+/// constant wherever this is called.
+INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *a[ROWS],
                           int k_stride, global const float *panel, int K) {
   EACH_ROW(LOAD_SUMS)
+  size_t i = 0;
   for (int k = 0; k < K; ++k) {
     const REAL left = VLOAD(0, panel), right = VLOAD(1, panel);
     EACH_ROW(ADD_PRODUCTS)
     panel += COLUMNS;
-    a += k_stride;
+    i += k_stride;
   }
   EACH_ROW(STORE_SUMS)
 }
 
+#define EACH_FOURTH(DO) DO(0) DO(1) DO(2) DO(3)
+#define CLEAR_FOURTH(j) REAL left##j = (REAL)(0.0f), right##j = (REAL)(0.0f);
+#define ADD_FOURTH(j)                                                                              \
+  {                                                                                                \
+    const REAL x = (REAL)(a[i]);                                                                   \
+    left##j = fma(x, VLOAD(2 * j, panel), left##j);                                                \
+    right##j = fma(x, VLOAD(2 * j + 1, panel), right##j);                                          \
+    i += k_stride;                                                                                 \
+  }
+
+/// The same for one row. Long sums are those of every fourth k first, and then of these: a single
+/// one would wait for itself at each k.
+INLINE void
+row_product(REAL sums[2], global const float *a, int k_stride, global const float *panel, int K) {
+  EACH_FOURTH(CLEAR_FOURTH)
+  size_t i = 0;
+  int k = 0;
+  left0 = sums[0], right0 = sums[1];
+  for (; K >= 32 && k + 4 <= K; k += 4) {
+    EACH_FOURTH(ADD_FOURTH)
+    panel += 4 * COLUMNS;
+  }
+  for (; k < K; ++k) {
+    ADD_FOURTH(0)
+    panel += COLUMNS;
+  }
+  sums[0] = (left0 + left1) + (left2 + left3);
+  sums[1] = (right0 + right1) + (right2 + right3);
+}
+
 /// The same for ROWS, ROWS / 2 or 1 rows, whatever `rows` is: one copy of the caller's code serves
-/// all.
+/// all. The rows may lie anywhere.
+INLINE void row_products(int rows, REAL sums[ROWS][2], global const float *a[ROWS], int k_stride,
+                         global const float *panel, int K) {
+  if (rows == ROWS) panel_product(ROWS, sums, a, k_stride, panel, K);
+  else if (rows == ROWS / 2) panel_product(ROWS / 2, sums, a, k_stride, panel, K);
+  else row_product(sums[0], a[0], k_stride, panel, K);
+}
+
+/// The same where the rows lie `row_stride` apart from `a` on.
 INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
                            int k_stride, global const float *panel, int K) {
-  if (rows == ROWS) panel_product(ROWS, sums, a, row_stride, k_stride, panel, K);
-  else if (rows == ROWS / 2) panel_product(ROWS / 2, sums, a, row_stride, k_stride, panel, K);
-  else panel_product(1, sums, a, row_stride, k_stride, panel, K);
+  global const float *each[ROWS];
+  for (int r = 0; r < rows; ++r) each[r] = a + (size_t)r * row_stride;
+  row_products(rows, sums, each, k_stride, panel, K);
 }
 
 /// How many of `left` rows the next call takes.

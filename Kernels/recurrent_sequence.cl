@@ -3,15 +3,24 @@
 // lint: vector.cl activation.cl gru.cl states.cl layer.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 // lint: vector.cl activation.cl rnn.cl states.cl layer.cl panel.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
-// Nothing is shared between work-items, so that no step waits for another slice: the strategy of
-// devices with few fast cores. Each step multiplies the slice's states with packed weights that
+// Where there are rows enough, a work-item owns a slice of the batch, and nothing is shared: no
+// step waits for another slice. Each step multiplies the slice's states with packed weights that
 // stay in the core's cache, and applies the cell as soon as the gates of a few units are summed.
+// The product of the inputs may be done on the way.
 //
-//   pack_gates         weight_hh into panels in which the gates of the same units stand together.
+// Where there are few rows, a work-item owns a part of the units instead, for the whole batch, and
+// waits after each step for the others (see "parts" below).
+//
+// With lengths a slice holds its sequences longest first, so that a step computes only those that
+// have it, in any order of the batch.
+//
+//   pack_gates         weight_ih or weight_hh into panels in which the gates of the same units
+//                      stand together.
+//   order_rows         the order in which slices hold the sequences.
 //   sequence_forward   all steps in the layer's direction.
 //   sequence_backward  all steps against it.
 //
-// Layouts as in layer.cl, P = H. Global size: slices.
+// Layouts as in layer.cl, P = H. Global size: slices, or parts.
 //
 // Assumes vector.cl, activation.cl, a cell, states.cl, layer.cl and panel.cl before it.
 
@@ -22,55 +31,208 @@
 #define TILE_PANELS (TILE_VECTORS / 2)
 /// The gates whose recurrent product stands in their own slot, and leads the rows of weight_hh.
 #define PLAIN_GATES (RECURRENT_SLOT(GATES - 1) == GATES - 1 ? GATES : GATES - 1)
+#define PLAIN_VECTORS (UNIT_VECTORS * PLAIN_GATES)
+/// The gate of a tile's vector, and the vector of units that it is for; and back. The gate that is
+/// not plain comes last, in a panel of its own.
+#define GATE_OF(v) ((v) < PLAIN_VECTORS ? (v) % PLAIN_GATES : PLAIN_GATES)
+#define UNITS_OF(v) ((v) < PLAIN_VECTORS ? (v) / PLAIN_GATES : (v)-PLAIN_VECTORS)
+#define VECTOR_OF(gate, u) ((gate) < PLAIN_GATES ? (u)*PLAIN_GATES + (gate) : PLAIN_VECTORS + (u))
 
-/// Packs weight_hh [G H, H] for the forward product. Vector v of a tile's panels holds gate v %
-/// GATES of the tile's units from WIDTH (v / GATES) on. Global size: tiles of TILE_UNITS units.
+/// Packs a weight [G H, K] for the forward products. Global size: tiles of TILE_UNITS units.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-pack_gates(global const float *weight, global float *panels, int H) {
+pack_gates(global const float *weight, global float *panels, int H, int K) {
   const int first = get_global_id(0) * TILE_UNITS;
-  panels += (size_t)get_global_id(0) * TILE_PANELS * H * COLUMNS;
-  for (int k0 = 0; k0 < H; k0 += PACK_DEPTH) {
-    const int end = min(k0 + PACK_DEPTH, H);
+  panels += (size_t)get_global_id(0) * TILE_PANELS * K * COLUMNS;
+  for (int k0 = 0; k0 < K; k0 += PACK_DEPTH) {
+    const int end = min(k0 + PACK_DEPTH, K);
     for (int j = 0; j < TILE_PANELS * COLUMNS; ++j) {
-      const int v = j / WIDTH, unit = first + v / GATES * WIDTH + j % WIDTH;
-      global const float *row = weight + ((size_t)(v % GATES) * H + unit) * H;
-      global float *column = panels + (size_t)(j / COLUMNS) * H * COLUMNS + j % COLUMNS;
+      const int v = j / WIDTH, unit = first + UNITS_OF(v) * WIDTH + j % WIDTH;
+      global const float *row = weight + ((size_t)GATE_OF(v) * H + unit) * K;
+      global float *column = panels + (size_t)(j / COLUMNS) * K * COLUMNS + j % COLUMNS;
       for (int k = k0; k < end; ++k) column[k * COLUMNS] = unit < H ? row[k] : 0.0f;
     }
   }
 }
 
-/// Step t of `rows` sequences from n on, for the units of one tile.
-INLINE void forward_tile(int rows, const Layer *layer, int t, int n, int first) {
-  const int H = layer->H;
-  REAL sums[TILE_PANELS][ROWS][2];
-  global const float *h_before = hidden_before(layer, t, n);
-  global const float *factors = factor_before(layer, t, n);
-  global float *gates = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H;
-  for (int r = 0; r < rows; ++r) {
-    for (int v = 0; v < TILE_VECTORS; ++v) {
-      const int gate = v % GATES, unit = first + v / GATES * WIDTH, count = H - unit;
-      REAL sum = (REAL)(0.0f);
-      if (count > 0 && gate < PLAIN_GATES) {
-        sum = load_lanes(gates + ((size_t)r * SLOTS + gate) * H + unit, count);
-      }
-      if (count > 0 && layer->bias_hh) sum += load_lanes(layer->bias_hh + gate * H + unit, count);
-      if (DIAGONAL && factors && count > 0) {
-        sum = fma(load_lanes(layer->weights + gate * H + unit, count),
-                  load_lanes(factors + (size_t)r * H + unit, count), sum);
-      }
-      sums[v / 2][r][v % 2] = sum;
+/// The first row of a slice.
+INLINE int slice_begin(int slice, int slices, int N) {
+  return slice * (N / slices) + min(slice, N % slices);
+}
+
+/// The sequences by length, dealt to the slices in turn, each slice's longest first. `counts` has
+/// T + 2 elements. Global size: 1.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+order_rows(global const int *lengths, global int *order, global int *counts, int N, int T,
+           int slices) {
+  // First how many are longer than t, then where the next of length t goes.
+  for (int t = 0; t <= T + 1; ++t) counts[t] = 0;
+  for (int n = 0; n < N; ++n) counts[min(lengths[n], T)] += 1;
+  int longer = 0;
+  for (int t = T; t >= 0; --t) {
+    const int count = counts[t];
+    counts[t] = longer;
+    longer += count;
+  }
+  for (int n = 0; n < N; ++n) {
+    const int t = min(lengths[n], T), rank = counts[t]++;
+    order[slice_begin(rank % slices, slices, N) + rank / slices] = n;
+  }
+}
+
+/// What a work-item computes: rows `first` to `end` of the order, units `unit_begin` to `unit_end`.
+typedef struct {
+  int first, end, unit_begin, unit_end;
+  global const int *order;
+} Share;
+
+/// The sequence of a row.
+INLINE int sequence_of(const Share *share, int row) {
+  return share->order ? share->order[row] : row;
+}
+
+/// Where the rows end that have step t, given where those of the step next to it do.
+INLINE int active_end(const Share *share, const Layer *layer, int t, int end) {
+  if (!layer->lengths) return share->end;
+  while (end > share->first && layer->lengths[share->order[end - 1]] <= t) --end;
+  while (end < share->end && layer->lengths[share->order[end]] > t) ++end;
+  return end;
+}
+
+/// Whether sequence n begins with step t.
+INLINE int begins(const Layer *layer, int t, int n) {
+  if (!layer->reverse) return t == 0;
+  return t + 1 >= (layer->lengths ? layer->lengths[n] : layer->T);
+}
+
+/// The state of sequence n before its step t; with `kept` 0 `states` has one step, the last. Null
+/// stands for zeros.
+INLINE global const float *before(global const float *states, global const float *initial,
+                                  const Layer *layer, int t, int n, int kept) {
+  const size_t row = (size_t)n * layer->H;
+  if (begins(layer, t, n)) return initial ? initial + row : 0;
+  const int step = kept ? (layer->reverse ? t + 1 : t - 1) : 0;
+  return states + (size_t)step * layer->N * layer->H + row;
+}
+
+// Parts. A work-item of a part writes the steps that it has done where the others see it, and waits
+// until they have done as many. That needs all parts to run at the same time, which no rule of
+// OpenCL promises: a part that has waited too long raises a flag, and all leave. A second launch,
+// of one work-item, computes whatever is missing; mostly nothing. No step is lost or done twice, so
+// that the results have the same bits either way.
+//
+// `sync` holds the flag and then a count for each part, LINE apart. The counts go on from launch to
+// launch: `base` is where this one begins.
+
+/// Counts in different lines of the cache.
+#define LINE 16
+
+/// The steps that a part has done.
+INLINE int steps_done(volatile global int *sync, int part, int base) {
+  return (int)((uint)sync[(1 + part) * LINE] - (uint)base);
+}
+
+/// Tells the others of a step that is done and waits for them; 0 where that took too long.
+INLINE int
+finish_step(volatile global int *sync, int part, int parts, int base, int steps, int polls) {
+  mem_fence(CLK_GLOBAL_MEM_FENCE);
+  atomic_xchg(sync + (1 + part) * LINE, (int)((uint)base + steps));
+  for (int other = 0; other < parts; ++other) {
+    for (int poll = 0; steps_done(sync, other, base) < steps; ++poll) {
+      if (poll >= polls) atomic_xchg(sync, 1);
+      if (sync[0]) return 0;
     }
   }
-  if (factors && !DIAGONAL) {
-    int end;
-    const int begin = block_range(first, min(TILE_UNITS, H - first), layer->block_units,
-                                  layer->block_states, H, &end);
-    global const float *panels =
-        layer->weights + (size_t)(first / TILE_UNITS) * TILE_PANELS * H * COLUMNS + begin * COLUMNS;
+  atomic_add(sync + (1 + part) * LINE, 0);
+  mem_fence(CLK_GLOBAL_MEM_FENCE);
+  return 1;
+}
+
+/// Whether the part that owns a tile has done a step already.
+INLINE int is_done(volatile global int *sync, int tile, int tiles, int parts, int base, int step) {
+  int part = 0;
+  while (tiles * (part + 1) / parts <= tile) ++part;
+  return steps_done(sync, part, base) > step;
+}
+
+/// The share of work-item `part` of `parts`, or with `parts` 0 of the slice that its index says;
+/// the launch that computes the missing has all.
+INLINE Share share_of(int parts, int tile, int N, int H, global const int *order) {
+  const int id = get_global_id(0), count = get_global_size(0);
+  Share share = {0, N, 0, H, order};
+  if (!parts) {
+    share.first = slice_begin(id, count, N);
+    share.end = slice_begin(id + 1, count, N);
+  } else if (count == parts) {
+    const int tiles = (H + tile - 1) / tile;
+    share.unit_begin = tiles * id / parts * tile;
+    share.unit_end = min(tiles * (id + 1) / parts * tile, H);
+  }
+  return share;
+}
+
+/// The inputs, where their product is done with that of the states: x [T, N, C], weight_ih as
+/// pack_gates leaves it, and up to two biases; with x null `gates` begins as x W^T + b.
+typedef struct {
+  global const float *x, *weights, *bias, *bias2;
+  int C;
+} Inputs;
+
+/// Step t of the rows from `row` on, for the units of one tile.
+INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, const Share *share,
+                         int t, int row, int first) {
+  const int N = layer->N, H = layer->H, C = inputs->C;
+  // The last is the input's part of the gate that is not plain.
+  REAL sums[TILE_PANELS + 1][ROWS][2];
+  global float *gates[ROWS];
+  global const float *x[ROWS], *factors[ROWS];
+  const int has_factors =
+      !(t == first_step(layer) && !(layer->mask ? layer->masked_0 : layer->h_0));
+  for (int r = 0; r < rows; ++r) {
+    const int n = sequence_of(share, row + r);
+    gates[r] = layer->gates + ((size_t)t * N + n) * SLOTS * H;
+    x[r] = inputs->x ? inputs->x + ((size_t)t * N + n) * C : 0;
+    factors[r] = has_factors ? (layer->mask ? before(layer->masked, layer->masked_0, layer, t, n, 1)
+                                            : before(layer->y, layer->h_0, layer, t, n, 1))
+                             : 0;
+  }
+  for (int v = 0; v < TILE_VECTORS; ++v) {
+    const int gate = GATE_OF(v), unit = first + UNITS_OF(v) * WIDTH, count = H - unit;
+    const int slot = gate < PLAIN_GATES ? v : v + 2;
+    REAL begin = (REAL)(0.0f), bias = (REAL)(0.0f);
+    if (count > 0 && inputs->x) {
+      if (inputs->bias) begin = load_lanes(inputs->bias + gate * H + unit, count);
+      if (inputs->bias2) begin += load_lanes(inputs->bias2 + gate * H + unit, count);
+    }
+    if (count > 0 && layer->bias_hh) bias = load_lanes(layer->bias_hh + gate * H + unit, count);
+    for (int r = 0; r < rows; ++r) {
+      REAL sum = begin;
+      if (count > 0 && !inputs->x) sum = load_lanes(gates[r] + gate * H + unit, count);
+      if (gate < PLAIN_GATES) sum += bias;
+      else sums[v / 2][r][v % 2] = bias;
+      sums[slot / 2][r][slot % 2] = sum;
+      if (DIAGONAL && factors[r] && count > 0) {
+        sums[v / 2][r][v % 2] = fma(load_lanes(layer->weights + gate * H + unit, count),
+                                    load_lanes(factors[r] + unit, count), sums[v / 2][r][v % 2]);
+      }
+    }
+  }
+  const int tile = first / TILE_UNITS;
+  // The products of the inputs, then those of the states.
+  for (int part = inputs->x ? 0 : 1; part < ((DIAGONAL ? 0 : has_factors) ? 2 : 1); ++part) {
+    int begin = 0, end = C, K = C;
+    global const float *panels = inputs->weights, **a = x;
+    if (part) {
+      begin = block_range(first, min(TILE_UNITS, H - first), layer->block_units,
+                          layer->block_states, H, &end);
+      K = H;
+      panels = layer->weights;
+      a = factors;
+      for (int r = 0; r < rows; ++r) factors[r] += begin;
+    }
+    panels += (size_t)tile * TILE_PANELS * K * COLUMNS + begin * COLUMNS;
     for (int q = 0; q < TILE_PANELS; ++q) {
-      panel_products(rows, sums[q], factors + begin, H, 1, panels + (size_t)q * H * COLUMNS,
-                     end - begin);
+      const int to = !part && 2 * q >= PLAIN_VECTORS ? q + 1 : q;
+      row_products(rows, sums[to], a, 1, panels + (size_t)q * K * COLUMNS, end - begin);
     }
   }
   for (int u = 0; u < UNIT_VECTORS; ++u) {
@@ -79,76 +241,114 @@ INLINE void forward_tile(int rows, const Layer *layer, int t, int n, int first) 
     Peepholes p;
     load_peepholes(&p, layer, unit, count);
     for (int r = 0; r < rows; ++r) {
-      global float *row = gates + (size_t)r * SLOTS * H + unit;
-      const size_t state = (size_t)(n + r) * H + unit, index = (size_t)t * layer->N * H + state;
+      const int n = sequence_of(share, row + r);
+      const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
       const size_t cell = layer->training ? index : state;
-      REAL h = h_before ? load_lanes(h_before + (size_t)r * H + unit, count) : (REAL)(0.0f);
-      REAL c = (REAL)(0.0f);
+      global const float *h_before = before(layer->y, layer->h_0, layer, t, n, 1);
+      REAL h = h_before ? load_lanes(h_before + unit, count) : (REAL)(0.0f);
+      REAL c = (REAL)(0.0f), slots[SLOTS];
       if (HAS_CELL_STATE) {
-        global const float *before = cell_before(layer, t, n + r);
-        if (before) c = load_lanes(before + unit, count);
+        global const float *c_before =
+            before(layer->cells, layer->c_0, layer, t, n, layer->training);
+        if (c_before) c = load_lanes(c_before + unit, count);
       }
-      if (is_active(layer->lengths, t, n + r)) {
-        REAL slots[SLOTS];
-        for (int gate = 0; gate < PLAIN_GATES; ++gate) {
-          const int v = u * GATES + gate;
-          slots[gate] = sums[v / 2][r][v % 2];
-        }
-        if (PLAIN_GATES < GATES) {
-          const int v = u * GATES + GATES - 1;
-          slots[RECURRENT_SLOT(GATES - 1)] = sums[v / 2][r][v % 2];
-          slots[GATES - 1] = load_lanes(row + (size_t)(GATES - 1) * H, count);
-        }
-        const REAL c_before = c;
-        h = kept_state(kept_hidden(layer, index, count), h, cell_forward(slots, h, &c, p));
-        if (ZONEOUT && HAS_CELL_STATE) {
-          if (layer->fresh) store_lanes(c, layer->fresh + cell, count);
-          c = kept_state(kept_cell(layer, index, count), c_before, c);
-        }
-        if (layer->training) {
-          for (int slot = 0; slot < SLOTS; ++slot) {
-            store_lanes(slots[slot], row + (size_t)slot * H, count);
-          }
+      for (int gate = 0; gate < PLAIN_GATES; ++gate) {
+        const int v = VECTOR_OF(gate, u);
+        slots[gate] = sums[v / 2][r][v % 2];
+      }
+      if (PLAIN_GATES < GATES) {
+        const int v = VECTOR_OF(GATES - 1, u);
+        slots[RECURRENT_SLOT(GATES - 1)] = sums[v / 2][r][v % 2];
+        slots[GATES - 1] = sums[v / 2 + 1][r][v % 2];
+      }
+      const REAL c_before = c;
+      h = kept_state(kept_hidden(layer, index, count), h, cell_forward(slots, h, &c, p));
+      if (ZONEOUT && HAS_CELL_STATE) {
+        if (layer->fresh) store_lanes(c, layer->fresh + cell, count);
+        c = kept_state(kept_cell(layer, index, count), c_before, c);
+      }
+      if (layer->training) {
+        for (int slot = 0; slot < SLOTS; ++slot) {
+          store_lanes(slots[slot], gates[r] + (size_t)slot * H + unit, count);
         }
       }
-      store_hidden(layer, h, t, n + r, unit, count);
+      store_hidden(layer, h, t, n, unit, count);
       if (HAS_CELL_STATE) store_lanes(c, layer->cells + cell, count);
     }
   }
 }
 
-/// All steps forward. `gates` holds x W^T + b in its first GATES slots and, where `training` is 1,
-/// receives what the backward pass needs. `weights` is packed by pack_gates, or the diagonal
-/// itself.
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n) {
-  const Layer layer = LAYER;
-  const int slices = get_global_size(0), slice = get_global_id(0);
-  const int first = (int)((long)N * slice / slices), end = (int)((long)N * (slice + 1) / slices);
-  for (int s = 0; s < T; ++s) {
-    const int t = reverse ? T - 1 - s : s;
-    for (int unit = 0; unit < H; unit += TILE_UNITS) {
-      for (int n = first; n < end;) {
-        const int rows = next_rows(end - n);
-        forward_tile(rows, &layer, t, n, unit);
-        n += rows;
+/// The last states of the share's rows, where wanted, and zeros past each sequence's length.
+INLINE void
+finish_rows(const Layer *layer, const Share *share, global float *h_n, global float *c_n) {
+  const int T = layer->T, N = layer->N, H = layer->H;
+  for (int row = share->first; row < share->end; ++row) {
+    const int n = sequence_of(share, row), steps = layer->lengths ? min(layer->lengths[n], T) : T;
+    const size_t state = (size_t)n * H;
+    const size_t last = steps && !layer->reverse ? (size_t)(steps - 1) * N * H : 0;
+    global const float *h = steps ? layer->y + last + state : layer->h_0 ? layer->h_0 + state : 0;
+    for (int unit = 0; h_n && unit < H; ++unit) h_n[state + unit] = h ? h[unit] : 0.0f;
+    if (HAS_CELL_STATE && c_n) {
+      global const float *c = layer->c_0 ? layer->c_0 + state : 0;
+      if (steps) c = layer->cells + (layer->training ? last : 0) + state;
+      for (int unit = 0; unit < H; ++unit) c_n[state + unit] = c ? c[unit] : 0.0f;
+    }
+    for (int t = steps; t < T; ++t) {
+      const size_t index = (size_t)t * N * H + state;
+      for (int unit = 0; unit < H; ++unit) {
+        layer->y[index + unit] = 0.0f;
+        if (layer->mask) layer->masked[index + unit] = 0.0f;
       }
     }
   }
-  finish_slice(&layer, first, end, h_n, c_n);
 }
 
-/// sums[r] += the gradients that reach the state from the step after, whose gates' gradients are
+/// All steps forward. `gates` receives what the backward pass needs where `training` is 1; where x
+/// is null it holds x W^T + b in its first GATES slots. `weights` is packed by pack_gates, or the
+/// diagonal itself. A reverse layer with lengths needs h_0.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
+                 global const float *weights_ih, global const float *bias_ih,
+                 global const float *bias_ih2, int C, global const int *order,
+                 volatile global int *sync, int parts, int base, int polls) {
+  const Layer layer = LAYER;
+  const Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
+  const Share share = share_of(parts, TILE_UNITS, N, H, order);
+  const int tiles = (H + TILE_UNITS - 1) / TILE_UNITS, part = get_global_id(0);
+  const int is_rest = parts && (int)get_global_size(0) != parts;
+  if (is_rest) {
+    int missing = 0;
+    for (int p = 0; p < parts; ++p) missing += steps_done(sync, p, base) < T;
+    if (!missing) return;
+  }
+  int last = share.first;
+  for (int s = 0; s < T; ++s) {
+    const int t = reverse ? T - 1 - s : s;
+    last = active_end(&share, &layer, t, last);
+    for (int unit = share.unit_begin; unit < share.unit_end; unit += TILE_UNITS) {
+      if (is_rest && is_done(sync, unit / TILE_UNITS, tiles, parts, base, s)) continue;
+      for (int row = share.first; row < last;) {
+        const int rows = next_rows(last - row);
+        forward_tile(rows, &layer, &inputs, &share, t, row, unit);
+        row += rows;
+      }
+    }
+    if (parts && !is_rest && !finish_step(sync, part, parts, base, s + 1, polls)) return;
+  }
+  if (!parts || is_rest || part == 0) finish_rows(&layer, &share, h_n, c_n);
+}
+
+/// sums[r] += the gradients that reach the states from the step after, whose gates' gradients are
 /// `after`: the product with weight_hh, for COLUMNS units from `unit` on.
 INLINE void add_gradients_from(int rows, REAL sums[ROWS][2], const Layer *layer,
-                               global const float *after, int unit) {
+                               global const float *after[ROWS], int unit) {
   const int H = layer->H;
   if (DIAGONAL) {
     for (int r = 0; r < rows; ++r) {
       for (int v = 0; v < 2 && unit + v * WIDTH < H; ++v) {
         const int first = unit + v * WIDTH, count = H - first;
         for (int gate = 0; gate < GATES; ++gate) {
-          global const float *row = after + ((size_t)r * SLOTS + RECURRENT_SLOT(gate)) * H;
+          global const float *row = after[r] + (size_t)RECURRENT_SLOT(gate) * H;
           sums[r][v] = fma(load_lanes(layer->weights + gate * H + first, count),
                            load_lanes(row + first, count), sums[r][v]);
         }
@@ -157,20 +357,17 @@ INLINE void add_gradients_from(int rows, REAL sums[ROWS][2], const Layer *layer,
     return;
   }
   global const float *panel = layer->weights + (size_t)(unit / COLUMNS) * GATES * H * COLUMNS;
-  if (layer->block_units < H) {
-    int end;
-    const int begin =
-        block_range(unit, min(COLUMNS, H - unit), layer->block_states, layer->block_units, H, &end);
-    for (int gate = 0; gate < GATES; ++gate) {
-      panel_products(rows, sums, after + (size_t)RECURRENT_SLOT(gate) * H + begin, SLOTS * H, 1,
-                     panel + (size_t)(gate * H + begin) * COLUMNS, end - begin);
-    }
-    return;
-  }
-  panel_products(rows, sums, after, SLOTS * H, 1, panel, PLAIN_GATES * H);
-  if (PLAIN_GATES < GATES) {
-    panel_products(rows, sums, after + (size_t)RECURRENT_SLOT(GATES - 1) * H, SLOTS * H, 1,
-                   panel + (size_t)PLAIN_GATES * H * COLUMNS, H);
+  // The gates whose slots and rows follow each other are one product.
+  const int is_whole = layer->block_units >= H;
+  int end, gates;
+  const int begin =
+      block_range(unit, min(COLUMNS, H - unit), layer->block_states, layer->block_units, H, &end);
+  for (int gate = 0; gate < GATES; gate += gates) {
+    gates = is_whole && gate < PLAIN_GATES ? PLAIN_GATES : 1;
+    global const float *a[ROWS];
+    for (int r = 0; r < rows; ++r) a[r] = after[r] + (size_t)RECURRENT_SLOT(gate) * H + begin;
+    row_products(rows, sums, a, 1, panel + (size_t)(gate * H + begin) * COLUMNS,
+                 (gates - 1) * H + end - begin);
   }
 }
 
@@ -183,84 +380,90 @@ INLINE REAL gradient_at(const Layer *layer, int t, int n, int unit, int count,
   REAL sum = (REAL)(0.0f);
   if (dh) sum = load_lanes(dh + state, count);
   else if (t == last_step(layer) && grad_h_n) sum = load_lanes(grad_h_n + state, count);
-  if (t >= 0 && t < layer->T && is_active(layer->lengths, t, n)) {
+  if (t >= 0 && t < layer->T) {
     sum += load_lanes(grad_y + (size_t)t * layer->N * layer->H + state, count);
   }
   return sum;
 }
 
-/// Step t back of `rows` sequences from n on, for COLUMNS units, or with t outside the sequence the
+/// Step t back of the rows from `row` on, for COLUMNS units, or with t outside the sequence the
 /// gradient of h_0 into `grad_h_0`.
-INLINE void backward_tile(int rows, const Layer *layer, int t, int n, int first,
-                          global const float *grad_y, global const float *grad_h_n,
+INLINE void backward_tile(int rows, const Layer *layer, const Share *share, int t, int row,
+                          int first, global const float *grad_y, global const float *grad_h_n,
                           global float *dh, global float *dc, global float *grad_h_0) {
   const int T = layer->T, N = layer->N, H = layer->H;
   const int t_after = layer->reverse ? t - 1 : t + 1, is_initial = t < 0 || t >= T;
-  const size_t step = (size_t)N * H;
   REAL sums[ROWS][2];
+  global const float *after[ROWS];
   for (int r = 0; r < rows; ++r) {
+    const int n = sequence_of(share, row + r);
+    // A reverse layer comes to each sequence's h_0 from the sequence's own last step.
+    const int own = is_initial && layer->reverse && layer->lengths;
+    const int step = own ? max(layer->lengths[n], 1) - 1 : t_after;
+    after[r] = layer->gates + ((size_t)step * N + n) * SLOTS * H;
     for (int v = 0; v < 2; ++v) {
       const int unit = first + v * WIDTH, count = H - unit;
       sums[r][v] = count > 0 && !layer->mask
-                       ? gradient_at(layer, t, n + r, unit, count, grad_y, grad_h_n, dh)
+                       ? gradient_at(layer, t, n, unit, count, grad_y, grad_h_n, dh)
                        : (REAL)(0.0f);
     }
   }
-  if (t != last_step(layer)) {
-    add_gradients_from(rows, sums, layer, layer->gates + ((size_t)t_after * N + n) * SLOTS * H,
-                       first);
-  }
+  if (t != last_step(layer)) add_gradients_from(rows, sums, layer, after, first);
   for (int v = 0; v < 2; ++v) {
     const int unit = first + v * WIDTH, count = H - unit;
     if (count <= 0) break;
     Peepholes p;
     load_peepholes(&p, layer, unit, count);
     for (int r = 0; r < rows; ++r) {
-      const size_t state = (size_t)(n + r) * H + unit, index = t * step + state;
+      const int n = sequence_of(share, row + r);
+      const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
       REAL gradient = sums[r][v];
       if (layer->mask) {
         gradient = fma(gradient, load_lanes(layer->mask + state, count),
-                       gradient_at(layer, t, n + r, unit, count, grad_y, grad_h_n, dh));
+                       gradient_at(layer, t, n, unit, count, grad_y, grad_h_n, dh));
       }
       if (is_initial) {
         store_lanes(gradient, grad_h_0 + state, count);
         continue;
       }
-      global float *row = layer->gates + ((size_t)t * N + n + r) * SLOTS * H + unit;
+      global float *gates = layer->gates + ((size_t)t * N + n) * SLOTS * H + unit;
       REAL slots[SLOTS], direct = (REAL)(0.0f);
-      if (is_active(layer->lengths, t, n + r)) {
-        REAL h_before = (REAL)(0.0f), c_before = (REAL)(0.0f), c = (REAL)(0.0f);
-        REAL carried = (REAL)(0.0f), kept = (REAL)(0.0f);
-        if (HAS_DIRECT_PATH) {
-          global const float *before = true_hidden_before(layer, t, n + r);
-          if (before) h_before = load_lanes(before + unit, count);
-        }
-        if (HAS_CELL_STATE) {
-          global const float *before = cell_before(layer, t, n + r);
-          if (before) c_before = load_lanes(before + unit, count);
-          c = load_lanes((ZONEOUT ? layer->fresh : layer->cells) + index, count);
-          carried = load_lanes(dc + state, count);
-          if (ZONEOUT) {
-            kept = kept_cell(layer, index, count) * carried;
-            carried -= kept;
-          }
-        }
-        for (int slot = 0; slot < SLOTS; ++slot) {
-          slots[slot] = load_lanes(row + (size_t)slot * H, count);
-        }
-        const REAL kept_gradient = kept_hidden(layer, index, count) * gradient;
-        cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, &carried, &direct, p);
-        direct += kept_gradient;
-        if (HAS_CELL_STATE) store_lanes(carried + kept, dc + state, count);
-      } else {
-        for (int slot = 0; slot < SLOTS; ++slot) slots[slot] = (REAL)(0.0f);
-        direct = gradient;
+      REAL h_before = (REAL)(0.0f), c_before = (REAL)(0.0f), c = (REAL)(0.0f);
+      REAL carried = (REAL)(0.0f), kept = (REAL)(0.0f);
+      if (HAS_DIRECT_PATH) {
+        global const float *h = before(layer->y, layer->h_0, layer, t, n, 1);
+        if (h) h_before = load_lanes(h + unit, count);
       }
-      if (dh) store_lanes(direct, dh + state, count);
+      if (HAS_CELL_STATE) {
+        global const float *cell = before(layer->cells, layer->c_0, layer, t, n, 1);
+        if (cell) c_before = load_lanes(cell + unit, count);
+        c = load_lanes((ZONEOUT ? layer->fresh : layer->cells) + index, count);
+        carried = load_lanes(dc + state, count);
+        if (ZONEOUT) {
+          kept = kept_cell(layer, index, count) * carried;
+          carried -= kept;
+        }
+      }
       for (int slot = 0; slot < SLOTS; ++slot) {
-        store_lanes(slots[slot], row + (size_t)slot * H, count);
+        slots[slot] = load_lanes(gates + (size_t)slot * H, count);
+      }
+      const REAL kept_gradient = kept_hidden(layer, index, count) * gradient;
+      cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, &carried, &direct, p);
+      if (HAS_CELL_STATE) store_lanes(carried + kept, dc + state, count);
+      if (dh) store_lanes(direct + kept_gradient, dh + state, count);
+      for (int slot = 0; slot < SLOTS; ++slot) {
+        store_lanes(slots[slot], gates + (size_t)slot * H, count);
       }
     }
+  }
+}
+
+/// No gradient for the share's units of a sequence at a step that it does not have.
+INLINE void clear_gates(const Layer *layer, const Share *share, int t, int n) {
+  const int H = layer->H;
+  global float *row = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H;
+  for (int slot = 0; slot < SLOTS; ++slot) {
+    for (int unit = share->unit_begin; unit < share->unit_end; ++unit) row[slot * H + unit] = 0.0f;
   }
 }
 
@@ -271,18 +474,31 @@ INLINE void backward_tile(int rows, const Layer *layer, int t, int n, int first,
 /// the gradient of h_n; elsewhere it is null and `grad_h_n` is read.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
-                  global float *dh, global float *dc, global float *grad_h_0) {
+                  global float *dh, global float *dc, global float *grad_h_0,
+                  global const int *order, volatile global int *sync, int parts, int base,
+                  int polls) {
   const Layer layer = LAYER;
-  const int slices = get_global_size(0), slice = get_global_id(0);
-  const int first = (int)((long)N * slice / slices), end = (int)((long)N * (slice + 1) / slices);
-  for (int s = T - 1; s >= (grad_h_0 ? -1 : 0); --s) {
-    const int t = reverse ? T - 1 - s : s;
-    for (int unit = 0; unit < H; unit += COLUMNS) {
-      for (int n = first; n < end;) {
-        const int rows = next_rows(end - n);
-        backward_tile(rows, &layer, t, n, unit, grad_y, grad_h_n, dh, dc, grad_h_0);
-        n += rows;
+  const Share share = share_of(parts, COLUMNS, N, H, order);
+  const int tiles = (H + COLUMNS - 1) / COLUMNS, part = get_global_id(0);
+  const int is_rest = parts && (int)get_global_size(0) != parts, steps = T + (grad_h_0 ? 1 : 0);
+  if (is_rest) {
+    int missing = 0;
+    for (int p = 0; p < parts; ++p) missing += steps_done(sync, p, base) < steps;
+    if (!missing) return;
+  }
+  int last = share.first;
+  for (int s = 0; s < steps; ++s) {
+    const int t = reverse ? s : T - 1 - s;
+    last = s < T ? active_end(&share, &layer, t, last) : share.end;
+    for (int unit = share.unit_begin; unit < share.unit_end; unit += COLUMNS) {
+      if (is_rest && is_done(sync, unit / COLUMNS, tiles, parts, base, s)) continue;
+      for (int row = share.first; row < last;) {
+        const int rows = next_rows(last - row);
+        backward_tile(rows, &layer, &share, t, row, unit, grad_y, grad_h_n, dh, dc, grad_h_0);
+        row += rows;
       }
     }
+    for (int row = last; row < share.end; ++row) clear_gates(&layer, &share, t, order[row]);
+    if (parts && !is_rest && !finish_step(sync, part, parts, base, s + 1, polls)) return;
   }
 }

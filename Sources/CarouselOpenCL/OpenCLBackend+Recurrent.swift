@@ -10,24 +10,35 @@ extension OpenCLBackend {
     try OpenCLReserve(launcher, layer, steps: steps, batchSize: batchSize, training: training)
   }
 
-  /// Queues one product of all inputs, then the steps as the form's strategy walks them.
+  /// Queues one product of all inputs, where the strategy does not do it on the way, then the steps as
+  /// the form's strategy walks them.
   public func recurrentForward(
     _ work: RecurrentWork<OpenCLBackend>, final: RecurrentState<Buffer>?
   ) throws {
-    let (layer, parameters) = (work.layer, work.parameters)
+    let layer = work.layer
     let pass = RecurrentPass(work: work)
+    let strategy = try strategy(for: layer)
     work.reserve.weightHH = try launcher.recurrentWeights(pass)
     work.reserve.masks = try launcher.drawMasks(pass)
+    let multipliesInputs = strategy.multipliesInputs(pass)
+    // The gradients' products read the inputs of every step.
+    work.reserve.x =
+      work.reserve.training || !multipliesInputs ? try launcher.activeInputs(pass) : nil
+    if !multipliesInputs { try multiplyInputs(pass) }
+    try strategy.forward(pass, final: final)
+    if !work.reserve.training { work.reserve.x = nil }
+  }
+
+  private func multiplyInputs(_ pass: RecurrentPass) throws {
+    let (layer, parameters) = (pass.layer, pass.parameters)
     let isNormed = layer.options.layerNorm
-    let x = try launcher.activeInputs(pass)
-    work.reserve.x = work.reserve.training ? x : nil
     try products.forward(
-      x: x, weight: parameters.weightIH, bias: isNormed ? nil : parameters.biasIH,
-      bias2: pass.separateBias == nil ? parameters.biasHH : nil, y: work.reserve.gates,
+      x: pass.reserve.x ?? pass.work.x, weight: parameters.weightIH,
+      bias: isNormed ? nil : parameters.biasIH,
+      bias2: pass.separateBias == nil ? parameters.biasHH : nil, y: pass.reserve.gates,
       yStride: layer.slotCount * layer.hiddenSize, rows: pass.rows, columns: layer.gateRows,
       depth: layer.inputSize)
     if isNormed { try launcher.normalizeInputs(pass) }
-    try strategy(for: layer).forward(pass, final: final)
   }
 
   /// Queues the steps backward, then the products that make the gradients of weights and inputs.

@@ -1,9 +1,12 @@
 import CarouselModel
 import OpenCLDriver
 
-/// How the steps of a recurrent layer are walked, once the products of all inputs are there.
+/// How the steps of a recurrent layer are walked.
 protocol RecurrentStrategy {
-  /// From `reserve.gates` holding x·Wᵀ + b to `y` and the final states.
+  /// Whether `forward` multiplies the inputs too; else `reserve.gates` holds x·Wᵀ + b before.
+  func multipliesInputs(_ pass: RecurrentPass) -> Bool
+
+  /// From the inputs, or their products, to `y` and the final states.
   ///
   /// With `reserve.training` what the backward pass needs is kept in the reserve.
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws
@@ -13,6 +16,10 @@ protocol RecurrentStrategy {
   func backward(
     _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
     gradInitial: RecurrentState<Buffer>?) throws
+}
+
+extension RecurrentStrategy {
+  func multipliesInputs(_ pass: RecurrentPass) -> Bool { false }
 }
 
 /// What forward and backward pass of one layer share.
@@ -49,6 +56,8 @@ struct RecurrentPass {
   /// Every cell state as the cell made it, before zoneout.
   var freshCells: Buffer? { reserve.fresh ?? reserve.cells }
 
+  /// Floating-point operations of the product of all inputs.
+  var inputFlops: Double { 2 * Double(rows * layer.gateRows) * Double(layer.inputSize) }
   /// Floating-point operations of the recurrent products, and of the projection, over all steps.
   var flops: Double {
     let projection = layer.options.projectionSize.map { 2 * Double(rows * $0 * hiddenSize) } ?? 0
@@ -60,9 +69,11 @@ struct RecurrentPass {
     return 4 * (states + Double(layer.gateRows * layer.recurrentFanIn))
   }
 
-  /// What LAYER_PARAMETERS of `layer.cl` names; the weights as the strategy packs them.
-  func arguments(weights: Buffer, new: Buffer? = nil, projection: Buffer? = nil) -> KernelArguments
-  {
+  /// What LAYER_PARAMETERS of `layer.cl` names; the weights as the strategy packs them, and `zeros`
+  /// `[N, P]` to stand in for an absent h₀ where the strategy needs one.
+  func arguments(
+    weights: Buffer, new: Buffer? = nil, projection: Buffer? = nil, zeros: Buffer? = nil
+  ) -> KernelArguments {
     let (masks, rows) = (reserve.masks, reserve.rows)
     return [
       "weights": .buffer(weights), "weights_n": .optional(new), "weights_p": .optional(projection),
@@ -70,10 +81,10 @@ struct RecurrentPass {
       "peephole_f": .optional(parameters.peepholeForget),
       "peephole_o": .optional(parameters.peepholeOutput), "gain_hh": .optional(parameters.normHH),
       "gain_c": .optional(parameters.normCell), "bias_c": .optional(parameters.normCellBias),
-      "h_0": .optional(initial?.hidden), "c_0": .optional(initial?.cell),
+      "h_0": .optional(initial?.hidden ?? zeros), "c_0": .optional(initial?.cell),
       "lengths": .optional(lengths), "gates": .buffer(reserve.gates),
       "cells": .optional(reserve.cells), "fresh": .optional(reserve.fresh), "y": .buffer(y),
-      "mask": .optional(masks?.hidden), "masked_0": .optional(masks?.maskedInitial),
+      "mask": .optional(masks?.hidden), "masked_0": .optional(masks?.maskedInitial ?? zeros),
       "masked": .optional(masks?.masked), "keep_h": .optional(masks?.keepHidden),
       "keep_c": .optional(masks?.keepCell), "sums": .optional(rows?.sums),
       "deviations": .optional(rows?.deviations), "hats_c": .optional(rows?.cellHats),

@@ -6,8 +6,10 @@ struct SequenceStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: PanelProducts
   private let packGates: Kernel
+  private let orderRows: Kernel
   private let forward: Kernel
   private let backward: Kernel
+  private let parts: Parts
 
   init(_ launcher: Launcher, cell: CellVariant, products: PanelProducts) throws {
     self.launcher = launcher
@@ -20,35 +22,51 @@ struct SequenceStrategy: RecurrentStrategy {
       try launcher.kernel(name, in: files, options: cell.kernelOptions)
     }
     packGates = try kernel("pack_gates")
+    orderRows = try kernel("order_rows")
     forward = try kernel("sequence_forward")
     backward = try kernel("sequence_backward")
+    parts = try Parts(launcher)
   }
 
-  /// The recurrent weights in panels in which the gates of the same units stand together; a diagonal
-  /// as it is.
-  private func packGates(_ pass: RecurrentPass) throws -> Buffer {
-    guard pass.layer.options.recurrence != .diagonal else { return pass.weightHH }
-    let (H, gates) = (pass.hiddenSize, pass.layer.gateCount)
-    // UNIT_VECTORS of the kernels: a tile's gates fill whole panels.
-    let unitVectors = gates.isMultiple(of: 2) ? 1 : 2
-    let tiles = ceilDivide(H, unitVectors * launcher.parameters.width)
-    let count = tiles * unitVectors * launcher.parameters.width * gates * H
-    return try pass.weightHH.derived(PackedGates(gates: gates, hiddenSize: H)) { stale in
-      let panels = try stale ?? launcher.scratch(count: count)
-      try launcher.launch(
-        packGates, global: [tiles], local: [1], bytes: 4 * Double(gates * H * H + count),
-        ["weight": .buffer(pass.weightHH), "panels": .buffer(panels), "H": .int(H)])
-      return panels
-    }
+  /// Weights beyond this are read from memory that all cores share, too slowly to be read again at
+  /// each step.
+  private static let fusedWeightBytes = 4 << 20
+
+  /// With rows enough to fill a tile, and weights that stay in the caches.
+  func multipliesInputs(_ pass: RecurrentPass) -> Bool {
+    let layer = pass.layer
+    let partCount = partCount(pass, tileUnits: tileUnits(layer))
+    let rows = partCount > 0 ? pass.batchSize : pass.batchSize / launcher.slices(pass)
+    let weights = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
+    return rows >= PanelProducts.tileRows
+      && weights * MemoryLayout<Float>.stride <= Self.fusedWeightBytes
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
-    try launcher.launch(
-      forward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
-      bytes: pass.bytes(gatePasses: pass.reserve.training ? 2 : 1),
-      pass.arguments(weights: packGates(pass)) + [
-        "h_n": .optional(final?.hidden), "c_n": .optional(final?.cell),
-      ])
+    let layer = pass.layer
+    let isFused = multipliesInputs(pass)
+    let isPlain = pass.separateBias == nil
+    // A sequence of a reverse layer may begin at any step.
+    let needsZeros = pass.lengths != nil && layer.isReverse && pass.initialFactors == nil
+    let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
+    if let zeros { try launcher.begin(zeros, with: nil, count: pass.stateCount) }
+    try walk(
+      pass, forward, steps: pass.steps, tileUnits: tileUnits(layer),
+      flops: pass.flops + (isFused ? pass.inputFlops : 0),
+      bytes: pass.bytes(gatePasses: pass.reserve.training ? isFused ? 1 : 2 : 1),
+      pass.arguments(
+        weights: layer.options.recurrence == .diagonal
+          ? pass.weightHH : packGates(pass.weightHH, layer, depth: pass.hiddenSize),
+        zeros: zeros) + [
+          "h_n": .optional(final?.hidden), "c_n": .optional(final?.cell),
+          "x": isFused ? .buffer(pass.work.x) : .nullBuffer,
+          "weights_ih": isFused
+            ? .buffer(packGates(pass.parameters.weightIH, layer, depth: layer.inputSize))
+            : .nullBuffer,
+          "bias_ih": isFused ? .optional(pass.parameters.biasIH) : .nullBuffer,
+          "bias_ih2": isFused && isPlain ? .optional(pass.parameters.biasHH) : .nullBuffer,
+          "C": .int(layer.inputSize),
+        ])
   }
 
   func backward(
@@ -57,14 +75,83 @@ struct SequenceStrategy: RecurrentStrategy {
   ) throws {
     let gradCell = try launcher.carriedCellGradient(pass, gradFinal, gradInitial)
     let gradHidden = try launcher.carriedHiddenGradient(pass, gradFinal)
-    try launcher.launch(
-      backward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
-      bytes: pass.bytes(gatePasses: 2),
+    try walk(
+      pass, backward, steps: pass.steps + (gradInitial == nil ? 0 : 1),
+      tileUnits: products.panelWidth, flops: pass.flops, bytes: pass.bytes(gatePasses: 2),
       pass.arguments(weights: packRows(pass)) + [
         "grad_y": .buffer(gradY), "grad_h_n": .optional(gradFinal?.hidden),
         "dh": .optional(gradHidden), "dc": .optional(gradCell),
         "grad_h_0": .optional(gradInitial?.hidden),
       ])
+  }
+
+  /// Launches a kernel over slices of the batch, or where that leaves cores idle over parts of the
+  /// units, and then once more for what a part may have left undone.
+  private func walk(
+    _ pass: RecurrentPass, _ kernel: Kernel, steps: Int, tileUnits: Int, flops: Double,
+    bytes: Double, _ arguments: KernelArguments
+  ) throws {
+    let partCount = partCount(pass, tileUnits: tileUnits)
+    let slices = partCount > 0 ? 1 : launcher.slices(pass)
+    let division: KernelArguments = [
+      "order": .optional(try order(pass, slices: slices)),
+      "sync": partCount > 0 ? .buffer(parts.sync) : .nullBuffer, "parts": .int(partCount),
+      "base": .int32(parts.base), "polls": .int(launcher.partPolls),
+    ]
+    try launcher.launch(
+      kernel, global: [partCount > 0 ? partCount : slices], local: [1], flops: flops, bytes: bytes,
+      arguments + division)
+    guard partCount > 0 else { return }
+    try launcher.launch(kernel, global: [1], local: [1], bytes: 0, arguments + division)
+    parts.base &+= Int32(steps)
+  }
+
+  /// The parts of the units, or 0 where slices of the batch keep every core busy.
+  private func partCount(_ pass: RecurrentPass, tileUnits: Int) -> Int {
+    let (layer, device) = (pass.layer, launcher.device)
+    let count = min(device.computeUnits, ceilDivide(layer.hiddenSize, tileUnits))
+    guard count > 1, device.runsGroupsSideBySide, layer.options.recurrence != .diagonal,
+      pass.batchSize < PanelProducts.tileRows * device.computeUnits
+    else { return 0 }
+    // Waiting for each other costs about as much as reading this many weights.
+    return layer.gateRows * layer.recurrentFanIn >= Self.partWeights ? count : 0
+  }
+
+  private static let partWeights = 32_768
+
+  /// TILE_UNITS of the kernels: a tile's gates fill whole panels.
+  private func tileUnits(_ layer: RecurrentLayer) -> Int {
+    (layer.gateCount.isMultiple(of: 2) ? 1 : 2) * launcher.parameters.width
+  }
+
+  /// The order in which slices hold sequences of different lengths, until these change.
+  private func order(_ pass: RecurrentPass, slices: Int) throws -> Buffer? {
+    let (N, T) = (pass.batchSize, pass.steps)
+    return try pass.lengths?.derived(RowOrder(batchSize: N, steps: T, slices: slices)) { stale in
+      let order = try stale ?? launcher.scratch(count: N)
+      try launcher.launch(
+        orderRows, global: [1], local: [1], bytes: Double(8 * N),
+        [
+          "lengths": .optional(pass.lengths), "order": .buffer(order),
+          "counts": .buffer(launcher.scratch(count: T + 2)), "N": .int(N), "T": .int(T),
+          "slices": .int(slices),
+        ])
+      return order
+    }
+  }
+
+  /// A weight `[G·H, K]` in panels in which the gates of the same units stand together.
+  private func packGates(_ weight: Buffer, _ layer: RecurrentLayer, depth: Int) throws -> Buffer {
+    let (H, gates) = (layer.hiddenSize, layer.gateCount)
+    let tiles = ceilDivide(H, tileUnits(layer))
+    let count = tiles * tileUnits(layer) * gates * depth
+    return try weight.derived(PackedGates(gates: gates, hiddenSize: H, depth: depth)) { stale in
+      let panels = try stale ?? launcher.scratch(count: count)
+      try launcher.launch(
+        packGates, global: [tiles], local: [1], bytes: 4 * Double(gates * H * depth + count),
+        ["weight": .buffer(weight), "panels": .buffer(panels), "H": .int(H), "K": .int(depth)])
+      return panels
+    }
   }
 
   /// The recurrent weights in panels for the product of the backward pass; a diagonal as it is.
@@ -77,7 +164,33 @@ struct SequenceStrategy: RecurrentStrategy {
 
 /// How `pack_gates` packs a weight.
 private struct PackedGates: Hashable {
-  let gates: Int, hiddenSize: Int
+  let gates: Int, hiddenSize: Int, depth: Int
+}
+
+/// What `order_rows` orders.
+private struct RowOrder: Hashable {
+  let batchSize: Int, steps: Int, slices: Int
+}
+
+/// Where the parts of a layer's units tell each other of the steps that they have done.
+private final class Parts {
+  /// A flag, and a count for each core, as the kernels lay them out.
+  let sync: Buffer
+  /// What the counts hold before the next launch.
+  var base: Int32 = 0
+
+  init(_ launcher: Launcher) throws {
+    let line = 16
+    sync = try launcher.scratch(count: (1 + launcher.device.computeUnits) * line)
+    try launcher.queue.fill(sync, with: Int32(0))
+  }
+}
+
+extension Device {
+  /// Whether as many work-groups as there are cores run at the same time, as far as one can tell.
+  ///
+  /// A wrong yes costs time, not results. Oclgrind simulates one after the other.
+  fileprivate var runsGroupsSideBySide: Bool { type == .cpu && platformName != "Oclgrind" }
 }
 
 extension Launcher {

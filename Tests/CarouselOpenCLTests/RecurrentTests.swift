@@ -1,7 +1,8 @@
 import CarouselModel
-import CarouselOpenCL
 import CarouselReference
 import Testing
+
+@testable import CarouselOpenCL
 
 @MainActor @Suite(.device)
 struct RecurrentTests {
@@ -68,6 +69,37 @@ struct RecurrentTests {
     var work = Self.small(cell)
     work.passes = 2
     try expectAgreement(work)
+  }
+
+  /// Few sequences of wide layers: the units are shared out, and the shares wait for each other.
+  @Test(arguments: Cell.allCases, [1, 5])
+  func unitsSharedOutAgreeAndWhateverASharerLeavesIsDone(cell: Cell, batchSize: Int) throws {
+    for isReverse in [false, true] {
+      var work = LayerWork(Self.layer(cell, 9, 200), steps: 12, batchSize: batchSize)
+      work.layer.isReverse = isReverse
+      if batchSize > 1 { work.lengths = [12, 0, 3, 12, 7] }
+      try expectAgreement(work)
+      let patient = try work.outcomes(on: Machine.newBackend(.cpu))
+      let impatient = try Machine.newBackend(.cpu)
+      impatient.launcher.partPolls = 0
+      for _ in 0..<2 {
+        for (left, right) in zip(patient, try work.outcomes(on: impatient)) {
+          #expect(left.values == right.values, "\(cell) \(left.name)")
+        }
+      }
+    }
+  }
+
+  /// Slices of eight sequences and more, of any lengths.
+  @Test(arguments: Cell.allCases, [false, true])
+  func lengthsInAnyOrderAgreeInWideBatches(cell: Cell, isReverse: Bool) throws {
+    for hasInitial in [true, false] {
+      var work = LayerWork(Self.layer(cell, 5, 33), steps: 7, batchSize: 37)
+      work.layer.isReverse = isReverse
+      work.hasInitial = hasInitial
+      work.lengths = (0..<37).map { Int32($0 * 5 % 8) }
+      try expectAgreement(work)
+    }
   }
 
   @Test(arguments: KernelForm.both)
