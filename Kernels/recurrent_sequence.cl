@@ -79,10 +79,14 @@ order_rows(global const int *lengths, global int *order, global int *counts, int
   }
 }
 
-/// What a work-item computes: rows `first` to `end` of the order, units `unit_begin` to `unit_end`.
+/// What a work-item computes: rows `first` to `end` of the order, tiles `first_tile` to `end_tile`
+/// of the units, of which `next_tile` is the next.
 typedef struct {
-  int first, end, unit_begin, unit_end;
+  int first, end, first_tile, end_tile, tiles, next_tile;
   global const int *order;
+  // Of parts, see below.
+  volatile global int *sync;
+  int polls, finished;
 } Share;
 
 /// The sequence of a row.
@@ -114,60 +118,66 @@ INLINE global const float *before(global const float *states, global const float
   return states + (size_t)step * layer->N * layer->H + row;
 }
 
-// Parts. A work-item of a part writes the steps that it has done where the others see it, and waits
-// until they have done as many. That needs all parts to run at the same time, which no rule of
-// OpenCL promises: a part that has waited too long raises a flag, and all leave. A second launch,
-// of one work-item, computes whatever is missing; mostly nothing. No step is lost or done twice, so
-// that the results have the same bits either way.
+// Parts. A work-item of a part claims its tiles of each step, tells how many it has done, and waits
+// until all tiles of the step are done. Having waited long it claims the tiles that nobody has,
+// for no rule of OpenCL promises that all parts run at the same time: the last to begin may find
+// nothing left to do. Whoever computes a tile, its bits are the same.
 //
-// `sync` holds the flag and then a count for each part, LINE apart. The counts go on from launch to
-// launch: `base` is where this one begins.
+// `sync` holds how many tiles were done, and for each tile the last step that was claimed, LINE
+// apart. Both go on from launch to launch: `done_base` and `step_base` are where this one begins.
 
 /// Counts in different lines of the cache.
 #define LINE 16
 
-/// The steps that a part has done.
-INLINE int steps_done(volatile global int *sync, int part, int base) {
-  return (int)((uint)sync[(1 + part) * LINE] - (uint)base);
+/// Whether a tile is this work-item's at a step: no one else's, and not done before.
+INLINE int claim(volatile global int *sync, int tile, int step) {
+  volatile global int *last = sync + (1 + tile) * LINE;
+  const int before = *last;
+  return (int)((uint)before - (uint)step) < 0 && atomic_cmpxchg(last, before, step) == before;
 }
 
-/// Tells the others of a step that is done and waits for them; 0 where that took too long.
-INLINE int
-finish_step(volatile global int *sync, int part, int parts, int base, int steps, int polls) {
+/// The next tile of a step, or -1 once all are done: those of the share, and in parts those that
+/// are late. `step` and `done` are what `sync` holds with the step claimed and done.
+INLINE int take_tile(Share *share, int step, int done) {
+  while (share->next_tile < share->end_tile) {
+    const int tile = share->next_tile++;
+    if (share->sync && !claim(share->sync, tile, step)) continue;
+    ++share->finished;
+    return tile;
+  }
+  if (!share->sync) return -1;
   mem_fence(CLK_GLOBAL_MEM_FENCE);
-  atomic_xchg(sync + (1 + part) * LINE, (int)((uint)base + steps));
-  for (int other = 0; other < parts; ++other) {
-    for (int poll = 0; steps_done(sync, other, base) < steps; ++poll) {
-      if (poll >= polls) atomic_xchg(sync, 1);
-      if (sync[0]) return 0;
+  atomic_add(share->sync, share->finished);
+  share->finished = 0;
+  for (int poll = 0; (int)((uint)share->sync[0] - (uint)done) < 0; ++poll) {
+    if (poll < share->polls) continue;
+    poll = 0;
+    for (int tile = 0; tile < share->tiles; ++tile) {
+      if (!claim(share->sync, tile, step)) continue;
+      share->finished = 1;
+      return tile;
     }
   }
-  atomic_add(sync + (1 + part) * LINE, 0);
+  // The others' results are seen from here on.
+  atomic_add(share->sync, 0);
   mem_fence(CLK_GLOBAL_MEM_FENCE);
-  return 1;
+  return -1;
 }
 
-/// Whether the part that owns a tile has done a step already.
-INLINE int is_done(volatile global int *sync, int tile, int tiles, int parts, int base, int step) {
-  int part = 0;
-  while (tiles * (part + 1) / parts <= tile) ++part;
-  return steps_done(sync, part, base) > step;
-}
-
-/// The share of work-item `part` of `parts`, or with `parts` 0 of the slice that its index says;
-/// the launch that computes the missing has all.
-INLINE Share share_of(int parts, int tile, int N, int H, global const int *order) {
+/// The share of a work-item: a slice of the rows, or with `sync` a part of the tiles.
+INLINE void find_share(Share *share, int tile_units, int N, int H, global const int *order,
+                       volatile global int *sync, int polls) {
   const int id = get_global_id(0), count = get_global_size(0);
-  Share share = {0, N, 0, H, order};
-  if (!parts) {
-    share.first = slice_begin(id, count, N);
-    share.end = slice_begin(id + 1, count, N);
-  } else if (count == parts) {
-    const int tiles = (H + tile - 1) / tile;
-    share.unit_begin = tiles * id / parts * tile;
-    share.unit_end = min(tiles * (id + 1) / parts * tile, H);
-  }
-  return share;
+  const int tiles = (H + tile_units - 1) / tile_units;
+  share->first = sync ? 0 : slice_begin(id, count, N);
+  share->end = sync ? N : slice_begin(id + 1, count, N);
+  share->first_tile = sync ? tiles * id / count : 0;
+  share->end_tile = sync ? tiles * (id + 1) / count : tiles;
+  share->tiles = tiles;
+  share->order = order;
+  share->sync = sync;
+  share->polls = polls;
+  share->finished = 0;
 }
 
 /// The inputs, where their product is done with that of the states: x [T, N, C], weight_ih as
@@ -310,32 +320,27 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
                  global const float *weights_ih, global const float *bias_ih,
                  global const float *bias_ih2, int C, global const int *order,
-                 volatile global int *sync, int parts, int base, int polls) {
+                 volatile global int *sync, int step_base, int done_base, int polls) {
   const Layer layer = LAYER;
   const Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
-  const Share share = share_of(parts, TILE_UNITS, N, H, order);
-  const int tiles = (H + TILE_UNITS - 1) / TILE_UNITS, part = get_global_id(0);
-  const int is_rest = parts && (int)get_global_size(0) != parts;
-  if (is_rest) {
-    int missing = 0;
-    for (int p = 0; p < parts; ++p) missing += steps_done(sync, p, base) < T;
-    if (!missing) return;
-  }
+  Share share;
+  find_share(&share, TILE_UNITS, N, H, order, sync, polls);
   int last = share.first;
   for (int s = 0; s < T; ++s) {
     const int t = reverse ? T - 1 - s : s;
+    const int step = (int)((uint)step_base + s + 1);
+    const int done = (int)((uint)done_base + (s + 1) * share.tiles);
     last = active_end(&share, &layer, t, last);
-    for (int unit = share.unit_begin; unit < share.unit_end; unit += TILE_UNITS) {
-      if (is_rest && is_done(sync, unit / TILE_UNITS, tiles, parts, base, s)) continue;
+    share.next_tile = share.first_tile;
+    for (int tile; (tile = take_tile(&share, step, done)) >= 0;) {
       for (int row = share.first; row < last;) {
         const int rows = next_rows(last - row);
-        forward_tile(rows, &layer, &inputs, &share, t, row, unit);
+        forward_tile(rows, &layer, &inputs, &share, t, row, tile * TILE_UNITS);
         row += rows;
       }
     }
-    if (parts && !is_rest && !finish_step(sync, part, parts, base, s + 1, polls)) return;
   }
-  if (!parts || is_rest || part == 0) finish_rows(&layer, &share, h_n, c_n);
+  if (!sync || get_global_id(0) == 0) finish_rows(&layer, &share, h_n, c_n);
 }
 
 /// sums[r] += the gradients that reach the states from the step after, whose gates' gradients are
@@ -458,12 +463,12 @@ INLINE void backward_tile(int rows, const Layer *layer, const Share *share, int 
   }
 }
 
-/// No gradient for the share's units of a sequence at a step that it does not have.
-INLINE void clear_gates(const Layer *layer, const Share *share, int t, int n) {
-  const int H = layer->H;
+/// No gradient for a tile of a sequence at a step that it does not have.
+INLINE void clear_gates(const Layer *layer, int t, int n, int first) {
+  const int H = layer->H, end = min(first + COLUMNS, H);
   global float *row = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H;
   for (int slot = 0; slot < SLOTS; ++slot) {
-    for (int unit = share->unit_begin; unit < share->unit_end; ++unit) row[slot * H + unit] = 0.0f;
+    for (int unit = first; unit < end; ++unit) row[slot * H + unit] = 0.0f;
   }
 }
 
@@ -475,30 +480,26 @@ INLINE void clear_gates(const Layer *layer, const Share *share, int t, int n) {
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
                   global float *dh, global float *dc, global float *grad_h_0,
-                  global const int *order, volatile global int *sync, int parts, int base,
+                  global const int *order, volatile global int *sync, int step_base, int done_base,
                   int polls) {
   const Layer layer = LAYER;
-  const Share share = share_of(parts, COLUMNS, N, H, order);
-  const int tiles = (H + COLUMNS - 1) / COLUMNS, part = get_global_id(0);
-  const int is_rest = parts && (int)get_global_size(0) != parts, steps = T + (grad_h_0 ? 1 : 0);
-  if (is_rest) {
-    int missing = 0;
-    for (int p = 0; p < parts; ++p) missing += steps_done(sync, p, base) < steps;
-    if (!missing) return;
-  }
+  Share share;
+  find_share(&share, COLUMNS, N, H, order, sync, polls);
   int last = share.first;
-  for (int s = 0; s < steps; ++s) {
+  for (int s = 0; s < T + (grad_h_0 ? 1 : 0); ++s) {
     const int t = reverse ? s : T - 1 - s;
+    const int step = (int)((uint)step_base + s + 1);
+    const int done = (int)((uint)done_base + (s + 1) * share.tiles);
     last = s < T ? active_end(&share, &layer, t, last) : share.end;
-    for (int unit = share.unit_begin; unit < share.unit_end; unit += COLUMNS) {
-      if (is_rest && is_done(sync, unit / COLUMNS, tiles, parts, base, s)) continue;
+    share.next_tile = share.first_tile;
+    for (int tile; (tile = take_tile(&share, step, done)) >= 0;) {
+      const int unit = tile * COLUMNS;
       for (int row = share.first; row < last;) {
         const int rows = next_rows(last - row);
         backward_tile(rows, &layer, &share, t, row, unit, grad_y, grad_h_n, dh, dc, grad_h_0);
         row += rows;
       }
+      for (int row = last; row < share.end; ++row) clear_gates(&layer, t, order[row], unit);
     }
-    for (int row = last; row < share.end; ++row) clear_gates(&layer, &share, t, order[row]);
-    if (parts && !is_rest && !finish_step(sync, part, parts, base, s + 1, polls)) return;
   }
 }

@@ -25,7 +25,7 @@ struct SequenceStrategy: RecurrentStrategy {
     orderRows = try kernel("order_rows")
     forward = try kernel("sequence_forward")
     backward = try kernel("sequence_backward")
-    parts = try Parts(launcher)
+    parts = Parts(launcher)
   }
 
   /// Weights beyond this are read from memory that all cores share, too slowly to be read again at
@@ -86,24 +86,23 @@ struct SequenceStrategy: RecurrentStrategy {
   }
 
   /// Launches a kernel over slices of the batch, or where that leaves cores idle over parts of the
-  /// units, and then once more for what a part may have left undone.
+  /// units.
   private func walk(
     _ pass: RecurrentPass, _ kernel: Kernel, steps: Int, tileUnits: Int, flops: Double,
     bytes: Double, _ arguments: KernelArguments
   ) throws {
     let partCount = partCount(pass, tileUnits: tileUnits)
     let slices = partCount > 0 ? 1 : launcher.slices(pass)
-    let division: KernelArguments = [
-      "order": .optional(try order(pass, slices: slices)),
-      "sync": partCount > 0 ? .buffer(parts.sync) : .nullBuffer, "parts": .int(partCount),
-      "base": .int32(parts.base), "polls": .int(launcher.partPolls),
-    ]
+    let tiles = ceilDivide(pass.hiddenSize, tileUnits)
+    let sync = partCount > 0 ? try parts.sync(tiles: tiles) : nil
     try launcher.launch(
-      kernel, global: [partCount > 0 ? partCount : slices], local: [1], flops: flops, bytes: bytes,
-      arguments + division)
-    guard partCount > 0 else { return }
-    try launcher.launch(kernel, global: [1], local: [1], bytes: 0, arguments + division)
-    parts.base &+= Int32(steps)
+      kernel, global: [max(partCount, slices)], local: [1], flops: flops, bytes: bytes,
+      arguments + [
+        "order": .optional(try order(pass, slices: slices)), "sync": .optional(sync),
+        "step_base": .int32(parts.stepBase), "done_base": .int32(parts.doneBase),
+        "polls": .int(launcher.partPolls),
+      ])
+    if sync != nil { parts.advance(steps: steps, tiles: tiles) }
   }
 
   /// The parts of the units, or 0 where slices of the batch keep every core busy.
@@ -113,11 +112,11 @@ struct SequenceStrategy: RecurrentStrategy {
     guard count > 1, device.runsGroupsSideBySide, layer.options.recurrence != .diagonal,
       pass.batchSize < PanelProducts.tileRows * device.computeUnits
     else { return 0 }
-    // Waiting for each other costs about as much as reading this many weights.
+    // Waiting for each other is not for free, and dear where others compute on the same cores.
     return layer.gateRows * layer.recurrentFanIn >= Self.partWeights ? count : 0
   }
 
-  private static let partWeights = 32_768
+  private static let partWeights = 49_152
 
   /// TILE_UNITS of the kernels: a tile's gates fill whole panels.
   private func tileUnits(_ layer: RecurrentLayer) -> Int {
@@ -172,24 +171,37 @@ private struct RowOrder: Hashable {
   let batchSize: Int, steps: Int, slices: Int
 }
 
-/// Where the parts of a layer's units tell each other of the steps that they have done.
+/// Where the parts of a layer's units tell each other what they do, from launch to launch.
 private final class Parts {
-  /// A flag, and a count for each core, as the kernels lay them out.
-  let sync: Buffer
-  /// What the counts hold before the next launch.
-  var base: Int32 = 0
+  private let launcher: Launcher
+  private var buffer: Buffer?
+  private var tiles = 0
+  /// What `sync` holds before the next launch: the last step of any tile, and the tiles done.
+  private(set) var stepBase: Int32 = 0, doneBase: Int32 = 0
 
-  init(_ launcher: Launcher) throws {
+  init(_ launcher: Launcher) { self.launcher = launcher }
+
+  /// A count, and one for each of at least `tiles` tiles, as the kernels lay them out.
+  func sync(tiles count: Int) throws -> Buffer {
+    if let buffer, count <= tiles { return buffer }
     let line = 16
-    sync = try launcher.scratch(count: (1 + launcher.device.computeUnits) * line)
+    let sync = try launcher.scratch(count: (1 + count) * line)
     try launcher.queue.fill(sync, with: Int32(0))
+    (buffer, tiles, stepBase, doneBase) = (sync, count, 0, 0)
+    return sync
+  }
+
+  func advance(steps: Int, tiles: Int) {
+    stepBase &+= Int32(truncatingIfNeeded: steps)
+    doneBase &+= Int32(truncatingIfNeeded: steps * tiles)
   }
 }
 
 extension Device {
   /// Whether as many work-groups as there are cores run at the same time, as far as one can tell.
   ///
-  /// A wrong yes costs time, not results. Oclgrind simulates one after the other.
+  /// A wrong yes costs time, not results. Oclgrind runs one after the other, and takes what they tell
+  /// each other for a race.
   fileprivate var runsGroupsSideBySide: Bool { type == .cpu && platformName != "Oclgrind" }
 }
 

@@ -73,9 +73,10 @@ struct RecurrentTests {
 
   /// Few sequences of wide layers: the units are shared out, and the shares wait for each other.
   @Test(arguments: Cell.allCases, [1, 5])
-  func unitsSharedOutAgreeAndWhateverASharerLeavesIsDone(cell: Cell, batchSize: Int) throws {
+  func unitsSharedOutHaveTheSameBitsWhoeverComputesThem(cell: Cell, batchSize: Int) throws {
     for isReverse in [false, true] {
-      var work = LayerWork(Self.layer(cell, 9, 200), steps: 12, batchSize: batchSize)
+      let layer = Self.layer(cell, 9, cell == .rnn ? 230 : 140)
+      var work = LayerWork(layer, steps: 12, batchSize: batchSize)
       work.layer.isReverse = isReverse
       if batchSize > 1 { work.lengths = [12, 0, 3, 12, 7] }
       try expectAgreement(work)
