@@ -60,6 +60,29 @@ public struct RecurrentProfile: Sendable {
     }
   }
 
+  /// The median seconds of a pass under every choice of a backend's tuning; the fastest is the
+  /// backend's from then on.
+  ///
+  /// The choices are measured in turn, `rounds` times, so that what else the machine does falls on all of
+  /// them; the least of a choice's medians counts.
+  public func tune(
+    on backend: OpenCLBackend, rounds: Int = 3
+  ) throws -> [(choice: LayerTuning, medianSeconds: Double)] {
+    let layers = configuration.units.map(\.layer)
+    let choices = backend.tuningChoices
+    var least = [Double](repeating: .infinity, count: choices.count)
+    for _ in 0..<max(rounds, 1) {
+      for (index, choice) in choices.enumerated() {
+        backend.tune(layers, batchSize: batchSize, choice)
+        let seconds = try wallSeconds(on: backend).sorted()
+        least[index] = min(least[index], seconds[seconds.count / 2])
+      }
+    }
+    let results = zip(choices, least).sorted { $0.1 < $1.1 }
+    backend.tune(layers, batchSize: batchSize, results[0].0)
+    return results.map { (choice: $0.0, medianSeconds: $0.1) }
+  }
+
   /// Every launch of the timed passes, on a backend made for profiling.
   public func launches(on backend: OpenCLBackend) throws -> [LaunchRecord] {
     let pass = try Pass(self, on: backend)

@@ -8,7 +8,9 @@ struct Profile: ParsableCommand {
     discussion: """
       The wall time is the host's, from an idle device to an idle device; the kernels' times are \
       the device's own, of a second run with profiling. Operations are counted as \
-      2·T·N·G·H·(C+H) for a layer and direction forward, three times that with the backward pass.
+      2·T·N·G·H·(C+H) for a layer and direction forward, three times that with the backward pass. \
+      --tune measures every way of computing these layers for this batch size, and keeps the \
+      fastest beside the cached programs for all commands on this device.
       """)
 
   @OptionGroup var device: DeviceOptions
@@ -23,6 +25,9 @@ struct Profile: ParsableCommand {
 
   @Option(help: ArgumentHelp("The passes before, not timed.", valueName: "count"))
   var warmup = 3
+
+  @Flag(help: "Measure every way of computing these layers first, and keep the fastest.")
+  var tune = false
 
   @Option(help: ArgumentHelp("Write a Chrome trace, for Perfetto.", valueName: "file"))
   var trace: String?
@@ -48,10 +53,12 @@ struct Profile: ParsableCommand {
     }
     let profile = try profile()
     let device = try device.select()
+    let tuning = tune ? try tuned(profile) : nil
     let (peak, seconds) = try measure(profile)
     let launches = try profile.launches(on: self.device.makeOpenCLBackend(profiling: true))
     let result = ProfileReport(
       device: device.name, driver: device.driver, peak: peak, details: details(profile),
+      tuning: tuning,
       wall: .init(seconds: seconds, flops: profile.flops, peak: peak),
       kernels: ProfileReport.Kernel.rows(of: launches, peak: peak))
     if let trace {
@@ -74,6 +81,20 @@ struct Profile: ParsableCommand {
       configuration, steps: steps, batchSize: batchSize, lengths: lengths,
       training: mode == .training,
       iterations: try atLeastOne(iterations, "--iterations"), warmup: warmup, seed: seed.seed)
+  }
+
+  /// Measures every choice, keeps the fastest, and returns all of them.
+  private func tuned(_ profile: RecurrentProfile) throws -> [ProfileReport.Choice] {
+    let backend = try device.makeOpenCLBackend()
+    let results = try profile.tune(on: backend)
+    let file = try backend.keepTuning(
+      profile.configuration.units.map(\.layer), batchSize: profile.batchSize, results[0].choice)
+    Output.note(
+      file.map { "kept '\(results[0].choice.description)' in \($0)" }
+        ?? "nothing is kept, for CAROUSEL_CACHE is off")
+    return results.map {
+      ProfileReport.Choice(words: $0.choice.description, medianSeconds: $0.medianSeconds)
+    }
   }
 
   /// The peak and the wall times, by a backend of its own that is gone before the next is made.
@@ -116,8 +137,12 @@ struct Profile: ParsableCommand {
         decimal(kernel.arithmeticIntensity), kernel.bound.rawValue,
       ])
     }
+    var choices = Table(["way to compute", "ms a pass"])
+    for choice in result.tuning ?? [] {
+      choices.add([choice.words, decimal(choice.medianSeconds * 1e3, digits: 3)])
+    }
     let (peak, wall) = (result.peak, result.wall)
-    return """
+    return (result.tuning == nil ? "" : choices.text + "\n\n") + """
       \(result.device)
       \(result.details.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
       peak  \(decimal(peak.gflops)) GFLOP/s, \(decimal(peak.gigabytesPerSecond)) GB/s, measured

@@ -86,6 +86,20 @@ public struct ProfileReport: Sendable {
     }
   }
 
+  /// One way to compute the work, of those that were tried.
+  public struct Choice: Sendable, Encodable {
+    /// What is done how.
+    public var words: String
+    /// The median of its iterations, in seconds.
+    public var medianSeconds: Double
+
+    /// Describes a choice.
+    public init(words: String, medianSeconds: Double) {
+      self.words = words
+      self.medianSeconds = medianSeconds
+    }
+  }
+
   /// The device's name.
   public var device: String
   /// The version of the device's driver.
@@ -94,6 +108,8 @@ public struct ProfileReport: Sendable {
   public var peak: Peak
   /// What was computed, in the order to show it: sizes, mode, iterations.
   public var details: [(key: String, value: JSONScalar)]
+  /// The ways to compute the work that were tried, the fastest first; nil where none was.
+  public var tuning: [Choice]?
   /// The whole work by the host's clock.
   public var wall: Wall
   /// The kernels in the order to show them: the longest first.
@@ -102,12 +118,13 @@ public struct ProfileReport: Sendable {
   /// Makes a report; no two details share a key.
   public init(
     device: String, driver: String, peak: Peak, details: [(key: String, value: JSONScalar)],
-    wall: Wall, kernels: [Kernel]
+    tuning: [Choice]? = nil, wall: Wall, kernels: [Kernel]
   ) {
     self.device = device
     self.driver = driver
     self.peak = peak
     self.details = details
+    self.tuning = tuning
     self.wall = wall
     self.kernels = kernels
   }
@@ -126,6 +143,7 @@ extension ProfileReport: Encodable {
     case driver
     case peak
     case details = "case"
+    case tuning
     case wall
     case kernels
   }
@@ -138,6 +156,7 @@ extension ProfileReport: Encodable {
     try container.encode(peak, forKey: .peak)
     let members = Dictionary(uniqueKeysWithValues: details.map { ($0.key, $0.value) })
     try container.encode(members, forKey: .details)
+    try container.encodeIfPresent(tuning, forKey: .tuning)
     try container.encode(wall, forKey: .wall)
     try container.encode(kernels, forKey: .kernels)
   }

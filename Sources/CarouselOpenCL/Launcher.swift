@@ -28,6 +28,8 @@ final class Launcher {
   let pool: BufferPool
   let form: KernelForm
   let parameters: KernelParameters
+  /// How the layer at work is computed.
+  var tuning = LayerTuning()
   /// How often a part of a layer looks for the others before it does their work: some 50 µs.
   var partPolls = 1 << 15
 

@@ -15,6 +15,12 @@ extension OpenCLBackend {
   public func recurrentForward(
     _ work: RecurrentWork<OpenCLBackend>, final: RecurrentState<Buffer>?
   ) throws {
+    try tuned(work.layer, batchSize: work.batchSize) { try queueForward(work, final: final) }
+  }
+
+  private func queueForward(
+    _ work: RecurrentWork<OpenCLBackend>, final: RecurrentState<Buffer>?
+  ) throws {
     let layer = work.layer
     let pass = RecurrentPass(work: work)
     let strategy = try strategy(for: layer)
@@ -47,8 +53,18 @@ extension OpenCLBackend {
     gradX: Buffer?, gradInitial: RecurrentState<Buffer>?,
     gradParameters: RecurrentParameters<Buffer>
   ) throws {
-    let layer = work.layer
-    let pass = RecurrentPass(work: work)
+    try tuned(work.layer, batchSize: work.batchSize) {
+      try queueBackward(
+        RecurrentPass(work: work), gradY: gradY, gradFinal: gradFinal, gradX: gradX,
+        gradInitial: gradInitial, gradParameters: gradParameters)
+    }
+  }
+
+  private func queueBackward(
+    _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?, gradX: Buffer?,
+    gradInitial: RecurrentState<Buffer>?, gradParameters: RecurrentParameters<Buffer>
+  ) throws {
+    let layer = pass.layer
     try strategy(for: layer).backward(
       pass, gradY: gradY, gradFinal: gradFinal, gradInitial: gradInitial)
     let inputs = try inputGradients(pass, gradParameters)
@@ -57,7 +73,7 @@ extension OpenCLBackend {
     if let gradWeight = gradParameters.weightHR { try queueProjectionGradient(pass, gradWeight) }
     guard let gradX else { return }
     try products.backward(
-      gradY: inputs.buffer, gradYStride: inputs.stride, weight: work.parameters.weightIH,
+      gradY: inputs.buffer, gradYStride: inputs.stride, weight: pass.parameters.weightIH,
       gradX: gradX, rows: pass.rows, columns: layer.inputSize, depth: layer.gateRows)
   }
 

@@ -26,6 +26,9 @@ public final class OpenCLBackend: Backend {
 
   let launcher: Launcher
   let products: any MatrixProducts
+  let tuningFile: TuningFile
+  let storedTunings: [String: LayerTuning]
+  var tunings: [TunedLayer: LayerTuning] = [:]
   private var strategies: [CellVariant: any RecurrentStrategy] = [:]
 
   /// Opens `device` and builds its matrix products.
@@ -34,7 +37,7 @@ public final class OpenCLBackend: Backend {
   ///   - device: what computes.
   ///   - kernels: the form of the kernels.
   ///   - profiling: whether every launch is recorded, for `launches`.
-  ///   - cache: where built programs are kept between runs.
+  ///   - cache: where built programs are kept between runs, and what was tuned.
   /// - Throws: `OpenCLError` where the device refuses, `CarouselError` where a kernel file is missing.
   public init(
     device: Device, kernels: KernelForm = .automatic, profiling: Bool = false,
@@ -45,6 +48,8 @@ public final class OpenCLBackend: Backend {
     self.device = device
     self.launcher = launcher
     kernelForm = launcher.form
+    tuningFile = TuningFile(cache, device: device, form: launcher.form)
+    storedTunings = tuningFile.load()
     let floatBytes = MemoryLayout<Float>.stride
     sliceAlignment = max(1, ceilDivide(device.baseAddressAlignmentBytes, floatBytes))
     products = try launcher.form == .cpu ? PanelProducts(launcher) : TiledProducts(launcher)
@@ -73,7 +78,7 @@ public final class OpenCLBackend: Backend {
       case let products as TiledProducts where cell.walksByRows:
         try StepRowsStrategy(
           launcher, cell: cell, products: products, resetsBefore: layer.resetsBefore)
-      default: try StepStrategy(launcher, cell: cell)
+      default: StepStrategy(launcher, cell: cell)
       }
     strategies[cell] = strategy
     return strategy

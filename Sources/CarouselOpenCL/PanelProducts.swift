@@ -136,7 +136,7 @@ struct PanelProducts: MatrixProducts {
     // them. Several work-items for each core, so that the last to finish is short, each long enough
     // to be worth its launch.
     let panelCount = ceilDivide(columns, panelWidth)
-    let panelsPerItem = min(panelCount, Self.panelsPerItem)
+    let panelsPerItem = min(panelCount, launcher.tuning.panelsPerItem ?? Self.panelsPerItem)
     let groupCount = ceilDivide(panelCount, panelsPerItem)
     let perCore = ceilDivide(4 * launcher.device.computeUnits, groupCount)
     let shortest = max(1, 500_000 / (2 * panelWidth * panelsPerItem * depth))

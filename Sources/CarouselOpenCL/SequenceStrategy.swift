@@ -32,12 +32,17 @@ struct SequenceStrategy: RecurrentStrategy {
   /// each step.
   private static let fusedWeightBytes = 4 << 20
 
-  /// With rows enough to fill a tile, and weights that stay in the caches.
+  /// Inputs whose product takes no longer than a launch.
+  private static let fewInputFlops = 2e6
+
+  /// With rows enough to fill a tile, and weights that stay in the caches, or with little to multiply.
   func multipliesInputs(_ pass: RecurrentPass) -> Bool {
+    if let choice = launcher.tuning.multipliesInputs { return choice }
     let layer = pass.layer
     let partCount = partCount(pass, tileUnits: tileUnits(layer))
     let rows = partCount > 0 ? pass.batchSize : pass.batchSize / launcher.slices(pass)
     let weights = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
+    if pass.inputFlops <= Self.fewInputFlops { return true }
     return rows >= PanelProducts.tileRows
       && weights * MemoryLayout<Float>.stride <= Self.fusedWeightBytes
   }
@@ -109,11 +114,15 @@ struct SequenceStrategy: RecurrentStrategy {
   private func partCount(_ pass: RecurrentPass, tileUnits: Int) -> Int {
     let (layer, device) = (pass.layer, launcher.device)
     let count = min(device.computeUnits, ceilDivide(layer.hiddenSize, tileUnits))
-    guard count > 1, device.runsGroupsSideBySide, layer.options.recurrence != .diagonal,
-      pass.batchSize < PanelProducts.tileRows * device.computeUnits
-    else { return 0 }
+    guard count > 1, device.runsGroupsSideBySide, layer.options.recurrence != .diagonal else {
+      return 0
+    }
     // Waiting for each other is not for free, and dear where others compute on the same cores.
-    return layer.gateRows * layer.recurrentFanIn >= Self.partWeights ? count : 0
+    let sharesUnits =
+      launcher.tuning.sharesUnits
+      ?? (pass.batchSize < PanelProducts.tileRows * device.computeUnits
+        && layer.gateRows * layer.recurrentFanIn >= Self.partWeights)
+    return sharesUnits ? count : 0
   }
 
   private static let partWeights = 49_152

@@ -4,36 +4,37 @@ import OpenCLDriver
 /// The twin of `recurrent_step.cl`: a launch per step.
 struct StepStrategy: RecurrentStrategy {
   let launcher: Launcher
-  /// UNITS and BATCH of `recurrent_step.cl`.
-  private static let units = 16
-  private static let batch = 16
-  private let forward: Kernel
-  private let backward: Kernel
-  private let initial: Kernel
+  private let cell: CellVariant
 
-  init(_ launcher: Launcher, cell: CellVariant) throws {
+  init(_ launcher: Launcher, cell: CellVariant) {
     self.launcher = launcher
-    let files = [
-      "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "recurrent_step.cl",
-    ]
-    func kernel(_ name: String) throws -> Kernel {
-      try launcher.kernel(name, in: files, options: cell.kernelOptions)
-    }
-    forward = try kernel("step_forward")
-    backward = try kernel("step_backward")
-    initial = try kernel("step_initial")
+    self.cell = cell
+  }
+
+  /// UNITS and BATCH of `recurrent_step.cl`.
+  private var group: (units: Int, batch: Int) {
+    (launcher.tuning.units ?? 16, launcher.tuning.batch ?? 16)
+  }
+
+  private func kernel(_ name: String) throws -> Kernel {
+    try launcher.kernel(
+      name,
+      in: [
+        "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "recurrent_step.cl",
+      ], options: cell.kernelOptions + ["-DUNITS=\(group.units)", "-DBATCH=\(group.batch)"])
   }
 
   private func global(_ pass: RecurrentPass) -> [Int] {
-    [roundUp(pass.hiddenSize, to: Self.units), roundUp(pass.batchSize, to: Self.batch)]
+    [roundUp(pass.hiddenSize, to: group.units), roundUp(pass.batchSize, to: group.batch)]
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     let (reserve, T) = (pass.reserve, pass.steps)
+    let forward = try kernel("step_forward")
     let arguments = pass.arguments(weights: pass.weightHH)
     for step in 0..<T {
       try launcher.launch(
-        forward, global: global(pass), local: [Self.units, Self.batch],
+        forward, global: global(pass), local: [group.units, group.batch],
         flops: pass.flops / Double(T),
         bytes: pass.bytes(gatePasses: reserve.training ? 2 : 1) / Double(T),
         arguments + ["t": .int(pass.isReverse ? T - 1 - step : step)])
@@ -50,9 +51,10 @@ struct StepStrategy: RecurrentStrategy {
     )
     let gradHidden = try launcher.carriedHiddenGradient(pass, gradFinal)
     let arguments = pass.arguments(weights: pass.weightHH)
+    let backward = try kernel("step_backward")
     for step in (0..<T).reversed() {
       try launcher.launch(
-        backward, global: global(pass), local: [Self.units, Self.batch],
+        backward, global: global(pass), local: [group.units, group.batch],
         flops: step == T - 1 ? 0 : pass.flops / Double(T),
         bytes: pass.bytes(gatePasses: 2) / Double(T),
         arguments + [
@@ -63,7 +65,7 @@ struct StepStrategy: RecurrentStrategy {
     }
     guard let gradInitialHidden = gradInitial?.hidden else { return }
     try launcher.launch(
-      initial, global: global(pass), local: [Self.units, Self.batch],
+      kernel("step_initial"), global: global(pass), local: [group.units, group.batch],
       flops: pass.flops / Double(T), bytes: pass.bytes(gatePasses: 1) / Double(T),
       arguments + [
         "dh": .optional(gradHidden), "grad_h_0": .buffer(gradInitialHidden),

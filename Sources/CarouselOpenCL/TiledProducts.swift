@@ -4,15 +4,13 @@ import OpenCLDriver
 /// The twin of `gemm_gpu.cl`: products for GPUs.
 struct TiledProducts: MatrixProducts {
   let launcher: Launcher
-  /// TILE and MICRO of `gemm_gpu.cl`.
+  /// MICRO of `gemm_gpu.cl` for each TILE.
+  static let tiles = [32: 4, 64: 4, 128: 8]
   private static let tile = 64
-  private static let micro = 4
-  private let gemm: Kernel
   private let columnSums: Kernel
 
   init(_ launcher: Launcher) throws {
     self.launcher = launcher
-    gemm = try launcher.kernel("gemm_tiled", in: ["gemm_gpu.cl"])
     columnSums = try launcher.kernel("column_sums", in: ["gemm_gpu.cl"])
   }
 
@@ -78,9 +76,13 @@ struct TiledProducts: MatrixProducts {
     _ a: Operand, _ b: Operand, bias: Buffer? = nil, bias2: Buffer? = nil, into c: Buffer,
     rows: Int, columns: Int, depth: Int, cOffset: Int = 0, cStride: Int? = nil
   ) throws {
-    let side = Self.tile / Self.micro
+    let tile = launcher.tuning.tile ?? Self.tile
+    guard let micro = Self.tiles[tile] else { preconditionFailure("no tiles of \(tile)") }
+    let side = tile / micro
     try launcher.launch(
-      gemm, global: [ceilDivide(columns, Self.tile) * side, ceilDivide(rows, Self.tile) * side],
+      launcher.kernel(
+        "gemm_tiled", in: ["gemm_gpu.cl"], options: ["-DTILE=\(tile)", "-DMICRO=\(micro)"]),
+      global: [ceilDivide(columns, tile) * side, ceilDivide(rows, tile) * side],
       local: [side, side], flops: 2 * Double(rows) * Double(columns) * Double(depth),
       bytes: productBytes(rows: rows, columns: columns, depth: depth),
       [

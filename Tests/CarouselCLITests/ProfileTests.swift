@@ -46,6 +46,21 @@ import Testing
   }
 
   @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
+  func tuningKeepsTheFastestBesideThePrograms() throws {
+    let folder = try Folder()
+    let command = try Command(
+      shell: "CAROUSEL_CACHE=\(folder["cache"]) $carousel profile --tune --json --steps 3 "
+        + "--batch-size 2 --input-size 4 --hidden-size 5 --iterations 2")
+    #expect(command.status == 0, "\(command.errors)")
+    let choices = try #require(try command.json["tuning"] as? [[String: Any]])
+    let seconds = choices.compactMap { $0["medianSeconds"] as? Double }
+    #expect(choices.count > 1 && seconds.count == choices.count && seconds == seconds.sorted())
+    #expect(Set(choices.compactMap { $0["words"] as? String }).count == choices.count)
+    let kept = try String(contentsOfFile: folder["cache/tuning.json"], encoding: .utf8)
+    #expect(kept.contains("lstm N2 C4 H5"))
+  }
+
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
   func profileCountsTheStepsThatSequencesHave() throws {
     let json = try Command([
       "profile", "--json", "--mode", "inference", "--steps", "9", "--lengths", "9,0,2",

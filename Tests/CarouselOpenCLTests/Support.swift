@@ -74,10 +74,13 @@ func nrms(_ actual: [Double], _ reference: [Double]) -> Double {
 /// Does the work on the reference and, with both forms of the kernels, on the device: every tensor has
 /// to be within its bound, which NaN never is.
 @MainActor
-func expectAgreement(_ work: some Work, sourceLocation: SourceLocation = #_sourceLocation) throws {
+func expectAgreement(
+  _ work: some Work, forms: [KernelForm] = KernelForm.both,
+  sourceLocation: SourceLocation = #_sourceLocation
+) throws {
   let reference = try work.outcomes(on: ReferenceBackend())
   try #require(!reference.isEmpty)
-  for form in KernelForm.both {
+  for form in forms {
     let actual = try work.outcomes(on: Machine.backend(form))
     try #require(actual.map(\.name) == reference.map(\.name))
     for (a, r) in zip(actual, reference) {

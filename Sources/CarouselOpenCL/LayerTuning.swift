@@ -1,0 +1,161 @@
+import CarouselModel
+import Foundation
+import OpenCLDriver
+
+/// How layers of one size are computed on a device, where it can be done in several ways.
+///
+/// What is nil is left to a rule. Another choice sums in another order, so that results may differ in
+/// their last bits.
+public struct LayerTuning: Hashable, Sendable, Codable {
+  /// Whether the cores share the units of a step, or the sequences of the batch.
+  public var sharesUnits: Bool?
+  /// Whether the inputs are multiplied step by step, or all before.
+  public var multipliesInputs: Bool?
+  /// The panels that a work-item of a product keeps in its cache.
+  public var panelsPerItem: Int?
+  /// The rows and columns of a product that a work-group computes.
+  public var tile: Int?
+  /// The units and the sequences that a work-group computes in a step.
+  public var units: Int?, batch: Int?
+
+  /// Leaves everything to the rules.
+  public init() {}
+
+  /// What is chosen, in words.
+  public var description: String {
+    var words: [String] = []
+    if let sharesUnits { words.append(sharesUnits ? "units shared" : "batch shared") }
+    if let multipliesInputs {
+      words.append(multipliesInputs ? "inputs in each step" : "inputs before")
+    }
+    if let panelsPerItem { words.append("\(panelsPerItem) panels") }
+    if let tile { words.append("tiles of \(tile)") }
+    if let units, let batch { words.append("groups of \(units) x \(batch)") }
+    return words.isEmpty ? "as the rules say" : words.joined(separator: ", ")
+  }
+
+  /// Every choice that a form of the kernels has.
+  static func choices(_ form: KernelForm) -> [LayerTuning] {
+    var result: [LayerTuning] = []
+    if form == .cpu {
+      for (sharesUnits, multipliesInputs) in [
+        (false, false), (false, true), (true, false), (true, true),
+      ] {
+        for panelsPerItem in [4, 8, 16] {
+          var choice = LayerTuning()
+          choice.sharesUnits = sharesUnits
+          choice.multipliesInputs = multipliesInputs
+          choice.panelsPerItem = panelsPerItem
+          result.append(choice)
+        }
+      }
+    } else {
+      for tile in TiledProducts.tiles.keys.sorted() {
+        for (units, batch) in [(16, 16), (32, 8), (8, 8)] {
+          var choice = LayerTuning()
+          choice.tile = tile
+          (choice.units, choice.batch) = (units, batch)
+          result.append(choice)
+        }
+      }
+    }
+    return result
+  }
+}
+
+/// The layers that one choice is for.
+struct TunedLayer: Hashable {
+  let layer: RecurrentLayer
+  let batchSize: Int
+
+  /// The name in the file; whether the layer is reversed makes no difference.
+  var name: String {
+    var layer = layer
+    layer.isReverse = false
+    let options = CellVariant(layer).kernelOptions.joined(separator: " ")
+    return "\(layer.cell.rawValue) N\(batchSize) C\(layer.inputSize) H\(layer.hiddenSize) "
+      + "P\(layer.stateSize) F\(layer.recurrentFanIn) \(options)"
+  }
+}
+
+/// The choices that were measured, in a file beside the programs of the cache; a file that is not what
+/// it should be counts as empty.
+struct TuningFile {
+  private let url: URL?
+  private let device: String
+  private let form: KernelForm
+
+  init(_ cache: ProgramCache, device: Device, form: KernelForm) {
+    self.form = form
+    url = cache.folder?.appending(path: "tuning.json")
+    self.device = [device.name, device.driver, form.rawValue].joined(separator: " | ")
+  }
+
+  private typealias Contents = [String: [String: LayerTuning]]
+
+  private var contents: Contents {
+    guard let url, let data = try? Data(contentsOf: url) else { return [:] }
+    return (try? JSONDecoder().decode(Contents.self, from: data)) ?? [:]
+  }
+
+  /// The choices for this device, by the layers' names.
+  func load() -> [String: LayerTuning] {
+    let choices = Set(LayerTuning.choices(form))
+    return (contents[device] ?? [:]).filter { choices.contains($0.value) }
+  }
+
+  /// Keeps choices, beside those that are there; returns the file, or nil where there is no cache.
+  func store(_ choices: [String: LayerTuning]) throws -> String? {
+    guard let url else { return nil }
+    var all = contents
+    all[device, default: [:]].merge(choices) { $1 }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    do {
+      try FileManager.default.createDirectory(
+        at: url.deletingLastPathComponent(), withIntermediateDirectories: true,
+        attributes: [.posixPermissions: 0o700])
+      try encoder.encode(all).write(to: url, options: .atomic)
+    } catch {
+      throw CarouselError(.writeFailed, "\(url.path): \(error.localizedDescription)")
+    }
+    return url.path
+  }
+}
+
+extension OpenCLBackend {
+  /// Every way of computing a layer on this backend that `tune` can choose from.
+  public var tuningChoices: [LayerTuning] { LayerTuning.choices(kernelForm) }
+
+  /// Computes layers like these, for a batch of N, as `choice` says from now on.
+  public func tune(_ layers: [RecurrentLayer], batchSize: Int, _ choice: LayerTuning) {
+    for layer in layers { tunings[TunedLayer(layer: layer, batchSize: batchSize)] = choice }
+  }
+
+  /// Keeps a choice for every backend that is made on this device from now on.
+  ///
+  /// Returns the file that holds it, or nil where nothing is kept; throws where it cannot be written.
+  public func keepTuning(
+    _ layers: [RecurrentLayer], batchSize: Int, _ choice: LayerTuning
+  ) throws -> String? {
+    let names = layers.map { TunedLayer(layer: $0, batchSize: batchSize).name }
+    return try tuningFile.store(Dictionary(names.map { ($0, choice) }) { $1 })
+  }
+
+  /// Does a layer's work as it was tuned.
+  func tuned<Result>(
+    _ layer: RecurrentLayer, batchSize: Int, _ work: () throws -> Result
+  ) rethrows -> Result {
+    let key = TunedLayer(layer: layer, batchSize: batchSize)
+    let choice: LayerTuning
+    if let known = tunings[key] {
+      choice = known
+    } else {
+      choice = storedTunings.isEmpty ? LayerTuning() : storedTunings[key.name] ?? LayerTuning()
+      tunings[key] = choice
+    }
+    launcher.tuning = choice
+    defer { launcher.tuning = LayerTuning() }
+    return try work()
+  }
+}
