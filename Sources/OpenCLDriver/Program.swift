@@ -101,12 +101,20 @@ public final class Program {
     }
     guard let program else { return nil }
     guard code == CL_SUCCESS, status == CL_SUCCESS,
-      clBuildProgram(program, 1, &device, options, nil, nil) == CL_SUCCESS
+      clBuildProgram(program, 1, &device, options, nil, nil) == CL_SUCCESS, hasKernels(program)
     else {
       clReleaseProgram(program)
       return nil
     }
     return program
+  }
+
+  /// Whether a built program offers any kernel: a binary that was not linked may build and have none.
+  private static func hasKernels(_ program: cl_program) -> Bool {
+    let count = try? Query.value(0, "counting a program's kernels") {
+      clGetProgramInfo(program, cl_program_info(CL_PROGRAM_NUM_KERNELS), $0, $1, $2)
+    }
+    return (count ?? 0) > 0
   }
 
   /// The program's binary, or nil where the driver has none to give.

@@ -136,6 +136,19 @@ struct DiskCacheTests {
     #expect(try files.count == 2)
   }
 
+  @Test func aBinaryWithoutKernelsIsRebuilt() throws {
+    let cache = ProgramCache(folder: folder.url)
+    let context = try Machine.context(cache: cache)
+    func key(_ source: String) -> [UInt8] {
+      ProgramKey(device: context.device, source: source, options: []).bytes
+    }
+    let source = "float twice(float x) { return 2 * x; }"
+    _ = try context.program(name: "none", source: source)
+    cache.store(try #require(cache.load(key: key(source))), key: key(Source.scale))
+    #expect(try !buildAndRun())
+    #expect(try buildAndRun())
+  }
+
   @Test func aDamagedFileIsRebuilt() throws {
     #expect(try !buildAndRun())
     let file = try #require(try files.first)
