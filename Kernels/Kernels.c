@@ -96,6 +96,10 @@ static const unsigned char rows[] = {
 #embed "rows.cl"
 };
 
+static const unsigned char shares[] = {
+#embed "shares.cl"
+};
+
 static const unsigned char softmax[] = {
 #embed "softmax.cl"
 };
@@ -144,6 +148,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(reduce),
     FILE_ENTRY(rnn),
     FILE_ENTRY(rows),
+    FILE_ENTRY(shares),
     FILE_ENTRY(softmax),
     FILE_ENTRY(squared_error),
     FILE_ENTRY(state_sums),

@@ -146,22 +146,27 @@ INLINE int block_range(int first, int count, int from, int to, int length, int *
   return first / from * to;
 }
 
-/// Copies the last states of the sequences from `first` to `end`, where wanted, and clears y past
-/// each sequence's length.
-INLINE void
-finish_slice(const Layer *layer, int first, int end, global float *h_n, global float *c_n) {
-  const int N = layer->N, H = layer->H, P = layer->P;
-  const size_t last = (size_t)last_step(layer) * N;
-  for (size_t i = (size_t)first * P; h_n && i < (size_t)end * P; ++i)
-    h_n[i] = layer->y[last * P + i];
-  for (size_t i = (size_t)first * H; HAS_CELL_STATE && c_n && i < (size_t)end * H; ++i) {
-    c_n[i] = layer->cells[(layer->training ? last * H : 0) + i];
+/// Copies the last states of a sequence, where wanted, and clears past its length what a later
+/// product may read.
+INLINE void finish_sequence(const Layer *layer, int n, global float *h_n, global float *c_n) {
+  const int T = layer->T, N = layer->N, H = layer->H, P = layer->P;
+  const int steps = layer->lengths ? min(layer->lengths[n], T) : T;
+  const size_t last = steps && !layer->reverse ? steps - 1 : 0;
+  if (h_n) {
+    global const float *h = layer->h_0 ? layer->h_0 + (size_t)n * P : 0;
+    if (steps) h = layer->y + (last * N + n) * P;
+    for (int unit = 0; unit < P; ++unit) h_n[(size_t)n * P + unit] = h ? h[unit] : 0.0f;
   }
-  if (!layer->lengths) return;
-  for (int n = first; n < end; ++n) {
-    for (int t = layer->lengths[n]; t < layer->T; ++t) {
-      global float *row = layer->y + ((size_t)t * N + n) * P;
-      for (int unit = 0; unit < P; ++unit) row[unit] = 0.0f;
+  if (HAS_CELL_STATE && c_n) {
+    global const float *c = layer->c_0 ? layer->c_0 + (size_t)n * H : 0;
+    if (steps) c = layer->cells + ((layer->training ? last * N : 0) + n) * H;
+    for (int unit = 0; unit < H; ++unit) c_n[(size_t)n * H + unit] = c ? c[unit] : 0.0f;
+  }
+  for (int t = steps; t < T; ++t) {
+    const size_t row = ((size_t)t * N + n) * P;
+    for (int unit = 0; unit < P; ++unit) {
+      layer->y[row + unit] = 0.0f;
+      if (layer->mask) layer->masked[row + unit] = 0.0f;
     }
   }
 }

@@ -1,7 +1,7 @@
 // Strategy "sequence": one launch walks all steps; a work-item owns a slice of the batch.
-// lint: vector.cl activation.cl lstm.cl states.cl layer.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl gru.cl states.cl layer.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl rnn.cl states.cl layer.cl panel.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl lstm.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl gru.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl rnn.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // Where there are rows enough, a work-item owns a slice of the batch, and nothing is shared: no
 // step waits for another slice. Each step multiplies the slice's states with packed weights that
@@ -9,20 +9,19 @@
 // The product of the inputs may be done on the way.
 //
 // Where there are few rows, a work-item owns a part of the units instead, for the whole batch, and
-// waits after each step for the others (see "parts" below).
+// waits after each step for the others. Both are said in shares.cl.
 //
 // With lengths a slice holds its sequences longest first, so that a step computes only those that
 // have it, in any order of the batch.
 //
 //   pack_gates         weight_ih or weight_hh into panels in which the gates of the same units
 //                      stand together.
-//   order_rows         the order in which slices hold the sequences.
 //   sequence_forward   all steps in the layer's direction.
 //   sequence_backward  all steps against it.
 //
 // Layouts as in layer.cl, P = H. Global size: slices, or parts.
 //
-// Assumes vector.cl, activation.cl, a cell, states.cl, layer.cl and panel.cl before it.
+// Assumes vector.cl, activation.cl, a cell, states.cl, layer.cl, shares.cl and panel.cl before it.
 
 /// A tile covers so many vectors of units that their gates fill whole panels.
 #define UNIT_VECTORS (GATES % 2 ? 2 : 1)
@@ -54,130 +53,15 @@ pack_gates(global const float *weight, global float *panels, int H, int K) {
   }
 }
 
-/// The first row of a slice.
-INLINE int slice_begin(int slice, int slices, int N) {
-  return slice * (N / slices) + min(slice, N % slices);
-}
-
-/// The sequences by length, dealt to the slices in turn, each slice's longest first. `counts` has
-/// T + 2 elements. Global size: 1.
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-order_rows(global const int *lengths, global int *order, global int *counts, int N, int T,
-           int slices) {
-  // First how many are longer than t, then where the next of length t goes.
-  for (int t = 0; t <= T + 1; ++t) counts[t] = 0;
-  for (int n = 0; n < N; ++n) counts[min(lengths[n], T)] += 1;
-  int longer = 0;
-  for (int t = T; t >= 0; --t) {
-    const int count = counts[t];
-    counts[t] = longer;
-    longer += count;
-  }
-  for (int n = 0; n < N; ++n) {
-    const int t = min(lengths[n], T), rank = counts[t]++;
-    order[slice_begin(rank % slices, slices, N) + rank / slices] = n;
-  }
-}
-
-/// What a work-item computes: rows `first` to `end` of the order, tiles `first_tile` to `end_tile`
-/// of the units, of which `next_tile` is the next.
-typedef struct {
-  int first, end, first_tile, end_tile, tiles, next_tile;
-  global const int *order;
-  // Of parts, see below.
-  volatile global int *sync;
-  int polls, finished;
-} Share;
-
-/// The sequence of a row.
-INLINE int sequence_of(const Share *share, int row) {
-  return share->order ? share->order[row] : row;
-}
-
-/// Where the rows end that have step t, given where those of the step next to it do.
-INLINE int active_end(const Share *share, const Layer *layer, int t, int end) {
-  if (!layer->lengths) return share->end;
-  while (end > share->first && layer->lengths[share->order[end - 1]] <= t) --end;
-  while (end < share->end && layer->lengths[share->order[end]] > t) ++end;
-  return end;
-}
-
-/// Whether sequence n begins with step t.
-INLINE int begins(const Layer *layer, int t, int n) {
-  if (!layer->reverse) return t == 0;
-  return t + 1 >= (layer->lengths ? layer->lengths[n] : layer->T);
-}
-
 /// The state of sequence n before its step t; with `kept` 0 `states` has one step, the last. Null
 /// stands for zeros.
 INLINE global const float *before(global const float *states, global const float *initial,
                                   const Layer *layer, int t, int n, int kept) {
-  const size_t row = (size_t)n * layer->H;
-  if (begins(layer, t, n)) return initial ? initial + row : 0;
-  const int step = kept ? (layer->reverse ? t + 1 : t - 1) : 0;
-  return states + (size_t)step * layer->N * layer->H + row;
-}
-
-// Parts. A work-item of a part claims its tiles of each step, tells how many it has done, and waits
-// until all tiles of the step are done. Having waited long it claims the tiles that nobody has,
-// for no rule of OpenCL promises that all parts run at the same time: the last to begin may find
-// nothing left to do. Whoever computes a tile, its bits are the same.
-//
-// `sync` holds how many tiles were done, and for each tile the last step that was claimed, LINE
-// apart. Both go on from launch to launch: `done_base` and `step_base` are where this one begins.
-
-/// Counts in different lines of the cache.
-#define LINE 16
-
-/// Whether a tile is this work-item's at a step: no one else's, and not done before.
-INLINE int claim(volatile global int *sync, int tile, int step) {
-  volatile global int *last = sync + (1 + tile) * LINE;
-  const int before = *last;
-  return (int)((uint)before - (uint)step) < 0 && atomic_cmpxchg(last, before, step) == before;
-}
-
-/// The next tile of a step, or -1 once all are done: those of the share, and in parts those that
-/// are late. `step` and `done` are what `sync` holds with the step claimed and done.
-INLINE int take_tile(Share *share, int step, int done) {
-  while (share->next_tile < share->end_tile) {
-    const int tile = share->next_tile++;
-    if (share->sync && !claim(share->sync, tile, step)) continue;
-    ++share->finished;
-    return tile;
+  const int T = layer->T, N = layer->N, H = layer->H, reverse = layer->reverse;
+  if (kept || is_first(layer->lengths, t, n, T, reverse)) {
+    return state_before(states, initial, layer->lengths, t, n, T, N, H, reverse);
   }
-  if (!share->sync) return -1;
-  mem_fence(CLK_GLOBAL_MEM_FENCE);
-  atomic_add(share->sync, share->finished);
-  share->finished = 0;
-  for (int poll = 0; (int)((uint)share->sync[0] - (uint)done) < 0; ++poll) {
-    if (poll < share->polls) continue;
-    poll = 0;
-    for (int tile = 0; tile < share->tiles; ++tile) {
-      if (!claim(share->sync, tile, step)) continue;
-      share->finished = 1;
-      return tile;
-    }
-  }
-  // The others' results are seen from here on.
-  atomic_add(share->sync, 0);
-  mem_fence(CLK_GLOBAL_MEM_FENCE);
-  return -1;
-}
-
-/// The share of a work-item: a slice of the rows, or with `sync` a part of the tiles.
-INLINE void find_share(Share *share, int tile_units, int N, int H, global const int *order,
-                       volatile global int *sync, int polls) {
-  const int id = get_global_id(0), count = get_global_size(0);
-  const int tiles = (H + tile_units - 1) / tile_units;
-  share->first = sync ? 0 : slice_begin(id, count, N);
-  share->end = sync ? N : slice_begin(id + 1, count, N);
-  share->first_tile = sync ? tiles * id / count : 0;
-  share->end_tile = sync ? tiles * (id + 1) / count : tiles;
-  share->tiles = tiles;
-  share->order = order;
-  share->sync = sync;
-  share->polls = polls;
-  share->finished = 0;
+  return states + (size_t)n * H;
 }
 
 /// The inputs, where their product is done with that of the states: x [T, N, C], weight_ih as
@@ -288,31 +172,6 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
   }
 }
 
-/// The last states of the share's rows, where wanted, and zeros past each sequence's length.
-INLINE void
-finish_rows(const Layer *layer, const Share *share, global float *h_n, global float *c_n) {
-  const int T = layer->T, N = layer->N, H = layer->H;
-  for (int row = share->first; row < share->end; ++row) {
-    const int n = sequence_of(share, row), steps = layer->lengths ? min(layer->lengths[n], T) : T;
-    const size_t state = (size_t)n * H;
-    const size_t last = steps && !layer->reverse ? (size_t)(steps - 1) * N * H : 0;
-    global const float *h = steps ? layer->y + last + state : layer->h_0 ? layer->h_0 + state : 0;
-    for (int unit = 0; h_n && unit < H; ++unit) h_n[state + unit] = h ? h[unit] : 0.0f;
-    if (HAS_CELL_STATE && c_n) {
-      global const float *c = layer->c_0 ? layer->c_0 + state : 0;
-      if (steps) c = layer->cells + (layer->training ? last : 0) + state;
-      for (int unit = 0; unit < H; ++unit) c_n[state + unit] = c ? c[unit] : 0.0f;
-    }
-    for (int t = steps; t < T; ++t) {
-      const size_t index = (size_t)t * N * H + state;
-      for (int unit = 0; unit < H; ++unit) {
-        layer->y[index + unit] = 0.0f;
-        if (layer->mask) layer->masked[index + unit] = 0.0f;
-      }
-    }
-  }
-}
-
 /// All steps forward. `gates` receives what the backward pass needs where `training` is 1; where x
 /// is null it holds x W^T + b in its first GATES slots. `weights` is packed by pack_gates, or the
 /// diagonal itself. A reverse layer with lengths needs h_0.
@@ -340,7 +199,10 @@ sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global 
       }
     }
   }
-  if (!sync || get_global_id(0) == 0) finish_rows(&layer, &share, h_n, c_n);
+  if (sync && get_global_id(0) > 0) return;
+  for (int row = share.first; row < share.end; ++row) {
+    finish_sequence(&layer, sequence_of(&share, row), h_n, c_n);
+  }
 }
 
 /// sums[r] += the gradients that reach the states from the step after, whose gates' gradients are

@@ -107,7 +107,7 @@ rows_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n) {
     }
     for (int n = first; n < end; ++n) row_finish(&layer, t, n);
   }
-  finish_slice(&layer, first, end, h_n, c_n);
+  for (int n = first; n < end; ++n) finish_sequence(&layer, n, h_n, c_n);
 }
 
 /// All steps backward. `gates` holds what the forward pass kept and receives the gradients of the

@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent_sequence.cl`: one launch walks all steps.
+/// The twin of `recurrent_sequence.cl` and `shares.cl`: one launch walks all steps.
 struct SequenceStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: PanelProducts
@@ -15,7 +15,7 @@ struct SequenceStrategy: RecurrentStrategy {
     self.launcher = launcher
     self.products = products
     let files = [
-      "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "panel.cl",
+      "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "shares.cl", "panel.cl",
       "recurrent_sequence.cl",
     ]
     func kernel(_ name: String) throws -> Kernel {
