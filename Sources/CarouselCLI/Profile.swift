@@ -10,7 +10,8 @@ struct Profile: ParsableCommand {
       the device's own, of a second run with profiling. Operations are counted as \
       2·T·N·G·H·(C+H) for a layer and direction forward, three times that with the backward pass. \
       --tune measures every way of computing these layers for this batch size, and keeps the \
-      fastest beside the cached programs for all commands on this device.
+      fastest beside the cached programs for all commands on this device; results may then differ \
+      in their last bits from those before.
       """)
 
   @OptionGroup var device: DeviceOptions
