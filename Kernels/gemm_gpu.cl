@@ -1,88 +1,297 @@
-// Matrix products for GPUs: tiles of C through local memory, one work-item to MICRO x MICRO sums.
-// lint:
+// Matrix products for GPUs: C in tiles, slabs of A and B through local memory, sums in registers.
+// lint: vector.cl; -D WIDTH=1
+// lint: vector.cl; -D WIDTH=1 -D A_ALONG_K=0 -D B_ALONG_K=0 -D A_VECTOR=1 -D B_VECTOR=1
+// lint: vector.cl; -D WIDTH=1 -D TILE_M=32 -D TILE_N=32 -D MICRO_M=4 -D MICRO_N=4 -D DEPTH=16
+//
+// Also the sums of a matrix's columns.
 //
 // Parameters:
-//   TILE    rows and columns of C of one work-group.
-//   MICRO   rows and columns of one work-item; the work-group is (TILE / MICRO) squared.
-//   DEPTH   k per pass through local memory.
+//   TILE_M, TILE_N         rows and columns of C of one work-group.
+//   MICRO_M, MICRO_N       those of one work-item, multiples of 4. TILE_M / MICRO_M is a multiple
+//   of
+//                          4 and TILE_N / MICRO_N one of 8.
+//   DEPTH                  k of a slab, a multiple of 8. Each work-item loads the same number of
+//                          quads, of A and of B: TILE DEPTH is a multiple of 4 ITEMS.
+//   A_ALONG_K, B_ALONG_K   1 where neighbours in memory differ in k, 0 where in m or n.
+//   A_VECTOR, B_VECTOR     1 where four neighbours are read at once: the stride along them is 1,
+//                          and offset, the other stride and the extents are multiples of 4.
+//
+// Assumes vector.cl before it.
 
-#ifndef TILE
-#define TILE 64
+#ifndef TILE_M
+#define TILE_M 128
 #endif
-#ifndef MICRO
-#define MICRO 4
+#ifndef TILE_N
+#define TILE_N 128
+#endif
+#ifndef MICRO_M
+#define MICRO_M 8
+#endif
+#ifndef MICRO_N
+#define MICRO_N 8
 #endif
 #ifndef DEPTH
-#define DEPTH 16
+#define DEPTH 8
 #endif
-#define SIDE (TILE / MICRO)
+#ifndef A_ALONG_K
+#define A_ALONG_K 1
+#endif
+#ifndef B_ALONG_K
+#define B_ALONG_K 1
+#endif
+#ifndef A_VECTOR
+#define A_VECTOR 0
+#endif
+#ifndef B_VECTOR
+#define B_VECTOR 0
+#endif
 
-/// C [M, N] = A B + bias + bias2; the biases [N] may be null.
+// A quad is four floats that are neighbours along k, or along m or n.
+#define ITEMS_X (TILE_N / MICRO_N)
+#define ITEMS_Y (TILE_M / MICRO_M)
+#define ITEMS (ITEMS_X * ITEMS_Y)
+#define A_QUADS (TILE_M * DEPTH / 4 / ITEMS)
+#define B_QUADS (TILE_N * DEPTH / 4 / ITEMS)
+// The sums of a work-item are in blocks of 4 x 4, spread evenly over the tile, so that neighbouring
+// work-items read neighbouring vectors of a slab.
+#define BLOCKS_M (MICRO_M / 4)
+#define BLOCKS_N (MICRO_N / 4)
+#define BLOCK_ROWS (TILE_M / BLOCKS_M)
+#define BLOCK_COLUMNS (TILE_N / BLOCKS_N)
+// A slab has one row for each k, with a vector of padding: two quads along k, stored by neighbours,
+// then go to different banks.
+#define A_PITCH (TILE_M / 4 + 1)
+#define B_PITCH (TILE_N / 4 + 1)
+
+/// The k within its slab that quad `e` of an operand begins with. Along k, two work-items read 8
+/// neighbours of a row, which is a sector of the memory.
+INLINE int quad_k(int e, int tile, int along_k) {
+  return along_k ? e / (2 * tile) * 8 + e % 2 * 4 : e / (tile / 4);
+}
+
+/// The row of A, or column of B, within its tile that quad `e` begins with.
+INLINE int quad_m(int e, int tile, int along_k) {
+  return along_k ? e / 2 % tile : e % (tile / 4) * 4;
+}
+
+/// Where quad (k, m) of x begins. Past the last row it is that of the last one, whose products
+/// nobody stores then.
+INLINE global const float *quad_start(global const float *x, int k, int m, int extent, int k_stride,
+                                      int m_stride, int along_k, int vector) {
+  const int last = extent - (vector && !along_k ? 4 : 1);
+  return x + (size_t)k * k_stride + (size_t)min(m, last) * m_stride;
+}
+
+/// A quad from x on: zeros for k from `end` on.
+INLINE float4 load_quad(global const float *x, int k, int end, int m, int extent, int k_stride,
+                        int m_stride, int along_k, int vector) {
+  if (k >= end) return (float4)(0.0f);
+  if (vector) return *(global const float4 *)x;
+  float4 quad = (float4)(x[0], 0.0f, 0.0f, 0.0f);
+  if (along_k) {
+    if (k + 1 < end) quad.s1 = x[k_stride];
+    if (k + 2 < end) quad.s2 = x[2 * (size_t)k_stride];
+    if (k + 3 < end) quad.s3 = x[3 * (size_t)k_stride];
+  } else {
+    if (m + 1 < extent) quad.s1 = x[m_stride];
+    if (m + 2 < extent) quad.s2 = x[2 * (size_t)m_stride];
+    if (m + 3 < extent) quad.s3 = x[3 * (size_t)m_stride];
+  }
+  return quad;
+}
+
+/// A quad to (k, m) of a slab.
+INLINE void store_quad(float4 quad, local float4 *slab, int pitch, int k, int m, int along_k) {
+  if (along_k) {
+    local float *place = (local float *)slab + (size_t)k * pitch * 4 + m;
+    place[0] = quad.s0;
+    place[pitch * 4] = quad.s1;
+    place[pitch * 8] = quad.s2;
+    place[pitch * 12] = quad.s3;
+  } else {
+    slab[k * pitch + m / 4] = quad;
+  }
+}
+
+/// The first `count` of four floats, zeros for the others; aligned ones at once with `vector`.
+INLINE float4 load_four(global const float *x, int count, int vector) {
+  if (vector) return *(global const float4 *)x;
+  return (float4)(x[0], count > 1 ? x[1] : 0.0f, count > 2 ? x[2] : 0.0f, count > 3 ? x[3] : 0.0f);
+}
+
+/// Writes the first `count` of four floats.
+INLINE void store_four(float4 value, global float *x, int count, int vector) {
+  if (vector) {
+    *(global float4 *)x = value;
+    return;
+  }
+  x[0] = value.s0;
+  if (count > 1) x[1] = value.s1;
+  if (count > 2) x[2] = value.s2;
+  if (count > 3) x[3] = value.s3;
+}
+
+/// C [M, N] = A B + bias + bias2, or with `accumulate` 1 that much more than it was; the biases [N]
+/// may be null.
 ///
 /// Element (m, k) of A is a[a_offset + m a_row + k a_column], (k, n) of B is b[b_offset +
-/// k b_row + n b_column], (m, n) of C is c[c_offset + m c_row + n]. Neighbouring work-items load
-/// neighbouring elements along the dimension of stride 1. Global size: columns of C, rows of C,
-/// each rounded up to tiles and divided by MICRO.
-kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1))) void
-gemm_tiled(global const float *a, global const float *b, global const float *bias,
-           global const float *bias2, global float *c, int M, int N, int K, int a_offset, int a_row,
-           int a_column, int b_offset, int b_row, int b_column, int c_offset, int c_row) {
-  // One column of padding keeps a column's elements in different banks.
-  local float a_tile[DEPTH][TILE + 1], b_tile[DEPTH][TILE + 1];
-  const int x = get_local_id(0), y = get_local_id(1), item = y * SIDE + x;
-  const int row = get_group_id(1) * TILE, column = get_group_id(0) * TILE;
-  float sums[MICRO][MICRO];
-  for (int i = 0; i < MICRO; ++i) {
-    for (int j = 0; j < MICRO; ++j) sums[i][j] = 0.0f;
+/// k b_row + n b_column], (m, n) of C is c[c_offset + m c_row + n]. Of K, work-group (_, _, s) sums
+/// the `range` from s range on, a multiple of DEPTH, to C at s c_split. Global size: ITEMS times
+/// the tiles in a row of C, tiles in a column, ranges.
+kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+gemm_tiled(global const float *a, global const float *b, int M, int N, int K, int a_offset,
+           int a_row, int a_column, int b_offset, int b_row, int b_column, int range, int c_split,
+           global float *c, int c_offset, int c_row, int accumulate, global const float *bias,
+           global const float *bias2) {
+  // Two slabs of each: one is filled while the other may still be read, with a barrier between.
+  local float4 a_slabs[2 * DEPTH * A_PITCH], b_slabs[2 * DEPTH * B_PITCH];
+  const int item = get_local_id(0);
+  // 32 neighbours are 8 by 4: they read 8 vectors of B and 4 of A.
+  const int x = item / 32 % (ITEMS_X / 8) * 8 + item % 8;
+  const int y = item / 32 / (ITEMS_X / 8) * 4 + item / 8 % 4;
+  const int row = get_group_id(1) * TILE_M, column = get_group_id(0) * TILE_N;
+  const int begin = get_group_id(2) * range, end = min(begin + range, K);
+
+  float4 sums[MICRO_M][BLOCKS_N];
+#pragma unroll
+  for (int i = 0; i < MICRO_M; ++i) {
+#pragma unroll
+    for (int j = 0; j < BLOCKS_N; ++j) sums[i][j] = (float4)(0.0f);
   }
-  for (int k0 = 0; k0 < K; k0 += DEPTH) {
-    for (int e = item; e < TILE * DEPTH; e += SIDE * SIDE) {
-      const int ak = a_column == 1 ? e % DEPTH : e / TILE,
-                am = a_column == 1 ? e / DEPTH : e % TILE;
-      const int bk = b_row == 1 ? e % DEPTH : e / TILE, bn = b_row == 1 ? e / DEPTH : e % TILE;
-      const int m = row + am, n = column + bn;
-      a_tile[ak][am] = m < M && k0 + ak < K
-                           ? a[a_offset + (size_t)m * a_row + (size_t)(k0 + ak) * a_column]
-                           : 0.0f;
-      b_tile[bk][bn] = n < N && k0 + bk < K
-                           ? b[b_offset + (size_t)(k0 + bk) * b_row + (size_t)n * b_column]
-                           : 0.0f;
+
+  global const float *a_next[A_QUADS], *b_next[B_QUADS];
+  float4 a_quads[A_QUADS], b_quads[B_QUADS];
+#pragma unroll
+  for (int i = 0; i < A_QUADS; ++i) {
+    const int e = item + i * ITEMS, k = begin + quad_k(e, TILE_M, A_ALONG_K);
+    const int m = row + quad_m(e, TILE_M, A_ALONG_K);
+    a_next[i] = quad_start(a + a_offset, k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+    a_quads[i] = load_quad(a_next[i], k, end, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+  }
+#pragma unroll
+  for (int i = 0; i < B_QUADS; ++i) {
+    const int e = item + i * ITEMS, k = begin + quad_k(e, TILE_N, B_ALONG_K);
+    const int n = column + quad_m(e, TILE_N, B_ALONG_K);
+    b_next[i] = quad_start(b + b_offset, k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+    b_quads[i] = load_quad(b_next[i], k, end, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+  }
+
+  int odd = 0;
+  for (int k0 = begin; k0 < end; k0 += DEPTH, odd ^= 1) {
+    local float4 *a_slab = a_slabs + odd * (DEPTH * A_PITCH);
+    local float4 *b_slab = b_slabs + odd * (DEPTH * B_PITCH);
+#pragma unroll
+    for (int i = 0; i < A_QUADS; ++i) {
+      const int e = item + i * ITEMS;
+      store_quad(a_quads[i], a_slab, A_PITCH, quad_k(e, TILE_M, A_ALONG_K),
+                 quad_m(e, TILE_M, A_ALONG_K), A_ALONG_K);
+    }
+#pragma unroll
+    for (int i = 0; i < B_QUADS; ++i) {
+      const int e = item + i * ITEMS;
+      store_quad(b_quads[i], b_slab, B_PITCH, quad_k(e, TILE_N, B_ALONG_K),
+                 quad_m(e, TILE_N, B_ALONG_K), B_ALONG_K);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
+
+    // The next slab is on its way while this one is multiplied.
+#pragma unroll
+    for (int i = 0; i < A_QUADS; ++i) {
+      const int e = item + i * ITEMS, k = k0 + DEPTH + quad_k(e, TILE_M, A_ALONG_K);
+      const int m = row + quad_m(e, TILE_M, A_ALONG_K);
+      a_next[i] += (size_t)DEPTH * a_column;
+      a_quads[i] = load_quad(a_next[i], k, end, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+    }
+#pragma unroll
+    for (int i = 0; i < B_QUADS; ++i) {
+      const int e = item + i * ITEMS, k = k0 + DEPTH + quad_k(e, TILE_N, B_ALONG_K);
+      const int n = column + quad_m(e, TILE_N, B_ALONG_K);
+      b_next[i] += (size_t)DEPTH * b_row;
+      b_quads[i] = load_quad(b_next[i], k, end, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+    }
+
+#pragma unroll
     for (int k = 0; k < DEPTH; ++k) {
-      float left[MICRO], right[MICRO];
-      for (int i = 0; i < MICRO; ++i) left[i] = a_tile[k][y + i * SIDE];
-      for (int j = 0; j < MICRO; ++j) right[j] = b_tile[k][x + j * SIDE];
-      for (int i = 0; i < MICRO; ++i) {
-        for (int j = 0; j < MICRO; ++j) sums[i][j] = fma(left[i], right[j], sums[i][j]);
+      float4 right[BLOCKS_N];
+#pragma unroll
+      for (int j = 0; j < BLOCKS_N; ++j) {
+        right[j] = b_slab[k * B_PITCH + j * (BLOCK_COLUMNS / 4) + x];
+      }
+#pragma unroll
+      for (int i = 0; i < BLOCKS_M; ++i) {
+        const float4 left = a_slab[k * A_PITCH + i * (BLOCK_ROWS / 4) + y];
+#pragma unroll
+        for (int j = 0; j < BLOCKS_N; ++j) {
+          sums[4 * i][j] = fma((float4)(left.s0), right[j], sums[4 * i][j]);
+          sums[4 * i + 1][j] = fma((float4)(left.s1), right[j], sums[4 * i + 1][j]);
+          sums[4 * i + 2][j] = fma((float4)(left.s2), right[j], sums[4 * i + 2][j]);
+          sums[4 * i + 3][j] = fma((float4)(left.s3), right[j], sums[4 * i + 3][j]);
+        }
       }
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
   }
-  for (int i = 0; i < MICRO; ++i) {
-    for (int j = 0; j < MICRO; ++j) {
-      const int m = row + y + i * SIDE, n = column + x + j * SIDE;
-      if (m < M && n < N) {
-        float value = sums[i][j];
-        if (bias) value += bias[n];
-        if (bias2) value += bias2[n];
-        c[c_offset + (size_t)m * c_row + n] = value;
-      }
+
+  const int vector = ((N | c_row | c_offset | c_split) & 3) == 0;
+  c += c_offset + (size_t)get_group_id(2) * c_split;
+#pragma unroll
+  for (int j = 0; j < BLOCKS_N; ++j) {
+    const int n = column + j * BLOCK_COLUMNS + x * 4, count = N - n;
+    if (count <= 0) continue;
+    const float4 first = bias ? load_four(bias + n, count, 0) : (float4)(0.0f);
+    const float4 second = bias2 ? load_four(bias2 + n, count, 0) : (float4)(0.0f);
+#pragma unroll
+    for (int i = 0; i < MICRO_M; ++i) {
+      const int m = row + i / 4 * BLOCK_ROWS + y * 4 + i % 4;
+      if (m >= M) continue;
+      global float *place = c + (size_t)m * c_row + n;
+      float4 value = sums[i][j] + first + second;
+      if (accumulate) value += load_four(place, count, vector);
+      store_four(value, place, count, vector);
     }
   }
 }
 
-/// sums[n] and the first `count2` of sums2[offset2 + n], where not null, = sum over m of
-/// a[offset + m stride + n]. Global size: columns.
-kernel void column_sums(global const float *a, global float *sums, global float *sums2, int M,
-                        int stride, int offset, int offset2, int count2) {
-  const int n = get_global_id(0);
-  float total = 0.0f;
-  for (int m0 = 0; m0 < M; m0 += 64) {
-    float part = 0.0f;
-    for (int m = m0; m < min(m0 + 64, M); ++m) part += a[offset + (size_t)m * stride + n];
-    total += part;
+/// C [M, N] = the sum of partials [splits, M, N] in their order + bias + bias2, or with
+/// `accumulate` 1 that much more than it was; the biases [N] may be null, C is as in gemm_tiled.
+/// Global size: at least N, M.
+kernel void
+sum_splits(global const float *partials, int splits, int M, int N, global float *c, int c_offset,
+           int c_row, int accumulate, global const float *bias, global const float *bias2) {
+  const int n = get_global_id(0), m = get_global_id(1);
+  if (n >= N || m >= M) return;
+  partials += (size_t)m * N + n;
+  float sum = 0.0f;
+#pragma unroll 4
+  for (int s = 0; s < splits; ++s) sum += partials[(size_t)s * M * N];
+  if (bias) sum += bias[n];
+  if (bias2) sum += bias2[n];
+  global float *place = c + c_offset + (size_t)m * c_row + n;
+  *place = accumulate ? *place + sum : sum;
+}
+
+// Columns of one work-group of column_sums, and the rows that it reads at once.
+#define SUM_COLUMNS 32
+#define SUM_ROWS 8
+
+/// sums[g N + n] and the first `count2` of sums2[offset2 + n], where not null, = sum of a[offset +
+/// m stride + n] over the `range` rows from g range on; g is 0 where sums2 is not null. Global
+/// size: columns rounded up to SUM_COLUMNS, SUM_ROWS times the number of ranges.
+kernel __attribute__((reqd_work_group_size(SUM_COLUMNS, SUM_ROWS, 1))) void
+column_sums(global const float *a, global float *sums, global float *sums2, int M, int N,
+            int stride, int offset, int offset2, int count2, int range) {
+  local float parts[SUM_ROWS][SUM_COLUMNS];
+  const int n = get_global_id(0), x = get_local_id(0), y = get_local_id(1);
+  const int first = get_group_id(1) * range, end = min(first + range, M);
+  float part = 0.0f;
+  if (n < N) {
+#pragma unroll 4
+    for (int m = first + y; m < end; m += SUM_ROWS) part += a[offset + (size_t)m * stride + n];
   }
-  if (sums) sums[n] = total;
+  parts[y][x] = part;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (y > 0 || n >= N) return;
+  float total = 0.0f;
+  for (int i = 0; i < SUM_ROWS; ++i) total += parts[i][x];
+  if (sums) sums[(size_t)get_group_id(1) * N + n] = total;
   if (sums2 && n < count2) sums2[offset2 + n] = total;
 }

@@ -1,22 +1,35 @@
 // The gradients of weights that stand for one unit each: peepholes and diagonal recurrences.
 // lint: vector.cl states.cl; -D WIDTH=16
-// lint: vector.cl states.cl; -D WIDTH=1
+// lint: vector.cl states.cl; -D WIDTH=1 -D LANES=64
 //
 // Also the states before each step as a matrix, for products that read them, and the padding of y.
 //
+// Parameters:
+//   LANES      work-items of a work-group of state_sums, 1 on CPU devices.
+//   ELEMENTS   units of a work-item that copies, a multiple of WIDTH.
+//
 // Assumes states.cl before it.
 
-/// result[unit] = sum over all steps and sequences of gates[t, n, slot, unit] times the state
-/// before step t, or with `current` 1 the state at it. `states` [T, N, H] are hidden or cell
-/// states, `initial` [N, H] those before the first step, null for zeros. Global size: H in vectors,
-/// rounded up.
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+#ifndef LANES
+#define LANES 1
+#endif
+#ifndef ELEMENTS
+#define ELEMENTS WIDTH
+#endif
+
+/// result[g H + unit] = sum over all sequences and the `steps` steps from g steps on of gates[t, n,
+/// slot, unit] times the state before step t, or with `current` 1 the state at it. `states` [T, N,
+/// H] are hidden or cell states, `initial` [N, H] those before the first step, null for zeros.
+/// Global size: H in vectors, rounded up to LANES, ranges of steps.
+kernel __attribute__((reqd_work_group_size(LANES, 1, 1))) void
 state_sums(global const float *gates, global const float *states, global const float *initial,
            global const int *lengths, global float *result, int result_offset, int slot, int slots,
-           int T, int N, int H, int reverse, int current) {
+           int T, int N, int H, int reverse, int current, int steps) {
   const int unit = get_global_id(0) * WIDTH, count = min(WIDTH, H - unit);
+  const int range = get_global_id(1), first = range * steps;
+  if (unit >= H) return;
   REAL total = (REAL)(0.0f);
-  for (int t = 0; t < T; ++t) {
+  for (int t = first; t < min(first + steps, T); ++t) {
     REAL part = (REAL)(0.0f);
     for (int n = 0; n < N; ++n) {
       if (!is_active(lengths, t, n)) continue;
@@ -28,16 +41,21 @@ state_sums(global const float *gates, global const float *states, global const f
     }
     total += part;
   }
-  store_lanes(total, result + result_offset + unit, count);
+  store_lanes(total, result + result_offset + (size_t)range * H + unit, count);
 }
 
-/// result[t, n, :] = the hidden state before step t. Global size: T times N.
+/// result[t, n, :] = the hidden state before step t. Global size: ceil(H / ELEMENTS), T times N.
 kernel void
 gather_states(global const float *y, global const float *initial, global const int *lengths,
               global float *result, int T, int N, int H, int reverse) {
-  const int row = get_global_id(0);
+  const int row = get_global_id(1), first = get_global_id(0) * ELEMENTS;
+  const int end = min(first + ELEMENTS, H);
   global const float *state = state_before(y, initial, lengths, row / N, row % N, T, N, H, reverse);
-  for (int unit = 0; unit < H; ++unit) result[(size_t)row * H + unit] = state ? state[unit] : 0.0f;
+  result += (size_t)row * H;
+  for (int unit = first; unit < end; unit += WIDTH) {
+    const REAL value = state ? load_lanes(state + unit, end - unit) : (REAL)(0.0f);
+    store_lanes(value, result + unit, end - unit);
+  }
 }
 
 /// y = 0 past each sequence's length. Global size: P, N, T.
@@ -47,10 +65,15 @@ kernel void clear_padding(global float *y, global const int *lengths, int N, int
 }
 
 /// result[t, n, :] = x[t, n, :] of the steps that sequence n has, 0 past its length, whatever x
-/// holds there. Global size: T times N.
+/// holds there. Global size: ceil(C / ELEMENTS), T times N.
 kernel void
 copy_active(global const float *x, global const int *lengths, global float *result, int N, int C) {
-  const size_t row = get_global_id(0);
-  const int active = is_active(lengths, row / N, row % N);
-  for (int i = 0; i < C; ++i) result[row * C + i] = active ? x[row * C + i] : 0.0f;
+  const int row = get_global_id(1), first = get_global_id(0) * ELEMENTS;
+  const int end = min(first + ELEMENTS, C), active = is_active(lengths, row / N, row % N);
+  x += (size_t)row * C;
+  result += (size_t)row * C;
+  for (int i = first; i < end; i += WIDTH) {
+    const REAL value = active ? load_lanes(x + i, end - i) : (REAL)(0.0f);
+    store_lanes(value, result + i, end - i);
+  }
 }

@@ -11,24 +11,40 @@ extension Launcher {
     _ pass: RecurrentPass, gates: Buffer, slots: Int, slot: Int, states: Buffer, initial: Buffer?,
     lengths: Buffer?, isCurrent: Bool = false, into result: Buffer, offset: Int = 0
   ) throws {
-    let elements = Double(pass.rows * pass.hiddenSize)
+    let (H, lanes) = (pass.hiddenSize, parameters.lanes)
+    let vectors = roundUp(ceilDivide(H, parameters.width), to: lanes)
+    // A GPU needs far more work-items than units: 16 work-groups for each of its own, with ranges of
+    // steps, whose sums are added then.
+    let most =
+      form == .gpu ? max(1, min(16 * device.computeUnits * lanes / vectors, pass.steps)) : 1
+    let steps = ceilDivide(pass.steps, most)
+    let ranges = ceilDivide(pass.steps, steps)
+    let partials = ranges > 1 ? try scratch(count: ranges * H) : nil
+    let elements = Double(pass.rows * H)
     try launch(
-      kernel("state_sums", in: Self.files), global: [ceilDivide(pass.hiddenSize, parameters.width)],
-      local: [1], flops: 2 * elements, bytes: 8 * elements,
+      kernel("state_sums", in: Self.files), global: [vectors, ranges], local: [lanes, 1],
+      flops: 2 * elements, bytes: 8 * elements,
       [
         "gates": .buffer(gates), "states": .buffer(states),
-        "initial": .optional(initial), "lengths": .optional(lengths), "result": .buffer(result),
-        "result_offset": .int(offset), "slot": .int(slot), "slots": .int(slots),
+        "initial": .optional(initial), "lengths": .optional(lengths),
+        "result": .buffer(partials ?? result),
+        "result_offset": .int(partials == nil ? offset : 0), "slot": .int(slot),
+        "slots": .int(slots),
         "T": .int(pass.steps), "N": .int(pass.batchSize), "H": .int(pass.hiddenSize),
         "reverse": .int(pass.isReverse), "current": .int(isCurrent),
+        "steps": .int(steps),
       ])
+    guard let partials else { return }
+    try sumColumns(
+      partials, rows: ranges, columns: H, stride: H, into: nil, and: result, at: offset, count: H)
   }
 
   /// The hidden states before each step as a matrix `[T·N, P]`, as the recurrent products read them.
   func gatherStates(_ pass: RecurrentPass) throws -> Buffer {
     let result = try scratch(count: pass.rows * pass.stateSize)
     try launch(
-      kernel("gather_states", in: Self.files), global: [pass.rows],
+      kernel("gather_states", in: Self.files),
+      global: [ceilDivide(pass.stateSize, parameters.elements), pass.rows],
       bytes: 8 * Double(pass.rows * pass.stateSize),
       [
         "y": .buffer(pass.factors), "initial": .optional(pass.initialFactors),
@@ -44,7 +60,9 @@ extension Launcher {
     let count = pass.rows * pass.layer.inputSize
     let result = try scratch(count: count)
     try launch(
-      kernel("copy_active", in: Self.files), global: [pass.rows], bytes: 8 * Double(count),
+      kernel("copy_active", in: Self.files),
+      global: [ceilDivide(pass.layer.inputSize, parameters.elements), pass.rows],
+      bytes: 8 * Double(count),
       [
         "x": .buffer(pass.work.x), "lengths": .buffer(lengths), "result": .buffer(result),
         "N": .int(pass.batchSize), "C": .int(pass.layer.inputSize),

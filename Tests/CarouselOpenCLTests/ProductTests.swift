@@ -1,0 +1,191 @@
+import CarouselModel
+import OpenCLDriver
+import Testing
+
+@testable import CarouselOpenCL
+
+/// The products of `gemm_gpu.cl` beside sums in Double.
+@MainActor @Suite(.device)
+struct ProductTests {
+  /// A product as a layer asks for it, with rows of C, and of gradY, that are longer than their columns.
+  enum Kind: CaseIterable {
+    case forward, backward, gradients
+  }
+
+  struct Shape: CustomTestStringConvertible {
+    let rows: Int, columns: Int, depth: Int
+    /// Elements between the rows of what has a stride, and before its first.
+    var gap = 0
+    var testDescription: String { "\(rows) x \(columns) x \(depth), gap \(gap)" }
+  }
+
+  /// Sizes about the tiles' and the slabs', and such as no vector fits.
+  nonisolated static let shapes = [
+    Shape(rows: 1, columns: 1, depth: 1), Shape(rows: 3, columns: 17, depth: 5, gap: 3),
+    Shape(rows: 17, columns: 3, depth: 65, gap: 4), Shape(rows: 65, columns: 130, depth: 17),
+    Shape(rows: 130, columns: 65, depth: 3, gap: 1), Shape(rows: 132, columns: 68, depth: 20),
+    Shape(rows: 128, columns: 128, depth: 16, gap: 4), Shape(rows: 4, columns: 260, depth: 12),
+    Shape(rows: 64, columns: 20, depth: 333), Shape(rows: 20, columns: 12, depth: 700, gap: 8),
+  ]
+
+  /// Products for a device with so many compute units.
+  private func products(units: Int? = nil) throws -> TiledProducts {
+    try TiledProducts(Machine.backend(.gpu).launcher, computeUnits: units)
+  }
+
+  /// What a product left, and what it should be.
+  private func compute(
+    _ kind: Kind, _ shape: Shape, with products: TiledProducts
+  ) throws -> [(actual: [Double], expected: [Double])] {
+    let backend = try Machine.backend(.gpu)
+    let (M, N, K, gap) = (shape.rows, shape.columns, shape.depth, shape.gap)
+    func matrix(_ count: Int, _ stream: Int) throws -> ([Double], Buffer) {
+      let values = numbers(count, stream: stream)
+      return (values, try backend.input(values))
+    }
+    func product(_ element: (_ m: Int, _ n: Int, _ k: Int) -> Double) -> [Double] {
+      (0..<M * N).map { i in (0..<K).reduce(0) { $0 + element(i / N, i % N, $1) } }
+    }
+    switch kind {
+    case .forward:
+      let ((x, xBuffer), (weight, weightBuffer)) = (try matrix(M * K, 60), try matrix(N * K, 61))
+      let ((bias, first), (bias2, second)) = (try matrix(N, 62), try matrix(N, 63))
+      let y = try backend.output(M * (N + gap))
+      try products.forward(
+        x: xBuffer, weight: weightBuffer, bias: first, bias2: second, y: y, yStride: N + gap,
+        rows: M, columns: N, depth: K)
+      let rows = try backend.read(y, count: M * (N + gap))
+      #expect(rows.indices.allSatisfy { rows[$0].isNaN == ($0 % (N + gap) >= N) })
+      let sums = product { m, n, k in x[m * K + k] * weight[n * K + k] }
+      return [
+        (
+          rows.indices.filter { $0 % (N + gap) < N }.map { rows[$0] },
+          sums.indices.map { sums[$0] + bias[$0 % N] + bias2[$0 % N] }
+        )
+      ]
+    case .backward:
+      let stride = K + gap
+      let ((gradY, gradYBuffer), (weight, weightBuffer)) = (
+        try matrix(M * stride, 60), try matrix(K * N, 61)
+      )
+      let gradX = try backend.output(M * N)
+      try products.backward(
+        gradY: gradYBuffer, gradYStride: stride, weight: weightBuffer, gradX: gradX, rows: M,
+        columns: N, depth: K)
+      return [
+        (
+          try backend.outcome("grad_x", gradX, M * N).values,
+          product { m, n, k in gradY[m * stride + k] * weight[k * N + n] }
+        )
+      ]
+    case .gradients:
+      let stride = M + 2 * gap
+      let ((gradY, gradYBuffer), (x, xBuffer)) = (
+        try matrix(K * stride, 60), try matrix(K * N, 61)
+      )
+      let (gradWeight, sums) = (try backend.output(gap + M * N), try backend.output(M))
+      let sums2 = try backend.output(gap + M)
+      try products.gradients(
+        GradientColumns(
+          buffer: gradYBuffer, stride: stride, offset: gap, rows: M, depth: K, sums: sums,
+          sums2: sums2, sums2Offset: gap, sums2Count: M),
+        inputs: [
+          ProductInput(
+            source: .matrix(xBuffer), columns: N, gradWeight: gradWeight, rows: M, offset: gap)
+        ])
+      let columns = (0..<M).map { m in
+        (0..<K).reduce(0) { $0 + gradY[$1 * stride + gap + m] }
+      }
+      return [
+        (
+          Array(try backend.outcome("grad_weight", gradWeight, gap + M * N).values[gap...]),
+          product { m, n, k in gradY[k * stride + gap + m] * x[k * N + n] }
+        ),
+        (try backend.outcome("sums", sums, M).values, columns),
+        (Array(try backend.outcome("sums2", sums2, gap + M).values[gap...]), columns),
+      ]
+    }
+  }
+
+  private func expectAgreement(
+    _ kind: Kind, _ shape: Shape, with products: TiledProducts
+  ) throws {
+    for (actual, expected) in try compute(kind, shape, with: products) {
+      try #require(actual.count == expected.count)
+      let error = nrms(actual, expected)
+      #expect(error <= 20 * 0x1p-23, "\(kind) \(shape.testDescription): nrms \(error)")
+    }
+  }
+
+  @Test(arguments: Kind.allCases, shapes)
+  func everyShapeAgrees(kind: Kind, shape: Shape) throws {
+    try expectAgreement(kind, shape, with: products())
+  }
+
+  @Test(arguments: TiledProducts.tiles.keys.sorted(), Kind.allCases)
+  func everyTileAgrees(side: Int, kind: Kind) throws {
+    let launcher = try Machine.backend(.gpu).launcher
+    launcher.tuning.tile = side
+    defer { launcher.tuning = LayerTuning() }
+    for units in [1, 1000] {
+      let products = try products(units: units)
+      for shape in [
+        Shape(rows: 131, columns: 66, depth: 150), .init(rows: 132, columns: 68, depth: 148),
+      ] {
+        try expectAgreement(kind, shape, with: products)
+      }
+    }
+  }
+
+  /// Many compute units and few tiles: K is split, and C has gaps, an offset and biases.
+  @Test(arguments: Kind.allCases)
+  func splitsAgreeAndRepeatTheirBits(kind: Kind) throws {
+    let products = try products(units: 10000)
+    let backend = try Machine.backend(.gpu)
+    for shape in [
+      Shape(rows: 8, columns: 12, depth: 20_000, gap: 4),
+      .init(rows: 17, columns: 3, depth: 20_001, gap: 3),
+    ] {
+      backend.clearLaunches()
+      try expectAgreement(kind, shape, with: products)
+      #expect(try backend.launches.contains { $0.kernel == "sum_splits" })
+      let first = try compute(kind, shape, with: products).map(\.actual)
+      #expect(try compute(kind, shape, with: products).map(\.actual) == first)
+    }
+  }
+
+  @Test func accumulatingAddsToWhatIsThere() throws {
+    let backend = try Machine.backend(.gpu)
+    for (units, depth) in [(1, 9), (10000, 20_000)] {
+      let products = try products(units: units)
+      let (a, b, c) = (
+        numbers(5 * depth, stream: 60), numbers(depth * 6, stream: 61), numbers(30, stream: 62)
+      )
+      let result = try backend.input(c)
+      try products.multiply(
+        .init(backend.input(a), depth, 1), .init(backend.input(b), 6, 1), into: result, rows: 5,
+        columns: 6, depth: depth, accumulates: true)
+      let expected = (0..<30).map { i in
+        (0..<depth).reduce(c[i]) { $0 + a[i / 6 * depth + $1] * b[$1 * 6 + i % 6] }
+      }
+      #expect(
+        try nrms(backend.outcome("c", result, 30).values, expected) <= 20 * 0x1p-23)
+    }
+  }
+
+  /// The rule of the plans on a GPU with 132 compute units.
+  @Test func kIsSplitWhereTilesAreFew() {
+    func plan(_ rows: Int, _ columns: Int, _ depth: Int) -> ProductPlan {
+      .best(
+        of: ProductTile.table, rows: rows, columns: columns, depth: depth, computeUnits: 132)
+    }
+    #expect(plan(3200, 4096, 1024).splits == 1)
+    #expect(plan(1600, 512, 20).splits == 1)
+    for (rows, columns, depth) in [(512, 128, 1600), (1024, 128, 6400), (256, 256, 6400)] {
+      let plan = plan(rows, columns, depth)
+      #expect(plan.splits > 1)
+      #expect(plan.range * plan.splits >= depth && plan.range * (plan.splits - 1) < depth)
+    }
+    #expect(plan(5, 7, 0) == plan(5, 7, 1))
+  }
+}
