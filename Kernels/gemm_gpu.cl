@@ -146,9 +146,10 @@ gemm_tiled(global const float *a, global const float *b, int M, int N, int K, in
   // Two slabs of each: one is filled while the other may still be read, with a barrier between.
   local float4 a_slabs[2 * DEPTH * A_PITCH], b_slabs[2 * DEPTH * B_PITCH];
   const int item = get_local_id(0);
-  // 32 neighbours are 8 by 4: they read 8 vectors of B and 4 of A.
-  const int x = item / 32 % (ITEMS_X / 8) * 8 + item % 8;
-  const int y = item / 32 / (ITEMS_X / 8) * 4 + item / 8 % 4;
+  // Of 32 neighbours, 8 by 4, those that differ in bit 0 read the same vectors of A, in bit 1 the
+  // same of B: NVIDIA's local memory then serves both halves of 32 at once.
+  const int x = item / 32 % (ITEMS_X / 8) * 8 + item / 8 % 4 * 2 + item % 2;
+  const int y = item / 32 / (ITEMS_X / 8) * 4 + item / 2 % 4;
   const int row = get_group_id(1) * TILE_M, column = get_group_id(0) * TILE_N;
   const int begin = get_group_id(2) * range, end = min(begin + range, K);
 

@@ -9,6 +9,9 @@ struct ProductTile: Hashable {
   /// The share of a compute unit's peak that one work-group reaches alone on it, and several together.
   let alone: Double, together: Double
 
+  /// What `LayerTuning.tile` names it by, with others of the same.
+  var side: Int { max(rows, columns) }
+  /// The work-items of a work-group.
   var items: Int { rows / micro * (columns / micro) }
   /// Two padded slabs of each operand.
   var localBytes: Int { 8 * depth * (rows + columns + 8) }

@@ -5,9 +5,10 @@ import OpenCLDriver
 struct TiledProducts: MatrixProducts {
   let launcher: Launcher
   /// The tiles that a tuned layer can be restricted to, by their longer side.
-  static let tiles = Dictionary(grouping: ProductTile.table) { max($0.rows, $0.columns) }
+  static let tiles = Dictionary(grouping: ProductTile.table, by: \.side)
   /// The tiles that the device has room for.
   private let tiles: [ProductTile]
+  private let tilesBySide: [Int: [ProductTile]]
   /// The compute units that a product is divided for.
   let computeUnits: Int
   private let kernels = TiledKernels()
@@ -15,9 +16,7 @@ struct TiledProducts: MatrixProducts {
 
   static let files = ["vector.cl", "gemm_gpu.cl"]
 
-  /// - Parameters:
-  ///   - launcher: what builds and launches the kernels.
-  ///   - computeUnits: those that products are divided for; nil for the device's.
+  /// Products divided for a number of compute units: nil for the device's.
   init(_ launcher: Launcher, computeUnits: Int? = nil) throws {
     self.launcher = launcher
     let device = launcher.device
@@ -25,6 +24,7 @@ struct TiledProducts: MatrixProducts {
     tiles = ProductTile.table.filter {
       $0.items <= device.maxWorkGroupSize && $0.localBytes <= device.localMemoryBytes
     }
+    tilesBySide = Dictionary(grouping: tiles, by: \.side)
     sumSplits = try launcher.kernel("sum_splits", in: Self.files)
   }
 
@@ -110,10 +110,9 @@ struct TiledProducts: MatrixProducts {
     rows: Int, columns: Int, depth: Int, cOffset: Int = 0, cStride: Int? = nil,
     accumulates: Bool = false
   ) throws {
-    let choice = launcher.tuning.tile
     let plan = ProductPlan.best(
-      of: choice.map { side in tiles.filter { max($0.rows, $0.columns) == side } } ?? tiles,
-      rows: rows, columns: columns, depth: depth, computeUnits: computeUnits)
+      of: launcher.tuning.tile.flatMap { tilesBySide[$0] } ?? tiles, rows: rows, columns: columns,
+      depth: depth, computeUnits: computeUnits)
     let (tile, splits) = (plan.tile, plan.splits)
     /// Where sums go to, and what is added to them.
     func result(
