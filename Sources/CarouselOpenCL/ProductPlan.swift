@@ -18,10 +18,11 @@ struct ProductTile: Hashable {
 
   /// All tiles there are.
   static let table = [
-    ProductTile(rows: 128, columns: 128, micro: 8, depth: 8, alone: 0.6, together: 0.8),
-    ProductTile(rows: 128, columns: 64, micro: 8, depth: 8, alone: 0.35, together: 0.75),
-    ProductTile(rows: 64, columns: 64, micro: 4, depth: 16, alone: 0.4, together: 0.55),
-    ProductTile(rows: 32, columns: 32, micro: 4, depth: 16, alone: 0.12, together: 0.4),
+    ProductTile(rows: 128, columns: 128, micro: 8, depth: 16, alone: 0.54, together: 0.6),
+    ProductTile(rows: 128, columns: 64, micro: 8, depth: 16, alone: 0.54, together: 0.61),
+    ProductTile(rows: 64, columns: 64, micro: 8, depth: 16, alone: 0.3, together: 0.6),
+    ProductTile(rows: 64, columns: 64, micro: 4, depth: 16, alone: 0.3, together: 0.5),
+    ProductTile(rows: 32, columns: 32, micro: 4, depth: 16, alone: 0.12, together: 0.3),
   ]
 }
 
