@@ -24,6 +24,10 @@ static const unsigned char gemm_gpu[] = {
 #embed "gemm_gpu.cl"
 };
 
+static const unsigned char grid[] = {
+#embed "grid.cl"
+};
+
 static const unsigned char group[] = {
 #embed "group.cl"
 };
@@ -66,6 +70,10 @@ static const unsigned char peak[] = {
 
 static const unsigned char philox[] = {
 #embed "philox.cl"
+};
+
+static const unsigned char recurrent_resident[] = {
+#embed "recurrent_resident.cl"
 };
 
 static const unsigned char recurrent_sequence[] = {
@@ -116,6 +124,10 @@ static const unsigned char states[] = {
 #embed "states.cl"
 };
 
+static const unsigned char unit[] = {
+#embed "unit.cl"
+};
+
 static const unsigned char vector[] = {
 #embed "vector.cl"
 };
@@ -130,6 +142,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(embedding),
     FILE_ENTRY(gemm_cpu),
     FILE_ENTRY(gemm_gpu),
+    FILE_ENTRY(grid),
     FILE_ENTRY(group),
     FILE_ENTRY(gru),
     FILE_ENTRY(layer),
@@ -141,6 +154,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(panel),
     FILE_ENTRY(peak),
     FILE_ENTRY(philox),
+    FILE_ENTRY(recurrent_resident),
     FILE_ENTRY(recurrent_sequence),
     FILE_ENTRY(recurrent_sequence_rows),
     FILE_ENTRY(recurrent_step),
@@ -153,6 +167,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(squared_error),
     FILE_ENTRY(state_sums),
     FILE_ENTRY(states),
+    FILE_ENTRY(unit),
     FILE_ENTRY(vector),
 };
 

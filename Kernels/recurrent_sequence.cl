@@ -114,7 +114,7 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
   // The products of the inputs, then those of the states.
   for (int part = inputs->x ? 0 : 1; part < ((DIAGONAL ? 0 : has_factors) ? 2 : 1); ++part) {
     int begin = 0, end = C, K = C;
-    global const float *panels = inputs->weights, **a = x;
+    global const float *panels = inputs->weights, *private *a = x;
     if (part) {
       begin = block_range(first, min(TILE_UNITS, H - first), layer->block_units,
                           layer->block_states, H, &end);

@@ -1,7 +1,7 @@
 // Strategy "step": a launch per time step, the gates fused into the recurrent product.
-// lint: vector.cl activation.cl lstm.cl states.cl layer.cl; -D WIDTH=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl gru.cl states.cl layer.cl; -D WIDTH=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl rnn.cl states.cl layer.cl; -D WIDTH=1 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl lstm.cl states.cl layer.cl unit.cl; -D WIDTH=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl gru.cl states.cl layer.cl unit.cl; -D WIDTH=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl rnn.cl states.cl layer.cl unit.cl; -D WIDTH=1 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // A work-group computes BATCH x UNITS states; the product runs through local memory in passes of
 // UNITS along k. The strategy of devices with many cores, where a step fills the device.
@@ -12,7 +12,7 @@
 // Parameters:
 //   UNITS, BATCH   the extents of a work-group.
 //
-// Assumes vector.cl with WIDTH 1, activation.cl, a cell, states.cl and layer.cl before it.
+// Assumes unit.cl before it.
 
 #ifndef UNITS
 #define UNITS 16
@@ -32,19 +32,10 @@ step_forward(LAYER_PARAMETERS, int t) {
   const int unit = get_global_id(0), n = get_global_id(1), first = get_group_id(0) * UNITS;
   const int inside = unit < H && n < N;
   const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
-  const size_t cell = training ? index : state;
   global const float *h_before = hidden_before(&layer, t, 0);
   global const float *factors = factor_before(&layer, t, 0);
-  global float *row = gates + ((size_t)t * N + n) * SLOTS * H + unit;
-  float slots[SLOTS];
-  for (int slot = 0; slot < SLOTS; ++slot) {
-    slots[slot] = inside && slot < GATES ? row[(size_t)slot * H] : 0.0f;
-  }
-  if (bias_hh && inside) {
-    for (int gate = 0; gate < GATES; ++gate) {
-      slots[RECURRENT_SLOT(gate)] += bias_hh[gate * H + unit];
-    }
-  }
+  float slots[SLOTS] = {0.0f};
+  if (inside) begin_sums(&layer, slots, t, n, unit);
   if (factors && DIAGONAL) {
     for (int gate = 0; gate < GATES && inside; ++gate) {
       const int slot = RECURRENT_SLOT(gate);
@@ -78,21 +69,9 @@ step_forward(LAYER_PARAMETERS, int t) {
     global const float *before = cell_before(&layer, t, n);
     if (before) c = before[unit];
   }
-  if (is_active(lengths, t, n)) {
-    const float c_before = c;
-    Peepholes p;
-    load_peepholes(&p, &layer, unit, 1);
-    h = kept_state(kept_hidden(&layer, index, 1), h, cell_forward(slots, h, &c, p));
-    if (ZONEOUT && HAS_CELL_STATE) {
-      if (fresh) fresh[cell] = c;
-      c = kept_state(kept_cell(&layer, index, 1), c_before, c);
-    }
-    if (training) {
-      for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = slots[slot];
-    }
-  }
-  store_hidden(&layer, h, t, n, unit, 1);
-  if (HAS_CELL_STATE) cells[cell] = c;
+  unit_forward(&layer, slots, &h, &c, t, n, unit);
+  keep_slots(&layer, slots, t, n, unit);
+  if (HAS_CELL_STATE) cells[training ? index : state] = c;
 }
 
 /// The gradient of h that comes from the step after through the products; `after` [N, SLOTS, H] are
@@ -138,43 +117,21 @@ step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *
   const Layer layer = LAYER;
   const int unit = get_global_id(0), n = get_global_id(1);
   const int is_last = t == last_step(&layer), t_after = reverse ? t - 1 : t + 1;
-  const size_t step = (size_t)N * H, state = (size_t)n * H + unit, index = t * step + state;
+  const size_t state = (size_t)n * H + unit;
   float gradient = 0.0f;
-  if (!is_last) gradient = gradient_from(&layer, gates + t_after * step * SLOTS, a_tile, w_tile);
+  if (!is_last) {
+    gradient = gradient_from(&layer, gates + (size_t)t_after * N * SLOTS * H, a_tile, w_tile);
+  }
   if (unit >= H || n >= N) return;
   if (dh) gradient += dh[state];
   else if (is_last && grad_h_n) gradient += grad_h_n[state];
-  global float *row = gates + ((size_t)t * N + n) * SLOTS * H + unit;
-  if (!is_active(lengths, t, n)) {
-    for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = 0.0f;
-    dh[state] = gradient;
-    return;
-  }
-  gradient += grad_y[index];
-  float slots[SLOTS], h_before = 0.0f, c_before = 0.0f, c = 0.0f, carried = 0.0f, kept = 0.0f;
-  float direct = 0.0f;
-  for (int slot = 0; slot < SLOTS; ++slot) slots[slot] = row[(size_t)slot * H];
-  if (HAS_DIRECT_PATH) {
-    global const float *before = true_hidden_before(&layer, t, n);
-    if (before) h_before = before[unit];
-  }
-  if (HAS_CELL_STATE) {
-    global const float *before = cell_before(&layer, t, n);
-    if (before) c_before = before[unit];
-    c = (ZONEOUT ? fresh : cells)[index];
-    carried = dc[state];
-    if (ZONEOUT) {
-      kept = kept_cell(&layer, index, 1) * carried;
-      carried -= kept;
-    }
-  }
-  Peepholes p;
-  load_peepholes(&p, &layer, unit, 1);
-  const float kept_gradient = kept_hidden(&layer, index, 1) * gradient;
-  cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, &carried, &direct, p);
-  if (HAS_CELL_STATE) dc[state] = carried + kept;
-  if (dh) dh[state] = direct + kept_gradient;
-  for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = slots[slot];
+  UnitStep step;
+  float slots[SLOTS];
+  load_unit_step(&step, slots, &layer, grad_y, t, n, unit);
+  float direct = 0.0f, carried = HAS_CELL_STATE ? dc[state] : 0.0f;
+  unit_backward(&layer, &step, slots, gradient, &direct, &carried, t, n, unit);
+  if (HAS_CELL_STATE) dc[state] = carried;
+  if (dh) dh[state] = direct;
 }
 
 /// The gradient of h_0 [N, H]: from the gates' gradients of the first step, t, and `dh`.

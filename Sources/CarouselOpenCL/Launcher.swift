@@ -32,6 +32,11 @@ final class Launcher {
   var tuning = LayerTuning()
   /// How often a part of a layer looks for the others before it does their work: some 50 µs.
   var partPolls = 1 << 15
+  /// How often a work-group of a resident layer looks for the others before all give up: a tenth of a
+  /// second on a GPU.
+  var residentPolls = 1 << 18
+  /// The work-groups of a resident layer, and the local memory of each.
+  var residentGroups: Int, residentLocalBytes: Int
 
   private var kernels: [KernelKey: Kernel] = [:]
   private var pending: [(kernel: String, flops: Double, bytes: Double, event: Event)] = []
@@ -42,7 +47,10 @@ final class Launcher {
     self.queue = queue
     self.form = form
     pool = BufferPool(context: queue.context)
-    parameters = KernelParameters(form, device: queue.context.device)
+    let device = queue.context.device
+    parameters = KernelParameters(form, device: device)
+    residentGroups = device.computeUnits
+    residentLocalBytes = device.kernelLocalBytes
   }
 
   /// The kernel `name` of the program that is made of `files` in their order, built with `options`
@@ -85,6 +93,25 @@ final class Launcher {
   }
 
   func clearRecords() { pending.removeAll() }
+}
+
+extension Device {
+  /// The local memory that a kernel can declare.
+  ///
+  /// NVIDIA's driver reports 48 KiB and takes what the architecture has: seen on an H200 with driver 580.
+  /// Whoever asks for more than is reported has to be ready for a refusal.
+  fileprivate var kernelLocalBytes: Int {
+    let kilobytes: Int
+    switch computeCapability {
+    case 70, 72: kilobytes = 96
+    case 75: kilobytes = 64
+    case 80, 87: kilobytes = 163
+    case 86, 89, 120: kilobytes = 99
+    case 90, 100, 103: kilobytes = 227
+    default: return min(localMemoryBytes, 64 << 10) - 1024
+    }
+    return (kilobytes - 4) << 10
+  }
 }
 
 extension KernelArgument {

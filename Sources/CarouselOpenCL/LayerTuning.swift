@@ -13,10 +13,13 @@ public struct LayerTuning: Hashable, Sendable, Codable {
   public var multipliesInputs: Bool?
   /// The panels that a work-item of a product keeps in its cache.
   public var panelsPerItem: Int?
-  /// The rows and columns of a product that a work-group computes.
+  /// The longer side of what a work-group computes of a product.
   public var tile: Int?
   /// The units and the sequences that a work-group computes in a step.
   public var units: Int?, batch: Int?
+  /// The tile of a work-group that computes all steps, as its place in the order of `ResidentWork.tiles`;
+  /// -1 for a launch to each step.
+  public var residentTile: Int?
 
   /// Leaves everything to the rules.
   public init() {}
@@ -31,6 +34,7 @@ public struct LayerTuning: Hashable, Sendable, Codable {
     if let panelsPerItem { words.append("\(panelsPerItem) panels") }
     if let tile { words.append("tiles of \(tile)") }
     if let units, let batch { words.append("groups of \(units) x \(batch)") }
+    if let residentTile, residentTile >= 0 { words.append("resident tile \(residentTile)") }
     return words.isEmpty ? "as the rules say" : words.joined(separator: ", ")
   }
 
@@ -53,8 +57,13 @@ public struct LayerTuning: Hashable, Sendable, Codable {
       for tile in TiledProducts.tiles.keys.sorted() {
         for (units, batch) in [(16, 16), (32, 8), (8, 8)] {
           var choice = LayerTuning()
-          choice.tile = tile
+          (choice.tile, choice.residentTile) = (tile, -1)
           (choice.units, choice.batch) = (units, batch)
+          result.append(choice)
+        }
+        for residentTile in 0..<6 {
+          var choice = LayerTuning()
+          (choice.tile, choice.residentTile) = (tile, residentTile)
           result.append(choice)
         }
       }

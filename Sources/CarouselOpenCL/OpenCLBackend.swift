@@ -78,7 +78,7 @@ public final class OpenCLBackend: Backend {
       case let products as TiledProducts where cell.walksByRows:
         try StepRowsStrategy(
           launcher, cell: cell, products: products, resetsBefore: layer.resetsBefore)
-      default: StepStrategy(launcher, cell: cell)
+      default: ResidentStrategy(launcher, cell: cell)
       }
     strategies[cell] = strategy
     return strategy

@@ -20,7 +20,8 @@ struct StepStrategy: RecurrentStrategy {
     try launcher.kernel(
       name,
       in: [
-        "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "recurrent_step.cl",
+        "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "unit.cl",
+        "recurrent_step.cl",
       ], options: cell.kernelOptions + ["-DUNITS=\(group.units)", "-DBATCH=\(group.batch)"])
   }
 

@@ -45,6 +45,8 @@ public struct Device: @unchecked Sendable {
   public let nativeVectorWidthFloat: Int
   /// Where a slice of a buffer may begin: at multiples of this many bytes.
   public let baseAddressAlignmentBytes: Int
+  /// An NVIDIA GPU's compute capability times ten, such as 90; nil elsewhere.
+  public let computeCapability: Int?
   /// The extensions that it offers, such as "cl_khr_fp64".
   public let extensions: Set<String>
   /// The name of its platform.
@@ -94,6 +96,12 @@ public struct Device: @unchecked Sendable {
     baseAddressAlignmentBytes = max(
       1, Int(try value(CL_DEVICE_MEM_BASE_ADDR_ALIGN, cl_uint(0))) / 8)
     extensions = Set(try text(CL_DEVICE_EXTENSIONS).split(separator: " ").map(String.init))
+    // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV and _MINOR_NV.
+    if extensions.contains("cl_nv_device_attribute_query") {
+      computeCapability = Int(try value(0x4000, cl_uint(0)) * 10 + value(0x4001, cl_uint(0)))
+    } else {
+      computeCapability = nil
+    }
   }
 
   /// Every usable device of every platform; a platform that fails to list its own is left out.

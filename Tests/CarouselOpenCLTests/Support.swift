@@ -78,16 +78,25 @@ func expectAgreement(
   _ work: some Work, forms: [KernelForm] = KernelForm.both,
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
+  let backends = try forms.map { try Machine.backend($0) }
+  try expectAgreement(work, on: backends, sourceLocation: sourceLocation)
+}
+
+/// The same on these backends.
+func expectAgreement(
+  _ work: some Work, on backends: [OpenCLBackend],
+  sourceLocation: SourceLocation = #_sourceLocation
+) throws {
   let reference = try work.outcomes(on: ReferenceBackend())
   try #require(!reference.isEmpty)
-  for form in forms {
-    let actual = try work.outcomes(on: Machine.backend(form))
+  for backend in backends {
+    let actual = try work.outcomes(on: backend)
     try #require(actual.map(\.name) == reference.map(\.name))
     for (a, r) in zip(actual, reference) {
       try #require(a.values.count == r.values.count && !r.values.isEmpty)
       let error = nrms(a.values, r.values)
       #expect(
-        error <= r.bound, "\(form) \(a.name): nrms \(error) in \(work)",
+        error <= r.bound, "\(backend.kernelForm) \(a.name): nrms \(error) in \(work)",
         sourceLocation: sourceLocation)
     }
   }

@@ -1,0 +1,184 @@
+import CarouselModel
+import OpenCLDriver
+
+/// The twin of `recurrent_resident.cl` and `grid.cl`: one launch walks all steps, where one work-group
+/// has room for a layer's weights or the device runs the groups that share them side by side;
+/// elsewhere the steps are launches.
+final class ResidentStrategy: RecurrentStrategy {
+  let launcher: Launcher
+  private let cell: CellVariant
+  private let steps: StepStrategy
+  private var choices: [ChoiceKey: Choice] = [:]
+  private var refused: Set<ResidentTile> = []
+  private var runsSideBySide = true
+  private var sync: (buffer: Buffer, count: Int)?
+
+  init(_ launcher: Launcher, cell: CellVariant) {
+    self.launcher = launcher
+    self.cell = cell
+    steps = StepStrategy(launcher, cell: cell)
+  }
+
+  func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
+    // Of a single step no group waits for those that still read h₀, where it may be h_n.
+    let isOneStep = pass.steps == 1
+    let isWalked = try walk(
+      pass, isBackward: false,
+      [
+        "h_n": isOneStep ? .nullBuffer : .optional(final?.hidden),
+        "c_n": isOneStep ? .nullBuffer : .optional(final?.cell),
+      ])
+    guard isWalked else { return try steps.forward(pass, final: final) }
+    try launcher.finishSteps(pass, final: isOneStep ? final : nil)
+  }
+
+  func backward(
+    _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
+    gradInitial: RecurrentState<Buffer>?
+  ) throws {
+    let carried = pass.layer.cell.hasCellState ? gradInitial?.cell ?? pass.reserve.gradCell : nil
+    let isWalked = try walk(
+      pass, isBackward: true,
+      [
+        "grad_y": .buffer(gradY), "grad_h_n": .optional(gradFinal?.hidden),
+        "grad_c_n": .optional(gradFinal?.cell),
+        "dh": .buffer(try launcher.scratch(count: pass.stateCount)), "dc": .optional(carried),
+        "grad_h_0": .optional(gradInitial?.hidden),
+      ])
+    guard !isWalked else { return }
+    try steps.backward(pass, gradY: gradY, gradFinal: gradFinal, gradInitial: gradInitial)
+  }
+
+  /// Walks the steps with the first tile that the driver takes; false where there is none.
+  private func walk(
+    _ pass: RecurrentPass, isBackward: Bool, _ arguments: KernelArguments
+  ) throws -> Bool {
+    while let choice = try choice(pass, isBackward: isBackward) {
+      do {
+        try walk(pass, choice, arguments)
+        return true
+      } catch let error as OpenCLError where choice.asksForMore(than: launcher.device) {
+        guard !choice.wasTried else { throw error }
+        refuse(choice.tile)
+      }
+    }
+    return false
+  }
+
+  /// Launches the kernel that walks the steps, and the one behind it that does what is left.
+  private func walk(
+    _ pass: RecurrentPass, _ choice: Choice, _ arguments: KernelArguments
+  ) throws {
+    let tile = choice.tile
+    let tiles = ceilDivide(pass.hiddenSize, tile.units)
+    let teams = ceilDivide(pass.batchSize, tile.rows)
+    let sync = choice.rest == nil ? nil : try sync(tiles: tiles, teams: teams)
+    let all = pass.arguments(weights: pass.weightHH) + arguments + ["sync": .optional(sync)]
+    try launcher.launch(
+      choice.all, global: [tiles * tile.items, teams], local: [tile.items, 1], flops: pass.flops,
+      bytes: pass.bytes(gatePasses: tile.isBackward || pass.reserve.training ? 2 : 1),
+      all + ["polls": .int(launcher.residentPolls)])
+    let isFirst = !choice.wasTried
+    choice.wasTried = true
+    guard let sync, let rest = choice.rest else { return }
+    try launcher.launch(
+      rest, global: [tile.items], local: [tile.items], bytes: 0,
+      all + ["tiles": .int(tiles), "teams": .int(teams)])
+    guard isFirst else { return }
+    // Once: whether the groups did run side by side. Whatever comes later, the second launch is there.
+    let timesGivenUp = try launcher.queue.read(
+      sync, byteOffset: Self.line * MemoryLayout<Int32>.stride, as: Int32.self, count: 1)[0]
+    if timesGivenUp > 0 {
+      runsSideBySide = false
+      choices.removeAll()
+    }
+  }
+
+  /// LINE of `grid.cl`.
+  private static let line = 16
+
+  /// The tile and the kernels for a pass, or nil where its steps are better launched.
+  private func choice(_ pass: RecurrentPass, isBackward: Bool) throws -> Choice? {
+    let (layer, device) = (pass.layer, launcher.device)
+    guard layer.options.recurrence == .dense else { return nil }
+    let rank = launcher.tuning.residentTile ?? (device.type == .gpu ? 0 : -1)
+    guard rank >= 0 else { return nil }
+    let work = ResidentWork(
+      isBackward: isBackward, batchSize: pass.batchSize, hiddenSize: layer.hiddenSize,
+      gateCount: layer.gateCount, groups: launcher.residentGroups,
+      items: launcher.device.maxWorkGroupSize,
+      localBytes: launcher.residentLocalBytes)
+    let key = ChoiceKey(work: work, rank: rank)
+    if let choice = choices[key] { return choice }
+    let canWait = device.groupsCanWait && runsSideBySide
+    let tiles = work.tiles().filter { !refused.contains($0) && ($0.isAlone || canWait) }
+    guard !tiles.isEmpty else { return nil }
+    let tile = tiles[min(rank, tiles.count - 1)]
+    do {
+      let choice = try Choice(tile, kernel: kernel)
+      choices[key] = choice
+      return choice
+    } catch is OpenCLError where tile.localBytes > device.localMemoryBytes {
+      refuse(tile)
+      return try self.choice(pass, isBackward: isBackward)
+    }
+  }
+
+  private func refuse(_ tile: ResidentTile) {
+    refused.insert(tile)
+    choices.removeAll()
+  }
+
+  private func kernel(_ name: String, _ tile: ResidentTile) throws -> Kernel {
+    try launcher.kernel(
+      name,
+      in: [
+        "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "unit.cl", "grid.cl",
+        "recurrent_resident.cl",
+      ], options: cell.kernelOptions + tile.options)
+  }
+
+  /// Where groups find each other, for at least so many tiles of so many teams; zeros between launches.
+  private func sync(tiles: Int, teams: Int) throws -> Buffer {
+    let count = (2 + teams) * Self.line + tiles * teams
+    if let sync, sync.count >= count { return sync.buffer }
+    let buffer = try launcher.scratch(count: count)
+    try launcher.queue.fill(buffer, with: Int32(0))
+    sync = (buffer, count)
+    return buffer
+  }
+
+  private struct ChoiceKey: Hashable {
+    let work: ResidentWork
+    let rank: Int
+  }
+
+  /// A tile with its kernels: the one that walks all steps, and unless it is alone the one that does
+  /// what that left.
+  private final class Choice {
+    let tile: ResidentTile
+    let all: Kernel
+    let rest: Kernel?
+    var wasTried = false
+
+    init(
+      _ tile: ResidentTile, kernel: (_ name: String, _ tile: ResidentTile) throws -> Kernel
+    ) throws {
+      let name = tile.isBackward ? "resident_backward" : "resident_forward"
+      self.tile = tile
+      all = try kernel(name, tile)
+      rest = tile.isAlone ? nil : try kernel(name + "_rest", tile)
+    }
+
+    func asksForMore(than device: Device) -> Bool { tile.localBytes > device.localMemoryBytes }
+  }
+}
+
+extension Device {
+  /// Whether its work-groups can see within a launch what others wrote, as `grid.cl` needs it.
+  ///
+  /// Oclgrind runs one after the other, and takes what they tell each other for a race.
+  fileprivate var groupsCanWait: Bool {
+    type == .cpu ? platformName != "Oclgrind" : vendor.contains("NVIDIA")
+  }
+}

@@ -1,0 +1,164 @@
+import CarouselModel
+import Testing
+
+@testable import CarouselOpenCL
+
+/// Layers whose steps are walked in one launch, by work-groups that wait for each other.
+@MainActor @Suite(.device)
+struct ResidentTests {
+  /// A backend that walks the steps so: two groups at once are what every machine's CPU has.
+  private static func backend(groups: Int = 2, polls: Int = 1 << 22) throws -> OpenCLBackend {
+    let backend = try Machine.newBackend(.gpu, profiling: true)
+    backend.launcher.residentGroups = groups
+    backend.launcher.residentPolls = polls
+    backend.launcher.residentLocalBytes = min(backend.device.localMemoryBytes, 128 << 10)
+    return backend
+  }
+
+  /// Computes layers like that of `work` with one of the tiles that fit.
+  private static func tune(_ backend: OpenCLBackend, _ work: LayerWork, tile: Int) {
+    var choice = LayerTuning()
+    choice.residentTile = tile
+    backend.tune([work.layer], batchSize: work.batchSize, choice)
+  }
+
+  /// The first place at which both passes have a tile whose groups wait for others.
+  private static func waitingTile(_ backend: OpenCLBackend, _ work: LayerWork) throws -> Int {
+    let (forward, backward) = (tiles(backend, work, false), tiles(backend, work, true))
+    return try #require(
+      zip(forward, backward).map { !$0.isAlone && !$1.isAlone }.firstIndex(of: true))
+  }
+
+  private static func tiles(
+    _ backend: OpenCLBackend, _ work: LayerWork, _ isBackward: Bool
+  ) -> [ResidentTile] {
+    let launcher = backend.launcher
+    return ResidentWork(
+      isBackward: isBackward, batchSize: work.batchSize, hiddenSize: work.layer.hiddenSize,
+      gateCount: work.layer.gateCount, groups: launcher.residentGroups,
+      items: launcher.device.maxWorkGroupSize,
+      localBytes: launcher.residentLocalBytes
+    ).tiles()
+  }
+
+  private static func layer(_ cell: Cell, _ hiddenSize: Int) -> RecurrentLayer {
+    RecurrentLayer(cell: cell, inputSize: 5, hiddenSize: hiddenSize)
+  }
+
+  private static func launched(_ backend: OpenCLBackend) throws -> Set<String> {
+    Set(try backend.launches.map(\.kernel))
+  }
+
+  private static let waiting: Set = [
+    "resident_forward", "resident_forward_rest", "resident_backward", "resident_backward_rest",
+  ]
+
+  @Test(arguments: Cell.allCases, [(1, 8), (3, 7), (5, 33)])
+  func everyTileAgrees(cell: Cell, _ sizes: (N: Int, H: Int)) throws {
+    let work = LayerWork(Self.layer(cell, sizes.H), steps: 4, batchSize: sizes.N)
+    let backend = try Self.backend()
+    for tile in [0, try Self.waitingTile(backend, work)] {
+      Self.tune(backend, work, tile: tile)
+      try expectAgreement(work, on: [backend])
+    }
+    let launched = try Self.launched(backend)
+    #expect(launched.isSuperset(of: Self.waiting) && !launched.contains("step_forward"))
+  }
+
+  /// More groups than any CPU runs at once, or no patience at all: the second launch does the rest.
+  @Test(arguments: Cell.allCases, [(2, 0), (64, 20)])
+  func whatWasGivenUpIsDoneByTheNextLaunch(cell: Cell, _ limits: (groups: Int, polls: Int)) throws {
+    var work = LayerWork(Self.layer(cell, 33), steps: 3, batchSize: 9)
+    work.layer.isReverse = limits.polls == 0
+    let backend = try Self.backend(groups: limits.groups, polls: limits.polls)
+    Self.tune(backend, work, tile: try Self.waitingTile(backend, work))
+    try expectAgreement(work, on: [backend])
+    #expect(try Self.launched(backend).contains("resident_forward_rest"))
+    // From then on no group waits for another.
+    backend.clearLaunches()
+    try expectAgreement(work, on: [backend])
+    #expect(try Self.launched(backend).isDisjoint(with: ["resident_forward_rest"]))
+  }
+
+  /// Patient, or given up at once: the same sums in the same order.
+  @Test(arguments: Cell.allCases) func theSecondLaunchComputesTheSameBits(cell: Cell) throws {
+    let work = LayerWork(Self.layer(cell, 16), steps: 5, batchSize: 2)
+    var results: [[[Double]]] = []
+    for polls in [1 << 22, 0] {
+      for training in [true, false] {
+        let backend = try Self.backend(polls: polls)
+        Self.tune(backend, work, tile: try Self.waitingTile(backend, work))
+        results.append(try work.forward(on: backend, training: training))
+        #expect(try Self.launched(backend).contains("resident_forward_rest"))
+      }
+    }
+    #expect(results[0].allSatisfy { $0.allSatisfy { $0.isFinite } })
+    for result in results.dropFirst() { #expect(result == results[0]) }
+  }
+
+  @Test(arguments: Cell.allCases, [false, true])
+  func everyOptionAgrees(cell: Cell, isAlone: Bool) throws {
+    let plain = LayerWork(Self.layer(cell, 12), steps: 4, batchSize: 6)
+    let backend = try Self.backend()
+    let tile = try isAlone ? 0 : Self.waitingTile(backend, plain)
+    #expect(Self.tiles(backend, plain, false)[tile].isAlone == isAlone)
+    var works: [LayerWork] = []
+    for isReverse in [false, true] {
+      var work = plain
+      work.layer.isReverse = isReverse
+      work.lengths = [4, 0, 3, 4, 1, 2]
+      works.append(work)
+      work.layer.options.zoneoutHidden = 0.25
+      if cell == .lstm { work.layer.options.zoneoutCell = 0.5 }
+      work.layer.options.recurrentDropout = 0.25
+      work.hasInitial = !isReverse
+      work.hasGradFinal = !isReverse
+      works.append(work)
+    }
+    for steps in [1, 3] {
+      var work = plain
+      work.steps = steps
+      work.isFinalInitial = true
+      work.layer.options.dropConnect = 0.25
+      work.layer.options.bias = .double
+      works.append(work)
+      work.isFinalInitial = false
+      work.hasInitial = false
+      work.wantsGradInitial = false
+      works.append(work)
+    }
+    if cell == .lstm {
+      var work = plain
+      work.layer.options.peepholes = true
+      work.layer.options.cellClip = 0.5
+      works.append(work)
+    }
+    for work in works {
+      Self.tune(backend, work, tile: tile)
+      try expectAgreement(work, on: [backend])
+    }
+    #expect(!(try Self.launched(backend).contains("step_forward")))
+  }
+
+  @Test func tilesFitTheDevice() {
+    for isBackward in [false, true] {
+      for (batchSize, hiddenSize) in [(1, 1), (1, 256), (32, 128), (64, 1024), (16, 250)] {
+        let work = ResidentWork(
+          isBackward: isBackward, batchSize: batchSize, hiddenSize: hiddenSize, gateCount: 4,
+          groups: 132, items: 512, localBytes: 47 << 10)
+        let tiles = work.tiles()
+        #expect(!tiles.isEmpty, "\(work)")
+        for tile in tiles {
+          let groups = ceilDivide(batchSize, tile.rows) * ceilDivide(hiddenSize, tile.units)
+          let passes = (isBackward ? 4 : 1) * tile.length / tile.pass
+          #expect(groups <= 132 && tile.length >= hiddenSize && tile.localBytes <= 47 << 10)
+          #expect(tile.units.isMultiple(of: 4) && passes.isMultiple(of: tile.ahead))
+        }
+      }
+    }
+    let tooMany = ResidentWork(
+      isBackward: false, batchSize: 4096, hiddenSize: 4096, gateCount: 4, groups: 132, items: 512,
+      localBytes: 47 << 10)
+    #expect(tooMany.tiles().isEmpty)
+  }
+}
