@@ -252,22 +252,40 @@ gemm_tiled(global const float *a, global const float *b, int M, int N, int K, in
   }
 }
 
+// Sums that a work-item of sum_splits reads at once.
+#define SUM_SPLITS 8
+
 /// C [M, N] = the sum of partials [splits, M, N] in their order + bias + bias2, or with
 /// `accumulate` 1 that much more than it was; the biases [N] may be null, C is as in gemm_tiled.
-/// Global size: at least N, M.
+/// Global size: at least M times the quads in a row, N / 4 rounded up.
 kernel void
 sum_splits(global const float *partials, int splits, int M, int N, global float *c, int c_offset,
            int c_row, int accumulate, global const float *bias, global const float *bias2) {
-  const int n = get_global_id(0), m = get_global_id(1);
-  if (n >= N || m >= M) return;
+  const int quads = (N + 3) / 4, quad = get_global_id(0), m = quad / quads;
+  if (m >= M) return;
+  const int n = (quad - m * quads) * 4, count = N - n;
+  const int aligned = (N & 3) == 0;
   partials += (size_t)m * N + n;
-  float sum = 0.0f;
-#pragma unroll 4
-  for (int s = 0; s < splits; ++s) sum += partials[(size_t)s * M * N];
-  if (bias) sum += bias[n];
-  if (bias2) sum += bias2[n];
+  float4 sum = (float4)(0.0f);
+  for (int s = 0; s < splits; s += SUM_SPLITS) {
+    // All of them are on their way before the first is added; those past the last are zeros.
+    float4 parts[SUM_SPLITS];
+#pragma unroll
+    for (int i = 0; i < SUM_SPLITS; ++i) {
+      parts[i] = (float4)(0.0f);
+      if (s + i < splits) {
+        parts[i] = load_four(partials + (size_t)(s + i) * M * N, count, aligned);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < SUM_SPLITS; ++i) sum += parts[i];
+  }
+  if (bias) sum += load_four(bias + n, count, 0);
+  if (bias2) sum += load_four(bias2 + n, count, 0);
+  const int vector = ((N | c_row | c_offset) & 3) == 0;
   global float *place = c + c_offset + (size_t)m * c_row + n;
-  *place = accumulate ? *place + sum : sum;
+  if (accumulate) sum += load_four(place, count, vector);
+  store_four(sum, place, count, vector);
 }
 
 // Columns of one work-group of column_sums, and the rows that it reads at once.

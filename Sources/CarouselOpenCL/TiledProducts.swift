@@ -149,7 +149,7 @@ struct TiledProducts: MatrixProducts {
     guard let partials else { return }
     let elements = Double(rows * columns)
     try launcher.launch(
-      sumSplits, global: [roundUp(columns, to: 64), rows], local: [64, 1],
+      sumSplits, global: [roundUp(rows * ceilDivide(columns, 4), to: 128)], local: [128],
       flops: Double(splits) * elements, bytes: 4 * Double(splits + 1) * elements,
       [
         "partials": .buffer(partials), "splits": .int(splits), "M": .int(rows), "N": .int(columns),
