@@ -74,30 +74,29 @@ INLINE int quad_m(int e, int tile, int along_k) {
   return along_k ? e / 2 % tile : e % (tile / 4) * 4;
 }
 
-/// Where quad (k, m) of x begins. Past the last row it is that of the last one, whose products
-/// nobody stores then.
-INLINE global const float *quad_start(global const float *x, int k, int m, int extent, int k_stride,
-                                      int m_stride, int along_k, int vector) {
-  const int last = extent - (vector && !along_k ? 4 : 1);
-  return x + (size_t)k * k_stride + (size_t)min(m, last) * m_stride;
+/// Where quad (k, m) of an operand begins. Past the last row it is that of the last one, whose
+/// products nobody stores then.
+INLINE int
+quad_start(int k, int m, int extent, int k_stride, int m_stride, int along_k, int vector) {
+  return k * k_stride + min(m, extent - (vector && !along_k ? 4 : 1)) * m_stride;
 }
 
-/// A quad from x on: zeros for k from `end` on.
-INLINE float4 load_quad(global const float *x, int k, int end, int m, int extent, int k_stride,
-                        int m_stride, int along_k, int vector) {
-  if (k >= end) return (float4)(0.0f);
+/// A quad from x on, all of whose k there are: zeros past the last row.
+INLINE float4 load_quad(global const float *x, int m, int extent, int k_stride, int m_stride,
+                        int along_k, int vector) {
   if (vector) return *(global const float4 *)x;
-  float4 quad = (float4)(x[0], 0.0f, 0.0f, 0.0f);
-  if (along_k) {
-    if (k + 1 < end) quad.s1 = x[k_stride];
-    if (k + 2 < end) quad.s2 = x[2 * (size_t)k_stride];
-    if (k + 3 < end) quad.s3 = x[3 * (size_t)k_stride];
-  } else {
-    if (m + 1 < extent) quad.s1 = x[m_stride];
-    if (m + 2 < extent) quad.s2 = x[2 * (size_t)m_stride];
-    if (m + 3 < extent) quad.s3 = x[3 * (size_t)m_stride];
-  }
-  return quad;
+  const int stride = along_k ? k_stride : m_stride, rest = along_k ? 3 : extent - 1 - m;
+  return (float4)(x[0], rest > 0 ? x[stride] : 0.0f, rest > 1 ? x[2 * (size_t)stride] : 0.0f,
+                  rest > 2 ? x[3 * (size_t)stride] : 0.0f);
+}
+
+/// A quad from x on: zeros for all k but the first `count`.
+INLINE float4 load_first(global const float *x, int count, int m, int extent, int k_stride,
+                         int m_stride, int along_k, int vector) {
+  if (count <= 0) return (float4)(0.0f);
+  if (vector || !along_k) return load_quad(x, m, extent, k_stride, m_stride, along_k, vector);
+  return (float4)(x[0], count > 1 ? x[k_stride] : 0.0f, count > 2 ? x[2 * (size_t)k_stride] : 0.0f,
+                  count > 3 ? x[3 * (size_t)k_stride] : 0.0f);
 }
 
 /// A quad to (k, m) of a slab.
@@ -160,25 +159,31 @@ gemm_tiled(global const float *a, global const float *b, int M, int N, int K, in
     for (int j = 0; j < BLOCKS_N; ++j) sums[i][j] = (float4)(0.0f);
   }
 
-  global const float *a_next[A_QUADS], *b_next[B_QUADS];
+  // The first slab has the k that are left over, so that all others are whole.
+  const int first = end > begin ? (end - begin - 1) % DEPTH + 1 : 0;
+  a += a_offset;
+  b += b_offset;
+  int a_next[A_QUADS], b_next[B_QUADS];
   float4 a_quads[A_QUADS], b_quads[B_QUADS];
 #pragma unroll
   for (int i = 0; i < A_QUADS; ++i) {
-    const int e = item + i * ITEMS, k = begin + quad_k(e, TILE_M, A_ALONG_K);
+    const int e = item + i * ITEMS, k = quad_k(e, TILE_M, A_ALONG_K);
     const int m = row + quad_m(e, TILE_M, A_ALONG_K);
-    a_next[i] = quad_start(a + a_offset, k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
-    a_quads[i] = load_quad(a_next[i], k, end, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+    a_next[i] = quad_start(begin + k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+    a_quads[i] = load_first(a + a_next[i], first - k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+    a_next[i] += first * a_column;
   }
 #pragma unroll
   for (int i = 0; i < B_QUADS; ++i) {
-    const int e = item + i * ITEMS, k = begin + quad_k(e, TILE_N, B_ALONG_K);
+    const int e = item + i * ITEMS, k = quad_k(e, TILE_N, B_ALONG_K);
     const int n = column + quad_m(e, TILE_N, B_ALONG_K);
-    b_next[i] = quad_start(b + b_offset, k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
-    b_quads[i] = load_quad(b_next[i], k, end, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+    b_next[i] = quad_start(begin + k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+    b_quads[i] = load_first(b + b_next[i], first - k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+    b_next[i] += first * b_row;
   }
 
   int odd = 0;
-  for (int k0 = begin; k0 < end; k0 += DEPTH, odd ^= 1) {
+  for (int k0 = begin + first - DEPTH; k0 < end; k0 += DEPTH, odd ^= 1) {
     local float4 *a_slab = a_slabs + odd * (DEPTH * A_PITCH);
     local float4 *b_slab = b_slabs + odd * (DEPTH * B_PITCH);
 #pragma unroll
@@ -193,23 +198,25 @@ gemm_tiled(global const float *a, global const float *b, int M, int N, int K, in
       store_quad(b_quads[i], b_slab, B_PITCH, quad_k(e, TILE_N, B_ALONG_K),
                  quad_m(e, TILE_N, B_ALONG_K), B_ALONG_K);
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
 
-    // The next slab is on its way while this one is multiplied.
+    // The next slab is on its way while this one is multiplied. The reads stand before the barrier:
+    // behind it, compilers move them down to their first use, to have registers for other things.
+    if (k0 + DEPTH < end) {
 #pragma unroll
-    for (int i = 0; i < A_QUADS; ++i) {
-      const int e = item + i * ITEMS, k = k0 + DEPTH + quad_k(e, TILE_M, A_ALONG_K);
-      const int m = row + quad_m(e, TILE_M, A_ALONG_K);
-      a_next[i] += (size_t)DEPTH * a_column;
-      a_quads[i] = load_quad(a_next[i], k, end, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
-    }
+      for (int i = 0; i < A_QUADS; ++i) {
+        const int m = row + quad_m(item + i * ITEMS, TILE_M, A_ALONG_K);
+        a_quads[i] = load_quad(a + a_next[i], m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+        a_next[i] += DEPTH * a_column;
+      }
 #pragma unroll
-    for (int i = 0; i < B_QUADS; ++i) {
-      const int e = item + i * ITEMS, k = k0 + DEPTH + quad_k(e, TILE_N, B_ALONG_K);
-      const int n = column + quad_m(e, TILE_N, B_ALONG_K);
-      b_next[i] += (size_t)DEPTH * b_row;
-      b_quads[i] = load_quad(b_next[i], k, end, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+      for (int i = 0; i < B_QUADS; ++i) {
+        const int n = column + quad_m(item + i * ITEMS, TILE_N, B_ALONG_K);
+        b_quads[i] = load_quad(b + b_next[i], n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+        b_next[i] += DEPTH * b_row;
+      }
     }
+
+    barrier(CLK_LOCAL_MEM_FENCE);
 
 #pragma unroll
     for (int k = 0; k < DEPTH; ++k) {
