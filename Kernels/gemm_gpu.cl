@@ -134,158 +134,187 @@ INLINE void store_four(float4 value, global float *x, int count, int vector) {
 /// may be null.
 ///
 /// Element (m, k) of A is a[a_offset + m a_row + k a_column], (k, n) of B is b[b_offset +
-/// k b_row + n b_column], (m, n) of C is c[c_offset + m c_row + n]. Of K, work-group (_, _, s) sums
-/// the `range` from s range on, a multiple of DEPTH, to C at s c_split. Global size: ITEMS times
-/// the tiles in a row of C, tiles in a column, ranges.
+/// k b_row + n b_column], (m, n) of C is c[c_offset + m c_row + n]. All slabs of all tiles stand in
+/// a row, a tile's in the order of k, and work-group g multiplies the `share` from g share on. What
+/// it has of a tile that others have slabs of too it leaves in parts [2 groups, TILE_M, TILE_N] for
+/// add_parts: at 2 g + 1 where it has the tile's first slab, else at 2 g. Global size: ITEMS times
+/// the groups.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-gemm_tiled(global const float *a, global const float *b, int M, int N, int K, int a_offset,
-           int a_row, int a_column, int b_offset, int b_row, int b_column, int range, int c_split,
-           global float *c, int c_offset, int c_row, int accumulate, global const float *bias,
-           global const float *bias2) {
+gemm_tiled(global const float *a, int a_offset, int a_row, int a_column, global const float *b,
+           int b_offset, int b_row, int b_column, int K, int M, int N, int share,
+           global float *parts, global float *c, int c_offset, int c_row, int accumulate,
+           global const float *bias, global const float *bias2) {
   // Two slabs of each: one is filled while the other may still be read, with a barrier between.
   local float4 a_slabs[2 * DEPTH * A_PITCH], b_slabs[2 * DEPTH * B_PITCH];
-  const int item = get_local_id(0);
-  // Of 32 neighbours, 8 by 4, those that differ in bit 0 read the same vectors of A, in bit 1 the
-  // same of B: NVIDIA's local memory then serves both halves of 32 at once.
-  const int x = item / 32 % (ITEMS_X / 8) * 8 + item / 8 % 4 * 2 + item % 2;
-  const int y = item / 32 / (ITEMS_X / 8) * 4 + item / 2 % 4;
-  const int row = get_group_id(1) * TILE_M, column = get_group_id(0) * TILE_N;
-  const int begin = get_group_id(2) * range, end = min(begin + range, K);
-
-  float4 sums[MICRO_M][BLOCKS_N];
-#pragma unroll
-  for (int i = 0; i < MICRO_M; ++i) {
-#pragma unroll
-    for (int j = 0; j < BLOCKS_N; ++j) sums[i][j] = (float4)(0.0f);
-  }
-
-  // The first slab has the k that are left over, so that all others are whole.
-  const int first = end > begin ? (end - begin - 1) % DEPTH + 1 : 0;
+  const int tiles_x = (N + TILE_N - 1) / TILE_N, tiles = (M + TILE_M - 1) / TILE_M * tiles_x;
+  const int slabs = max((K + DEPTH - 1) / DEPTH, 1), group = get_group_id(0);
+  const int last = min((group + 1) * share, tiles * slabs);
   a += a_offset;
   b += b_offset;
-  int a_next[A_QUADS], b_next[B_QUADS];
-  float4 a_quads[A_QUADS], b_quads[B_QUADS];
-#pragma unroll
-  for (int i = 0; i < A_QUADS; ++i) {
-    const int e = item + i * ITEMS, k = quad_k(e, TILE_M, A_ALONG_K);
-    const int m = row + quad_m(e, TILE_M, A_ALONG_K);
-    a_next[i] = quad_start(begin + k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
-    a_quads[i] = load_first(a + a_next[i], first - k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
-    a_next[i] += first * a_column;
-  }
-#pragma unroll
-  for (int i = 0; i < B_QUADS; ++i) {
-    const int e = item + i * ITEMS, k = quad_k(e, TILE_N, B_ALONG_K);
-    const int n = column + quad_m(e, TILE_N, B_ALONG_K);
-    b_next[i] = quad_start(begin + k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
-    b_quads[i] = load_first(b + b_next[i], first - k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
-    b_next[i] += first * b_row;
-  }
 
-  int odd = 0;
-  for (int k0 = begin + first - DEPTH; k0 < end; k0 += DEPTH, odd ^= 1) {
-    local float4 *a_slab = a_slabs + odd * (DEPTH * A_PITCH);
-    local float4 *b_slab = b_slabs + odd * (DEPTH * B_PITCH);
+  int odd = 0, count;
+  for (int place = group * share; place < last; place += count) {
+    // A shift that is 0, which compilers cannot know: what depends on the work-item is then
+    // computed for each tile, and does not stay in registers while sums need them.
+    const int item = (int)get_local_id(0) + (place >> 31);
+    // Of 32 neighbours, 8 by 4, those that differ in bit 0 read the same vectors of A, in bit 1 the
+    // same of B: NVIDIA's local memory then serves both halves of 32 at once.
+    const int x = item / 32 % (ITEMS_X / 8) * 8 + item / 8 % 4 * 2 + item % 2;
+    const int y = item / 32 / (ITEMS_X / 8) * 4 + item / 2 % 4;
+    const int tile = place / slabs, slab = place - tile * slabs;
+    const int row = tile / tiles_x * TILE_M, column = tile % tiles_x * TILE_N;
+    count = min(slabs - slab, last - place);
+    const int begin = slab * DEPTH, end = min(begin + count * DEPTH, K);
+
+    float4 sums[MICRO_M][BLOCKS_N];
+#pragma unroll
+    for (int i = 0; i < MICRO_M; ++i) {
+#pragma unroll
+      for (int j = 0; j < BLOCKS_N; ++j) sums[i][j] = (float4)(0.0f);
+    }
+
+    // The first slab has the k that are left over, so that all others are whole.
+    const int first = end > begin ? (end - begin - 1) % DEPTH + 1 : 0;
+    int a_next[A_QUADS], b_next[B_QUADS];
+    float4 a_quads[A_QUADS], b_quads[B_QUADS];
 #pragma unroll
     for (int i = 0; i < A_QUADS; ++i) {
-      const int e = item + i * ITEMS;
-      store_quad(a_quads[i], a_slab, A_PITCH, quad_k(e, TILE_M, A_ALONG_K),
-                 quad_m(e, TILE_M, A_ALONG_K), A_ALONG_K);
+      const int e = item + i * ITEMS, k = quad_k(e, TILE_M, A_ALONG_K);
+      const int m = row + quad_m(e, TILE_M, A_ALONG_K);
+      a_next[i] = quad_start(begin + k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+      a_quads[i] = load_first(a + a_next[i], first - k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+      a_next[i] += first * a_column;
     }
 #pragma unroll
     for (int i = 0; i < B_QUADS; ++i) {
-      const int e = item + i * ITEMS;
-      store_quad(b_quads[i], b_slab, B_PITCH, quad_k(e, TILE_N, B_ALONG_K),
-                 quad_m(e, TILE_N, B_ALONG_K), B_ALONG_K);
+      const int e = item + i * ITEMS, k = quad_k(e, TILE_N, B_ALONG_K);
+      const int n = column + quad_m(e, TILE_N, B_ALONG_K);
+      b_next[i] = quad_start(begin + k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+      b_quads[i] = load_first(b + b_next[i], first - k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+      b_next[i] += first * b_row;
     }
 
-    // The next slab is on its way while this one is multiplied. The reads stand before the barrier:
-    // behind it, compilers move them down to their first use, to have registers for other things.
-    if (k0 + DEPTH < end) {
+    for (int k0 = begin + first - DEPTH; k0 < end; k0 += DEPTH, odd ^= 1) {
+      local float4 *a_slab = a_slabs + odd * (DEPTH * A_PITCH);
+      local float4 *b_slab = b_slabs + odd * (DEPTH * B_PITCH);
 #pragma unroll
       for (int i = 0; i < A_QUADS; ++i) {
-        const int m = row + quad_m(item + i * ITEMS, TILE_M, A_ALONG_K);
-        a_quads[i] = load_quad(a + a_next[i], m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
-        a_next[i] += DEPTH * a_column;
+        const int e = item + i * ITEMS;
+        store_quad(a_quads[i], a_slab, A_PITCH, quad_k(e, TILE_M, A_ALONG_K),
+                   quad_m(e, TILE_M, A_ALONG_K), A_ALONG_K);
       }
 #pragma unroll
       for (int i = 0; i < B_QUADS; ++i) {
-        const int n = column + quad_m(item + i * ITEMS, TILE_N, B_ALONG_K);
-        b_quads[i] = load_quad(b + b_next[i], n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
-        b_next[i] += DEPTH * b_row;
+        const int e = item + i * ITEMS;
+        store_quad(b_quads[i], b_slab, B_PITCH, quad_k(e, TILE_N, B_ALONG_K),
+                   quad_m(e, TILE_N, B_ALONG_K), B_ALONG_K);
       }
-    }
 
-    barrier(CLK_LOCAL_MEM_FENCE);
-
+      // The next slab is on its way while this one is multiplied. The reads stand before the
+      // barrier: behind it, compilers move them down to their first use, to have registers for
+      // other things.
+      if (k0 + DEPTH < end) {
 #pragma unroll
-    for (int k = 0; k < DEPTH; ++k) {
-      float4 right[BLOCKS_N];
+        for (int i = 0; i < A_QUADS; ++i) {
+          const int m = row + quad_m(item + i * ITEMS, TILE_M, A_ALONG_K);
+          a_quads[i] = load_quad(a + a_next[i], m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
+          a_next[i] += DEPTH * a_column;
+        }
 #pragma unroll
-      for (int j = 0; j < BLOCKS_N; ++j) {
-        right[j] = b_slab[k * B_PITCH + j * (BLOCK_COLUMNS / 4) + x];
+        for (int i = 0; i < B_QUADS; ++i) {
+          const int n = column + quad_m(item + i * ITEMS, TILE_N, B_ALONG_K);
+          b_quads[i] = load_quad(b + b_next[i], n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
+          b_next[i] += DEPTH * b_row;
+        }
       }
+
+      barrier(CLK_LOCAL_MEM_FENCE);
+
 #pragma unroll
-      for (int i = 0; i < BLOCKS_M; ++i) {
-        const float4 left = a_slab[k * A_PITCH + i * (BLOCK_ROWS / 4) + y];
+      for (int k = 0; k < DEPTH; ++k) {
+        float4 right[BLOCKS_N];
 #pragma unroll
         for (int j = 0; j < BLOCKS_N; ++j) {
-          sums[4 * i][j] = fma((float4)(left.s0), right[j], sums[4 * i][j]);
-          sums[4 * i + 1][j] = fma((float4)(left.s1), right[j], sums[4 * i + 1][j]);
-          sums[4 * i + 2][j] = fma((float4)(left.s2), right[j], sums[4 * i + 2][j]);
-          sums[4 * i + 3][j] = fma((float4)(left.s3), right[j], sums[4 * i + 3][j]);
+          right[j] = b_slab[k * B_PITCH + j * (BLOCK_COLUMNS / 4) + x];
+        }
+#pragma unroll
+        for (int i = 0; i < BLOCKS_M; ++i) {
+          const float4 left = a_slab[k * A_PITCH + i * (BLOCK_ROWS / 4) + y];
+#pragma unroll
+          for (int j = 0; j < BLOCKS_N; ++j) {
+            sums[4 * i][j] = fma((float4)(left.s0), right[j], sums[4 * i][j]);
+            sums[4 * i + 1][j] = fma((float4)(left.s1), right[j], sums[4 * i + 1][j]);
+            sums[4 * i + 2][j] = fma((float4)(left.s2), right[j], sums[4 * i + 2][j]);
+            sums[4 * i + 3][j] = fma((float4)(left.s3), right[j], sums[4 * i + 3][j]);
+          }
         }
       }
     }
-  }
 
-  const int vector = ((N | c_row | c_offset | c_split) & 3) == 0;
-  c += c_offset + (size_t)get_group_id(2) * c_split;
+    // The tile within C, or in a part without gaps, rows or columns to leave out, and biases.
+    const int whole = count == slabs;
+    global float *result = whole ? c + c_offset + (size_t)row * c_row + column
+                                 : parts + (size_t)(2 * group + (slab == 0)) * (TILE_M * TILE_N);
+    const int stride = whole ? c_row : TILE_N;
+    const int vector = !whole || ((N | c_row | c_offset) & 3) == 0;
+    const int rows = whole ? M - row : TILE_M, columns = whole ? N - column : TILE_N;
 #pragma unroll
-  for (int j = 0; j < BLOCKS_N; ++j) {
-    const int n = column + j * BLOCK_COLUMNS + x * 4, count = N - n;
-    if (count <= 0) continue;
-    const float4 first = bias ? load_four(bias + n, count, 0) : (float4)(0.0f);
-    const float4 second = bias2 ? load_four(bias2 + n, count, 0) : (float4)(0.0f);
+    for (int j = 0; j < BLOCKS_N; ++j) {
+      const int n = j * BLOCK_COLUMNS + x * 4;
+      if (n >= columns) continue;
+      float4 sum = (float4)(0.0f);
+      if (whole && bias) sum += load_four(bias + column + n, columns - n, 0);
+      if (whole && bias2) sum += load_four(bias2 + column + n, columns - n, 0);
 #pragma unroll
-    for (int i = 0; i < MICRO_M; ++i) {
-      const int m = row + i / 4 * BLOCK_ROWS + y * 4 + i % 4;
-      if (m >= M) continue;
-      global float *place = c + (size_t)m * c_row + n;
-      float4 value = sums[i][j] + first + second;
-      if (accumulate) value += load_four(place, count, vector);
-      store_four(value, place, count, vector);
+      for (int i = 0; i < MICRO_M; ++i) {
+        const int m = i / 4 * BLOCK_ROWS + y * 4 + i % 4;
+        if (m >= rows) continue;
+        global float *four = result + (size_t)m * stride + n;
+        float4 value = sums[i][j] + sum;
+        if (whole && accumulate) value += load_four(four, columns - n, vector);
+        store_four(value, four, columns - n, vector);
+      }
     }
   }
 }
 
-// Sums that a work-item of sum_splits reads at once.
-#define SUM_SPLITS 8
+// Parts that a work-item of add_parts reads at once, and the work-items of its groups.
+#define PARTS 8
+#define ADD_ITEMS 128
 
-/// C [M, N] = the sum of partials [splits, M, N] in their order + bias + bias2, or with
-/// `accumulate` 1 that much more than it was; the biases [N] may be null, C is as in gemm_tiled.
-/// Global size: at least M times the quads in a row, N / 4 rounded up.
-kernel void
-sum_splits(global const float *partials, int splits, int M, int N, global float *c, int c_offset,
-           int c_row, int accumulate, global const float *bias, global const float *bias2) {
-  const int quads = (N + 3) / 4, quad = get_global_id(0), m = quad / quads;
-  if (m >= M) return;
-  const int n = (quad - m * quads) * 4, count = N - n;
-  const int aligned = (N & 3) == 0;
-  partials += (size_t)m * N + n;
-  float4 sum = (float4)(0.0f);
-  for (int s = 0; s < splits; s += SUM_SPLITS) {
+/// The tiles of C that more than one group of gemm_tiled had a share of: the sums of their parts in
+/// the order of k, and what else gemm_tiled adds. `tiles` and `slabs` are those of C and of a tile.
+/// Global size: ADD_ITEMS times the quads of a tile / ADD_ITEMS, rounded up; the tiles, or where
+/// the groups are fewer all groups but the first.
+kernel __attribute__((reqd_work_group_size(ADD_ITEMS, 1, 1))) void
+add_parts(int tiles, int slabs, int M, int N, int share, global const float *parts, global float *c,
+          int c_offset, int c_row, int accumulate, global const float *bias,
+          global const float *bias2) {
+  // Where tiles are many, the one that a group begins within.
+  const int index = get_group_id(1), by_group = (int)get_num_groups(1) < tiles;
+  const int tile = by_group ? (index + 1) * share / slabs : index;
+  const int first = tile * slabs / share, last = ((tile + 1) * slabs - 1) / share;
+  // A tile that several groups begin within is added by the first of those.
+  if (first == last || (by_group && first != index)) return;
+  const int quad = get_global_id(0);
+  if (quad >= TILE_M * TILE_N / 4) return;
+  const int tiles_x = (N + TILE_N - 1) / TILE_N;
+  const int m = tile / tiles_x * TILE_M + quad / (TILE_N / 4);
+  const int n = tile % tiles_x * TILE_N + quad % (TILE_N / 4) * 4, count = N - n;
+  if (m >= M || count <= 0) return;
+
+  global const float4 *quads = (global const float4 *)parts + quad;
+  float4 sum = quads[(size_t)(2 * first + 1) * (TILE_M * TILE_N / 4)];
+  for (int g = first + 1; g <= last; g += PARTS) {
     // All of them are on their way before the first is added; those past the last are zeros.
-    float4 parts[SUM_SPLITS];
+    float4 values[PARTS];
 #pragma unroll
-    for (int i = 0; i < SUM_SPLITS; ++i) {
-      parts[i] = (float4)(0.0f);
-      if (s + i < splits) {
-        parts[i] = load_four(partials + (size_t)(s + i) * M * N, count, aligned);
-      }
+    for (int i = 0; i < PARTS; ++i) {
+      values[i] = (float4)(0.0f);
+      if (g + i <= last) values[i] = quads[(size_t)(2 * (g + i)) * (TILE_M * TILE_N / 4)];
     }
 #pragma unroll
-    for (int i = 0; i < SUM_SPLITS; ++i) sum += parts[i];
+    for (int i = 0; i < PARTS; ++i) sum += values[i];
   }
   if (bias) sum += load_four(bias + n, count, 0);
   if (bias2) sum += load_four(bias2 + n, count, 0);

@@ -6,6 +6,8 @@ struct ProductTile: Hashable {
   let micro: Int
   /// DEPTH: the k of a slab.
   let depth: Int
+  /// How many work-groups a compute unit surely has room for at once.
+  let perUnit: Int
   /// The share of a compute unit's peak that one work-group reaches alone on it, and several together.
   let alone: Double, together: Double
 
@@ -18,28 +20,43 @@ struct ProductTile: Hashable {
 
   /// All tiles there are.
   static let table = [
-    ProductTile(rows: 128, columns: 128, micro: 8, depth: 16, alone: 0.54, together: 0.6),
-    ProductTile(rows: 128, columns: 64, micro: 8, depth: 16, alone: 0.54, together: 0.61),
-    ProductTile(rows: 64, columns: 64, micro: 8, depth: 16, alone: 0.3, together: 0.6),
-    ProductTile(rows: 64, columns: 64, micro: 4, depth: 16, alone: 0.3, together: 0.5),
-    ProductTile(rows: 32, columns: 32, micro: 4, depth: 16, alone: 0.12, together: 0.3),
+    ProductTile(
+      rows: 128, columns: 128, micro: 8, depth: 16, perUnit: 2, alone: 0.54, together: 0.6),
+    ProductTile(
+      rows: 128, columns: 64, micro: 8, depth: 16, perUnit: 4, alone: 0.54, together: 0.61),
+    ProductTile(rows: 64, columns: 64, micro: 8, depth: 16, perUnit: 4, alone: 0.3, together: 0.6),
+    ProductTile(rows: 64, columns: 64, micro: 4, depth: 16, perUnit: 2, alone: 0.3, together: 0.5),
+    ProductTile(rows: 32, columns: 32, micro: 4, depth: 16, perUnit: 8, alone: 0.12, together: 0.3),
   ]
 }
 
-/// How one product is divided among work-groups.
+/// How one product is divided among work-groups: all slabs of all tiles stand in a row, and each group
+/// multiplies a share of them.
 struct ProductPlan: Hashable {
   let tile: ProductTile
-  /// K is summed in so many ranges, whose sums are added in their order.
-  let splits: Int
-  /// The k of one range, a multiple of the tile's depth.
-  let range: Int
+  /// The tiles of C, and the slabs of each.
+  let tiles: Int, slabs: Int
+  /// The slabs of one group.
+  let share: Int
 
-  /// The numbers of ranges to choose from.
-  private static let splitChoices = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
-  /// No range is shorter, unless there is but one.
-  private static let shortestRange = 64
-  /// What the sums of the ranges may need beside C, in floats: 64 MiB.
-  private static let mostPartials = 1 << 24
+  var groups: Int { ceilDivide(tiles * slabs, share) }
+  /// Whether groups share tiles, so that their parts have to be added.
+  var hasParts: Bool { share % slabs != 0 }
+
+  /// No group has fewer k than these, unless it has a whole tile.
+  private static let shortestShare = 64
+  /// PARTS of `gemm_gpu.cl`.
+  private static let partsAtOnce = 8
+
+  /// The plan with so many groups, or about so many; nil is one for each tile.
+  private init(tile: ProductTile, rows: Int, columns: Int, depth: Int, groups: Int?) {
+    self.tile = tile
+    let tiles = ceilDivide(rows, tile.rows) * ceilDivide(columns, tile.columns)
+    let slabs = max(ceilDivide(depth, tile.depth), 1)
+    let least = min(slabs, Self.shortestShare / tile.depth)
+    share = groups.map { max(ceilDivide(tiles * slabs, $0), least) } ?? slabs
+    (self.tiles, self.slabs) = (tiles, slabs)
+  }
 
   /// The plan with the least `cost` of those with one of `tiles`.
   ///
@@ -49,14 +66,13 @@ struct ProductPlan: Hashable {
   ) -> ProductPlan {
     var best: (plan: ProductPlan, cost: Double)?
     for tile in tiles {
-      for splits in splitChoices {
-        let range = roundUp(max(ceilDivide(depth, splits), 1), to: tile.depth)
-        let plan = ProductPlan(tile: tile, splits: max(ceilDivide(depth, range), 1), range: range)
-        guard
-          plan.splits == 1
-            || range >= shortestRange && plan.splits * rows * columns <= mostPartials
-        else { break }
-        let cost = plan.cost(rows: rows, columns: columns, computeUnits: computeUnits)
+      // As many groups as there is room for at once, or fewer where their parts would be many.
+      let counts =
+        (1...tile.perUnit).map { $0 * computeUnits } + [2, 4, 8, 16].map { computeUnits / $0 }
+      for count in [nil] + counts.filter({ $0 > 0 }) {
+        let plan = ProductPlan(
+          tile: tile, rows: rows, columns: columns, depth: depth, groups: count)
+        let cost = plan.cost(computeUnits: computeUnits)
         if best.map({ cost < $0.cost }) ?? true { best = (plan, cost) }
       }
     }
@@ -66,16 +82,19 @@ struct ProductPlan: Hashable {
 
   /// About how long the product takes, in multiply-adds of one compute unit at its peak.
   ///
-  /// The busiest unit has ⌈work-groups / units⌉ of them, each as long as its tile times the range, and
-  /// some k more to begin and end. Ranges cost another launch, and each of their sums a write and a
-  /// read of the memory, as long as some 32 multiply-adds.
-  private func cost(rows: Int, columns: Int, computeUnits: Int) -> Double {
-    let tiles = ceilDivide(rows, tile.rows) * ceilDivide(columns, tile.columns)
-    let turns = Double(ceilDivide(tiles * splits, computeUnits))
-    let work = Double(tile.rows * tile.columns * (range + 32))
+  /// The busiest unit has ⌈groups / units⌉ groups, each as long as its tiles times their k, and some k
+  /// more to begin and end a tile. Parts cost another launch, a write and a read of the memory each, as
+  /// long as some 32 multiply-adds, and as many waits for the memory as one tile needs.
+  private func cost(computeUnits: Int) -> Double {
+    let turns = Double(ceilDivide(groups, computeUnits))
+    let area = Double(tile.rows * tile.columns)
+    let begun = Double(ceilDivide(share, slabs) + (hasParts && share > 1 ? 1 : 0))
+    let work = area * (Double(share * tile.depth) + 32 * begun)
     let products = work * max(turns / tile.together, 1 / tile.alone)
-    guard splits > 1 else { return products }
-    let partials = Double(splits * rows * columns)
-    return products + 400_000 + 32 * partials / Double(computeUnits)
+    guard hasParts else { return products }
+    let partsOfTile = min(ceilDivide(slabs, share) + 1, groups)
+    let parts = Double(min(groups * 2, tiles * partsOfTile))
+    return products + 400_000 + 32 * parts * area / Double(computeUnits)
+      + 150_000 * Double(ceilDivide(partsOfTile, Self.partsAtOnce))
   }
 }

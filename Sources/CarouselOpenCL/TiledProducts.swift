@@ -12,7 +12,8 @@ struct TiledProducts: MatrixProducts {
   /// The compute units that a product is divided for.
   let computeUnits: Int
   private let kernels = TiledKernels()
-  private let sumSplits: Kernel
+  /// ADD_ITEMS of `gemm_gpu.cl`.
+  private static let addItems = 128
 
   static let files = ["vector.cl", "gemm_gpu.cl"]
 
@@ -25,7 +26,6 @@ struct TiledProducts: MatrixProducts {
       $0.items <= device.maxWorkGroupSize && $0.localBytes <= device.localMemoryBytes
     }
     tilesBySide = Dictionary(grouping: tiles, by: \.side)
-    sumSplits = try launcher.kernel("sum_splits", in: Self.files)
   }
 
   func forward(
@@ -113,47 +113,36 @@ struct TiledProducts: MatrixProducts {
     let plan = ProductPlan.best(
       of: launcher.tuning.tile.flatMap { tilesBySide[$0] } ?? tiles, rows: rows, columns: columns,
       depth: depth, computeUnits: computeUnits)
-    let (tile, splits) = (plan.tile, plan.splits)
-    /// Where sums go to, and what is added to them.
-    func result(
-      _ c: Buffer, offset: Int, row: Int, accumulates: Bool, _ bias: Buffer?, _ bias2: Buffer?
-    ) -> KernelArguments {
-      [
-        "c": .buffer(c), "c_offset": .int(offset), "c_row": .int(row),
-        "accumulate": .int(accumulates), "bias": .optional(bias), "bias2": .optional(bias2),
-      ]
-    }
-    let whole = result(
-      c, offset: cOffset, row: cStride ?? columns, accumulates: accumulates, bias, bias2)
-    let partials = splits > 1 ? try launcher.scratch(count: splits * rows * columns) : nil
+    precondition(plan.tiles * plan.slabs + plan.share <= Int(Int32.max), "too large a product")
+    let tile = plan.tile
+    let kernels = try kernels.kernels(
+      launcher,
+      TiledVariant(
+        tile: tile, a: .init(a.row, a.column, offset: a.offset, count: rows, depth: depth),
+        b: .init(b.column, b.row, offset: b.offset, count: columns, depth: depth)))
+    let tileElements = tile.rows * tile.columns
+    let parts = plan.hasParts ? try launcher.scratch(count: 2 * plan.groups * tileElements) : nil
+    let result: KernelArguments = [
+      "M": .int(rows), "N": .int(columns), "share": .int(plan.share), "parts": .optional(parts),
+      "c": .buffer(c), "c_offset": .int(cOffset), "c_row": .int(cStride ?? columns),
+      "accumulate": .int(accumulates), "bias": .optional(bias), "bias2": .optional(bias2),
+    ]
     try launcher.launch(
-      kernels.kernel(
-        launcher,
-        TiledVariant(
-          tile: tile, a: .init(a.row, a.column, offset: a.offset, count: rows, depth: depth),
-          b: .init(b.column, b.row, offset: b.offset, count: columns, depth: depth))),
-      global: [
-        ceilDivide(columns, tile.columns) * tile.items, ceilDivide(rows, tile.rows), splits,
-      ],
-      local: [tile.items, 1, 1], flops: 2 * Double(rows) * Double(columns) * Double(depth),
+      kernels.multiply, global: [plan.groups * tile.items], local: [tile.items],
+      flops: 2 * Double(rows) * Double(columns) * Double(depth),
       bytes: productBytes(rows: rows, columns: columns, depth: depth),
       [
-        "a": .buffer(a.buffer), "b": .buffer(b.buffer), "M": .int(rows), "N": .int(columns),
-        "K": .int(depth), "a_offset": .int(a.offset), "a_row": .int(a.row),
-        "a_column": .int(a.column), "b_offset": .int(b.offset), "b_row": .int(b.row),
-        "b_column": .int(b.column), "range": .int(plan.range),
-        "c_split": .int(partials == nil ? 0 : rows * columns),
-      ]
-        + (partials.map { result($0, offset: 0, row: columns, accumulates: false, nil, nil) }
-          ?? whole))
-    guard let partials else { return }
-    let elements = Double(rows * columns)
+        "a": .buffer(a.buffer), "a_offset": .int(a.offset), "a_row": .int(a.row),
+        "a_column": .int(a.column), "b": .buffer(b.buffer), "b_offset": .int(b.offset),
+        "b_row": .int(b.row), "b_column": .int(b.column), "K": .int(depth),
+      ] + result)
+    guard parts != nil else { return }
+    let added = Double(2 * plan.groups * tileElements)
     try launcher.launch(
-      sumSplits, global: [roundUp(rows * ceilDivide(columns, 4), to: 128)], local: [128],
-      flops: Double(splits) * elements, bytes: 4 * Double(splits + 1) * elements,
-      [
-        "partials": .buffer(partials), "splits": .int(splits), "M": .int(rows), "N": .int(columns),
-      ] + whole)
+      kernels.add,
+      global: [roundUp(tileElements / 4, to: Self.addItems), min(plan.tiles, plan.groups - 1)],
+      local: [Self.addItems, 1], flops: added, bytes: 4 * (added + Double(rows * columns)),
+      ["tiles": .int(plan.tiles), "slabs": .int(plan.slabs)] + result)
   }
 }
 
@@ -192,13 +181,17 @@ private struct TiledVariant: Hashable {
 
 /// The kernels of all variants so far, found without making their options' text.
 private final class TiledKernels {
-  private var kernels: [TiledVariant: Kernel] = [:]
+  private var kernels: [TiledVariant: (multiply: Kernel, add: Kernel)] = [:]
 
-  func kernel(_ launcher: Launcher, _ variant: TiledVariant) throws -> Kernel {
-    if let kernel = kernels[variant] { return kernel }
-    let kernel = try launcher.kernel(
-      "gemm_tiled", in: TiledProducts.files, options: variant.options)
-    kernels[variant] = kernel
-    return kernel
+  func kernels(
+    _ launcher: Launcher, _ variant: TiledVariant
+  ) throws -> (multiply: Kernel, add: Kernel) {
+    if let found = kernels[variant] { return found }
+    func kernel(_ name: String) throws -> Kernel {
+      try launcher.kernel(name, in: TiledProducts.files, options: variant.options)
+    }
+    let made = (multiply: try kernel("gemm_tiled"), add: try kernel("add_parts"))
+    kernels[variant] = made
+    return made
   }
 }

@@ -148,7 +148,7 @@ struct ProductTests {
     ] {
       backend.clearLaunches()
       try expectAgreement(kind, shape, with: products)
-      #expect(try backend.launches.contains { $0.kernel == "sum_splits" })
+      #expect(try backend.launches.contains { $0.kernel == "add_parts" })
       let first = try compute(kind, shape, with: products).map(\.actual)
       #expect(try compute(kind, shape, with: products).map(\.actual) == first)
     }
@@ -173,18 +173,33 @@ struct ProductTests {
     }
   }
 
+  /// Every number of groups that tiles can be shared by, few of them and many, and none of them.
+  @Test func partsOfSharedTilesAreAdded() throws {
+    for units in [2, 3, 7] {
+      let products = try products(units: units)
+      for shape in [
+        Shape(rows: 130, columns: 70, depth: 60), .init(rows: 34, columns: 66, depth: 301),
+      ] {
+        try expectAgreement(.gradients, shape, with: products)
+      }
+    }
+  }
+
   /// The rule of the plans on a GPU with 132 compute units.
-  @Test func kIsSplitWhereTilesAreFew() {
+  @Test func tilesAreSharedWhereTheyAreFewOrTheLastOnesWouldBe() {
     func plan(_ rows: Int, _ columns: Int, _ depth: Int) -> ProductPlan {
       .best(
         of: ProductTile.table, rows: rows, columns: columns, depth: depth, computeUnits: 132)
     }
-    #expect(plan(3200, 4096, 1024).splits == 1)
-    #expect(plan(1600, 512, 20).splits == 1)
-    for (rows, columns, depth) in [(512, 128, 1600), (1024, 128, 6400), (256, 256, 6400)] {
+    #expect(!plan(12 * 128, 22 * 128, 1024).hasParts)
+    #expect(!plan(1600, 512, 20).hasParts)
+    for (rows, columns, depth) in [
+      (3200, 1024, 4096), (512, 128, 1600), (1024, 128, 6400), (256, 256, 6400),
+    ] {
       let plan = plan(rows, columns, depth)
-      #expect(plan.splits > 1)
-      #expect(plan.range * plan.splits >= depth && plan.range * (plan.splits - 1) < depth)
+      #expect(plan.hasParts)
+      #expect(plan.share * plan.groups >= plan.tiles * plan.slabs)
+      #expect(plan.share * (plan.groups - 1) < plan.tiles * plan.slabs)
     }
     #expect(plan(5, 7, 0) == plan(5, 7, 1))
   }
