@@ -49,6 +49,8 @@ norm_backward(global const float *rows, global const float *gain, global const f
                      result + i, gates, H SCRATCH(scratch));
 }
 
+#if LANES == 1
+
 /// result[result_offset + j] = sum over m of a[m a_stride + a_offset + j], or where `b` is not null
 /// of that times b[m b_stride + b_offset + j]. Global size: count in vectors, rounded up.
 kernel void column_products(global const float *a, global const float *b, global float *result,
@@ -68,3 +70,37 @@ kernel void column_products(global const float *a, global const float *b, global
   }
   store_lanes(total, result + result_offset + j, lanes);
 }
+
+#else
+
+// Columns of a work-group, and the rows that it reads at once.
+#define SUM_COLUMNS 32
+#define SUM_ROWS 8
+
+/// result[result_offset + g count + j] = sum of a[m a_stride + a_offset + j] b[m b_stride +
+/// b_offset + j] over the `range` rows m from g range on. Global size: columns rounded up to
+/// SUM_COLUMNS, SUM_ROWS times the number of ranges.
+kernel __attribute__((reqd_work_group_size(SUM_COLUMNS, SUM_ROWS, 1))) void
+column_products(global const float *a, global const float *b, global float *result, int M,
+                int count, int a_stride, int a_offset, int b_stride, int b_offset,
+                int result_offset, int range) {
+  local float parts[SUM_ROWS][SUM_COLUMNS];
+  const int j = get_global_id(0), x = get_local_id(0), y = get_local_id(1);
+  const int first = get_group_id(1) * range, end = min(first + range, M);
+  float part = 0.0f;
+  if (j < count) {
+    a += a_offset + j;
+    b += b_offset + j;
+#pragma unroll 8
+    for (int m = first + y; m < end; m += SUM_ROWS) {
+      part = fma(a[(size_t)m * a_stride], b[(size_t)m * b_stride], part);
+    }
+  }
+  parts[y][x] = part;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (y > 0 || j >= count) return;
+  float total = 0.0f;
+  for (int i = 0; i < SUM_ROWS; ++i) total += parts[i][x];
+  result[result_offset + (size_t)get_group_id(1) * count + j] = total;
+}
+#endif

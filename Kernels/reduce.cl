@@ -11,6 +11,10 @@ sum_chunks(global const float *x, global float *partials, int count, int chunk, 
   GROUP_SCRATCH(scratch);
   const int group = get_group_id(0), first = group * chunk, end = min(first + chunk, count);
   REAL sums = (REAL)(0.0f);
+#if LANES > 1
+  // Many reads are on their way before the first sum.
+#pragma unroll 16
+#endif
   for (int i = first + (int)get_local_id(0) * WIDTH; i < end; i += LANES * WIDTH) {
     const REAL value = load_lanes(x + i, end - i);
     sums = squares ? fma(value, value, sums) : sums + value;
@@ -19,10 +23,16 @@ sum_chunks(global const float *x, global float *partials, int count, int chunk, 
   if (get_local_id(0) == 0) partials[group] = sum;
 }
 
-/// result[0] = scale times the sum of the partials, or with `root` 1 its square root.
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+/// result[0] = scale times the sum of the partials, or with `root` 1 its square root. Global size:
+/// LANES.
+kernel __attribute__((reqd_work_group_size(LANES, 1, 1))) void
 sum_partials(global const float *partials, global float *result, int count, float scale, int root) {
+  GROUP_SCRATCH(scratch);
   float sum = 0.0f;
-  for (int i = 0; i < count; ++i) sum += partials[i];
-  result[0] = scale * (root ? sqrt(sum) : sum);
+#if LANES > 1
+#pragma unroll 4
+#endif
+  for (int i = get_local_id(0); i < count; i += LANES) sum += partials[i];
+  sum = GROUP_SUM(sum, scratch);
+  if (get_local_id(0) == 0) result[0] = scale * (root ? sqrt(sum) : sum);
 }

@@ -85,14 +85,57 @@ extension Launcher {
     stride stride2: Int = 0, offset offset2: Int = 0, count: Int, into result: Buffer,
     at place: Int = 0
   ) throws {
+    if parameters.lanes > 1 {
+      guard let b else {
+        return try sumColumns(
+          a, rows: pass.rows, columns: count, stride: stride, offset: offset, into: nil,
+          and: result,
+          at: place, count: count)
+      }
+      return try sumProducts(
+        pass, a, stride: stride, offset: offset, b, stride: stride2, offset: offset2, count: count,
+        into: result, at: place)
+    }
     let elements = Double(pass.rows * count)
     try launch(
       kernel("column_products", in: Self.files), global: [ceilDivide(count, parameters.width)],
       flops: 2 * elements, bytes: (b == nil ? 4 : 8) * elements,
-      [
-        "a": .buffer(a), "b": .optional(b), "result": .buffer(result), "M": .int(pass.rows),
-        "count": .int(count), "a_stride": .int(stride), "a_offset": .int(offset),
-        "b_stride": .int(stride2), "b_offset": .int(offset2), "result_offset": .int(place),
-      ])
+      products(
+        pass, a, stride: stride, offset: offset, b, stride: stride2, offset: offset2, count: count,
+        into: result, at: place))
+  }
+
+  /// The arguments that `column_products` has in both forms.
+  private func products(
+    _ pass: RecurrentPass, _ a: Buffer, stride: Int, offset: Int, _ b: Buffer?, stride stride2: Int,
+    offset offset2: Int, count: Int, into result: Buffer, at place: Int
+  ) -> KernelArguments {
+    [
+      "a": .buffer(a), "b": .optional(b), "result": .buffer(result), "M": .int(pass.rows),
+      "count": .int(count), "a_stride": .int(stride), "a_offset": .int(offset),
+      "b_stride": .int(stride2), "b_offset": .int(offset2), "result_offset": .int(place),
+    ]
+  }
+
+  /// The sums of products on a GPU: of ranges of rows, then the sums of those.
+  private func sumProducts(
+    _ pass: RecurrentPass, _ a: Buffer, stride: Int, offset: Int, _ b: Buffer, stride stride2: Int,
+    offset offset2: Int, count: Int, into result: Buffer, at place: Int
+  ) throws {
+    let range = sumRange(rows: pass.rows, columns: count)
+    let ranges = ceilDivide(pass.rows, range)
+    let partials = ranges > 1 ? try scratch(count: ranges * count) : nil
+    let elements = Double(pass.rows * count)
+    try launch(
+      kernel("column_products", in: Self.files),
+      global: [roundUp(count, to: Self.sumColumns), ranges * Self.sumRows],
+      local: [Self.sumColumns, Self.sumRows], flops: 2 * elements, bytes: 8 * elements,
+      products(
+        pass, a, stride: stride, offset: offset, b, stride: stride2, offset: offset2, count: count,
+        into: partials ?? result, at: partials == nil ? place : 0) + ["range": .int(range)])
+    guard let partials else { return }
+    try sumColumns(
+      partials, rows: ranges, columns: count, stride: count, into: nil, and: result, at: place,
+      count: count)
   }
 }

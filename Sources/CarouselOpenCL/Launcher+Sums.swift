@@ -2,8 +2,15 @@ import OpenCLDriver
 
 // The twin of column_sums in gemm_gpu.cl.
 extension Launcher {
-  /// SUM_COLUMNS and SUM_ROWS of `gemm_gpu.cl`.
-  private static let sumColumns = 32, sumRows = 8
+  /// SUM_COLUMNS and SUM_ROWS of `gemm_gpu.cl` and `norm_rows.cl`.
+  static let sumColumns = 32, sumRows = 8
+
+  /// The rows whose columns one work-group sums: so many that each compute unit has 4 work-groups, but
+  /// no fewer than 64.
+  func sumRange(rows: Int, columns: Int) -> Int {
+    let groups = ceilDivide(columns, Self.sumColumns)
+    return ceilDivide(rows, max(1, min(4 * device.computeUnits / groups, rows / 64)))
+  }
 
   /// The sums of a gradient's columns, to where it says.
   func sumColumns(_ columns: GradientColumns) throws {
@@ -16,15 +23,13 @@ extension Launcher {
   /// `sums[n]` and, of the first `count2`, `sums2[offset2 + n]` = Σ over M `rows` of
   /// `a[offset + m·stride + n]`, for GPUs.
   ///
-  /// In ranges of rows, so many that each compute unit has 4 work-groups but none has fewer than 64
-  /// rows; then the sums of the ranges are added in their order.
+  /// In ranges of rows; then the sums of the ranges are added in their order.
   func sumColumns(
     _ a: Buffer, rows: Int, columns: Int, stride: Int, offset: Int = 0, into sums: Buffer?,
     and sums2: Buffer? = nil, at offset2: Int = 0, count count2: Int = 0
   ) throws {
     let groups = ceilDivide(columns, Self.sumColumns)
-    let most = max(1, min(4 * device.computeUnits / groups, rows / 64))
-    let range = ceilDivide(rows, most)
+    let range = sumRange(rows: rows, columns: columns)
     let ranges = ceilDivide(rows, range)
     let elements = Double(rows * columns)
     let partials = ranges > 1 ? try scratch(count: ranges * columns) : nil

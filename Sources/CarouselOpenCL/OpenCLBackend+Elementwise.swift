@@ -17,15 +17,20 @@ extension OpenCLBackend {
       ])
   }
 
-  /// One launch, a work-group for each row of the table, each of which reads all indices: no atomics,
-  /// time ∝ V·M/cores.
+  /// SUM_COLUMNS and SUM_ROWS of `embedding.cl`.
+  private static let sumColumns = 32, sumRows = 8
+
+  /// One launch, a work-group for each row of the table, or for 32 columns of one, each of which reads
+  /// all indices: no atomics, time ∝ V·M/cores.
   public func embeddingBackward(
     indices: IndexBuffer, gradY: Buffer, gradWeight: Buffer, count: Int, vocabulary: Int,
     width: Int
   ) throws {
+    let local = lanes == 1 ? [1, 1] : [Self.sumColumns, Self.sumRows]
+    let columns = lanes == 1 ? 1 : roundUp(width, to: Self.sumColumns)
     try launcher.launch(
       launcher.kernel("embedding_backward", in: ["vector.cl", "group.cl", "embedding.cl"]),
-      global: [lanes, vocabulary], local: [lanes, 1], flops: Double(count * width),
+      global: [columns, local[1] * vocabulary], local: local, flops: Double(count * width),
       bytes: 4 * (Double(count) * Double(width + 1) + Double(vocabulary * width)),
       [
         "indices": .buffer(indices), "grad_y": .buffer(gradY), "grad_weight": .buffer(gradWeight),
@@ -84,11 +89,11 @@ extension OpenCLBackend {
   }
 
   /// `result[0]` = scale · Σ x, or of its squares, or the root of that: in chunks whose number depends
-  /// on `count` alone.
+  /// on `count` and the form alone.
   private func sum(
     _ x: Buffer, count: Int, squares: Bool, scale: Double, root: Bool, into result: Buffer
   ) throws {
-    let chunk = max(4096, roundUp(ceilDivide(count, 256), to: 64))
+    let chunk = max(4096, roundUp(ceilDivide(count, lanes == 1 ? 256 : 1024), to: 64))
     let chunks = ceilDivide(count, chunk)
     let partials = try launcher.scratch(count: chunks)
     let files = ["vector.cl", "group.cl", "reduce.cl"]
@@ -100,7 +105,8 @@ extension OpenCLBackend {
         "squares": .int(squares ? 1 : 0),
       ])
     try launcher.launch(
-      launcher.kernel("sum_partials", in: files), global: [1], local: [1], flops: Double(chunks),
+      launcher.kernel("sum_partials", in: files), global: [lanes], local: [lanes],
+      flops: Double(chunks),
       bytes: 4 * Double(chunks),
       [
         "partials": .buffer(partials), "result": .buffer(result), "count": .int(chunks),

@@ -27,7 +27,7 @@ struct EmbeddingWork: Work {
 struct EmbeddingTests {
   @Test(arguments: [
     (1, 1, 1), (5, 1, 15), (9, 4, 16), (9, 4, 17), (3, 70, 31), (130, 3, 33), (2, 2, 63),
-    (7, 5, 65), (3, 2, 130),
+    (7, 5, 65), (3, 2, 130), (2047, 3, 5), (2049, 2, 33), (4500, 7, 3),
   ])
   func everyShapeAgrees(count: Int, vocabulary: Int, width: Int) throws {
     let random = Philox(seed: 5, stream: RandomStream.input(42))

@@ -114,6 +114,13 @@ struct FamilyTests {
     try expectOptionsAgree(cell, options)
   }
 
+  /// So many rows that the gradients of gains and biases are sums of several ranges.
+  @Test func gainsOfManyRowsAgree() throws {
+    let layer = RecurrentLayer(
+      cell: .lstm, inputSize: 3, hiddenSize: 9, options: CellOptions(layerNorm: true))
+    try expectAgreement(LayerWork(layer, steps: 30, batchSize: 7))
+  }
+
   @Test(arguments: Cell.allCases) func withoutNoiseZoneoutIsItsExpectation(cell: Cell) throws {
     var layer = RecurrentLayer(cell: cell, inputSize: 3, hiddenSize: 20)
     layer.options = CellOptions(
