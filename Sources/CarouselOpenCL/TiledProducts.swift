@@ -187,8 +187,13 @@ private final class TiledKernels {
     _ launcher: Launcher, _ variant: TiledVariant
   ) throws -> (multiply: Kernel, add: Kernel) {
     if let found = kernels[variant] { return found }
+    // With one register more than these, NVIDIA's units have room for but one group of 256 work-items.
+    let isCapped =
+      variant.tile.items == 256 && variant.tile.micro == 8
+      && launcher.device.extensions.contains("cl_nv_compiler_options")
+    let options = variant.options + (isCapped ? ["-cl-nv-maxrregcount=128"] : [])
     func kernel(_ name: String) throws -> Kernel {
-      try launcher.kernel(name, in: TiledProducts.files, options: variant.options)
+      try launcher.kernel(name, in: TiledProducts.files, options: options)
     }
     let made = (multiply: try kernel("gemm_tiled"), add: try kernel("add_parts"))
     kernels[variant] = made
