@@ -62,6 +62,15 @@ struct TrainOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Keep the activations of K steps alone and compute those before again.",
+      discussion: """
+        For long windows: memory grows with K and with T/K, time by at most one forward pass, and \
+        no bit of the result changes. K is rounded up to a multiple of 64.
+        """, valueName: "K"))
+  var checkpointSteps: Int?
+
+  @Option(
+    help: ArgumentHelp(
       "The share at the text's end that is held out, 0 for none (default: 0.1).",
       valueName: "share"))
   var validation: Double?
@@ -91,7 +100,8 @@ struct TrainOptions: ParsableArguments {
     embeddingSize == nil && optimizer == nil && learningRate == nil && weightDecay == nil
       && momentum == nil && schedule == nil && scheduleBy == nil && warmupSteps == nil
       && finalLearningRate == nil && decaySteps == nil && decayFactor == nil && clipNorm == nil
-      && validation == nil && evaluateEvery == nil && logEvery == nil && patience == nil
+      && checkpointSteps == nil && validation == nil && evaluateEvery == nil && logEvery == nil
+      && patience == nil
   }
 
   func validate() throws {
@@ -135,6 +145,7 @@ struct TrainOptions: ParsableArguments {
     if let decayFactor { result.schedule.decayFactor = decayFactor }
     if let scheduleBy { result.scheduleBy = scheduleBy }
     if let clipNorm { result.clipNorm = clipNorm == 0 ? nil : clipNorm }
+    if let checkpointSteps { result.checkpointSteps = checkpointSteps }
     if let validation { result.validation = validation }
     if let evaluateEvery { result.evaluateEvery = evaluateEvery }
     if let logEvery { result.logEvery = logEvery }

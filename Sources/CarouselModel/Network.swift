@@ -30,19 +30,25 @@ public final class NetworkPass<B: Backend> {
   /// `[T, N, O]`, after `forward`.
   public let logits: B.Buffer
 
-  private let stack: RecurrentStack<B>
+  let stack: RecurrentStack<B>
+  /// The loss that was queued last, 1 element.
+  let loss: B.Buffer
   /// Tokens, and what counts or which class it is: `[T, N]` each.
   private let tokens: B.IndexBuffer, targets: B.IndexBuffer
   /// What the layers read, `[T, N, C]`, and the values of the targets.
   private let x: B.Buffer, values: B.Buffer?
-  private let loss: B.Buffer
   private let initial: [RecurrentState<B.Buffer>]
   private let gradients: (logits: B.Buffer, y: B.Buffer, x: B.Buffer)?
   private var backend: B { network.backend }
   private var rows: Int { steps * batchSize }
 
   /// Allocates the activations for T steps of N sequences; with `training`, for a backward pass too.
-  public init(_ network: Network<B>, steps: Int, batchSize: Int, training: Bool) throws {
+  ///
+  /// `states` are those of another pass where this one is to go on with them.
+  public init(
+    _ network: Network<B>, steps: Int, batchSize: Int, training: Bool,
+    states: [RecurrentState<B.Buffer>]? = nil
+  ) throws {
     let (backend, configuration) = (network.backend, network.configuration)
     let (O, E) = (configuration.outputSize, configuration.recurrent.inputSize)
     let (H, rows) = (configuration.recurrent.outputSize, steps * batchSize)
@@ -52,8 +58,8 @@ public final class NetworkPass<B: Backend> {
     stack = try RecurrentStack(
       configuration.recurrent, store: network.parameters, prefix: "recurrent.", steps: steps,
       batchSize: batchSize, training: training)
-    states = try stack.makeStates()
-    initial = training ? try stack.makeStates() : states
+    self.states = try states ?? stack.makeStates()
+    initial = training ? try stack.makeStates() : self.states
     tokens = try backend.makeIndexBuffer(count: rows)
     targets = try backend.makeIndexBuffer(count: rows)
     x = try backend.makeBuffer(count: rows * E)
@@ -91,6 +97,15 @@ public final class NetworkPass<B: Backend> {
   public func forward(
     _ input: NetworkInput, dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
+    try forwardStates(input, dropoutSeed: dropoutSeed)
+    try queueLogits()
+  }
+
+  /// From an input to the outputs and states of the layers; `segment` says which part of a long window
+  /// it is, see `TrainingPass`.
+  func forwardStates(
+    _ input: NetworkInput, dropoutSeed: (seed: UInt64, step: Int)?, segment: Int = 0
+  ) throws {
     let (store, configuration) = (network.parameters, network.configuration)
     let recurrent = configuration.recurrent
     switch input {
@@ -108,11 +123,18 @@ public final class NetworkPass<B: Backend> {
         values.count == rows * recurrent.inputSize, "\(values.count) features for \(rows) rows")
       try backend.write(values, to: x)
     }
-    if gradients != nil { try keepInitialStates() }
-    try stack.forward(x: x, initial: initial, final: states, dropoutSeed: dropoutSeed)
+    // The backward pass needs the states as they were before `forward` overwrites them.
+    if gradients != nil { try stack.copy(states, to: initial) }
+    try stack.forward(
+      x: x, initial: initial, final: states, dropoutSeed: dropoutSeed, segment: segment)
+  }
+
+  /// From the outputs of the layers to `logits`.
+  func queueLogits() throws {
+    let (store, configuration) = (network.parameters, network.configuration)
     try backend.linearForward(
       x: stack.y, weight: store.value("output.weight"), bias: store.value("output.bias"),
-      y: logits, rows: rows, inputSize: recurrent.outputSize,
+      y: logits, rows: rows, inputSize: configuration.recurrent.outputSize,
       outputSize: configuration.outputSize)
   }
 
@@ -124,7 +146,7 @@ public final class NetworkPass<B: Backend> {
 
   /// The loss of the last `forward`; waits for the device.
   public func loss(_ targets: NetworkTargets) throws -> Double {
-    try queueLoss(targets, gradLogits: nil)
+    try queueLoss(targets, count: targets.count, gradLogits: nil)
     return try readLoss()
   }
 
@@ -145,10 +167,29 @@ public final class NetworkPass<B: Backend> {
     _ input: NetworkInput, _ targets: NetworkTargets,
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
+    try forward(input, dropoutSeed: dropoutSeed)
+    try queueBackward(targets, count: targets.count, dropoutSeed: dropoutSeed)
+  }
+
+  /// Queues the loss and the backward pass of the last logits.
+  ///
+  /// - Parameters:
+  ///   - targets: what should have been predicted.
+  ///   - count: the steps of sequences that the loss is the mean of, those of other parts of a window
+  ///     among them.
+  ///   - dropoutSeed: as in `forward`.
+  ///   - segment: as in `forward`.
+  ///   - gradFinal: ∂loss/∂ the last states through what follows; nil stands for zeros.
+  ///   - gradInitial: receives ∂loss/∂ the first states where wanted.
+  /// - Throws: where the device fails.
+  func queueBackward(
+    _ targets: NetworkTargets, count: Int, dropoutSeed: (seed: UInt64, step: Int)?,
+    segment: Int = 0, gradFinal: [RecurrentState<B.Buffer>]? = nil,
+    gradInitial: [RecurrentState<B.Buffer>]? = nil
+  ) throws {
     guard let gradients else { preconditionFailure("this pass was not made for training") }
     let (store, configuration) = (network.parameters, network.configuration)
-    try forward(input, dropoutSeed: dropoutSeed)
-    try queueLoss(targets, gradLogits: gradients.logits)
+    try queueLoss(targets, count: count, gradLogits: gradients.logits)
     try backend.linearBackward(
       x: stack.y, weight: store.value("output.weight"), gradY: gradients.logits,
       gradX: gradients.y, gradWeight: store.gradient("output.weight"),
@@ -156,8 +197,9 @@ public final class NetworkPass<B: Backend> {
       inputSize: configuration.recurrent.outputSize, outputSize: configuration.outputSize)
     let vocabulary = configuration.vocabularySize
     try stack.backward(
-      x: x, initial: initial, gradY: gradients.y, gradX: vocabulary == nil ? nil : gradients.x,
-      dropoutSeed: dropoutSeed)
+      x: x, initial: initial, gradY: gradients.y, gradFinal: gradFinal,
+      gradX: vocabulary == nil ? nil : gradients.x, gradInitial: gradInitial,
+      dropoutSeed: dropoutSeed, segment: segment)
     guard let vocabulary else { return }
     try backend.embeddingBackward(
       indices: tokens, gradY: gradients.x, gradWeight: store.gradient("embedding.weight"),
@@ -167,9 +209,9 @@ public final class NetworkPass<B: Backend> {
   /// The loss that was queued last; waits for the device.
   public func readLoss() throws -> Double { try backend.read(loss, count: 1)[0] }
 
-  private func queueLoss(_ targets: NetworkTargets, gradLogits: B.Buffer?) throws {
+  private func queueLoss(_ targets: NetworkTargets, count: Int, gradLogits: B.Buffer?) throws {
     let outputSize = network.configuration.outputSize
-    let scale = 1 / Double(max(targets.count, 1))
+    let scale = 1 / Double(max(count, 1))
     switch targets {
     case .classes(let classes):
       precondition(classes.count == rows, "\(classes.count) targets for \(rows) rows")
@@ -185,17 +227,6 @@ public final class NetworkPass<B: Backend> {
       try backend.squaredError(
         predictions: logits, targets: values, counted: self.targets, gradPredictions: gradLogits,
         loss: loss, rows: rows, width: outputSize, scale: scale / Double(outputSize))
-    }
-  }
-
-  /// The backward pass needs the states as they were before `forward` overwrote them.
-  private func keepInitialStates() throws {
-    let recurrent = network.configuration.recurrent
-    for (state, kept) in zip(states, initial) {
-      try backend.copy(state.hidden, to: kept.hidden, count: batchSize * recurrent.stateSize)
-      if let cell = state.cell, let keptCell = kept.cell {
-        try backend.copy(cell, to: keptCell, count: batchSize * recurrent.hiddenSize)
-      }
     }
   }
 }

@@ -142,6 +142,9 @@ public enum RandomStream {
   public static func dropout(layer: Int, step: Int) -> UInt64 {
     2 << 56 | UInt64(layer + 1) << 40 | UInt64(step)
   }
+  /// The seed of what is drawn for the steps of a part of a long window: its own where the part is not
+  /// the first.
+  static func seed(_ seed: UInt64, segment: Int) -> UInt64 { seed &+ UInt64(segment) << 32 }
   /// The characters drawn when text is generated.
   public static let sampling: UInt64 = 3 << 56
   /// Inputs that a check draws for itself; `index` counts them.

@@ -190,24 +190,30 @@ public struct RecurrentNoise: Hashable, Sendable {
   public var step: Int
   /// The unit's place in its stack, below 2¹⁶.
   public var unit: Int
+  /// The part of a long window that the pass is over, see `TrainingPass`: what is drawn for each step is
+  /// another in each part, what is drawn for the whole window the same.
+  public var segment: Int
 
   /// Names the masks of one pass.
-  public init(seed: UInt64, step: Int, unit: Int = 0) {
+  public init(seed: UInt64, step: Int, unit: Int = 0, segment: Int = 0) {
     self.seed = seed
     self.step = step
     self.unit = unit
+    self.segment = segment
   }
 
   /// The random numbers of recurrent dropout.
   public var recurrentDropout: Philox { random(5) }
   /// Those of zoneout on h.
-  public var zoneoutHidden: Philox { random(6) }
+  public var zoneoutHidden: Philox { random(6, segment: segment) }
   /// Those of zoneout on c.
-  public var zoneoutCell: Philox { random(7) }
+  public var zoneoutCell: Philox { random(7, segment: segment) }
   /// Those of DropConnect.
   public var dropConnect: Philox { random(8) }
 
-  private func random(_ use: UInt64) -> Philox {
-    Philox(seed: seed, stream: use << 56 | UInt64(unit) << 40 | UInt64(step))
+  private func random(_ use: UInt64, segment: Int = 0) -> Philox {
+    Philox(
+      seed: RandomStream.seed(seed, segment: segment),
+      stream: use << 56 | UInt64(unit) << 40 | UInt64(step))
   }
 }

@@ -78,6 +78,18 @@ public final class RecurrentStack<B: Backend> {
       training && isMerged ? try backend.makeBuffer(count: rows * widest) : nil
   }
 
+  /// Copies the states of every layer and direction.
+  public func copy(
+    _ source: [RecurrentState<B.Buffer>], to destination: [RecurrentState<B.Buffer>]
+  ) throws {
+    for (from, to) in zip(source, destination) {
+      try backend.copy(from.hidden, to: to.hidden, count: batchSize * configuration.stateSize)
+      if let cell = from.cell, let other = to.cell {
+        try backend.copy(cell, to: other, count: batchSize * configuration.hiddenSize)
+      }
+    }
+  }
+
   /// Zero states for every layer and direction, h `[N, P]` and c `[N, H]`, to be carried from one call
   /// of `forward` to the next.
   public func makeStates() throws -> [RecurrentState<B.Buffer>] {
@@ -99,17 +111,20 @@ public final class RecurrentStack<B: Backend> {
   ///   - final: receives the last states of every layer and direction; may be `initial`.
   ///   - dropoutSeed: the seed and the step whose masks are drawn, between layers and within; nil drops
   ///     nothing.
+  ///   - segment: which part of a long window this is, see `RecurrentNoise`.
   /// - Throws: where the device fails.
   public func forward(
     x: B.Buffer, lengths: B.IndexBuffer? = nil, initial: [RecurrentState<B.Buffer>]?,
-    final: [RecurrentState<B.Buffer>]?, dropoutSeed: (seed: UInt64, step: Int)? = nil
+    final: [RecurrentState<B.Buffer>]?, dropoutSeed: (seed: UInt64, step: Int)? = nil,
+    segment: Int = 0
   ) throws {
     let directions = configuration.directions
     for layer in 0..<configuration.layers {
       for index in layer * directions..<(layer + 1) * directions {
         try backend.recurrentForward(
           work(
-            index, x: input(layer, x: x), lengths: lengths, initial: initial, seed: dropoutSeed),
+            index, x: input(layer, x: x), lengths: lengths, initial: initial, seed: dropoutSeed,
+            segment: segment),
           final: final?[index])
       }
       if directions == 2 {
@@ -118,7 +133,7 @@ public final class RecurrentStack<B: Backend> {
           rows: rows, width: configuration.stateSize)
       }
       if layer < configuration.layers - 1 {
-        try dropForward(layer: layer, seed: dropoutSeed)
+        try dropForward(layer: layer, seed: dropoutSeed, segment: segment)
       }
     }
   }
@@ -136,17 +151,19 @@ public final class RecurrentStack<B: Backend> {
   ///   - gradX: receives ∂loss/∂x `[T, N, C]` where wanted.
   ///   - gradInitial: receives ∂loss/∂h₀ and ∂loss/∂c₀ of every layer and direction where wanted.
   ///   - dropoutSeed: as in `forward`.
+  ///   - segment: as in `forward`.
   /// - Throws: where the device fails.
   public func backward(
     x: B.Buffer, lengths: B.IndexBuffer? = nil, initial: [RecurrentState<B.Buffer>]?,
     gradY: B.Buffer, gradFinal: [RecurrentState<B.Buffer>]? = nil, gradX: B.Buffer? = nil,
-    gradInitial: [RecurrentState<B.Buffer>]? = nil, dropoutSeed: (seed: UInt64, step: Int)? = nil
+    gradInitial: [RecurrentState<B.Buffer>]? = nil, dropoutSeed: (seed: UInt64, step: Int)? = nil,
+    segment: Int = 0
   ) throws {
     precondition(training, "this stack keeps nothing for a backward pass")
     let directions = configuration.directions
     for layer in (0..<configuration.layers).reversed() {
       let isLast = layer == configuration.layers - 1
-      if !isLast { try dropBackward(layer: layer, seed: dropoutSeed) }
+      if !isLast { try dropBackward(layer: layer, seed: dropoutSeed, segment: segment) }
       let gradOutput = isLast ? gradY : gradOutputs[layer]
       let gradInput = layer == 0 ? gradX : gradOutputs[layer - 1]
       if directions == 2 {
@@ -159,7 +176,8 @@ public final class RecurrentStack<B: Backend> {
         let index = layer * directions + way
         try backend.recurrentBackward(
           work(
-            index, x: input(layer, x: x), lengths: lengths, initial: initial, seed: dropoutSeed),
+            index, x: input(layer, x: x), lengths: lengths, initial: initial, seed: dropoutSeed,
+            segment: segment),
           gradY: directions == 2 ? gradDirections[way] : gradOutput, gradFinal: gradFinal?[index],
           gradX: way == 0 ? gradInput : gradInput == nil ? nil : gradSecondInput,
           gradInitial: gradInitial?[index],
@@ -176,38 +194,47 @@ public final class RecurrentStack<B: Backend> {
 
   private func work(
     _ index: Int, x: B.Buffer, lengths: B.IndexBuffer?, initial: [RecurrentState<B.Buffer>]?,
-    seed: (seed: UInt64, step: Int)?
+    seed: (seed: UInt64, step: Int)?, segment: Int
   ) -> RecurrentWork<B> {
     let unit = units[index]
     return RecurrentWork(
       layer: unit.description.layer, steps: steps, batchSize: batchSize, lengths: lengths,
       parameters: store.recurrent(prefix: prefix, suffix: unit.description.suffix), x: x,
       initial: initial?[index], y: unit.y, reserve: unit.reserve,
-      noise: seed.map { RecurrentNoise(seed: $0.seed, step: $0.step, unit: index) })
+      noise: seed.map {
+        RecurrentNoise(seed: $0.seed, step: $0.step, unit: index, segment: segment)
+      })
   }
 
   private func input(_ layer: Int, x: B.Buffer) -> B.Buffer { layer == 0 ? x : dropped[layer - 1] }
 
-  private func dropForward(layer: Int, seed: (seed: UInt64, step: Int)?) throws {
+  private func dropForward(
+    layer: Int, seed: (seed: UInt64, step: Int)?, segment: Int
+  ) throws {
     guard training, configuration.dropout > 0 else { return }
     if let seed {
-      try drop(outputs[layer], into: dropped[layer], layer: layer, seed: seed)
+      try drop(outputs[layer], into: dropped[layer], layer: layer, seed: seed, segment: segment)
     } else {
       try backend.copy(outputs[layer], to: dropped[layer], count: outputCount)
     }
   }
 
-  private func dropBackward(layer: Int, seed: (seed: UInt64, step: Int)?) throws {
+  private func dropBackward(
+    layer: Int, seed: (seed: UInt64, step: Int)?, segment: Int
+  ) throws {
     guard configuration.dropout > 0, let seed else { return }
-    try drop(gradOutputs[layer], into: gradOutputs[layer], layer: layer, seed: seed)
+    try drop(
+      gradOutputs[layer], into: gradOutputs[layer], layer: layer, seed: seed, segment: segment)
   }
 
   private func drop(
-    _ source: B.Buffer, into destination: B.Buffer, layer: Int, seed: (seed: UInt64, step: Int)
+    _ source: B.Buffer, into destination: B.Buffer, layer: Int, seed: (seed: UInt64, step: Int),
+    segment: Int
   ) throws {
     try backend.dropout(
       source, y: destination, count: outputCount, probability: configuration.dropout,
       random: Philox(
-        seed: seed.seed, stream: RandomStream.dropout(layer: layer, step: seed.step)))
+        seed: RandomStream.seed(seed.seed, segment: segment),
+        stream: RandomStream.dropout(layer: layer, step: seed.step)))
   }
 }

@@ -26,7 +26,7 @@ public final class Trainer<B: Backend> {
   public var gradientProbe: ((Network<B>) throws -> [GradientNorm])?
 
   let identity: TrainingText.Identity?
-  let pass: NetworkPass<B>
+  let pass: TrainingPass<B>
   let optimizer: OptimizerState<B>
   let evaluator: (any TrainingEvaluator)?
   let data: any TrainingData
@@ -135,8 +135,9 @@ public final class Trainer<B: Backend> {
       } else {
         try Network(configuration, backend: backend, seed: settings.seed)
       }
-    pass = try NetworkPass(
-      network, steps: data.steps, batchSize: data.batchSize, training: true)
+    pass = try TrainingPass(
+      network, steps: data.steps, batchSize: data.batchSize,
+      checkpointSteps: settings.checkpointSteps)
     optimizer = try OptimizerState(settings.optimizer.optimizer, store: network.parameters)
     self.evaluator = try evaluator(network)
     if let checkpoint { try load(checkpoint) }

@@ -16,6 +16,9 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   /// T, the steps through which gradients travel back, or over which a made sequence has to be
   /// remembered.
   public var steps = 64
+  /// K, the steps whose activations are kept for the way back while others are computed again, see
+  /// `TrainingPass`; nil keeps all.
+  public var checkpointSteps: Int?
   /// N, the streams read side by side.
   public var batchSize = 64
   /// The share of the text, at its end, that is held out for validation; 0 holds out nothing.
@@ -61,6 +64,19 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
       ("period of the learning rate's decay", schedule.decaySteps),
     ] where value < 1 {
       throw CarouselError(.usage, "the \(name) must be at least 1, but is \(value)")
+    }
+    if let checkpointSteps {
+      guard checkpointSteps >= 1 else {
+        throw CarouselError(
+          .usage,
+          "the number of steps between checkpoints must be at least 1, but is \(checkpointSteps)")
+      }
+      guard recurrent.direction == .forward else {
+        throw CarouselError(
+          .usage,
+          "steps can be computed again from checkpoints where the direction is forward, but it is "
+            + recurrent.direction.rawValue)
+      }
     }
     if let patience, patience < 1 {
       throw CarouselError(.usage, "the patience must be at least 1 evaluation, but is \(patience)")

@@ -44,6 +44,31 @@ import Testing
     #expect(try forced.json["loss"] as? Double != evaluated.json["loss"] as? Double)
   }
 
+  /// A window of several segments, the activations of one or of all kept.
+  @Test func checkpointsChangeNoBit() throws {
+    var models: [Data] = []
+    for (name, checkpoints) in [("all", []), ("some", ["--checkpoint-steps", "64"])] {
+      let run = try path(name)
+      let train = ["train", "text", try text(), "--output", run, "--quiet", "--validation", "0"]
+      let sizes = ["--hidden-size", "3", "--batch-size", "1", "--steps", "150", "--max-steps", "2"]
+      let trained = try Command(
+        train + sizes + ["--dropout", "0.2", "--layers", "2"] + checkpoints + device)
+      #expect(trained.status == 0, "\(trained.errors)")
+      models.append(try Data(contentsOf: URL(filePath: run + "/best.safetensors")))
+    }
+    // Behind the header, which holds the settings.
+    #expect(models[0].suffix(400) == models[1].suffix(400))
+    for (arguments, words) in [
+      (["--checkpoint-steps", "0"], "at least 1, but is 0"),
+      (["--checkpoint-steps", "9", "--direction", "bidirectional"], "direction is forward"),
+    ] {
+      let refused = try Command(
+        ["train", "adding", "--output", try path("none")] + arguments + device)
+      #expect(refused.status == 64 && refused.isOneSentence, "\(refused.errors)")
+      #expect(refused.errors.contains(words), "\(refused.errors)")
+    }
+  }
+
   @Test func whatBelongsToAnotherTaskIsRefused() throws {
     let run = try path("run-a")
     let adding = try Command(

@@ -1,0 +1,154 @@
+/// A training pass over a window of T steps of N sequences, a segment of it after the other.
+///
+/// A network that walks forward in time computes windows of more than `segmentSteps` steps in segments
+/// of as many, forward from the first to the last and backward from the last to the first: states and
+/// their gradients are handed on, the parameters' gradients and the loss added up in the order of the
+/// way back. With `checkpointSteps` the activations of some segments alone are kept, and those before
+/// are computed again from the states they began with (Chen et al. 2016): the same calls on the same
+/// numbers, so that every bit is that of a pass which keeps all. It takes at most one forward pass
+/// more, and memory ∝ K for the activations and ∝ T/K for the states: ∝ √T with K near √T.
+public final class TrainingPass<B: Backend> {
+  /// The network that is trained.
+  public let network: Network<B>
+  /// T and N.
+  public let steps: Int, batchSize: Int
+  /// The states of every layer, which one window hands on to the next.
+  public let states: [RecurrentState<B.Buffer>]
+
+  /// The steps of a segment; the same whatever is kept, for it decides in which order sums are.
+  static var segmentSteps: Int { 64 }
+
+  /// One for each segment whose activations are kept at a time; the last one of the window may be
+  /// shorter than the others.
+  private let passes: [NetworkPass<B>]
+  private let shortPass: NetworkPass<B>?
+  private let segmentCount: Int
+  /// The segments that are kept at a time; the states with which each run of so many begins, but the
+  /// last, and those after all.
+  private let keptCount: Int
+  private let checkpoints: [[RecurrentState<B.Buffer>]]
+  private let last: [RecurrentState<B.Buffer>]
+  private let sums: Sums?
+  private var backend: B { network.backend }
+
+  /// What is added up over the segments, and what they hand back.
+  private struct Sums {
+    let gradients: B.Buffer, loss: B.Buffer
+    let gradStates: [[RecurrentState<B.Buffer>]]
+  }
+
+  /// Allocates the activations; with `checkpointSteps` K those of K steps, rounded up to segments.
+  ///
+  /// Throws where the device has no room.
+  public init(
+    _ network: Network<B>, steps: Int, batchSize: Int, checkpointSteps: Int? = nil
+  ) throws {
+    let length = Self.segmentSteps
+    let isForward = network.configuration.recurrent.direction == .forward
+    let count = isForward ? (steps + length - 1) / length : 1
+    self.network = network
+    self.steps = steps
+    self.batchSize = batchSize
+    segmentCount = count
+    guard count > 1 else {
+      let pass = try NetworkPass(network, steps: steps, batchSize: batchSize, training: true)
+      (passes, shortPass, states) = ([pass], nil, pass.states)
+      (keptCount, checkpoints, last, sums) = (1, [], [], nil)
+      return
+    }
+    let kept = min(count, max(1, ((checkpointSteps ?? steps) + length - 1) / length))
+    let first = try NetworkPass(network, steps: length, batchSize: batchSize, training: true)
+    func pass(_ steps: Int) throws -> NetworkPass<B> {
+      try NetworkPass(
+        network, steps: steps, batchSize: batchSize, training: true, states: first.states)
+    }
+    let rest = steps % length
+    // Without checkpoints the short segment needs no long one beside it.
+    let long = min(kept, rest == 0 ? count : count - 1)
+    passes = try [first] + (1..<long).map { _ in try pass(length) }
+    shortPass = rest == 0 ? nil : try pass(rest)
+    states = first.states
+    keptCount = kept
+    let makeStates = first.stack.makeStates
+    checkpoints = try (0..<(count - 1) / kept).map { _ in try makeStates() }
+    last = checkpoints.isEmpty ? [] : try makeStates()
+    sums = Sums(
+      gradients: try network.backend.makeBuffer(count: network.parameters.count),
+      loss: try network.backend.makeBuffer(count: 1),
+      gradStates: [try makeStates(), try makeStates()])
+  }
+
+  /// Sets every state to zero: the next window begins a new text.
+  public func resetStates() throws { try passes[0].resetStates() }
+
+  /// Queues a forward and a backward pass over `[T, N]`, which leaves the gradients of the mean loss in
+  /// the network's store, without waiting for the device more than inputs need; `readLoss` waits.
+  public func queueGradients(
+    _ input: NetworkInput, _ targets: NetworkTargets,
+    dropoutSeed: (seed: UInt64, step: Int)? = nil
+  ) throws {
+    guard let sums else {
+      return try passes[0].queueGradients(input, targets, dropoutSeed: dropoutSeed)
+    }
+    let stack = passes[0].stack
+    func forward(_ segment: Int) throws {
+      try pass(segment).forwardStates(
+        input.rows(rows(segment), of: steps * batchSize), dropoutSeed: dropoutSeed,
+        segment: segment)
+    }
+    for segment in 0..<segmentCount {
+      let (run, place) = segment.quotientAndRemainder(dividingBy: keptCount)
+      if place == 0, run < checkpoints.count { try stack.copy(states, to: checkpoints[run]) }
+      try forward(segment)
+    }
+    if !checkpoints.isEmpty { try stack.copy(states, to: last) }
+    let count = targets.count
+    for run in (0...checkpoints.count).reversed() {
+      let segments = run * keptCount..<min((run + 1) * keptCount, segmentCount)
+      if run < checkpoints.count {
+        try stack.copy(checkpoints[run], to: states)
+        for segment in segments { try forward(segment) }
+      }
+      for segment in segments.reversed() {
+        let isLast = segment == segmentCount - 1
+        let pass = pass(segment)
+        try pass.queueLogits()
+        try pass.queueBackward(
+          targets.rows(rows(segment), of: steps * batchSize), count: count,
+          dropoutSeed: dropoutSeed, segment: segment,
+          gradFinal: isLast ? nil : sums.gradStates[(segment + 1) % 2],
+          gradInitial: segment == 0 ? nil : sums.gradStates[segment % 2])
+        try gather(network.parameters.gradients, network.parameters.count, sums.gradients, isLast)
+        try gather(pass.loss, 1, sums.loss, isLast)
+      }
+    }
+    if !checkpoints.isEmpty { try stack.copy(last, to: states) }
+    try backend.copy(
+      sums.gradients, to: network.parameters.gradients, count: network.parameters.count)
+  }
+
+  /// The mean loss that was queued last; waits for the device.
+  public func readLoss() throws -> Double {
+    guard let sums else { return try passes[0].readLoss() }
+    return try backend.read(sums.loss, count: 1)[0]
+  }
+
+  private func gather(_ value: B.Buffer, _ count: Int, _ sum: B.Buffer, _ isFirst: Bool) throws {
+    if isFirst {
+      try backend.copy(value, to: sum, count: count)
+    } else {
+      try backend.add(value, to: sum, count: count)
+    }
+  }
+
+  private func pass(_ segment: Int) -> NetworkPass<B> {
+    if segment == segmentCount - 1, let shortPass { return shortPass }
+    return passes[segment % keptCount]
+  }
+
+  /// The rows of a segment in `[T·N]`.
+  private func rows(_ segment: Int) -> Range<Int> {
+    let first = segment * Self.segmentSteps
+    return first * batchSize..<min(first + Self.segmentSteps, steps) * batchSize
+  }
+}
