@@ -96,6 +96,10 @@ static const unsigned char reduce[] = {
 #embed "reduce.cl"
 };
 
+static const unsigned char resident_product[] = {
+#embed "resident_product.cl"
+};
+
 static const unsigned char rnn[] = {
 #embed "rnn.cl"
 };
@@ -160,6 +164,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(recurrent_step),
     FILE_ENTRY(recurrent_step_rows),
     FILE_ENTRY(reduce),
+    FILE_ENTRY(resident_product),
     FILE_ENTRY(rnn),
     FILE_ENTRY(rows),
     FILE_ENTRY(shares),

@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent_resident.cl` and `grid.cl`: one launch walks all steps, where one work-group
+/// The twin of `recurrent_resident.cl`, `resident_product.cl` and `grid.cl`: one launch walks all steps, where one work-group
 /// has room for a layer's weights or the device runs the groups that share them side by side;
 /// elsewhere the steps are launches.
 final class ResidentStrategy: RecurrentStrategy {
@@ -134,7 +134,7 @@ final class ResidentStrategy: RecurrentStrategy {
       name,
       in: [
         "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "unit.cl", "grid.cl",
-        "recurrent_resident.cl",
+        "resident_product.cl", "recurrent_resident.cl",
       ], options: cell.kernelOptions + tile.options)
   }
 

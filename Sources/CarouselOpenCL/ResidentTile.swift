@@ -1,6 +1,6 @@
 import CarouselModel
 
-/// The parameters of `recurrent_resident.cl` for one pass of a layer: what a work-group computes, and
+/// The parameters of `resident_product.cl` for one pass of a layer: what a work-group computes, and
 /// how.
 struct ResidentTile: Hashable {
   /// Whether the pass is the backward one.
