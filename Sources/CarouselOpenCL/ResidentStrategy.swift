@@ -9,8 +9,8 @@ final class ResidentStrategy: RecurrentStrategy {
   private let cell: CellVariant
   private let steps: StepStrategy
   private var choices: [ChoiceKey: Choice] = [:]
-  private var refused: Set<ResidentTile> = []
-  private var runsSideBySide = true
+  /// What the first use of a kernel showed.
+  private var isRefused = false, runsSideBySide = true
   private var sync: (buffer: Buffer, count: Int)?
 
   init(_ launcher: Launcher, cell: CellVariant) {
@@ -50,6 +50,8 @@ final class ResidentStrategy: RecurrentStrategy {
   }
 
   /// Walks the steps with the first tile that the driver takes; false where there is none.
+  ///
+  /// A kernel that fails at its first use has done nothing: launching is what was refused.
   private func walk(
     _ pass: RecurrentPass, isBackward: Bool, _ arguments: KernelArguments
   ) throws -> Bool {
@@ -57,8 +59,7 @@ final class ResidentStrategy: RecurrentStrategy {
       do {
         try walk(pass, choice, arguments)
         return true
-      } catch let error as OpenCLError where choice.asksForMore(than: launcher.device) {
-        guard !choice.wasTried else { throw error }
+      } catch is OpenCLError where !choice.wasTried {
         refuse(choice.tile)
       }
     }
@@ -100,7 +101,7 @@ final class ResidentStrategy: RecurrentStrategy {
   /// The tile and the kernels for a pass, or nil where its steps are better launched.
   private func choice(_ pass: RecurrentPass, isBackward: Bool) throws -> Choice? {
     let (layer, device) = (pass.layer, launcher.device)
-    guard layer.options.recurrence == .dense else { return nil }
+    guard layer.options.recurrence == .dense, !isRefused else { return nil }
     let rank = launcher.tuning.residentTile ?? (device.type == .gpu ? 0 : -1)
     guard rank >= 0 else { return nil }
     let work = ResidentWork(
@@ -111,21 +112,27 @@ final class ResidentStrategy: RecurrentStrategy {
     let key = ChoiceKey(work: work, rank: rank)
     if let choice = choices[key] { return choice }
     let canWait = device.groupsCanWait && runsSideBySide
-    let tiles = work.tiles().filter { !refused.contains($0) && ($0.isAlone || canWait) }
+    let tiles = work.tiles().filter { $0.isAlone || canWait }
     guard !tiles.isEmpty else { return nil }
     let tile = tiles[min(rank, tiles.count - 1)]
     do {
       let choice = try Choice(tile, kernel: kernel)
       choices[key] = choice
       return choice
-    } catch is OpenCLError where tile.localBytes > device.localMemoryBytes {
+    } catch is OpenCLError {
       refuse(tile)
       return try self.choice(pass, isBackward: isBackward)
     }
   }
 
+  /// Does without what the driver does not take: more local memory than it reports, or else all of it.
   private func refuse(_ tile: ResidentTile) {
-    refused.insert(tile)
+    let reported = launcher.device.localMemoryBytes
+    if tile.localBytes > reported {
+      launcher.residentLocalBytes = reported - 1024
+    } else {
+      isRefused = true
+    }
     choices.removeAll()
   }
 
@@ -169,8 +176,6 @@ final class ResidentStrategy: RecurrentStrategy {
       all = try kernel(name, tile)
       rest = tile.isAlone ? nil : try kernel(name + "_rest", tile)
     }
-
-    func asksForMore(than device: Device) -> Bool { tile.localBytes > device.localMemoryBytes }
   }
 }
 
