@@ -89,6 +89,8 @@ RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global flo
   keep_weights(&layer, memory, first_unit);
 #if ALONE
   begin_rows(&layer, memory, factor_before(&layer, first_step(&layer), 0), first_row);
+  // What was read may be h_n, which others write.
+  barrier(CLK_GLOBAL_MEM_FENCE);
 #endif
   float h[OWN], c[OWN];
   EACH_OWNED(o) {
