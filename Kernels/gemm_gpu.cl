@@ -7,9 +7,8 @@
 //
 // Parameters:
 //   TILE_M, TILE_N         rows and columns of C of one work-group.
-//   MICRO_M, MICRO_N       those of one work-item, multiples of 4. TILE_M / MICRO_M is a multiple
-//   of
-//                          4 and TILE_N / MICRO_N one of 8.
+//   MICRO_M, MICRO_N       those of one work-item, multiples of 4; TILE_M / MICRO_M is one of 4,
+//                          TILE_N / MICRO_N one of 8.
 //   DEPTH                  k of a slab, a multiple of 8. Each work-item loads the same number of
 //                          quads, of A and of B: TILE DEPTH is a multiple of 4 ITEMS.
 //   A_ALONG_K, B_ALONG_K   1 where neighbours in memory differ in k, 0 where in m or n.
@@ -74,8 +73,8 @@ INLINE int quad_m(int e, int tile, int along_k) {
   return along_k ? e / 2 % tile : e % (tile / 4) * 4;
 }
 
-/// Where quad (k, m) of an operand begins. Past the last row it is that of the last one, whose
-/// products nobody stores then.
+/// Where quad (k, m) of an operand's tile begins, `extent` rows from the end of all. Past the last
+/// row it is that of the last one, whose products nobody stores then.
 INLINE int
 quad_start(int k, int m, int extent, int k_stride, int m_stride, int along_k, int vector) {
   return k * k_stride + min(m, extent - (vector && !along_k ? 4 : 1)) * m_stride;
@@ -140,8 +139,8 @@ INLINE void store_four(float4 value, global float *x, int count, int vector) {
 /// add_parts: at 2 g + 1 where it has the tile's first slab, else at 2 g. Global size: ITEMS times
 /// the groups.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-gemm_tiled(global const float *a, int a_offset, int a_row, int a_column, global const float *b,
-           int b_offset, int b_row, int b_column, int K, int M, int N, int share,
+gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, global const float *b,
+           ulong b_offset, int b_row, int b_column, int K, int M, int N, int share,
            global float *parts, global float *c, int c_offset, int c_row, int accumulate,
            global const float *bias, global const float *bias2) {
   // Two slabs of each: one is filled while the other may still be read, with a barrier between.
@@ -175,24 +174,30 @@ gemm_tiled(global const float *a, int a_offset, int a_row, int a_column, global 
 
     // The first slab has the k that are left over, so that all others are whole.
     const int first = end > begin ? (end - begin - 1) % DEPTH + 1 : 0;
-    int a_next[A_QUADS], b_next[B_QUADS];
+    // The next slab of the tile, which may lie far into a large matrix, and this work-item's quads
+    // of it, which are near.
+    global const float *a_next = a + (size_t)begin * a_column + (size_t)row * a_row;
+    global const float *b_next = b + (size_t)begin * b_row + (size_t)column * b_column;
+    int a_starts[A_QUADS], b_starts[B_QUADS];
     float4 a_quads[A_QUADS], b_quads[B_QUADS];
 #pragma unroll
     for (int i = 0; i < A_QUADS; ++i) {
       const int e = item + i * ITEMS, k = quad_k(e, TILE_M, A_ALONG_K);
-      const int m = row + quad_m(e, TILE_M, A_ALONG_K);
-      a_next[i] = quad_start(begin + k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
-      a_quads[i] = load_first(a + a_next[i], first - k, m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
-      a_next[i] += first * a_column;
+      const int m = quad_m(e, TILE_M, A_ALONG_K);
+      a_starts[i] = quad_start(k, m, M - row, a_column, a_row, A_ALONG_K, A_VECTOR);
+      a_quads[i] = load_first(a_next + a_starts[i], first - k, m, M - row, a_column, a_row,
+                              A_ALONG_K, A_VECTOR);
     }
+    a_next += (size_t)first * a_column;
 #pragma unroll
     for (int i = 0; i < B_QUADS; ++i) {
       const int e = item + i * ITEMS, k = quad_k(e, TILE_N, B_ALONG_K);
-      const int n = column + quad_m(e, TILE_N, B_ALONG_K);
-      b_next[i] = quad_start(begin + k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
-      b_quads[i] = load_first(b + b_next[i], first - k, n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
-      b_next[i] += first * b_row;
+      const int n = quad_m(e, TILE_N, B_ALONG_K);
+      b_starts[i] = quad_start(k, n, N - column, b_row, b_column, B_ALONG_K, B_VECTOR);
+      b_quads[i] = load_first(b_next + b_starts[i], first - k, n, N - column, b_row, b_column,
+                              B_ALONG_K, B_VECTOR);
     }
+    b_next += (size_t)first * b_row;
 
     for (int k0 = begin + first - DEPTH; k0 < end; k0 += DEPTH, odd ^= 1) {
       local float4 *a_slab = a_slabs + odd * (DEPTH * A_PITCH);
@@ -216,16 +221,18 @@ gemm_tiled(global const float *a, int a_offset, int a_row, int a_column, global 
       if (k0 + DEPTH < end) {
 #pragma unroll
         for (int i = 0; i < A_QUADS; ++i) {
-          const int m = row + quad_m(item + i * ITEMS, TILE_M, A_ALONG_K);
-          a_quads[i] = load_quad(a + a_next[i], m, M, a_column, a_row, A_ALONG_K, A_VECTOR);
-          a_next[i] += DEPTH * a_column;
+          const int m = quad_m(item + i * ITEMS, TILE_M, A_ALONG_K);
+          a_quads[i] =
+              load_quad(a_next + a_starts[i], m, M - row, a_column, a_row, A_ALONG_K, A_VECTOR);
         }
+        a_next += (size_t)DEPTH * a_column;
 #pragma unroll
         for (int i = 0; i < B_QUADS; ++i) {
-          const int n = column + quad_m(item + i * ITEMS, TILE_N, B_ALONG_K);
-          b_quads[i] = load_quad(b + b_next[i], n, N, b_row, b_column, B_ALONG_K, B_VECTOR);
-          b_next[i] += DEPTH * b_row;
+          const int n = quad_m(item + i * ITEMS, TILE_N, B_ALONG_K);
+          b_quads[i] =
+              load_quad(b_next + b_starts[i], n, N - column, b_row, b_column, B_ALONG_K, B_VECTOR);
         }
+        b_next += (size_t)DEPTH * b_row;
       }
 
       barrier(CLK_LOCAL_MEM_FENCE);

@@ -113,7 +113,9 @@ struct TiledProducts: MatrixProducts {
     let plan = ProductPlan.best(
       of: launcher.tuning.tile.flatMap { tilesBySide[$0] } ?? tiles, rows: rows, columns: columns,
       depth: depth, computeUnits: computeUnits)
-    precondition(plan.tiles * plan.slabs + plan.share <= Int(Int32.max), "too large a product")
+    precondition(
+      plan.tiles * plan.slabs + plan.share <= Int(Int32.max), "more slabs than the kernel can count"
+    )
     let tile = plan.tile
     let kernels = try kernels.kernels(
       launcher,
@@ -132,8 +134,8 @@ struct TiledProducts: MatrixProducts {
       flops: 2 * Double(rows) * Double(columns) * Double(depth),
       bytes: productBytes(rows: rows, columns: columns, depth: depth),
       [
-        "a": .buffer(a.buffer), "a_offset": .int(a.offset), "a_row": .int(a.row),
-        "a_column": .int(a.column), "b": .buffer(b.buffer), "b_offset": .int(b.offset),
+        "a": .buffer(a.buffer), "a_offset": .uint64(UInt64(a.offset)), "a_row": .int(a.row),
+        "a_column": .int(a.column), "b": .buffer(b.buffer), "b_offset": .uint64(UInt64(b.offset)),
         "b_row": .int(b.row), "b_column": .int(b.column), "K": .int(depth),
       ] + result)
     guard parts != nil else { return }
