@@ -55,7 +55,7 @@ INLINE void forward_tile(const Layer *layer, local float4 *memory, float slots[O
     unit_forward(layer, slots[o], &h[o], &c[o], t, n, unit);
 #if ALONE
     const float factor = layer->mask ? layer->mask[(size_t)n * layer->H + unit] : 1.0f;
-    hand_on(memory, layer->mask ? h[o] * factor : h[o], n - first_row, 0, unit);
+    hand_on(memory, h[o] * factor, n - first_row, 0, unit);
 #endif
   }
 }

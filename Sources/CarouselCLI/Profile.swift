@@ -9,7 +9,7 @@ struct Profile: ParsableCommand {
       The wall time is the host's, from an idle device to an idle device; the kernels' times are \
       the device's own, of a second run with profiling. Operations are counted as \
       2·T·N·G·H·(C+H) for a layer and direction forward, three times that with the backward pass. \
-      --tune measures every way of computing these layers for this batch size, and keeps the \
+      --tune measures the ways of computing these layers for this batch size, and keeps the \
       fastest beside the cached programs for all commands on this device; results may then differ \
       in their last bits from those before.
       """)
@@ -27,7 +27,7 @@ struct Profile: ParsableCommand {
   @Option(help: ArgumentHelp("The passes before, not timed.", valueName: "count"))
   var warmup = 3
 
-  @Flag(help: "Measure every way of computing these layers first, and keep the fastest.")
+  @Flag(help: "Measure the ways of computing these layers first, and keep the fastest.")
   var tune = false
 
   @Option(help: ArgumentHelp("Write a Chrome trace, for Perfetto.", valueName: "file"))

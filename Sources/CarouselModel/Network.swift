@@ -97,31 +97,40 @@ public final class NetworkPass<B: Backend> {
   public func forward(
     _ input: NetworkInput, dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
-    try forwardStates(input, dropoutSeed: dropoutSeed)
+    try write(input)
+    try forwardStates(dropoutSeed: dropoutSeed)
     try queueLogits()
   }
 
-  /// From an input to the outputs and states of the layers; `segment` says which part of a long window
-  /// it is, see `TrainingPass`.
-  func forwardStates(
-    _ input: NetworkInput, dropoutSeed: (seed: UInt64, step: Int)?, segment: Int = 0
-  ) throws {
-    let (store, configuration) = (network.parameters, network.configuration)
-    let recurrent = configuration.recurrent
+  /// Hands the input of the next `forwardStates` to the backend, which may wait for what is queued.
+  func write(_ input: NetworkInput) throws {
+    let configuration = network.configuration
     switch input {
     case .tokens(let values):
-      guard let vocabulary = configuration.vocabularySize else {
-        preconditionFailure("tokens for a network that reads features")
-      }
+      precondition(
+        configuration.vocabularySize != nil, "tokens for a network that reads features")
       precondition(values.count == rows, "\(values.count) tokens for \(rows) rows")
       try backend.write(values, to: tokens)
-      try backend.embeddingForward(
-        indices: tokens, weight: store.value("embedding.weight"), y: x, count: rows,
-        vocabulary: vocabulary, width: recurrent.inputSize)
     case .features(let values):
       precondition(
-        values.count == rows * recurrent.inputSize, "\(values.count) features for \(rows) rows")
+        configuration.vocabularySize == nil, "features for a network that reads tokens")
+      precondition(
+        values.count == rows * configuration.recurrent.inputSize,
+        "\(values.count) features for \(rows) rows")
       try backend.write(values, to: x)
+    }
+  }
+
+  /// From the input that was written last to the outputs and states of the layers; `segment` says which
+  /// part of a long window it is, see `TrainingPass`.
+  func forwardStates(
+    dropoutSeed: (seed: UInt64, step: Int)?, segment: Int = 0
+  ) throws {
+    let (store, configuration) = (network.parameters, network.configuration)
+    if let vocabulary = configuration.vocabularySize {
+      try backend.embeddingForward(
+        indices: tokens, weight: store.value("embedding.weight"), y: x, count: rows,
+        vocabulary: vocabulary, width: configuration.recurrent.inputSize)
     }
     // The backward pass needs the states as they were before `forward` overwrites them.
     if gradients != nil { try stack.copy(states, to: initial) }
@@ -146,6 +155,7 @@ public final class NetworkPass<B: Backend> {
 
   /// The loss of the last `forward`; waits for the device.
   public func loss(_ targets: NetworkTargets) throws -> Double {
+    try write(targets)
     try queueLoss(targets, count: targets.count, gradLogits: nil)
     return try readLoss()
   }
@@ -168,13 +178,14 @@ public final class NetworkPass<B: Backend> {
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
     try forward(input, dropoutSeed: dropoutSeed)
+    try write(targets)
     try queueBackward(targets, count: targets.count, dropoutSeed: dropoutSeed)
   }
 
-  /// Queues the loss and the backward pass of the last logits.
+  /// Queues the loss and the backward pass of the last logits, for the targets that were written last.
   ///
   /// - Parameters:
-  ///   - targets: what should have been predicted.
+  ///   - targets: these, or those of the whole window.
   ///   - count: the steps of sequences that the loss is the mean of, those of other parts of a window
   ///     among them.
   ///   - dropoutSeed: as in `forward`.
@@ -209,21 +220,34 @@ public final class NetworkPass<B: Backend> {
   /// The loss that was queued last; waits for the device.
   public func readLoss() throws -> Double { try backend.read(loss, count: 1)[0] }
 
-  private func queueLoss(_ targets: NetworkTargets, count: Int, gradLogits: B.Buffer?) throws {
-    let outputSize = network.configuration.outputSize
-    let scale = 1 / Double(max(count, 1))
+  /// Hands what should be predicted to the backend, which may wait for what is queued.
+  func write(_ targets: NetworkTargets) throws {
     switch targets {
     case .classes(let classes):
       precondition(classes.count == rows, "\(classes.count) targets for \(rows) rows")
       try backend.write(classes, to: self.targets)
+    case .values(let numbers, let counted):
+      guard let values else { preconditionFailure("values for a network that reads tokens") }
+      precondition(
+        numbers.count == rows * network.configuration.outputSize && counted.count == rows)
+      try backend.write(numbers, to: values)
+      try backend.write(counted, to: self.targets)
+    }
+  }
+
+  /// Queues the loss for the targets that were written last, which are of the same kind as `targets`.
+  private func queueLoss(
+    _ targets: NetworkTargets, count: Int, gradLogits: B.Buffer?
+  ) throws {
+    let outputSize = network.configuration.outputSize
+    let scale = 1 / Double(max(count, 1))
+    switch targets {
+    case .classes:
       try backend.softmaxCrossEntropy(
         logits: logits, targets: self.targets, gradLogits: gradLogits, loss: loss, rows: rows,
         classes: outputSize, scale: scale)
-    case .values(let numbers, let counted):
+    case .values:
       guard let values else { preconditionFailure("values for a network that reads tokens") }
-      precondition(numbers.count == rows * outputSize && counted.count == rows)
-      try backend.write(numbers, to: values)
-      try backend.write(counted, to: self.targets)
       try backend.squaredError(
         predictions: logits, targets: values, counted: self.targets, gradPredictions: gradLogits,
         loss: loss, rows: rows, width: outputSize, scale: scale / Double(outputSize))

@@ -79,7 +79,7 @@ public final class RecurrentStack<B: Backend> {
   }
 
   /// Copies the states of every layer and direction.
-  public func copy(
+  func copy(
     _ source: [RecurrentState<B.Buffer>], to destination: [RecurrentState<B.Buffer>]
   ) throws {
     for (from, to) in zip(source, destination) {

@@ -91,11 +91,17 @@ public final class TrainingPass<B: Backend> {
       return try passes[0].queueGradients(input, targets, dropoutSeed: dropoutSeed)
     }
     let stack = passes[0].stack
-    func forward(_ segment: Int) throws {
-      try pass(segment).forwardStates(
-        input.rows(rows(segment), of: steps * batchSize), dropoutSeed: dropoutSeed,
-        segment: segment)
+    func write(_ segment: Int) throws {
+      let (pass, rows) = (pass(segment), rows(segment))
+      try pass.write(input.rows(rows, of: steps * batchSize))
+      try pass.write(targets.rows(rows, of: steps * batchSize))
     }
+    func forward(_ segment: Int) throws {
+      if !checkpoints.isEmpty { try write(segment) }
+      try pass(segment).forwardStates(dropoutSeed: dropoutSeed, segment: segment)
+    }
+    // Where every segment has memory of its own, the host waits for nothing further on.
+    if checkpoints.isEmpty { for segment in 0..<segmentCount { try write(segment) } }
     for segment in 0..<segmentCount {
       let (run, place) = segment.quotientAndRemainder(dividingBy: keptCount)
       if place == 0, run < checkpoints.count { try stack.copy(states, to: checkpoints[run]) }
@@ -114,8 +120,7 @@ public final class TrainingPass<B: Backend> {
         let pass = pass(segment)
         try pass.queueLogits()
         try pass.queueBackward(
-          targets.rows(rows(segment), of: steps * batchSize), count: count,
-          dropoutSeed: dropoutSeed, segment: segment,
+          targets, count: count, dropoutSeed: dropoutSeed, segment: segment,
           gradFinal: isLast ? nil : sums.gradStates[(segment + 1) % 2],
           gradInitial: segment == 0 ? nil : sums.gradStates[segment % 2])
         try gather(network.parameters.gradients, network.parameters.count, sums.gradients, isLast)
