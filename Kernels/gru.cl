@@ -5,8 +5,8 @@
 // with the reset gate after the recurrent product, as cuDNN and PyTorch have it: q_n keeps a slot
 // of its own, for the gradient of the recurrent product of n differs from that of its input product
 // by the factor r. With the reset gate before the product (Cho et al. 2014, ONNX's default)
-// n = tanh(x W^T + b + (r h') R^T), and what a strategy calls are the halves of the step:
-// cell_gates and cell_new, cell_new_backward and cell_reset_backward.
+// n = tanh(x W^T + b + (r h') R^T), and a strategy adds the product to the sum of n between the
+// halves of the step; those of the step back are cell_new_backward and cell_reset_backward.
 //
 // The functions and constants that every cell offers to the strategies are described in lstm.cl.
 //
@@ -28,19 +28,25 @@ enum { SLOT_R, SLOT_Z, SLOT_N, SLOT_Q };
 #if RESET_BEFORE
 #define SLOTS 3
 #define RECURRENT_SLOT(gate) (gate)
+#else
+#define SLOTS 4
+#define RECURRENT_SLOT(gate) ((gate) == SLOT_N ? SLOT_Q : (gate))
+#endif
 
-/// r and z from their sums.
-INLINE void cell_gates(REAL slots[SLOTS]) {
+INLINE void cell_gates(REAL slots[SLOTS], REAL *c, Peepholes p) {
   slots[SLOT_R] = ACTIVATE(0, slots[SLOT_R]);
   slots[SLOT_Z] = ACTIVATE(1, slots[SLOT_Z]);
 }
 
-/// h once the sum of n is complete.
-INLINE REAL cell_new(REAL slots[SLOTS], REAL h_before) {
+INLINE REAL cell_output(REAL slots[SLOTS], REAL h_before, REAL c) {
+#if !RESET_BEFORE
+  slots[SLOT_N] = fma(slots[SLOT_R], slots[SLOT_Q], slots[SLOT_N]);
+#endif
   slots[SLOT_N] = ACTIVATE(2, slots[SLOT_N]);
   return fma(slots[SLOT_Z], h_before - slots[SLOT_N], slots[SLOT_N]);
 }
 
+#if RESET_BEFORE
 /// The gradients of the sums of z and n, and the direct path's.
 INLINE void cell_new_backward(REAL slots[SLOTS], REAL h_before, REAL dh, REAL *direct) {
   const REAL z = slots[SLOT_Z], n = slots[SLOT_N];
@@ -56,18 +62,6 @@ INLINE REAL cell_reset_backward(REAL slots[SLOTS], REAL h_before, REAL gradient)
   return gradient * r;
 }
 #else
-#define SLOTS 4
-#define RECURRENT_SLOT(gate) ((gate) == SLOT_N ? SLOT_Q : (gate))
-
-INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
-  const REAL r = ACTIVATE(0, slots[SLOT_R]), z = ACTIVATE(1, slots[SLOT_Z]);
-  const REAL n = ACTIVATE(2, fma(r, slots[SLOT_Q], slots[SLOT_N]));
-  slots[SLOT_R] = r;
-  slots[SLOT_Z] = z;
-  slots[SLOT_N] = n;
-  return fma(z, h_before - n, n);
-}
-
 INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL c, REAL dh,
                           REAL *dc, REAL *direct, Peepholes p) {
   const REAL r = slots[SLOT_R], z = slots[SLOT_Z], n = slots[SLOT_N];

@@ -71,6 +71,13 @@ typedef struct {
         block_states, training, reverse                                                            \
   }
 
+/// One step of the cell: `slots` holds sums of products and receives what the backward pass needs;
+/// `c` holds the cell state before and receives the one after. Returns h.
+INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
+  cell_gates(slots, c, p);
+  return cell_output(slots, h_before, *c);
+}
+
 /// The peepholes of `count` units from `unit` on.
 INLINE void load_peepholes(Peepholes *p, const Layer *layer, int unit, int count) {
   p->input = p->forget = p->output = (REAL)(0.0f);

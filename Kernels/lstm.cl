@@ -14,15 +14,16 @@
 //                     gate's own, the product's bias goes there too.
 //   HAS_CELL_STATE    whether there is a cell state c.
 //   HAS_DIRECT_PATH   whether h' reaches h other than through the products.
-//   cell_forward      one step: `slots` holds sums of products and receives what the backward pass
-//                     needs; `c` holds c' and receives c. Returns h.
+//   cell_gates        the first half of a step, up to the cell state: `slots` holds sums of products,
+//                     `c` holds c' and receives c.
+//   cell_output       the second: returns h. `slots` then holds what the backward pass needs.
 //   cell_backward     one step back: `slots` receives the gradients of the sums; `dc` holds the
 //                     gradient of c that came from the step after and receives that of c'; `direct`
 //                     receives the gradient that reaches h' other than through the products.
 //
-// A cell with a state offers its halves too, for what may stand between c and h: cell_state makes
-// c, cell_output h from it; cell_output_backward returns the gradient of c and that of o's result
-// in `output`, cell_state_backward does the rest.
+// A cell with a state offers the halves of the step back too, for what may stand between c and h:
+// cell_output_backward returns the gradient of c and that of o's result in `output`,
+// cell_state_backward does the rest.
 //
 // Parameters:
 //   FORGET      where the forget gate comes from: 0 weights of its own, 1 f = 1 - i (Greff et al.
@@ -66,7 +67,7 @@ INLINE REAL forget_gate(const REAL slots[SLOTS]) {
 #endif
 }
 
-INLINE void cell_state(REAL slots[SLOTS], REAL *c, Peepholes p) {
+INLINE void cell_gates(REAL slots[SLOTS], REAL *c, Peepholes p) {
   const REAL before = *c;
 #if PEEPHOLES
   slots[SLOT_I] = fma(p.input, before, slots[SLOT_I]);
@@ -92,11 +93,8 @@ INLINE void cell_state(REAL slots[SLOTS], REAL *c, Peepholes p) {
   *c = after;
 }
 
-INLINE REAL cell_output(const REAL slots[SLOTS], REAL c) { return slots[SLOT_O] * ACTIVATE(4, c); }
-
-INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
-  cell_state(slots, c, p);
-  return cell_output(slots, *c);
+INLINE REAL cell_output(REAL slots[SLOTS], REAL h_before, REAL c) {
+  return slots[SLOT_O] * ACTIVATE(4, c);
 }
 
 INLINE REAL cell_output_backward(const REAL slots[SLOTS], REAL c, REAL dh, REAL *output) {

@@ -81,6 +81,7 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
   global const float *x[ROWS], *factors[ROWS];
   const int has_factors =
       !(t == first_step(layer) && !(layer->mask ? layer->masked_0 : layer->h_0));
+#pragma clang loop vectorize(disable)
   for (int r = 0; r < rows; ++r) {
     const int n = sequence_of(share, row + r);
     gates[r] = layer->gates + ((size_t)t * N + n) * SLOTS * H;
@@ -134,40 +135,52 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
     if (count <= 0) break;
     Peepholes p;
     load_peepholes(&p, layer, unit, count);
+    // The gates of all rows before the output of any: each result waits for a long chain of others,
+    // and only rows do not wait for each other.
+    REAL slots[ROWS][SLOTS], c[ROWS];
     for (int r = 0; r < rows; ++r) {
       const int n = sequence_of(share, row + r);
       const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
       const size_t cell = layer->training ? index : state;
-      global const float *h_before = before(layer->y, layer->h_0, layer, t, n, 1);
-      REAL h = h_before ? load_lanes(h_before + unit, count) : (REAL)(0.0f);
-      REAL c = (REAL)(0.0f), slots[SLOTS];
+      c[r] = (REAL)(0.0f);
       if (HAS_CELL_STATE) {
         global const float *c_before =
             before(layer->cells, layer->c_0, layer, t, n, layer->training);
-        if (c_before) c = load_lanes(c_before + unit, count);
+        if (c_before) c[r] = load_lanes(c_before + unit, count);
       }
+#pragma unroll
       for (int gate = 0; gate < PLAIN_GATES; ++gate) {
         const int v = VECTOR_OF(gate, u);
-        slots[gate] = sums[v / 2][r][v % 2];
+        slots[r][gate] = sums[v / 2][r][v % 2];
       }
       if (PLAIN_GATES < GATES) {
         const int v = VECTOR_OF(GATES - 1, u);
-        slots[RECURRENT_SLOT(GATES - 1)] = sums[v / 2][r][v % 2];
-        slots[GATES - 1] = sums[v / 2 + 1][r][v % 2];
+        slots[r][RECURRENT_SLOT(GATES - 1)] = sums[v / 2][r][v % 2];
+        slots[r][GATES - 1] = sums[v / 2 + 1][r][v % 2];
       }
-      const REAL c_before = c;
-      h = kept_state(kept_hidden(layer, index, count), h, cell_forward(slots, h, &c, p));
-      if (ZONEOUT && HAS_CELL_STATE) {
-        if (layer->fresh) store_lanes(c, layer->fresh + cell, count);
-        c = kept_state(kept_cell(layer, index, count), c_before, c);
+      const REAL c_before = c[r];
+      cell_gates(slots[r], &c[r], p);
+      if (HAS_CELL_STATE) {
+        REAL kept = c[r];
+        if (ZONEOUT) {
+          if (layer->fresh) store_lanes(kept, layer->fresh + cell, count);
+          kept = kept_state(kept_cell(layer, index, count), c_before, kept);
+        }
+        store_lanes(kept, layer->cells + cell, count);
       }
+    }
+    for (int r = 0; r < rows; ++r) {
+      const int n = sequence_of(share, row + r);
+      const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
+      global const float *h_before = before(layer->y, layer->h_0, layer, t, n, 1);
+      REAL h = h_before ? load_lanes(h_before + unit, count) : (REAL)(0.0f);
+      h = kept_state(kept_hidden(layer, index, count), h, cell_output(slots[r], h, c[r]));
       if (layer->training) {
         for (int slot = 0; slot < SLOTS; ++slot) {
-          store_lanes(slots[slot], gates[r] + (size_t)slot * H + unit, count);
+          store_lanes(slots[r][slot], gates[r] + (size_t)slot * H + unit, count);
         }
       }
       store_hidden(layer, h, t, n, unit, count);
-      if (HAS_CELL_STATE) store_lanes(c, layer->cells + cell, count);
     }
   }
 }
@@ -262,6 +275,7 @@ INLINE void backward_tile(int rows, const Layer *layer, const Share *share, int 
   const int t_after = layer->reverse ? t - 1 : t + 1, is_initial = t < 0 || t >= T;
   REAL sums[ROWS][2];
   global const float *after[ROWS];
+#pragma clang loop vectorize(disable)
   for (int r = 0; r < rows; ++r) {
     const int n = sequence_of(share, row + r);
     // A reverse layer comes to each sequence's h_0 from the sequence's own last step.

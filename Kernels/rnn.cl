@@ -11,7 +11,9 @@
 #define HAS_DIRECT_PATH 0
 #define RECURRENT_SLOT(gate) (gate)
 
-INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
+INLINE void cell_gates(REAL slots[SLOTS], REAL *c, Peepholes p) {}
+
+INLINE REAL cell_output(REAL slots[SLOTS], REAL h_before, REAL c) {
   slots[0] = ACTIVATE(0, slots[0]);
   return slots[0];
 }

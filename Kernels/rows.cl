@@ -105,24 +105,23 @@ INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
       const int slot = RECURRENT_SLOT(gate);
       slots[slot] = slot == gate ? slots[slot] + sum : sum;
     }
-#if RESET_BEFORE
-    cell_gates(slots);
-    store_lanes(slots[SLOT_R] * load_row(factor_before(layer, t, n), unit, count),
-                layer->reset + kept * H + unit, count);
-#else
     Peepholes p;
     load_peepholes(&p, layer, unit, count);
     REAL before = (REAL)(0.0f);
     if (HAS_CELL_STATE) before = load_row(cell_before(layer, t, n), unit, count);
     REAL c = before;
+    cell_gates(slots, &c, p);
+#if RESET_BEFORE
+    store_lanes(slots[SLOT_R] * load_row(factor_before(layer, t, n), unit, count),
+                layer->reset + kept * H + unit, count);
+#else
 #if NORM_CELL
-    cell_state(slots, &c, p);
     store_lanes(c, layer->hats_c + kept * H + unit, count);
 #else
     // Without a projection the states are as wide as the units; cells with one ignore h'.
     const REAL h_before =
         PROJECTION ? (REAL)(0.0f) : load_row(hidden_before(layer, t, n), unit, count);
-    const REAL h = cell_forward(slots, h_before, &c, p);
+    const REAL h = cell_output(slots, h_before, c);
     store_lanes(h, result + unit, count);
 #endif
     if (HAS_CELL_STATE) {
@@ -146,7 +145,7 @@ INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
     const REAL hat = load_lanes(layer->hats_c + kept * H + unit, count);
     const REAL c =
         fma(hat, load_lanes(layer->gain_c + unit, count), load_row(layer->bias_c, unit, count));
-    store_lanes(cell_output(slots, c), result + unit, count);
+    store_lanes(cell_output(slots, (REAL)(0.0f), c), result + unit, count);
   }
 #endif
 }
@@ -166,7 +165,7 @@ INLINE void row_new(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
     slots[SLOT_Z] = load_lanes(slots_row + (size_t)SLOT_Z * H + unit, count);
     slots[SLOT_N] = load_lanes(slots_row + (size_t)SLOT_N * H + unit, count) +
                     recurrent_sum(layer, sums, SLOT_N, unit, count);
-    const REAL h = cell_new(slots, load_row(h_before, unit, count));
+    const REAL h = cell_output(slots, load_row(h_before, unit, count), (REAL)(0.0f));
     store_lanes(slots[SLOT_N], slots_row + (size_t)SLOT_N * H + unit, count);
     store_lanes(h, layer->y + index * H + unit, count);
   }
