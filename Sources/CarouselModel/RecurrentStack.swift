@@ -11,8 +11,7 @@ public final class RecurrentStack<B: Backend> {
   /// The outputs of the last layer, `[T, N, D·H]`, once `forward` is queued.
   public var y: B.Buffer { outputs[outputs.count - 1] }
 
-  private let store: ParameterStore<B>
-  private let prefix: String
+  private let backend: B
   private let training: Bool
   private let units: [Unit]
   /// The outputs of each layer before dropout; with one direction they are those of its unit.
@@ -24,13 +23,13 @@ public final class RecurrentStack<B: Backend> {
   /// ∂loss/∂output of the two directions of a layer, and ∂loss/∂input of the second.
   private let gradDirections: [B.Buffer]
   private let gradSecondInput: B.Buffer?
-  private var backend: B { store.backend }
   private var rows: Int { steps * batchSize }
   private var outputCount: Int { rows * configuration.outputSize }
 
-  /// One direction of one layer, and its activations.
+  /// One direction of one layer, its parameters and its activations.
   private struct Unit {
-    let description: RecurrentUnit
+    let layer: RecurrentLayer
+    let parameters: RecurrentParameters<B.Buffer>, gradients: RecurrentParameters<B.Buffer>
     let reserve: B.RecurrentReserve
     let y: B.Buffer
   }
@@ -45,14 +44,15 @@ public final class RecurrentStack<B: Backend> {
     let rows = steps * batchSize
     let outputCount = rows * configuration.outputSize
     self.configuration = configuration
-    self.store = store
-    self.prefix = prefix
+    self.backend = backend
     self.steps = steps
     self.batchSize = batchSize
     self.training = training
     let units = try configuration.units.map { description in
       Unit(
-        description: description,
+        layer: description.layer,
+        parameters: store.recurrent(prefix: prefix, suffix: description.suffix),
+        gradients: store.recurrentGradients(prefix: prefix, suffix: description.suffix),
         reserve: try backend.makeReserve(
           for: description.layer, steps: steps, batchSize: batchSize, training: training),
         y: try backend.makeBuffer(count: rows * configuration.stateSize))
@@ -181,13 +181,11 @@ public final class RecurrentStack<B: Backend> {
           gradY: directions == 2 ? gradDirections[way] : gradOutput, gradFinal: gradFinal?[index],
           gradX: way == 0 ? gradInput : gradInput == nil ? nil : gradSecondInput,
           gradInitial: gradInitial?[index],
-          gradParameters: store.recurrentGradients(
-            prefix: prefix, suffix: units[index].description.suffix))
+          gradParameters: units[index].gradients)
       }
       if directions == 2, let gradInput, let gradSecondInput {
         try backend.add(
-          gradSecondInput, to: gradInput, count: rows * units[2 * layer].description.layer.inputSize
-        )
+          gradSecondInput, to: gradInput, count: rows * units[2 * layer].layer.inputSize)
       }
     }
   }
@@ -198,9 +196,8 @@ public final class RecurrentStack<B: Backend> {
   ) -> RecurrentWork<B> {
     let unit = units[index]
     return RecurrentWork(
-      layer: unit.description.layer, steps: steps, batchSize: batchSize, lengths: lengths,
-      parameters: store.recurrent(prefix: prefix, suffix: unit.description.suffix), x: x,
-      initial: initial?[index], y: unit.y, reserve: unit.reserve,
+      layer: unit.layer, steps: steps, batchSize: batchSize, lengths: lengths,
+      parameters: unit.parameters, x: x, initial: initial?[index], y: unit.y, reserve: unit.reserve,
       noise: seed.map {
         RecurrentNoise(seed: $0.seed, step: $0.step, unit: index, segment: segment)
       })

@@ -21,9 +21,8 @@ extension OpenCLBackend {
   private func queueForward(
     _ work: RecurrentWork<OpenCLBackend>, final: RecurrentState<Buffer>?
   ) throws {
-    let layer = work.layer
     let pass = RecurrentPass(work: work)
-    let strategy = try strategy(for: layer)
+    let strategy = try strategy(for: pass)
     work.reserve.weightHH = try launcher.recurrentWeights(pass)
     work.reserve.masks = try launcher.drawMasks(pass)
     let multipliesInputs = strategy.multipliesInputs(pass)
@@ -65,7 +64,7 @@ extension OpenCLBackend {
     gradInitial: RecurrentState<Buffer>?, gradParameters: RecurrentParameters<Buffer>
   ) throws {
     let layer = pass.layer
-    try strategy(for: layer).backward(
+    try strategy(for: pass).backward(
       pass, gradY: gradY, gradFinal: gradFinal, gradInitial: gradInitial)
     let inputs = try inputGradients(pass, gradParameters)
     try queueWeightGradients(pass, inputs, gradParameters)

@@ -65,8 +65,16 @@ public final class OpenCLBackend: Backend {
   /// Forgets the launches so far.
   public func clearLaunches() { launcher.clearRecords() }
 
+  /// The strategy of a layer at work, which its reserve remembers.
+  func strategy(for pass: RecurrentPass) throws -> any RecurrentStrategy {
+    if let strategy = pass.reserve.strategy { return strategy }
+    let strategy = try strategy(for: pass.layer)
+    pass.reserve.strategy = strategy
+    return strategy
+  }
+
   /// The strategy of the kernels' form for a layer's cell and options.
-  func strategy(for layer: RecurrentLayer) throws -> any RecurrentStrategy {
+  private func strategy(for layer: RecurrentLayer) throws -> any RecurrentStrategy {
     let cell = CellVariant(layer)
     if let strategy = strategies[cell] { return strategy }
     let strategy: any RecurrentStrategy =

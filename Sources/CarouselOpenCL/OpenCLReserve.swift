@@ -15,6 +15,8 @@ public final class OpenCLReserve {
   let rows: RowsReserve?
   let training: Bool
 
+  /// How the layer's steps are walked, once they were.
+  var strategy: (any RecurrentStrategy)?
   /// The recurrent weights as the products of the last pass read them, where they are not the
   /// parameter itself.
   var weightHH: Buffer?

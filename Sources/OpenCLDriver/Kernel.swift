@@ -153,9 +153,9 @@ extension Queue {
       local == nil || local?.count == global.count,
       "\(kernel.name) launched with \(global) work-items in groups of \(local ?? [])")
     kernel.checkOnce(arguments)
-    for (position, argument) in arguments.elements.enumerated() {
-      try kernel.set(argument.value, at: position, argument.name)
-      if case .buffer(let buffer) = argument.value, !kernel.onlyReads(position) {
+    for (position, (name, value)) in arguments.elements.enumerated() {
+      try kernel.set(value, at: position, name)
+      if case .buffer(let buffer) = value, !kernel.onlyReads(position) {
         buffer.countWrite()
       }
     }

@@ -19,11 +19,11 @@ public enum KernelArgument {
 /// What a kernel is given: a value under the name of each of its parameters, in their order.
 public struct KernelArguments: ExpressibleByDictionaryLiteral {
   /// The names and values, in order.
-  public private(set) var elements: [(name: StaticString, value: KernelArgument)]
+  public private(set) var elements: [(StaticString, KernelArgument)]
 
   /// Arguments written out: `["x": .buffer(x), "count": .int32(n)]`.
   public init(dictionaryLiteral elements: (StaticString, KernelArgument)...) {
-    self.elements = elements.map { (name: $0.0, value: $0.1) }
+    self.elements = elements
   }
 
   /// The arguments of `left`, then those of `right`.
@@ -74,13 +74,13 @@ public struct KernelParameter: Equatable, Sendable {
         "\(kernel) has \(parameters.count) parameters and was given \(arguments.elements.count)"
     }
     for (position, (argument, parameter)) in zip(arguments.elements, parameters).enumerated() {
-      let name = argument.name.description
+      let name = argument.0.description
       guard name == parameter.name else {
         return "parameter \(position) of \(kernel) is \(parameter.name) and was given \(name)"
       }
-      guard parameter.accepts(argument.value) else {
+      guard parameter.accepts(argument.1) else {
         return "parameter \(name) of \(kernel) is a \(parameter.addressSpace) "
-          + "\(parameter.typeName) and was given \(argument.value.label)"
+          + "\(parameter.typeName) and was given \(argument.1.label)"
       }
     }
     return nil
