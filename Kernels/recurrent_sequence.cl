@@ -185,30 +185,71 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
   }
 }
 
+/// x W^T + b of all steps, for the units of one tile, into `gates`.
+INLINE void input_tile(const Layer *layer, const Inputs *inputs, int tile) {
+  const int M = layer->T * layer->N, H = layer->H, C = inputs->C;
+  for (int q = 0; q < TILE_PANELS; ++q) {
+    global const float *panel = inputs->weights + (size_t)(tile * TILE_PANELS + q) * C * COLUMNS;
+    int column[2], count[2];
+    REAL begin[2];
+    for (int i = 0; i < 2; ++i) {
+      const int v = 2 * q + i, unit = tile * TILE_UNITS + UNITS_OF(v) * WIDTH;
+      column[i] = GATE_OF(v) * H + unit;
+      count[i] = H - unit;
+      begin[i] = (REAL)(0.0f);
+      if (count[i] > 0 && inputs->bias) begin[i] = load_lanes(inputs->bias + column[i], count[i]);
+      if (count[i] > 0 && inputs->bias2)
+        begin[i] += load_lanes(inputs->bias2 + column[i], count[i]);
+    }
+    for (int m = 0; m < M;) {
+      const int rows = next_rows(M - m);
+      REAL sums[ROWS][2];
+      for (int r = 0; r < rows; ++r) sums[r][0] = begin[0], sums[r][1] = begin[1];
+      panel_products(rows, sums, inputs->x + (size_t)m * C, C, 1, panel, C);
+      for (int r = 0; r < rows; ++r) {
+        global float *row = layer->gates + (size_t)(m + r) * SLOTS * H;
+        for (int i = 0; i < 2; ++i) {
+          if (count[i] > 0) store_lanes(sums[r][i], row + column[i], count[i]);
+        }
+      }
+      m += rows;
+    }
+  }
+}
+
 /// All steps forward. `gates` receives what the backward pass needs where `training` is 1; where x
-/// is null it holds x W^T + b in its first GATES slots. `weights` is packed by pack_gates, or the
-/// diagonal itself. A reverse layer with lengths needs h_0.
+/// is null it holds x W^T + b in its first GATES slots. With `inputs_before` that is computed
+/// before the first step, else with each. `weights` is packed by pack_gates, or the diagonal
+/// itself. A reverse layer with lengths needs h_0.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
                  global const float *weights_ih, global const float *bias_ih,
-                 global const float *bias_ih2, int C, global const int *order,
-                 volatile global int *sync, int step_base, int done_base, int polls) {
+                 global const float *bias_ih2, int C, int inputs_before, global const int *order,
+                 volatile global int *sync, int step_base, int polls) {
   const Layer layer = LAYER;
-  const Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
+  Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
   Share share;
-  find_share(&share, TILE_UNITS, N, H, order, sync, polls);
+  find_share(&share, TILE_UNITS, N, H, order, sync, step_base, polls);
+  if (inputs_before) {
+    while (take_tiles(&share, (int)((uint)step_base + 1))) {
+      for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
+        input_tile(&layer, &inputs, tile);
+      }
+    }
+    inputs.x = 0;
+    ++step_base;
+  }
   int last = share.first;
   for (int s = 0; s < T; ++s) {
     const int t = reverse ? T - 1 - s : s;
-    const int step = (int)((uint)step_base + s + 1);
-    const int done = (int)((uint)done_base + (s + 1) * share.tiles);
     last = active_end(&share, &layer, t, last);
-    share.next_tile = share.first_tile;
-    for (int tile; (tile = take_tile(&share, step, done)) >= 0;) {
-      for (int row = share.first; row < last;) {
-        const int rows = next_rows(last - row);
-        forward_tile(rows, &layer, &inputs, &share, t, row, tile * TILE_UNITS);
-        row += rows;
+    while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
+      for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
+        for (int row = share.first; row < last;) {
+          const int rows = next_rows(last - row);
+          forward_tile(rows, &layer, &inputs, &share, t, row, tile * TILE_UNITS);
+          row += rows;
+        }
       }
     }
   }
@@ -356,26 +397,24 @@ INLINE void clear_gates(const Layer *layer, int t, int n, int first) {
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
                   global float *dh, global float *dc, global float *grad_h_0,
-                  global const int *order, volatile global int *sync, int step_base, int done_base,
-                  int polls) {
+                  global const int *order, volatile global int *sync, int step_base, int polls) {
   const Layer layer = LAYER;
   Share share;
-  find_share(&share, COLUMNS, N, H, order, sync, polls);
+  find_share(&share, COLUMNS, N, H, order, sync, step_base, polls);
   int last = share.first;
   for (int s = 0; s < T + (grad_h_0 ? 1 : 0); ++s) {
     const int t = reverse ? s : T - 1 - s;
-    const int step = (int)((uint)step_base + s + 1);
-    const int done = (int)((uint)done_base + (s + 1) * share.tiles);
     last = s < T ? active_end(&share, &layer, t, last) : share.end;
-    share.next_tile = share.first_tile;
-    for (int tile; (tile = take_tile(&share, step, done)) >= 0;) {
-      const int unit = tile * COLUMNS;
-      for (int row = share.first; row < last;) {
-        const int rows = next_rows(last - row);
-        backward_tile(rows, &layer, &share, t, row, unit, grad_y, grad_h_n, dh, dc, grad_h_0);
-        row += rows;
+    while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
+      for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
+        const int unit = tile * COLUMNS;
+        for (int row = share.first; row < last;) {
+          const int rows = next_rows(last - row);
+          backward_tile(rows, &layer, &share, t, row, unit, grad_y, grad_h_n, dh, dc, grad_h_0);
+          row += rows;
+        }
+        for (int row = last; row < share.end; ++row) clear_gates(&layer, t, order[row], unit);
       }
-      for (int row = last; row < share.end; ++row) clear_gates(&layer, t, order[row], unit);
     }
   }
 }

@@ -36,13 +36,14 @@ order_rows(global const int *lengths, global int *order, global int *counts, int
 }
 
 /// What a work-item computes: rows `first` to `end` of the order, tiles `first_tile` to `end_tile`
-/// of the units, of which `next_tile` is the next.
+/// of the units.
 typedef struct {
-  int first, end, first_tile, end_tile, tiles, next_tile;
+  int first, end, first_tile, end_tile, tiles;
   global const int *order;
-  // Of parts, see below.
+  // The last step that was begun; of parts, see below, how many were looked at in it, whose tiles
+  // were taken last, and how often to look.
   volatile global int *sync;
-  int polls, finished;
+  int step, seen, taken, polls;
 } Share;
 
 /// The sequence of a row.
@@ -58,64 +59,96 @@ INLINE int active_end(const Share *share, const Layer *layer, int t, int end) {
   return end;
 }
 
-// Parts. A work-item of a part claims its tiles of each step, tells how many it has done, and waits
-// until all tiles of the step are done. Having waited long it claims the tiles that nobody has,
-// for no rule of OpenCL promises that all parts run at the same time: the last to begin may find
-// nothing left to do. Whoever computes a tile, its bits are the same.
+// Parts. A work-item claims the tiles of its part at each step, computes them, tells that they are
+// done, and looks at each other part until that is done too. Having looked often it claims a part
+// that nobody has, for no rule of OpenCL promises that all parts run at the same time: the last to
+// begin may find nothing left to do. Whoever computes a tile, its bits are the same.
 //
-// `sync` holds how many tiles were done, and for each tile the last step that was claimed, LINE
-// apart. Both go on from launch to launch: `done_base` and `step_base` are where this one begins.
+// `sync` holds for each part the last step that was claimed, and the last that is done, LINE apart:
+// a part's claims then stay in its own core's cache. Steps are counted on from launch to launch.
 
 /// Counts in different lines of the cache.
 #define LINE 16
 
-/// Whether a tile is this work-item's at a step: no one else's, and not done before.
-INLINE int claim(volatile global int *sync, int tile, int step) {
-  volatile global int *last = sync + (1 + tile) * LINE;
-  const int before = *last;
-  return (int)((uint)before - (uint)step) < 0 && atomic_cmpxchg(last, before, step) == before;
+/// What was written before is seen by whoever sees what is written after; and the other way round.
+#if defined(__clang__)
+#define FENCE(seen) __atomic_thread_fence(__ATOMIC_ACQ_REL)
+#else
+#define FENCE(seen) mem_fence(CLK_GLOBAL_MEM_FENCE), atomic_add(seen, 0)
+#endif
+
+INLINE volatile global int *claimed(const Share *share, int part) {
+  return share->sync + 2 * part * LINE;
+}
+INLINE volatile global int *done(const Share *share, int part) {
+  return share->sync + (2 * part + 1) * LINE;
 }
 
-/// The next tile of a step, or -1 once all are done: those of the share, and in parts those that
-/// are late. `step` and `done` are what `sync` holds with the step claimed and done.
-INLINE int take_tile(Share *share, int step, int done) {
-  while (share->next_tile < share->end_tile) {
-    const int tile = share->next_tile++;
-    if (share->sync && !claim(share->sync, tile, step)) continue;
-    ++share->finished;
-    return tile;
+/// Whether a count has not come to a step; it may have wrapped around.
+INLINE int is_before(int count, int step) { return (int)((uint)count - (uint)step) < 0; }
+
+/// Whether a part is this work-item's at a step: no one else's, and not done before.
+INLINE int claim(Share *share, int part, int step) {
+  volatile global int *last = claimed(share, part);
+  const int before = *last;
+  if (!is_before(before, step) || atomic_cmpxchg(last, before, step) != before) return 0;
+  share->taken = part;
+  share->first_tile = share->tiles * part / (int)get_global_size(0);
+  share->end_tile = share->tiles * (part + 1) / (int)get_global_size(0);
+  return 1;
+}
+
+/// Whether part `part` is done at a step, after looking for as long as is worth it.
+INLINE int is_done(Share *share, int part, int step) {
+  volatile global int *last = done(share, part);
+  for (int poll = 0; is_before(*last, step); ++poll) {
+    if (poll >= share->polls) return 0;
   }
-  if (!share->sync) return -1;
-  mem_fence(CLK_GLOBAL_MEM_FENCE);
-  atomic_add(share->sync, share->finished);
-  share->finished = 0;
-  for (int poll = 0; (int)((uint)share->sync[0] - (uint)done) < 0; ++poll) {
-    if (poll < share->polls) continue;
-    poll = 0;
-    for (int tile = 0; tile < share->tiles; ++tile) {
-      if (!claim(share->sync, tile, step)) continue;
-      share->finished = 1;
-      return tile;
+  FENCE(last);
+  return 1;
+}
+
+/// Whether there are tiles to compute at a step, `first_tile` to `end_tile`; those taken before are
+/// done. Of a share that is not a part they are always the same.
+INLINE int take_tiles(Share *share, int step) {
+  const int is_new = share->step != step;
+  share->step = step;
+  if (!share->sync) return is_new;
+  const int id = get_global_id(0), parts = get_global_size(0);
+  if (is_new) {
+    share->seen = 1;
+    if (claim(share, id, step)) return 1;
+    share->seen = 0;
+  } else {
+    FENCE(done(share, share->taken));
+    *done(share, share->taken) = step;
+  }
+  while (share->seen < parts) {
+    const int part = (id + share->seen) % parts;
+    if (is_done(share, part, step)) {
+      ++share->seen;
+    } else if (claim(share, part, step)) {
+      // Who is late may not come at all.
+      share->polls /= 2;
+      ++share->seen;
+      return 1;
     }
   }
-  // The others' results are seen from here on.
-  atomic_add(share->sync, 0);
-  mem_fence(CLK_GLOBAL_MEM_FENCE);
-  return -1;
+  return 0;
 }
 
-/// The share of a work-item: a slice of the rows, or with `sync` a part of the tiles.
+/// The share of a work-item: a slice of the rows, or with `sync` a part of the tiles. Steps are
+/// counted from `step_base` + 1 on.
 INLINE void find_share(Share *share, int tile_units, int N, int H, global const int *order,
-                       volatile global int *sync, int polls) {
+                       volatile global int *sync, int step_base, int polls) {
   const int id = get_global_id(0), count = get_global_size(0);
-  const int tiles = (H + tile_units - 1) / tile_units;
   share->first = sync ? 0 : slice_begin(id, count, N);
   share->end = sync ? N : slice_begin(id + 1, count, N);
-  share->first_tile = sync ? tiles * id / count : 0;
-  share->end_tile = sync ? tiles * (id + 1) / count : tiles;
-  share->tiles = tiles;
+  share->tiles = (H + tile_units - 1) / tile_units;
+  share->first_tile = 0;
+  share->end_tile = share->tiles;
   share->order = order;
   share->sync = sync;
+  share->step = step_base;
   share->polls = polls;
-  share->finished = 0;
 }

@@ -32,31 +32,37 @@ struct SequenceStrategy: RecurrentStrategy {
   /// each step.
   private static let fusedWeightBytes = 4 << 20
 
+  /// A panel of the weights of so many inputs stays in the first caches.
+  private static let fusedInputSize = 512
+
   /// Inputs whose product takes no longer than a launch.
   private static let fewInputFlops = 2e6
 
-  /// With rows enough to fill a tile, and weights that stay in the caches, or with little to multiply.
+  /// With rows enough to fill a tile, and weights that stay in the caches, or with little to multiply;
+  /// parts multiply the inputs of all steps before the first.
   func multipliesInputs(_ pass: RecurrentPass) -> Bool {
     if let choice = launcher.tuning.multipliesInputs { return choice }
     let layer = pass.layer
-    let partCount = partCount(pass, tileUnits: tileUnits(layer))
-    let rows = partCount > 0 ? pass.batchSize : pass.batchSize / launcher.slices(pass)
-    let weights = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
     if pass.inputFlops <= Self.fewInputFlops { return true }
-    return rows >= PanelProducts.tileRows
+    if partCount(pass, tileUnits: tileUnits(layer)) > 0 {
+      return layer.inputSize <= Self.fusedInputSize
+    }
+    let weights = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
+    return pass.batchSize / launcher.slices(pass) >= PanelProducts.tileRows
       && weights * MemoryLayout<Float>.stride <= Self.fusedWeightBytes
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     let layer = pass.layer
     let isFused = multipliesInputs(pass)
+    let isBefore = isFused && partCount(pass, tileUnits: tileUnits(layer)) > 0
     let isPlain = pass.separateBias == nil
     // A sequence of a reverse layer may begin at any step.
     let needsZeros = pass.lengths != nil && layer.isReverse && pass.initialFactors == nil
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     if let zeros { try launcher.begin(zeros, with: nil, count: pass.stateCount) }
     try walk(
-      pass, forward, steps: pass.steps, tileUnits: tileUnits(layer),
+      pass, forward, steps: pass.steps + (isBefore ? 1 : 0), tileUnits: tileUnits(layer),
       flops: pass.flops + (isFused ? pass.inputFlops : 0),
       bytes: pass.bytes(gatePasses: pass.reserve.training ? isFused ? 1 : 2 : 1),
       pass.arguments(
@@ -70,7 +76,7 @@ struct SequenceStrategy: RecurrentStrategy {
             : .nullBuffer,
           "bias_ih": isFused ? .optional(pass.parameters.biasIH) : .nullBuffer,
           "bias_ih2": isFused && isPlain ? .optional(pass.parameters.biasHH) : .nullBuffer,
-          "C": .int(layer.inputSize),
+          "C": .int(layer.inputSize), "inputs_before": .int(isBefore),
         ])
   }
 
@@ -98,16 +104,14 @@ struct SequenceStrategy: RecurrentStrategy {
   ) throws {
     let partCount = partCount(pass, tileUnits: tileUnits)
     let slices = partCount > 0 ? 1 : launcher.slices(pass)
-    let tiles = ceilDivide(pass.hiddenSize, tileUnits)
-    let sync = partCount > 0 ? try parts.sync(tiles: tiles) : nil
+    let sync = partCount > 0 ? try parts.sync(count: partCount) : nil
     try launcher.launch(
       kernel, global: [max(partCount, slices)], local: [1], flops: flops, bytes: bytes,
       arguments + [
         "order": .optional(try order(pass, slices: slices)), "sync": .optional(sync),
-        "step_base": .int32(parts.stepBase), "done_base": .int32(parts.doneBase),
-        "polls": .int(launcher.partPolls),
+        "step_base": .int32(parts.stepBase), "polls": .int(launcher.partPolls),
       ])
-    if sync != nil { parts.advance(steps: steps, tiles: tiles) }
+    if sync != nil { parts.advance(steps: steps) }
   }
 
   /// The parts of the units, or 0 where slices of the batch keep every core busy.
@@ -184,26 +188,23 @@ private struct RowOrder: Hashable {
 private final class Parts {
   private let launcher: Launcher
   private var buffer: Buffer?
-  private var tiles = 0
-  /// What `sync` holds before the next launch: the last step of any tile, and the tiles done.
-  private(set) var stepBase: Int32 = 0, doneBase: Int32 = 0
+  private var count = 0
+  /// The last step of any part before the next launch.
+  private(set) var stepBase: Int32 = 0
 
   init(_ launcher: Launcher) { self.launcher = launcher }
 
-  /// A count, and one for each of at least `tiles` tiles, as the kernels lay them out.
-  func sync(tiles count: Int) throws -> Buffer {
-    if let buffer, count <= tiles { return buffer }
+  /// Two steps for each of at least `count` parts, as the kernels lay them out.
+  func sync(count: Int) throws -> Buffer {
+    if let buffer, count <= self.count { return buffer }
     let line = 16
-    let sync = try launcher.scratch(count: (1 + count) * line)
+    let sync = try launcher.scratch(count: 2 * count * line)
     try launcher.queue.fill(sync, with: Int32(0))
-    (buffer, tiles, stepBase, doneBase) = (sync, count, 0, 0)
+    (buffer, self.count, stepBase) = (sync, count, 0)
     return sync
   }
 
-  func advance(steps: Int, tiles: Int) {
-    stepBase &+= Int32(truncatingIfNeeded: steps)
-    doneBase &+= Int32(truncatingIfNeeded: steps * tiles)
-  }
+  func advance(steps: Int) { stepBase &+= Int32(truncatingIfNeeded: steps) }
 }
 
 extension Device {
