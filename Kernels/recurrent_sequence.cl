@@ -185,34 +185,28 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
   }
 }
 
-/// x W^T + b of all steps, for the units of one tile, into `gates`.
-INLINE void input_tile(const Layer *layer, const Inputs *inputs, int tile) {
-  const int M = layer->T * layer->N, H = layer->H, C = inputs->C;
+/// x W^T + b of `rows` rows of all steps from row `m` on, for the units of one tile, into `gates`.
+INLINE void input_tile(int rows, const Layer *layer, const Inputs *inputs, int m, int tile) {
+  const int H = layer->H, C = inputs->C;
   for (int q = 0; q < TILE_PANELS; ++q) {
     global const float *panel = inputs->weights + (size_t)(tile * TILE_PANELS + q) * C * COLUMNS;
     int column[2], count[2];
-    REAL begin[2];
+    REAL sums[ROWS][2];
     for (int i = 0; i < 2; ++i) {
       const int v = 2 * q + i, unit = tile * TILE_UNITS + UNITS_OF(v) * WIDTH;
       column[i] = GATE_OF(v) * H + unit;
       count[i] = H - unit;
-      begin[i] = (REAL)(0.0f);
-      if (count[i] > 0 && inputs->bias) begin[i] = load_lanes(inputs->bias + column[i], count[i]);
-      if (count[i] > 0 && inputs->bias2)
-        begin[i] += load_lanes(inputs->bias2 + column[i], count[i]);
+      REAL begin = (REAL)(0.0f);
+      if (count[i] > 0 && inputs->bias) begin = load_lanes(inputs->bias + column[i], count[i]);
+      if (count[i] > 0 && inputs->bias2) begin += load_lanes(inputs->bias2 + column[i], count[i]);
+      for (int r = 0; r < rows; ++r) sums[r][i] = begin;
     }
-    for (int m = 0; m < M;) {
-      const int rows = next_rows(M - m);
-      REAL sums[ROWS][2];
-      for (int r = 0; r < rows; ++r) sums[r][0] = begin[0], sums[r][1] = begin[1];
-      panel_products(rows, sums, inputs->x + (size_t)m * C, C, 1, panel, C);
-      for (int r = 0; r < rows; ++r) {
-        global float *row = layer->gates + (size_t)(m + r) * SLOTS * H;
-        for (int i = 0; i < 2; ++i) {
-          if (count[i] > 0) store_lanes(sums[r][i], row + column[i], count[i]);
-        }
+    panel_products(rows, sums, inputs->x + (size_t)m * C, C, 1, panel, C);
+    for (int r = 0; r < rows; ++r) {
+      global float *row = layer->gates + (size_t)(m + r) * SLOTS * H;
+      for (int i = 0; i < 2; ++i) {
+        if (count[i] > 0) store_lanes(sums[r][i], row + column[i], count[i]);
       }
-      m += rows;
     }
   }
 }
@@ -232,8 +226,12 @@ sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global 
   find_share(&share, TILE_UNITS, N, H, order, sync, step_base, polls);
   if (inputs_before) {
     while (take_tiles(&share, (int)((uint)step_base + 1))) {
-      for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
-        input_tile(&layer, &inputs, tile);
+      for (int m = 0; m < T * N;) {
+        const int rows = next_rows(T * N - m);
+        for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
+          input_tile(rows, &layer, &inputs, m, tile);
+        }
+        m += rows;
       }
     }
     inputs.x = 0;

@@ -38,24 +38,29 @@ struct SequenceStrategy: RecurrentStrategy {
   /// Inputs whose product takes no longer than a launch.
   private static let fewInputFlops = 2e6
 
-  /// With rows enough to fill a tile, and weights that stay in the caches, or with little to multiply;
-  /// parts multiply the inputs of all steps before the first.
+  /// With rows enough to fill a tile, and weights that stay in the caches, or with little to multiply.
   func multipliesInputs(_ pass: RecurrentPass) -> Bool {
     if let choice = launcher.tuning.multipliesInputs { return choice }
     let layer = pass.layer
     if pass.inputFlops <= Self.fewInputFlops { return true }
-    if partCount(pass, tileUnits: tileUnits(layer)) > 0 {
-      return layer.inputSize <= Self.fusedInputSize
-    }
+    if multipliesInputsBefore(pass) { return layer.inputSize <= Self.fusedInputSize }
+    let partCount = partCount(pass, tileUnits: tileUnits(layer))
+    let rows = partCount > 0 ? pass.batchSize : pass.batchSize / launcher.slices(pass)
     let weights = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
-    return pass.batchSize / launcher.slices(pass) >= PanelProducts.tileRows
+    return rows >= PanelProducts.tileRows
       && weights * MemoryLayout<Float>.stride <= Self.fusedWeightBytes
+  }
+
+  /// Whether inputs that `forward` multiplies are multiplied for all steps before the first: parts can,
+  /// and it is better where a step has too few rows to fill a tile.
+  private func multipliesInputsBefore(_ pass: RecurrentPass) -> Bool {
+    pass.batchSize < PanelProducts.tileRows && partCount(pass, tileUnits: tileUnits(pass.layer)) > 0
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     let layer = pass.layer
     let isFused = multipliesInputs(pass)
-    let isBefore = isFused && partCount(pass, tileUnits: tileUnits(layer)) > 0
+    let isBefore = isFused && multipliesInputsBefore(pass)
     let isPlain = pass.separateBias == nil
     // A sequence of a reverse layer may begin at any step.
     let needsZeros = pass.lengths != nil && layer.isReverse && pass.initialFactors == nil
