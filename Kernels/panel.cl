@@ -79,12 +79,13 @@ row_product(REAL sums[2], global const float *a, int k_stride, global const floa
   sums[1] = (right0 + right1) + (right2 + right3);
 }
 
-/// The same for ROWS, ROWS / 2 or 1 rows, whatever `rows` is: one copy of the caller's code serves
-/// all. The rows may lie anywhere.
+/// The same for as many rows as next_rows gives: one copy of the caller's code serves all. The rows
+/// may lie anywhere.
 INLINE void row_products(int rows, REAL sums[ROWS][2], global const float *a[ROWS], int k_stride,
                          global const float *panel, int K) {
-  if (rows == ROWS) panel_product(ROWS, sums, a, k_stride, panel, K);
-  else if (rows == ROWS / 2) panel_product(ROWS / 2, sums, a, k_stride, panel, K);
+  if (rows == 8) panel_product(8, sums, a, k_stride, panel, K);
+  else if (rows == 4) panel_product(4, sums, a, k_stride, panel, K);
+  else if (rows == 2) panel_product(2, sums, a, k_stride, panel, K);
   else row_product(sums[0], a[0], k_stride, panel, K);
 }
 
@@ -96,5 +97,5 @@ INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, 
   row_products(rows, sums, each, k_stride, panel, K);
 }
 
-/// How many of `left` rows the next call takes.
-INLINE int next_rows(int left) { return left >= ROWS ? ROWS : left >= ROWS / 2 ? ROWS / 2 : 1; }
+/// How many of `left` rows the next call takes: 8, 4, 2 or 1.
+INLINE int next_rows(int left) { return left >= 8 ? 8 : left >= 4 ? 4 : min(left, 2); }

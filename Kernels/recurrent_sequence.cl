@@ -71,19 +71,20 @@ typedef struct {
   int C;
 } Inputs;
 
-/// Step t of the rows from `row` on, for the units of one tile.
+/// Step t of the rows from `row` on, for the units of one tile. With `is_before` the product of the
+/// inputs alone, of rows of all steps, into `gates`.
 INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, const Share *share,
-                         int t, int row, int first) {
+                         int t, int row, int first, int is_before) {
   const int N = layer->N, H = layer->H, C = inputs->C;
   // The last is the input's part of the gate that is not plain.
   REAL sums[TILE_PANELS + 1][ROWS][2];
   global float *gates[ROWS];
   global const float *x[ROWS], *factors[ROWS];
   const int has_factors =
-      !(t == first_step(layer) && !(layer->mask ? layer->masked_0 : layer->h_0));
+      !is_before && (t != first_step(layer) || (layer->mask ? layer->masked_0 : layer->h_0));
 #pragma clang loop vectorize(disable)
   for (int r = 0; r < rows; ++r) {
-    const int n = sequence_of(share, row + r);
+    const int n = is_before ? row + r : sequence_of(share, row + r);
     gates[r] = layer->gates + ((size_t)t * N + n) * SLOTS * H;
     x[r] = inputs->x ? inputs->x + ((size_t)t * N + n) * C : 0;
     factors[r] = has_factors ? (layer->mask ? before(layer->masked, layer->masked_0, layer, t, n, 1)
@@ -98,7 +99,9 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
       if (inputs->bias) begin = load_lanes(inputs->bias + gate * H + unit, count);
       if (inputs->bias2) begin += load_lanes(inputs->bias2 + gate * H + unit, count);
     }
-    if (count > 0 && layer->bias_hh) bias = load_lanes(layer->bias_hh + gate * H + unit, count);
+    if (count > 0 && layer->bias_hh && !is_before) {
+      bias = load_lanes(layer->bias_hh + gate * H + unit, count);
+    }
     for (int r = 0; r < rows; ++r) {
       REAL sum = begin;
       if (count > 0 && !inputs->x) sum = load_lanes(gates[r] + gate * H + unit, count);
@@ -130,7 +133,14 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
       row_products(rows, sums[to], a, 1, panels + (size_t)q * K * COLUMNS, end - begin);
     }
   }
-  for (int u = 0; u < UNIT_VECTORS; ++u) {
+  for (int v = 0; is_before && v < TILE_VECTORS; ++v) {
+    const int gate = GATE_OF(v), unit = first + UNITS_OF(v) * WIDTH, count = H - unit;
+    const int slot = gate < PLAIN_GATES ? v : v + 2;
+    for (int r = 0; r < rows && count > 0; ++r) {
+      store_lanes(sums[slot / 2][r][slot % 2], gates[r] + gate * H + unit, count);
+    }
+  }
+  for (int u = 0; !is_before && u < UNIT_VECTORS; ++u) {
     const int unit = first + u * WIDTH, count = H - unit;
     if (count <= 0) break;
     Peepholes p;
@@ -185,31 +195,9 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
   }
 }
 
-/// x W^T + b of `rows` rows of all steps from row `m` on, for the units of one tile, into `gates`.
-INLINE void input_tile(int rows, const Layer *layer, const Inputs *inputs, int m, int tile) {
-  const int H = layer->H, C = inputs->C;
-  for (int q = 0; q < TILE_PANELS; ++q) {
-    global const float *panel = inputs->weights + (size_t)(tile * TILE_PANELS + q) * C * COLUMNS;
-    int column[2], count[2];
-    REAL sums[ROWS][2];
-    for (int i = 0; i < 2; ++i) {
-      const int v = 2 * q + i, unit = tile * TILE_UNITS + UNITS_OF(v) * WIDTH;
-      column[i] = GATE_OF(v) * H + unit;
-      count[i] = H - unit;
-      REAL begin = (REAL)(0.0f);
-      if (count[i] > 0 && inputs->bias) begin = load_lanes(inputs->bias + column[i], count[i]);
-      if (count[i] > 0 && inputs->bias2) begin += load_lanes(inputs->bias2 + column[i], count[i]);
-      for (int r = 0; r < rows; ++r) sums[r][i] = begin;
-    }
-    panel_products(rows, sums, inputs->x + (size_t)m * C, C, 1, panel, C);
-    for (int r = 0; r < rows; ++r) {
-      global float *row = layer->gates + (size_t)(m + r) * SLOTS * H;
-      for (int i = 0; i < 2; ++i) {
-        if (count[i] > 0) store_lanes(sums[r][i], row + column[i], count[i]);
-      }
-    }
-  }
-}
+/// The rows that a share takes through its tiles together: what of them is read again for each tile
+/// stays in the first caches.
+#define ROWS_TOGETHER 64
 
 /// All steps forward. `gates` receives what the backward pass needs where `training` is 1; where x
 /// is null it holds x W^T + b in its first GATES slots. With `inputs_before` that is computed
@@ -224,32 +212,23 @@ sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global 
   Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
   Share share;
   find_share(&share, TILE_UNITS, N, H, order, sync, step_base, polls);
-  if (inputs_before) {
-    while (take_tiles(&share, (int)((uint)step_base + 1))) {
-      for (int m = 0; m < T * N;) {
-        const int rows = next_rows(T * N - m);
-        for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
-          input_tile(rows, &layer, &inputs, m, tile);
-        }
-        m += rows;
-      }
-    }
-    inputs.x = 0;
-    ++step_base;
-  }
   int last = share.first;
-  for (int s = 0; s < T; ++s) {
-    const int t = reverse ? T - 1 - s : s;
-    last = active_end(&share, &layer, t, last);
-    while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
-      for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
-        for (int row = share.first; row < last;) {
-          const int rows = next_rows(last - row);
-          forward_tile(rows, &layer, &inputs, &share, t, row, tile * TILE_UNITS);
-          row += rows;
+  for (int s = inputs_before ? -1 : 0; s < T; ++s) {
+    const int is_before = s < 0, t = is_before ? 0 : reverse ? T - 1 - s : s;
+    last = is_before ? T * N : active_end(&share, &layer, t, s ? last : share.first);
+    while (take_tiles(&share, (int)((uint)step_base + s + inputs_before + 1))) {
+      for (int begin = share.first; begin < last; begin += ROWS_TOGETHER) {
+        const int end = min(begin + ROWS_TOGETHER, last);
+        for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
+          for (int row = begin; row < end;) {
+            const int rows = next_rows(end - row);
+            forward_tile(rows, &layer, &inputs, &share, t, row, tile * TILE_UNITS, is_before);
+            row += rows;
+          }
         }
       }
     }
+    if (is_before) inputs.x = 0;
   }
   if (sync && get_global_id(0) > 0) return;
   for (int row = share.first; row < share.end; ++row) {
