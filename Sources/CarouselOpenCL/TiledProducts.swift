@@ -11,7 +11,7 @@ struct TiledProducts: MatrixProducts {
   private let tilesBySide: [Int: [ProductTile]]
   /// The compute units that a product is divided for.
   let computeUnits: Int
-  private let kernels = TiledKernels()
+  private let found = TiledFindings()
   /// ADD_ITEMS of `gemm_gpu.cl`.
   private static let addItems = 128
 
@@ -103,6 +103,20 @@ struct TiledProducts: MatrixProducts {
     }
   }
 
+  /// How a product is divided: found once for each size.
+  private func plan(rows: Int, columns: Int, depth: Int) -> ProductPlan {
+    let tuned = launcher.tuning.tile
+    return found.plan(.init(rows: rows, columns: columns, depth: depth, side: tuned)) {
+      let plan = ProductPlan.best(
+        of: tuned.flatMap { tilesBySide[$0] } ?? tiles, rows: rows, columns: columns, depth: depth,
+        computeUnits: computeUnits)
+      precondition(
+        plan.tiles * plan.slabs + plan.share <= Int(Int32.max),
+        "more slabs than the kernel can count")
+      return plan
+    }
+  }
+
   /// `C [M, N] = A [M, K] · B [K, N] + bias + bias2`, C from `cOffset` on with rows of `cStride`; with
   /// `accumulates` C becomes that much more than it was.
   func multiply(
@@ -110,14 +124,9 @@ struct TiledProducts: MatrixProducts {
     rows: Int, columns: Int, depth: Int, cOffset: Int = 0, cStride: Int? = nil,
     accumulates: Bool = false
   ) throws {
-    let plan = ProductPlan.best(
-      of: launcher.tuning.tile.flatMap { tilesBySide[$0] } ?? tiles, rows: rows, columns: columns,
-      depth: depth, computeUnits: computeUnits)
-    precondition(
-      plan.tiles * plan.slabs + plan.share <= Int(Int32.max), "more slabs than the kernel can count"
-    )
+    let plan = plan(rows: rows, columns: columns, depth: depth)
     let tile = plan.tile
-    let kernels = try kernels.kernels(
+    let kernels = try found.kernels(
       launcher,
       TiledVariant(
         tile: tile, a: .init(a.row, a.column, offset: a.offset, count: rows, depth: depth),
@@ -181,9 +190,24 @@ private struct TiledVariant: Hashable {
   }
 }
 
-/// The kernels of all variants so far, found without making their options' text.
-private final class TiledKernels {
+/// The plans and the kernels of all products so far, found without weighing tiles again or making the
+/// text of a kernel's options.
+private final class TiledFindings {
+  /// What a plan depends on.
+  struct Product: Hashable {
+    let rows: Int, columns: Int, depth: Int
+    let side: Int?
+  }
+
+  private var plans: [Product: ProductPlan] = [:]
   private var kernels: [TiledVariant: (multiply: Kernel, add: Kernel)] = [:]
+
+  func plan(_ product: Product, make: () -> ProductPlan) -> ProductPlan {
+    if let plan = plans[product] { return plan }
+    let plan = make()
+    plans[product] = plan
+    return plan
+  }
 
   func kernels(
     _ launcher: Launcher, _ variant: TiledVariant
