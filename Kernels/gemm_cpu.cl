@@ -51,7 +51,9 @@ pack_states(global const float *y, global const float *h_0, global const int *le
   }
 }
 
-/// The vectors of A's rows that one work-item packs: enough of each k to be read as one stretch.
+/// The k, and the vectors of A's rows, that are packed together: pages enough for the processor to
+/// remember, and enough of each k to be read as one stretch.
+#define PACK_K 64
 #define PACK_VECTORS 4
 
 /// Writes the elements (m, k) of WIDTH m from `m` on, a multiple of WIDTH, where tiles hold them.
@@ -65,48 +67,50 @@ INLINE void store_in_tiles(REAL values, global float *packed, int m, int k, int 
 #endif
 }
 
-/// Packs the K columns of `vectors` vectors of rows from `first` on.
-INLINE void
-pack_vectors(const int vectors, global const float *a, global float *packed, global float *sums,
-             global float *sums2, int first, int M, int K, int stride, int offset2, int count2) {
-  REAL total[PACK_VECTORS];
-  for (int v = 0; v < vectors; ++v) total[v] = (REAL)(0.0f);
-  for (int k0 = 0; k0 < K; k0 += 64) {
-    // Sums of 64 first, and then of those: the rounding error grows with the longer of the two.
-    REAL part[PACK_VECTORS];
-    for (int v = 0; v < vectors; ++v) part[v] = (REAL)(0.0f);
-    for (int k = k0; k < min(k0 + 64, K); ++k) {
-      for (int v = 0; v < vectors; ++v) {
-        const int m = first + v * WIDTH;
-        const REAL values = load_lanes(a + (size_t)k * stride + m, M - m);
-        part[v] += values;
-        store_in_tiles(values, packed, m, k, K);
-      }
+/// Packs the k from `k0` to `k_end` of `vectors` vectors of rows from `m` on, and adds them to the
+/// rows' totals.
+INLINE void pack_block(const int vectors, global const float *a, global float *packed,
+                       global float *totals, int m, int k0, int k_end, int M, int K, int stride) {
+  // Sums of PACK_K first, and then of those: the rounding error grows with the longer of the two.
+  REAL part[PACK_VECTORS];
+  for (int v = 0; v < vectors; ++v) part[v] = (REAL)(0.0f);
+  for (int k = k0; k < k_end; ++k) {
+    for (int v = 0; v < vectors; ++v) {
+      const int row = m + v * WIDTH;
+      const REAL values = load_lanes(a + (size_t)k * stride + row, M - row);
+      part[v] += values;
+      store_in_tiles(values, packed, row, k, K);
     }
-    for (int v = 0; v < vectors; ++v) total[v] += part[v];
   }
-  for (int v = 0; v < vectors; ++v) {
-    const int m = first + v * WIDTH;
-    if (sums) store_lanes(total[v], sums + m, M - m);
-    if (sums2 && m < count2) store_lanes(total[v], sums2 + offset2 + m, count2 - m);
+  for (int v = 0; v < vectors && totals; ++v) {
+    const int row = m + v * WIDTH;
+    const REAL before = k0 ? load_lanes(totals + row, M - row) : (REAL)(0.0f);
+    store_lanes(before + part[v], totals + row, M - row);
   }
 }
 
 /// Packs A given by columns, element (m, k) at a[offset + k stride + m], into tiles: element (m, k)
 /// of tile m / ROWS at packed[(tile K + k) ROWS + m % ROWS]. Where they are not null, sums[m] and
-/// the first `count2` of sums2[offset2 + m] receive the sum of A over k. Global size: M in
-/// PACK_VECTORS vectors, rounded up; the last tiles are padded.
+/// the first `count2` of sums2[offset2 + m] receive the sum of A over k; `totals` [M] is then work
+/// space, else null. Global size: ranges of `rows_per_item` rows, a multiple of PACK_VECTORS
+/// vectors; the last tiles are padded.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-pack_rows(global const float *a, global float *packed, global float *sums, global float *sums2,
-          int M, int K, int stride, int offset, int offset2, int count2) {
-  const int first = get_global_id(0) * PACK_VECTORS * WIDTH;
+pack_rows(global const float *a, global float *packed, global float *totals, global float *sums,
+          global float *sums2, int M, int K, int stride, int offset, int offset2, int count2,
+          int rows_per_item) {
+  const int first = get_global_id(0) * rows_per_item, end = min(first + rows_per_item, M);
   a += offset;
-  if (M - first >= PACK_VECTORS * WIDTH) {
-    pack_vectors(PACK_VECTORS, a, packed, sums, sums2, first, M, K, stride, offset2, count2);
-    return;
+  for (int k0 = 0; k0 < K; k0 += PACK_K) {
+    const int k_end = min(k0 + PACK_K, K);
+    int m = first;
+    for (; m + PACK_VECTORS * WIDTH <= end; m += PACK_VECTORS * WIDTH) {
+      pack_block(PACK_VECTORS, a, packed, totals, m, k0, k_end, M, K, stride);
+    }
+    for (; m < end; m += WIDTH) pack_block(1, a, packed, totals, m, k0, k_end, M, K, stride);
   }
-  for (int m = first; m < M; m += WIDTH) {
-    pack_vectors(1, a, packed, sums, sums2, m, M, K, stride, offset2, count2);
+  for (int m = first; m < end && totals; ++m) {
+    if (sums) sums[m] = totals[m];
+    if (sums2 && m < count2) sums2[offset2 + m] = totals[m];
   }
 }
 
