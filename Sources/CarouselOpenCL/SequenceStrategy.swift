@@ -30,7 +30,7 @@ struct SequenceStrategy: RecurrentStrategy {
 
   /// Weights beyond this are read from memory that all cores share, too slowly to be read again at
   /// each step.
-  private static let fusedWeightBytes = 4 << 20
+  private var fusedWeightBytes: Int { max(4 << 20, launcher.device.globalCacheBytes / 4) }
 
   /// A panel of the weights of so many inputs stays in the first caches.
   private static let fusedInputSize = 512
@@ -48,7 +48,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let rows = partCount > 0 ? pass.batchSize : pass.batchSize / launcher.slices(pass)
     let weights = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
     return rows >= PanelProducts.tileRows
-      && weights * MemoryLayout<Float>.stride <= Self.fusedWeightBytes
+      && weights * MemoryLayout<Float>.stride <= fusedWeightBytes
   }
 
   /// Whether inputs that `forward` multiplies are multiplied for all steps before the first: parts can,

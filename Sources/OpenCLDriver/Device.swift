@@ -33,6 +33,8 @@ public struct Device: @unchecked Sendable {
   public let computeUnits: Int
   /// Its global memory in bytes.
   public let globalMemoryBytes: Int
+  /// The cache of its global memory, in bytes: a CPU's last; 0 where it tells none.
+  public let globalCacheBytes: Int
   /// Its local memory for one work-group, in bytes.
   public let localMemoryBytes: Int
   /// Whether local memory is memory of its own, and not a part of global memory.
@@ -85,6 +87,7 @@ public struct Device: @unchecked Sendable {
     type = Kind(bits: try value(CL_DEVICE_TYPE, cl_device_type(0)))
     computeUnits = Int(try value(CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint(0)))
     globalMemoryBytes = Int(clamping: try value(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong(0)))
+    globalCacheBytes = Int(clamping: try value(CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, cl_ulong(0)))
     localMemoryBytes = Int(clamping: try value(CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong(0)))
     localMemoryIsDedicated =
       try value(CL_DEVICE_LOCAL_MEM_TYPE, cl_device_local_mem_type(0))
