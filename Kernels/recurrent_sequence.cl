@@ -6,7 +6,7 @@
 // Where there are rows enough, a work-item owns a slice of the batch, and nothing is shared: no
 // step waits for another slice. Each step multiplies the slice's states with packed weights that
 // stay in the core's cache, and applies the cell as soon as the gates of a few units are summed.
-// The product of the inputs may be done on the way.
+// The product of the inputs may be done on the way, or by parts before the first step.
 //
 // Where there are few rows, a work-item owns a part of the units instead, for the whole batch, and
 // waits after each step for the others. Both are said in shares.cl.

@@ -9,7 +9,7 @@ import OpenCLDriver
 public struct LayerTuning: Hashable, Sendable, Codable {
   /// Whether the cores share the units of a step, or the sequences of the batch.
   public var sharesUnits: Bool?
-  /// Whether the inputs are multiplied step by step, or all before.
+  /// Whether the inputs are multiplied in the launch of the steps, or in one before.
   public var multipliesInputs: Bool?
   /// The panels that a work-item of a product keeps in its cache.
   public var panelsPerItem: Int?
@@ -29,7 +29,7 @@ public struct LayerTuning: Hashable, Sendable, Codable {
     var words: [String] = []
     if let sharesUnits { words.append(sharesUnits ? "units shared" : "batch shared") }
     if let multipliesInputs {
-      words.append(multipliesInputs ? "inputs in each step" : "inputs before")
+      words.append(multipliesInputs ? "inputs with the steps" : "inputs before")
     }
     if let panelsPerItem { words.append("\(panelsPerItem) panels") }
     if let tile { words.append("tiles of \(tile)") }
