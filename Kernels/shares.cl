@@ -70,14 +70,6 @@ INLINE int active_end(const Share *share, const Layer *layer, int t, int end) {
 /// Counts in different lines of the cache.
 #define LINE 16
 
-/// What was written before is seen by whoever sees what is written after; and the other way round.
-/// The second form is slower, and what OpenCL C 1.2 has.
-#if defined(__clang__) && !defined(__NV_CL_C_VERSION)
-#define FENCE(seen) __atomic_thread_fence(__ATOMIC_ACQ_REL)
-#else
-#define FENCE(seen) mem_fence(CLK_GLOBAL_MEM_FENCE), atomic_add(seen, 0)
-#endif
-
 INLINE volatile global int *claimed(const Share *share, int part) {
   return share->sync + 2 * part * LINE;
 }
@@ -105,7 +97,9 @@ INLINE int is_done(Share *share, int part, int step) {
   for (int poll = 0; is_before(*last, step); ++poll) {
     if (poll >= share->polls) return 0;
   }
-  FENCE(last);
+  // What the part wrote is seen from here on.
+  atomic_add(last, 0);
+  mem_fence(CLK_GLOBAL_MEM_FENCE);
   return 1;
 }
 
@@ -121,8 +115,8 @@ INLINE int take_tiles(Share *share, int step) {
     if (claim(share, id, step)) return 1;
     share->seen = 0;
   } else {
-    FENCE(done(share, share->taken));
-    *done(share, share->taken) = step;
+    mem_fence(CLK_GLOBAL_MEM_FENCE);
+    atomic_xchg(done(share, share->taken), step);
   }
   while (share->seen < parts) {
     const int part = (id + share->seen) % parts;
