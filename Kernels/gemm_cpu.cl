@@ -68,9 +68,9 @@ INLINE void store_in_tiles(REAL values, global float *packed, int m, int k, int 
 }
 
 /// Packs the k from `k0` to `k_end` of `vectors` vectors of rows from `m` on, and adds them to the
-/// rows' totals.
+/// rows' sums.
 INLINE void pack_block(const int vectors, global const float *a, global float *packed,
-                       global float *totals, int m, int k0, int k_end, int M, int K, int stride) {
+                       global float *sums, int m, int k0, int k_end, int M, int K, int stride) {
   // Sums of PACK_K first, and then of those: the rounding error grows with the longer of the two.
   REAL part[PACK_VECTORS];
   for (int v = 0; v < vectors; ++v) part[v] = (REAL)(0.0f);
@@ -82,36 +82,32 @@ INLINE void pack_block(const int vectors, global const float *a, global float *p
       store_in_tiles(values, packed, row, k, K);
     }
   }
-  for (int v = 0; v < vectors && totals; ++v) {
+  for (int v = 0; v < vectors && sums; ++v) {
     const int row = m + v * WIDTH;
-    const REAL before = k0 ? load_lanes(totals + row, M - row) : (REAL)(0.0f);
-    store_lanes(before + part[v], totals + row, M - row);
+    const REAL before = k0 ? load_lanes(sums + row, M - row) : (REAL)(0.0f);
+    store_lanes(before + part[v], sums + row, M - row);
   }
 }
 
 /// Packs A given by columns, element (m, k) at a[offset + k stride + m], into tiles: element (m, k)
 /// of tile m / ROWS at packed[(tile K + k) ROWS + m % ROWS]. Where they are not null, sums[m] and
-/// the first `count2` of sums2[offset2 + m] receive the sum of A over k; `totals` [M] is then work
-/// space, else null. Global size: ranges of `rows_per_item` rows, a multiple of PACK_VECTORS
-/// vectors; the last tiles are padded.
+/// the first `count2` of sums2[offset2 + m] receive the sum of A over k; sums2 needs sums. Global
+/// size: ranges of `rows_per_item` rows, a multiple of PACK_VECTORS vectors; the last tiles are
+/// padded.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-pack_rows(global const float *a, global float *packed, global float *totals, global float *sums,
-          global float *sums2, int M, int K, int stride, int offset, int offset2, int count2,
-          int rows_per_item) {
+pack_rows(global const float *a, global float *packed, global float *sums, global float *sums2,
+          int M, int K, int stride, int offset, int offset2, int count2, int rows_per_item) {
   const int first = get_global_id(0) * rows_per_item, end = min(first + rows_per_item, M);
   a += offset;
   for (int k0 = 0; k0 < K; k0 += PACK_K) {
     const int k_end = min(k0 + PACK_K, K);
     int m = first;
     for (; m + PACK_VECTORS * WIDTH <= end; m += PACK_VECTORS * WIDTH) {
-      pack_block(PACK_VECTORS, a, packed, totals, m, k0, k_end, M, K, stride);
+      pack_block(PACK_VECTORS, a, packed, sums, m, k0, k_end, M, K, stride);
     }
-    for (; m < end; m += WIDTH) pack_block(1, a, packed, totals, m, k0, k_end, M, K, stride);
+    for (; m < end; m += WIDTH) pack_block(1, a, packed, sums, m, k0, k_end, M, K, stride);
   }
-  for (int m = first; m < end && totals; ++m) {
-    if (sums) sums[m] = totals[m];
-    if (sums2 && m < count2) sums2[offset2 + m] = totals[m];
-  }
+  for (int m = first; m < min(end, count2) && sums2; ++m) sums2[offset2 + m] = sums[m];
 }
 
 /// The k of one pass: a tile's share of A stays in the first-level cache, that of an item's panels

@@ -102,18 +102,17 @@ struct PanelProducts: MatrixProducts {
   func gradients(_ gradY: GradientColumns, inputs: [ProductInput]) throws {
     let (rows, depth) = (gradY.rows, gradY.depth)
     let packed = try launcher.scratch(count: roundUp(rows, to: 16) * depth)
-    let isSummed = gradY.sums != nil || gradY.sums2 != nil
-    let totals = isSummed ? try launcher.scratch(count: rows) : nil
+    let sums = try gradY.sums ?? (gradY.sums2 == nil ? nil : launcher.scratch(count: rows))
     // One stretch of rows for each core: the longer what is read of each k, the better.
     let rowsPerItem = roundUp(
       ceilDivide(rows, launcher.device.computeUnits),
       to: Self.packVectors * launcher.parameters.width)
     try launcher.launch(
       packRows, global: [ceilDivide(rows, rowsPerItem)], local: [1],
-      flops: isSummed ? Double(rows * depth) : 0, bytes: 8 * Double(rows * depth),
+      flops: sums == nil ? 0 : Double(rows * depth), bytes: 8 * Double(rows * depth),
       [
-        "a": .buffer(gradY.buffer), "packed": .buffer(packed), "totals": .optional(totals),
-        "sums": .optional(gradY.sums), "sums2": .optional(gradY.sums2), "M": .int(rows),
+        "a": .buffer(gradY.buffer), "packed": .buffer(packed), "sums": .optional(sums),
+        "sums2": .optional(gradY.sums2), "M": .int(rows),
         "K": .int(depth), "stride": .int(gradY.stride), "offset": .int(gradY.offset),
         "offset2": .int(gradY.sums2Offset), "count2": .int(gradY.sums2Count),
         "rows_per_item": .int(rowsPerItem),

@@ -73,14 +73,14 @@ public struct KernelParameter: Equatable, Sendable {
       return
         "\(kernel) has \(parameters.count) parameters and was given \(arguments.elements.count)"
     }
-    for (position, (argument, parameter)) in zip(arguments.elements, parameters).enumerated() {
-      let name = argument.0.description
+    for (position, ((key, value), parameter)) in zip(arguments.elements, parameters).enumerated() {
+      let name = key.description
       guard name == parameter.name else {
         return "parameter \(position) of \(kernel) is \(parameter.name) and was given \(name)"
       }
-      guard parameter.accepts(argument.1) else {
+      guard parameter.accepts(value) else {
         return "parameter \(name) of \(kernel) is a \(parameter.addressSpace) "
-          + "\(parameter.typeName) and was given \(argument.1.label)"
+          + "\(parameter.typeName) and was given \(value.label)"
       }
     }
     return nil
