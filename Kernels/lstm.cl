@@ -14,9 +14,8 @@
 //                     gate's own, the product's bias goes there too.
 //   HAS_CELL_STATE    whether there is a cell state c.
 //   HAS_DIRECT_PATH   whether h' reaches h other than through the products.
-//   cell_gates        the first half of a step, up to the cell state: `slots` holds sums of
-//   products,
-//                     `c` holds c' and receives c.
+//   cell_gates        the first half of a step: `slots` holds sums of products; `c` holds c' and
+//                     receives c.
 //   cell_output       the second: returns h. `slots` then holds what the backward pass needs.
 //   cell_backward     one step back: `slots` receives the gradients of the sums; `dc` holds the
 //                     gradient of c that came from the step after and receives that of c'; `direct`

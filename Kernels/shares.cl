@@ -78,13 +78,13 @@ INLINE volatile global int *done(const Share *share, int part) {
 }
 
 /// Whether a count has not come to a step; it may have wrapped around.
-INLINE int is_before(int count, int step) { return (int)((uint)count - (uint)step) < 0; }
+INLINE int is_behind(int count, int step) { return (int)((uint)count - (uint)step) < 0; }
 
 /// Whether a part is this work-item's at a step: no one else's, and not done before.
 INLINE int claim(Share *share, int part, int step) {
   volatile global int *last = claimed(share, part);
   const int before = *last;
-  if (!is_before(before, step) || atomic_cmpxchg(last, before, step) != before) return 0;
+  if (!is_behind(before, step) || atomic_cmpxchg(last, before, step) != before) return 0;
   share->taken = part;
   share->first_tile = share->tiles * part / (int)get_global_size(0);
   share->end_tile = share->tiles * (part + 1) / (int)get_global_size(0);
@@ -94,7 +94,7 @@ INLINE int claim(Share *share, int part, int step) {
 /// Whether part `part` is done at a step, after looking for as long as is worth it.
 INLINE int is_done(Share *share, int part, int step) {
   volatile global int *last = done(share, part);
-  for (int poll = 0; is_before(*last, step); ++poll) {
+  for (int poll = 0; is_behind(*last, step); ++poll) {
     if (poll >= share->polls) return 0;
   }
   // What the part wrote is seen from here on.
