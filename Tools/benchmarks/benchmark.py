@@ -1,7 +1,7 @@
 """Measures Carousel beside its peers, alternately in one run, and prints who is faster.
 
-Each round measures every case once with each program, in processes of their own, so that what else
-the machine does falls on all of them. Only the ratios carry over to another day.
+Each round measures every case once with each program, so that what else the machine does falls on all
+of them; a peer is one process for all cases. Only the ratios carry over to another day.
 """
 
 import argparse
@@ -108,9 +108,8 @@ class Layer:
         wall = report["wall"]
         return {"seconds": wall["medianSeconds"], "fractionOfPeak": wall["fractionOfPeak"]}
 
-    def peer(self, name, settings):
-        wall = run_json([settings.python, PEERS[name][1], "layer", json.dumps(self.description)])
-        return {"seconds": wall["medianSeconds"]}
+    def peer(self, peer):
+        return {"seconds": peer.measure("layer", self.description)["medianSeconds"]}
 
 
 @dataclass(frozen=True)
@@ -161,9 +160,34 @@ class Text:
             rate = characters_per_second(run_folder / "metrics.jsonl")
             return {"seconds": self.steps * self.batchSize / rate}
 
-    def peer(self, name, settings):
-        wall = run_json([settings.python, PEERS[name][1], "text", json.dumps(self.description)])
+    def peer(self, peer):
+        wall = peer.measure("text", self.description)
         return {"seconds": self.steps * self.batchSize / wall["charactersPerSecond"]}
+
+
+class Peer:
+    """A peer's process: a line with a case in, a line with what it measured out."""
+
+    def __init__(self, name, settings):
+        self.name, script = PEERS[name]
+        self.process = subprocess.Popen(
+            [settings.python, script],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.version = self.answer()["version"]
+
+    def measure(self, kind, case):
+        print(json.dumps({"kind": kind, "case": case}), file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{self.name} ended with exit status {self.process.wait()}")
+        return json.loads(line)
 
 
 def cases():
@@ -211,7 +235,7 @@ def run_json(command):
     return json.loads(run_command(command))
 
 
-def surroundings(settings):
+def surroundings(settings, peers):
     """What the figures depend on: device, driver, host, commit, versions."""
     devices = run_json([settings.carousel, "devices", "--json"])["devices"]
     chosen = [device for device in devices if device["default"]]
@@ -227,25 +251,21 @@ def surroundings(settings):
         "loadAtStart": settings.load,
         "cores": len(os.sched_getaffinity(0)),
         "system": f"{platform.system()} {platform.machine()}",
-        "peers": {
-            name: run_json([settings.python, PEERS[name][1], "version"]) for name in settings.peers
-        },
+        "peers": {name: peer.version for name, peer in peers.items()},
     }
 
 
-def measure(selected, settings):
+def measure(selected, settings, peers):
     """For each case a list of rounds, each with what every program measured."""
     rounds = {case: [] for case in selected}
     for number in range(1, settings.rounds + 1):
         for case in selected:
             print(f"round {number}/{settings.rounds}: {case.name}", file=sys.stderr)
-            sides = ["carousel", *(name for name in case.peers if name in settings.peers)]
+            sides = ["carousel", *(name for name in case.peers if name in peers)]
             if number % 2 == 0:
                 sides.reverse()
             rounds[case].append({
-                side: case.carousel(settings)
-                if side == "carousel"
-                else case.peer(side, settings)
+                side: case.carousel(settings) if side == "carousel" else case.peer(peers[side])
                 for side in sides
             })
     return rounds
@@ -353,8 +373,9 @@ def main():
         print(f"warning: others compute here (load {settings.load:.1f})", file=sys.stderr)
     if any(isinstance(case, Text) for case in selected):
         run_command([ROOT / "Tools/fetch-data", "kjv"])
-    where = surroundings(settings)
-    rounds = measure(selected, settings)
+    peers = {name: Peer(name, settings) for name in settings.peers}
+    where = surroundings(settings, peers)
+    rounds = measure(selected, settings, peers)
     results = [summarize(case, rounds[case]) for case in selected]
     means = geometric_means(results)
 

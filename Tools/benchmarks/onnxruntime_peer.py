@@ -1,23 +1,21 @@
-"""ONNX Runtime's side of the benchmark: measures one case of inference, prints one JSON document.
+"""ONNX Runtime's side of the benchmark: measures the cases of inference that it reads, a line of JSON
+for each.
 
-    python onnxruntime_peer.py layer '{"cell": "lstm", "mode": "inference", "steps": 50, ...}'
-    python onnxruntime_peer.py version
+    {"kind": "layer", "case": {"cell": "lstm", "mode": "inference", "steps": 50, ...}}
 
 The weights are constants of the graph, so that the runtime packs them once; all data is made before
 the clock starts; every core computes.
 """
 
-import json
 import os
 import statistics
-import sys
 
 import numpy
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from timing import timed
+from timing import serve, timed
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
@@ -91,13 +89,5 @@ def layer(case):
     return {"medianSeconds": statistics.median(seconds), "minSeconds": min(seconds)}
 
 
-def main():
-    if sys.argv[1] == "version":
-        result = onnxruntime.__version__
-    else:
-        result = layer(json.loads(sys.argv[2]))
-    print(json.dumps(result))
-
-
 if __name__ == "__main__":
-    main()
+    serve(onnxruntime.__version__, {"layer": layer})

@@ -1,21 +1,18 @@
-"""PyTorch's side of the benchmark: measures one case and prints one JSON document.
+"""PyTorch's side of the benchmark: measures the cases that it reads, a line of JSON for each.
 
-    python pytorch_peer.py layer '{"cell": "lstm", "mode": "training", "steps": 50, ...}'
-    python pytorch_peer.py text '{"data": "Data/kjv/kjv.txt", "hiddenSize": 256, ...}'
-    python pytorch_peer.py version
+    {"kind": "layer", "case": {"cell": "lstm", "mode": "training", "steps": 50, ...}}
+    {"kind": "text", "case": {"data": "Data/kjv/kjv.txt", "hiddenSize": 256, ...}}
 
 All data is made before the clock starts; an NVIDIA GPU computes where there is one (with cuDNN), else
 every core.
 """
 
-import json
 import os
 import statistics
-import sys
 
 import torch
 
-from timing import timed
+from timing import serve, timed
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RECURRENT = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
@@ -134,14 +131,10 @@ def main():
     # Float32 is Float32.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    if sys.argv[1] == "version":
-        result = torch.__version__
-        if DEVICE == "cuda":
-            result += f" with cuDNN {torch.backends.cudnn.version()}"
-    else:
-        measure = {"layer": layer, "text": text}[sys.argv[1]]
-        result = measure(json.loads(sys.argv[2]))
-    print(json.dumps(result))
+    version = torch.__version__
+    if DEVICE == "cuda":
+        version += f" with cuDNN {torch.backends.cudnn.version()}"
+    serve(version, {"layer": layer, "text": text})
 
 
 if __name__ == "__main__":

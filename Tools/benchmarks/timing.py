@@ -1,5 +1,7 @@
-"""How every peer is timed."""
+"""How every peer is timed, and how it talks to benchmark.py."""
 
+import json
+import sys
 import time
 
 
@@ -13,3 +15,12 @@ def timed(iterate, iterations, warmup):
         iterate()
         seconds.append(time.perf_counter() - begin)
     return seconds
+
+
+def serve(version, kinds):
+    """Prints the version, then for each line {"kind": …, "case": …} of the input what the function of
+    that kind returns for that case, as a line."""
+    print(json.dumps({"version": version}), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(kinds[request["kind"]](request["case"])), flush=True)
