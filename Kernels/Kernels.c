@@ -44,6 +44,10 @@ static const unsigned char lstm[] = {
 #embed "lstm.cl"
 };
 
+static const unsigned char matrix[] = {
+#embed "matrix.cl"
+};
+
 static const unsigned char merge[] = {
 #embed "merge.cl"
 };
@@ -151,6 +155,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(gru),
     FILE_ENTRY(layer),
     FILE_ENTRY(lstm),
+    FILE_ENTRY(matrix),
     FILE_ENTRY(merge),
     FILE_ENTRY(norm),
     FILE_ENTRY(norm_rows),

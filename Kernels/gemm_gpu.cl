@@ -1,7 +1,10 @@
 // Matrix products for GPUs: C in tiles, slabs of A and B through local memory, sums in registers.
-// lint: vector.cl; -D WIDTH=1
-// lint: vector.cl; -D WIDTH=1 -D A_ALONG_K=0 -D B_ALONG_K=0 -D A_VECTOR=1 -D B_VECTOR=1
-// lint: vector.cl; -D WIDTH=1 -D TILE_M=32 -D TILE_N=32 -D MICRO_M=4 -D MICRO_N=4 -D DEPTH=16
+// lint: vector.cl matrix.cl; -D WIDTH=1
+// lint: vector.cl matrix.cl; -D WIDTH=1 -D A_ALONG_K=0 -D B_ALONG_K=0 -D A_VECTOR=1 -D B_VECTOR=1
+// lint: vector.cl matrix.cl; -D WIDTH=1 -D TILE_M=32 -D TILE_N=32 -D MICRO_M=4 -D MICRO_N=4 -D DEPTH=16
+// lint: vector.cl matrix.cl; -D WIDTH=1 -D PRECISION=1 -D DEPTH=16
+// lint: vector.cl matrix.cl; -D WIDTH=1 -D PRECISION=2 -D DEPTH=16 -D A_ALONG_K=0 -D B_ALONG_K=0
+// lint: vector.cl matrix.cl; -D WIDTH=1 -D PRECISION=3 -D DEPTH=16 -D B_ALONG_K=0 -D B_VECTOR=1
 //
 // Also the sums of a matrix's columns.
 //
@@ -9,13 +12,16 @@
 //   TILE_M, TILE_N         rows and columns of C of one work-group.
 //   MICRO_M, MICRO_N       those of one work-item, multiples of 4; TILE_M / MICRO_M is one of 4,
 //                          TILE_N / MICRO_N one of 8.
-//   DEPTH                  k of a slab, a multiple of 8. Each work-item loads the same number of
-//                          quads, of A and of B: TILE DEPTH is a multiple of 4 ITEMS.
+//   DEPTH                  k of a slab, a multiple of 8, with PRECISION 16. Each work-item loads
+//   the
+//                          same number of quads, of A and of B: TILE DEPTH is a multiple of 4
+//                          ITEMS.
+//   PRECISION              as in matrix.cl; not 0, a warp has 8 MICRO_M rows, 4 MICRO_N columns.
 //   A_ALONG_K, B_ALONG_K   1 where neighbours in memory differ in k, 0 where in m or n.
 //   A_VECTOR, B_VECTOR     1 where four neighbours are read at once: the stride along them is 1,
 //                          and offset, the other stride and the extents are multiples of 4.
 //
-// Assumes vector.cl before it.
+// Assumes vector.cl and matrix.cl before it.
 
 #ifndef TILE_M
 #define TILE_M 128
@@ -58,19 +64,22 @@
 #define BLOCK_ROWS (TILE_M / BLOCKS_M)
 #define BLOCK_COLUMNS (TILE_N / BLOCKS_N)
 // A slab has one row for each k, with a vector of padding: two quads along k, stored by neighbours,
-// then go to different banks.
-#define A_PITCH (TILE_M / 4 + 1)
-#define B_PITCH (TILE_N / 4 + 1)
+// then go to different banks. With PRECISION it lies as matrix.cl describes.
+#define PADDING (PRECISION ? 0 : 1)
+#define A_PITCH (TILE_M / 4 + PADDING)
+#define B_PITCH (TILE_N / 4 + PADDING)
 
-/// The k within its slab that quad `e` of an operand begins with. Along k, two work-items read 8
-/// neighbours of a row, which is a sector of the memory.
+/// Along k so many work-items read neighbours of a row: 8 floats are a sector of the memory.
+#define ROW_QUADS (PRECISION ? DEPTH / 4 : 2)
+
+/// The k within its slab that quad `e` of an operand begins with.
 INLINE int quad_k(int e, int tile, int along_k) {
-  return along_k ? e / (2 * tile) * 8 + e % 2 * 4 : e / (tile / 4);
+  return along_k ? e / (ROW_QUADS * tile) * (4 * ROW_QUADS) + e % ROW_QUADS * 4 : e / (tile / 4);
 }
 
 /// The row of A, or column of B, within its tile that quad `e` begins with.
 INLINE int quad_m(int e, int tile, int along_k) {
-  return along_k ? e / 2 % tile : e % (tile / 4) * 4;
+  return along_k ? e / ROW_QUADS % tile : e % (tile / 4) * 4;
 }
 
 /// Where quad (k, m) of an operand's tile begins, `extent` rows from the end of all. Past the last
@@ -100,7 +109,9 @@ INLINE float4 load_first(global const float *x, int count, int m, int extent, in
 
 /// A quad to (k, m) of a slab.
 INLINE void store_quad(float4 quad, local float4 *slab, int pitch, int k, int m, int along_k) {
-  if (along_k) {
+  if (PRECISION) {
+    slab[along_k ? (m * DEPTH + k) / 4 : k * pitch + PLACE_ACROSS(k, m) / 4] = round_four(quad);
+  } else if (along_k) {
     local float *place = (local float *)slab + (size_t)k * pitch * 4 + m;
     place[0] = quad.s0;
     place[pitch * 4] = quad.s1;
@@ -129,6 +140,32 @@ INLINE void store_four(float4 value, global float *x, int count, int vector) {
   if (count > 3) x[3] = value.s3;
 }
 
+#if PRECISION
+#define WARPS_X (TILE_N / (4 * MICRO_N))
+#define WARP_ROW(warp) ((warp) / WARPS_X * 8 * MICRO_M)
+#define WARP_COLUMN(warp) ((warp) % WARPS_X * 4 * MICRO_N)
+#define MATRIX_M (MICRO_M / 2)
+#define MATRIX_N (MICRO_N / 2)
+/// What matrix_four calls the pitch of a slab.
+#define MATRIX_PITCH(tile, along_k) ((along_k) ? DEPTH / 4 : (tile))
+
+/// Two sums, at a row of C and there from column n on, with what else is added: `count` columns are
+/// left from there on.
+INLINE void store_pair(float2 pair, global float *place, int count, int vector, int accumulate,
+                       global const float *bias, global const float *bias2) {
+  if (count <= 0) return;
+  if (bias) pair += (float2)(bias[0], count > 1 ? bias[1] : 0.0f);
+  if (bias2) pair += (float2)(bias2[0], count > 1 ? bias2[1] : 0.0f);
+  if (accumulate) pair += (float2)(place[0], count > 1 ? place[1] : 0.0f);
+  if (vector) {
+    *(global float2 *)place = pair;
+    return;
+  }
+  place[0] = pair.x;
+  if (count > 1) place[1] = pair.y;
+}
+#endif
+
 /// C [M, N] = A B + bias + bias2, or with `accumulate` 1 that much more than it was; the biases [N]
 /// may be null.
 ///
@@ -156,10 +193,12 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
     // A shift that is 0, which compilers cannot know: what depends on the work-item is then
     // computed for each tile, and does not stay in registers while sums need them.
     const int item = (int)get_local_id(0) + (place >> 31);
+#if !PRECISION
     // Of 32 neighbours, 8 by 4, those that differ in bit 0 read the same vectors of A, in bit 1 the
     // same of B: NVIDIA's local memory then serves both halves of 32 at once.
     const int x = item / 32 % (ITEMS_X / 8) * 8 + item / 8 % 4 * 2 + item % 2;
     const int y = item / 32 / (ITEMS_X / 8) * 4 + item / 2 % 4;
+#endif
     const int tile = place / slabs, slab = place - tile * slabs;
     const int row = tile / tiles_x * TILE_M, column = tile % tiles_x * TILE_N;
     count = min(slabs - slab, last - place);
@@ -237,6 +276,14 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
 
       barrier(CLK_LOCAL_MEM_FENCE);
 
+#if PRECISION
+#pragma unroll
+      for (int place = 0; place < DEPTH / 4; place += 4) {
+        multiply_blocks(&sums[0][0], MATRIX_M, MATRIX_N, a_slab, MATRIX_PITCH(TILE_M, A_ALONG_K),
+                        A_ALONG_K, WARP_ROW(item / 32), b_slab, MATRIX_PITCH(TILE_N, B_ALONG_K),
+                        B_ALONG_K, WARP_COLUMN(item / 32), place);
+      }
+#else
 #pragma unroll
       for (int k = 0; k < DEPTH; ++k) {
         float4 right[BLOCKS_N];
@@ -256,6 +303,7 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
           }
         }
       }
+#endif
     }
 
     // The tile within C, or in a part without gaps, rows or columns to leave out, and biases.
@@ -265,6 +313,21 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
     const int stride = whole ? c_row : TILE_N;
     const int vector = !whole || ((N | c_row | c_offset) & 3) == 0;
     const int rows = whole ? M - row : TILE_M, columns = whole ? N - column : TILE_N;
+#if PRECISION
+#pragma unroll
+    for (int i = 0; i < MATRIX_M * MATRIX_N; ++i) {
+      const float4 four = sums[i / BLOCKS_N][i % BLOCKS_N];
+      const int m = WARP_ROW(item / 32) + i / MATRIX_N * 16 + item % 32 / 4;
+      const int n = WARP_COLUMN(item / 32) + i % MATRIX_N * 8 + item % 4 * 2;
+      global float *place = result + (size_t)m * stride + n;
+      global const float *own = whole && bias ? bias + column + n : 0;
+      global const float *own2 = whole && bias2 ? bias2 + column + n : 0;
+      const int adds = whole && accumulate, count_left = columns - n;
+      if (m < rows) store_pair(four.xy, place, count_left, vector, adds, own, own2);
+      place += 8 * (size_t)stride;
+      if (m + 8 < rows) store_pair(four.zw, place, count_left, vector, adds, own, own2);
+    }
+#else
 #pragma unroll
     for (int j = 0; j < BLOCKS_N; ++j) {
       const int n = j * BLOCK_COLUMNS + x * 4;
@@ -282,6 +345,7 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
         store_four(value, four, columns - n, vector);
       }
     }
+#endif
   }
 }
 

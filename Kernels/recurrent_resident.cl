@@ -1,8 +1,9 @@
 // Strategy "resident": one launch walks all steps, its work-groups waiting for each other at each.
-// lint: vector.cl activation.cl lstm.cl states.cl layer.cl unit.cl grid.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=0 -D LENGTH=256 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl gru.cl states.cl layer.cl unit.cl grid.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=1 -D KEPT=0 -D LENGTH=256 -D AHEAD=2 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl rnn.cl states.cl layer.cl unit.cl grid.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=0 -D ALONE=1 -D LENGTH=128 -D UNITS=128 -D ITEM_UNITS=4 -D ROWS=1 -D ITEM_ROWS=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl rnn.cl states.cl layer.cl unit.cl grid.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=1 -D ALONE=1 -D LENGTH=128 -D UNITS=128 -D ITEM_UNITS=4 -D ROWS=1 -D ITEM_ROWS=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl lstm.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=0 -D LENGTH=256 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl lstm.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=0 -D PRECISION=1 -D PASS=64 -D LENGTH=256 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl gru.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=1 -D KEPT=0 -D LENGTH=256 -D AHEAD=2 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl rnn.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=0 -D ALONE=1 -D LENGTH=128 -D UNITS=128 -D ITEM_UNITS=4 -D ROWS=1 -D ITEM_ROWS=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl rnn.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=1 -D ALONE=1 -D LENGTH=128 -D UNITS=128 -D ITEM_UNITS=4 -D ROWS=1 -D ITEM_ROWS=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // A tile is ROWS sequences of UNITS units; its group computes it at every step, holds its states in
 // registers and, with KEPT, its recurrent weights in local memory. Groups with the same sequences
@@ -14,7 +15,7 @@
 //
 // Parameters as in resident_product.cl, and BACKWARD 1 for the backward pass.
 //
-// Assumes unit.cl, grid.cl and resident_product.cl before it.
+// Assumes unit.cl, grid.cl, matrix.cl and resident_product.cl before it.
 
 #define RESIDENT_KERNEL kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 

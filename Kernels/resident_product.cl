@@ -11,8 +11,11 @@
 //   ITEMS                   work-items of a group.
 //   ROWS, UNITS             the tile; UNITS a multiple of 4.
 //   ITEM_ROWS, ITEM_UNITS   what a work-item sums.
+//   PRECISION               as in matrix.cl; not 0, warps sum blocks on matrix units:
+//   WARP_ROWS, WARP_COLUMNS what a warp sums, multiples of 16 and 8, the columns being UNITS for
+//                           each of OUT.
 //   LENGTH                  H rounded up to PASS.
-//   PASS                    a multiple of 32 and of 4 SLICES.
+//   PASS                    a multiple of 32 and of 4 SLICES, with PRECISION of 16 SLICES.
 //   AHEAD                   passes that are loaded before their turn; divides their number.
 //   KEPT                    1: the weights stay in local memory; 0: they are loaded at each pass.
 //   ALIGNED                 1: H is a multiple of 4.
@@ -20,7 +23,7 @@
 //                           what a step hands to the next never leaves local memory, and nobody
 //                           waits.
 //
-// Assumes layer.cl before it.
+// Assumes layer.cl and matrix.cl before it.
 
 #ifndef ITEMS
 #define ITEMS 256
@@ -30,6 +33,10 @@
 #define UNITS 8
 #define ITEM_ROWS 4
 #define ITEM_UNITS 1
+#endif
+#ifndef WARP_ROWS
+#define WARP_ROWS 16
+#define WARP_COLUMNS 8
 #endif
 #ifndef PASS
 #define PASS 128
@@ -54,9 +61,14 @@
 #define ITEM_COLUMNS (ITEM_UNITS * OUT)
 #define PASSES (SEGMENTS * LENGTH / PASS)
 #define PASS4 (PASS / 4)
+#if PRECISION
+#define COLUMN_WARPS (COLUMNS / WARP_COLUMNS)
+#define SLICE_ITEMS (ROWS / WARP_ROWS * COLUMN_WARPS * 32)
+#else
 #define ROW_ITEMS (ROWS / ITEM_ROWS)
 #define UNIT_ITEMS (UNITS / ITEM_UNITS)
 #define SLICE_ITEMS (ROW_ITEMS * UNIT_ITEMS)
+#endif
 #define SLICES (ITEMS / SLICE_ITEMS)
 /// Units of sequences that a work-item owns.
 #define OWN ((ROWS * UNITS + ITEMS - 1) / ITEMS)
@@ -75,9 +87,6 @@
 #define PARTIAL_BEGIN4 (KEPT4 + (ALONE ? PASSING4 : 0))
 #define MEMORY4                                                                                    \
   (ALONE || PARTIAL4 > PASSING4 ? PARTIAL_BEGIN4 + PARTIAL4 : PARTIAL_BEGIN4 + PASSING4)
-
-/// Where in a row of float4 the one at `place` lies.
-#define PLACE(row, place) ((place) ^ ((row)&7))
 
 /// Elements k to k + 3 of a row of `length`, zeros past its end.
 INLINE float4 load_four(global const float *row, int k, int length) {
@@ -137,7 +146,7 @@ INLINE void store_rows(const float4 values[ROW_LOADS], local float4 *tile) {
 #pragma unroll
   for (int i = 0; i < ROW_LOADS; ++i) {
     const int e = get_local_id(0) + i * ITEMS, row = e / PASS4;
-    if (e < ROWS * PASS4) tile[row * ROW4 + PLACE(row, e % PASS4)] = values[i];
+    if (e < ROWS * PASS4) tile[row * ROW4 + PLACE(row, e % PASS4)] = round_four(values[i]);
   }
 }
 
@@ -154,11 +163,11 @@ store_columns(const float4 values[COLUMN_LOADS], local float4 *tile, int stride,
 #pragma unroll
       for (int lane = 0; lane < 4; ++lane) {
         const int place = pass * PASS4 + PLACE(unit + lane, k / 4);
-        ((local float *)(tile + (unit + lane) * stride + place))[k % 4] = lanes[lane];
+        ((local float *)(tile + (unit + lane) * stride + place))[k % 4] = round_stored(lanes[lane]);
       }
     } else {
       const int column = e / PASS4;
-      tile[column * stride + pass * PASS4 + PLACE(column, e % PASS4)] = values[i];
+      tile[column * stride + pass * PASS4 + PLACE(column, e % PASS4)] = round_four(values[i]);
     }
   }
 }
@@ -174,9 +183,42 @@ INLINE void keep_weights(const Layer *layer, local float4 *memory, int first_uni
 #endif
 }
 
+#if PRECISION
+/// The sums of a work-item, in blocks of its warp.
+typedef float4 Sums[WARP_ROWS / 16 * (WARP_COLUMNS / 8)];
+
+/// sums += the product of a pass, this warp's slice of it.
+INLINE void
+multiply_pass(Sums sums, local const float4 *rows, local const float4 *columns, int stride) {
+  const int slice = get_local_id(0) / SLICE_ITEMS, warp = get_local_id(0) % SLICE_ITEMS / 32;
+#pragma unroll 2
+  for (int j = 0; j < PASS4 / 4 / SLICES; ++j) {
+    multiply_blocks(sums, WARP_ROWS / 16, WARP_COLUMNS / 8, rows, ROW4, 1,
+                    warp / COLUMN_WARPS * WARP_ROWS, columns, stride, 1,
+                    warp % COLUMN_WARPS * WARP_COLUMNS, (j * SLICES + slice) * 4);
+  }
+}
+
+/// Puts the sums where all slices' are added, [OUT, ROWS, UNITS].
+INLINE void store_sums(const Sums sums, local float *partial) {
+  const int warp = get_local_id(0) % SLICE_ITEMS / 32, lane = get_local_id(0) % 32;
+#pragma unroll
+  for (int i = 0; i < WARP_ROWS / 16 * (WARP_COLUMNS / 8); ++i) {
+    const int row = warp / COLUMN_WARPS * WARP_ROWS + i / (WARP_COLUMNS / 8) * 16 + lane / 4;
+    const int column =
+        warp % COLUMN_WARPS * WARP_COLUMNS + i % (WARP_COLUMNS / 8) * 8 + lane % 4 * 2;
+    local float *place = partial + (column / UNITS * ROWS + row) * UNITS + column % UNITS;
+    *(local float2 *)place = sums[i].xy;
+    *(local float2 *)(place + 8 * UNITS) = sums[i].zw;
+  }
+}
+#else
+/// The sums of a work-item.
+typedef float Sums[ITEM_ROWS * ITEM_COLUMNS];
+
 /// sums += the product of a pass, this work-item's slice of it.
-INLINE void multiply_pass(float sums[ITEM_ROWS][ITEM_COLUMNS], local const float4 *rows,
-                          local const float4 *columns, int stride) {
+INLINE void
+multiply_pass(Sums sums, local const float4 *rows, local const float4 *columns, int stride) {
   const int slice = get_local_id(0) / SLICE_ITEMS, item = get_local_id(0) % SLICE_ITEMS;
   const int row0 = item / UNIT_ITEMS, unit0 = item % UNIT_ITEMS;
 #pragma unroll
@@ -194,15 +236,30 @@ INLINE void multiply_pass(float sums[ITEM_ROWS][ITEM_COLUMNS], local const float
       const float4 right = columns[column * stride + PLACE(column, place)];
 #pragma unroll
       for (int i = 0; i < ITEM_ROWS; ++i) {
-        float sum = sums[i][m];
+        float sum = sums[i * ITEM_COLUMNS + m];
         sum = fma(left[i].x, right.x, sum);
         sum = fma(left[i].y, right.y, sum);
         sum = fma(left[i].z, right.z, sum);
-        sums[i][m] = fma(left[i].w, right.w, sum);
+        sums[i * ITEM_COLUMNS + m] = fma(left[i].w, right.w, sum);
       }
     }
   }
 }
+
+/// Puts the sums where all slices' are added, [OUT, ROWS, UNITS].
+INLINE void store_sums(const Sums sums, local float *partial) {
+  const int item = get_local_id(0) % SLICE_ITEMS;
+  const int row0 = item / UNIT_ITEMS, unit0 = item % UNIT_ITEMS;
+#pragma unroll
+  for (int i = 0; i < ITEM_ROWS; ++i) {
+#pragma unroll
+    for (int m = 0; m < ITEM_COLUMNS; ++m) {
+      const int unit = unit0 + m % ITEM_UNITS * UNIT_ITEMS, row = row0 + i * ROW_ITEMS;
+      partial[(m / ITEM_UNITS * ROWS + row) * UNITS + unit] = sums[i * ITEM_COLUMNS + m];
+    }
+  }
+}
+#endif
 
 #if ALONE
 /// Fills the left operand of the first step from `left`, zeros where it is null.
@@ -218,7 +275,7 @@ begin_rows(const Layer *layer, local float4 *memory, global const float *left, i
 /// Hands a value of unit `unit` on to the next step's product, in segment `segment`.
 INLINE void hand_on(local float4 *memory, float value, int row, int segment, int unit) {
   const int place = row * ROW4 + segment * PASS4 + PLACE(row, unit / 4);
-  ((local float *)(memory + KEPT4 + place))[unit % 4] = value;
+  ((local float *)(memory + KEPT4 + place))[unit % 4] = round_stored(value);
 }
 #endif
 
@@ -229,12 +286,9 @@ INLINE void product(float result[OWN][OUT], const Layer *layer, local float4 *me
                     global const float *left, int first_row, int first_unit) {
   local float4 *rows = memory + KEPT4, *columns = KEPT ? memory : rows + ROWS * PASS4;
   local float *partial = (local float *)(memory + PARTIAL_BEGIN4);
-  float sums[ITEM_ROWS][ITEM_COLUMNS];
+  Sums sums;
 #pragma unroll
-  for (int i = 0; i < ITEM_ROWS; ++i) {
-#pragma unroll
-    for (int m = 0; m < ITEM_COLUMNS; ++m) sums[i][m] = 0.0f;
-  }
+  for (int i = 0; i < (int)(sizeof sums / sizeof sums[0]); ++i) sums[i] = 0.0f;
 #if ALONE
   for (int pass = 0; pass < PASSES; ++pass) {
     multiply_pass(sums, rows + pass * PASS4, columns + pass * PASS4, PASSES * PASS4);
@@ -272,16 +326,7 @@ INLINE void product(float result[OWN][OUT], const Layer *layer, local float4 *me
     }
   }
 #endif
-  const int slice = get_local_id(0) / SLICE_ITEMS, item = get_local_id(0) % SLICE_ITEMS;
-  const int row0 = item / UNIT_ITEMS, unit0 = item % UNIT_ITEMS;
-#pragma unroll
-  for (int i = 0; i < ITEM_ROWS; ++i) {
-#pragma unroll
-    for (int m = 0; m < ITEM_COLUMNS; ++m) {
-      const int unit = unit0 + m % ITEM_UNITS * UNIT_ITEMS, row = row0 + i * ROW_ITEMS;
-      partial[slice * SLICE_STRIDE + (m / ITEM_UNITS * ROWS + row) * UNITS + unit] = sums[i][m];
-    }
-  }
+  store_sums(sums, partial + get_local_id(0) / SLICE_ITEMS * SLICE_STRIDE);
   barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
   for (int o = 0; o < OWN; ++o) {

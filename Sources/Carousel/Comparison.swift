@@ -66,12 +66,15 @@ extension ComparisonCase {
   public var options: [CaseOption] { [] }
 
   /// Does the work on `backend` and on the reference, and compares tensor by tensor.
-  public func compare<B: Backend>(on backend: B, seed: UInt64) throws -> [TensorComparison] {
+  public func compare<B: Backend>(
+    on backend: B, seed: UInt64, bound: Double = TensorComparison.defaultBound
+  ) throws -> [TensorComparison] {
     let actual = try tensors(on: backend, seed: seed)
     let expected = try tensors(on: ReferenceBackend(), seed: seed)
     return zip(actual, expected).map { actual, expected in
       TensorComparison(
-        name: expected.name, actual: actual.tensor.values, reference: expected.tensor.values)
+        name: expected.name, actual: actual.tensor.values, reference: expected.tensor.values,
+        bound: bound)
     }
   }
 }
@@ -113,5 +116,16 @@ extension Backend {
   /// A buffer's elements as a tensor.
   func readTensor(_ buffer: Buffer, _ shape: Shape) throws -> Tensor {
     Tensor(shape, try read(buffer, count: shape.count))
+  }
+}
+
+extension ProductPrecision {
+  /// What `TensorComparison.nrms` may be with such products: 80·ε of Float32, or where factors are
+  /// rounded to less 8 of their unit roundoffs.
+  public var comparisonBound: Double {
+    switch self {
+    case .float32, .tf32x3: TensorComparison.defaultBound
+    case .tf32, .bf16: 8 * unitRoundoff
+    }
   }
 }

@@ -73,9 +73,12 @@ struct Compare: ParsableCommand {
 
   private func compare<B: Backend>(_ cases: [Work], on backend: B) throws {
     var results: [CaseResult] = []
+    let precision = (backend as? OpenCLBackend)?.precision ?? .float32
     for work in cases {
       let result = CaseResult(
-        work.work, tensors: try work.work.compare(on: backend, seed: work.seed),
+        work.work,
+        tensors: try work.work.compare(
+          on: backend, seed: work.seed, bound: precision.comparisonBound),
         command: work.command)
       if !output.json { try Output.write(result.text) }
       if let command = result.command { Output.note("repeat with: \(command)") }

@@ -15,6 +15,15 @@ struct DeviceOptions: ParsableArguments {
   @Option(help: "The form of the kernels: auto, cpu or gpu; auto takes the device's own.")
   var kernels = KernelForm.automatic
 
+  @Option(
+    help: ArgumentHelp(
+      "To what products may round their factors: float32, tf32, bf16, or tf32x3.",
+      discussion:
+        "Matrix units make products of rounded factors faster: those of NVIDIA's GPUs from "
+        + "compute capability 8.0 on; elsewhere products stay in Float32. tf32x3 multiplies two "
+        + "parts of each factor, for errors like Float32's."))
+  var precision = ProductPrecision.float32
+
   /// What was asked for, by option or by environment.
   var specification: String {
     if let device { return device }
@@ -29,16 +38,30 @@ struct DeviceOptions: ParsableArguments {
   var words: String {
     let device = device.map { " --device '\($0)'" } ?? ""
     return device + (kernels == .automatic ? "" : " --kernels \(kernels.rawValue)")
+      + (precision == .float32 ? "" : " --precision \(precision.rawValue)")
   }
 
   /// Makes the backend that was asked for, to be passed to a function generic over `Backend`.
   func makeBackend() throws -> any Backend {
-    isReference ? ReferenceBackend() : try makeOpenCLBackend()
+    if isReference {
+      noteFloat32("the reference")
+      return ReferenceBackend()
+    }
+    return try makeOpenCLBackend()
   }
 
   /// Makes the backend of an OpenCL device; `profiling` records each launch.
   func makeOpenCLBackend(profiling: Bool = false) throws -> OpenCLBackend {
-    try OpenCLBackend(device: select(), kernels: kernels, profiling: profiling)
+    let backend = try OpenCLBackend(
+      device: select(), kernels: kernels, precision: precision, profiling: profiling)
+    if backend.precision != precision, !profiling { noteFloat32(backend.name) }
+    return backend
+  }
+
+  /// Says that what was permitted is of no use.
+  private func noteFloat32(_ name: String) {
+    guard precision != .float32 else { return }
+    Output.note("\(name) has no matrix units: products stay in Float32")
   }
 
   /// The OpenCL device that was asked for.
@@ -58,3 +81,4 @@ struct DeviceOptions: ParsableArguments {
 }
 
 extension KernelForm: ExpressibleByArgument {}
+extension ProductPrecision: ExpressibleByArgument {}

@@ -56,9 +56,11 @@ struct Profile: ParsableCommand {
     let device = try device.select()
     let tuning = tune ? try tuned(profile) : nil
     let (peak, seconds) = try measure(profile)
-    let launches = try profile.launches(on: self.device.makeOpenCLBackend(profiling: true))
+    let backend = try self.device.makeOpenCLBackend(profiling: true)
+    let launches = try profile.launches(on: backend)
     let result = ProfileReport(
-      device: device.name, driver: device.driver, peak: peak, details: details(profile),
+      device: device.name, driver: device.driver, peak: peak,
+      details: details(profile, precision: backend.precision),
       tuning: tuning,
       wall: .init(seconds: seconds, flops: profile.flops, peak: peak),
       kernels: ProfileReport.Kernel.rows(of: launches, peak: peak))
@@ -108,7 +110,9 @@ struct Profile: ParsableCommand {
     )
   }
 
-  private func details(_ profile: RecurrentProfile) -> [(key: String, value: JSONScalar)] {
+  private func details(
+    _ profile: RecurrentProfile, precision: ProductPrecision
+  ) -> [(key: String, value: JSONScalar)] {
     let layers = profile.configuration
     return [
       ("cell", .text(layers.cell.rawValue)), ("mode", .text(mode.rawValue)),
@@ -122,6 +126,7 @@ struct Profile: ParsableCommand {
         .text(profile.lengths.map { $0.map(String.init).joined(separator: " ") } ?? "all")
       ),
       ("kernels", .text(device.kernels.rawValue)),
+      ("precision", .text(precision.rawValue)),
       ("iterations", .integer(profile.iterations)), ("warmup", .integer(profile.warmup)),
       ("flops", .number(profile.flops)),
     ]

@@ -38,6 +38,8 @@ final class Launcher {
   /// How often a work-group of a resident layer looks for the others before all give up: a tenth of a
   /// second on a GPU.
   var residentPolls = 1 << 18
+  /// To what the factors of products are rounded where that makes them faster.
+  let precision: ProductPrecision
   /// The work-groups of a resident layer, and the local memory of each.
   var residentGroups: Int, residentLocalBytes: Int
 
@@ -46,9 +48,10 @@ final class Launcher {
 
   var device: Device { queue.context.device }
 
-  init(queue: Queue, form: KernelForm) {
+  init(queue: Queue, form: KernelForm, precision: ProductPrecision) {
     self.queue = queue
     self.form = form
+    self.precision = precision
     pool = BufferPool(context: queue.context)
     let device = queue.context.device
     parameters = KernelParameters(form, device: device)

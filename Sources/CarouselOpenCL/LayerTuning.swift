@@ -94,10 +94,12 @@ struct TuningFile {
   private let device: String
   private let form: KernelForm
 
-  init(_ cache: ProgramCache, device: Device, form: KernelForm) {
+  init(_ cache: ProgramCache, device: Device, form: KernelForm, precision: ProductPrecision) {
     self.form = form
     url = cache.folder?.appending(path: "tuning.json")
-    self.device = [device.name, device.driver, form.rawValue].joined(separator: " | ")
+    let names = [device.name, device.driver, form.rawValue]
+    self.device = (precision == .float32 ? names : names + [precision.rawValue])
+      .joined(separator: " | ")
   }
 
   private typealias Contents = [String: [String: LayerTuning]]

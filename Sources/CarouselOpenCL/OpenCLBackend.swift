@@ -17,6 +17,8 @@ public final class OpenCLBackend: Backend {
   public let device: Device
   /// The form of the kernels in use: `cpu` or `gpu`.
   public let kernelForm: KernelForm
+  /// To what the factors of products may be rounded.
+  public var precision: ProductPrecision { launcher.precision }
   /// The device's name.
   public var name: String { device.name }
   /// Float32.
@@ -36,19 +38,32 @@ public final class OpenCLBackend: Backend {
   /// - Parameters:
   ///   - device: what computes.
   ///   - kernels: the form of the kernels.
+  ///   - precision: to what the factors of products may be rounded; Float32 whatever it says where the
+  ///     device has no matrix units, or the kernels' form is that for CPUs.
   ///   - profiling: whether every launch is recorded, for `launches`.
   ///   - cache: where built programs are kept between runs, and what was tuned.
   /// - Throws: `OpenCLError` where the device refuses, `CarouselError` where a kernel file is missing.
-  public init(
-    device: Device, kernels: KernelForm = .automatic, profiling: Bool = false,
-    cache: ProgramCache = .standard
+  public convenience init(
+    device: Device, kernels: KernelForm = .automatic, precision: ProductPrecision = .float32,
+    profiling: Bool = false, cache: ProgramCache = .standard
+  ) throws {
+    try self.init(
+      device: device, form: kernels.resolved(for: device),
+      precision: device.hasMatrixUnits ? precision : .float32, profiling: profiling, cache: cache)
+  }
+
+  /// A backend with this form and precision on any device, which need not have matrix units.
+  init(
+    device: Device, form: KernelForm, precision: ProductPrecision, profiling: Bool,
+    cache: ProgramCache
   ) throws {
     let queue = try Queue(context: Context(device: device, cache: cache), profiling: profiling)
-    let launcher = Launcher(queue: queue, form: kernels.resolved(for: device))
+    let launcher = Launcher(
+      queue: queue, form: form, precision: form == .gpu ? precision : .float32)
     self.device = device
     self.launcher = launcher
     kernelForm = launcher.form
-    tuningFile = TuningFile(cache, device: device, form: launcher.form)
+    tuningFile = TuningFile(cache, device: device, form: form, precision: launcher.precision)
     storedTunings = tuningFile.load()
     let floatBytes = MemoryLayout<Float>.stride
     sliceAlignment = max(1, ceilDivide(device.baseAddressAlignmentBytes, floatBytes))

@@ -1,9 +1,9 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent_resident.cl`, `resident_product.cl` and `grid.cl`: one launch walks all steps, where one work-group
-/// has room for a layer's weights or the device runs the groups that share them side by side;
-/// elsewhere the steps are launches.
+/// The twin of `recurrent_resident.cl`, `resident_product.cl` and `grid.cl`: one launch walks all steps,
+/// where one work-group has room for a layer's weights or the device runs the groups that share them
+/// side by side; elsewhere the steps are launches.
 final class ResidentStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let cell: CellVariant
@@ -108,7 +108,7 @@ final class ResidentStrategy: RecurrentStrategy {
       isBackward: isBackward, batchSize: pass.batchSize, hiddenSize: layer.hiddenSize,
       gateCount: layer.gateCount, groups: launcher.residentGroups,
       items: launcher.device.maxWorkGroupSize,
-      localBytes: launcher.residentLocalBytes)
+      localBytes: launcher.residentLocalBytes, precision: launcher.precision)
     let key = ChoiceKey(work: work, rank: rank)
     if let choice = choices[key] { return choice }
     let canWait = device.groupsCanWait && runsSideBySide
@@ -141,7 +141,7 @@ final class ResidentStrategy: RecurrentStrategy {
       name,
       in: [
         "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "unit.cl", "grid.cl",
-        "resident_product.cl", "recurrent_resident.cl",
+        "matrix.cl", "resident_product.cl", "recurrent_resident.cl",
       ], options: cell.kernelOptions + tile.options)
   }
 

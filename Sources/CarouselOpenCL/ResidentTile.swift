@@ -9,6 +9,9 @@ struct ResidentTile: Hashable {
   var items = 256
   /// The sequences and units of a work-group, and of one work-item's sums.
   var rows = 1, units = 4, itemRows = 1, itemUnits = 1
+  /// To what the factors of products are rounded; if not Float32, the rows and columns of a warp's sums.
+  var precision = ProductPrecision.float32
+  var warpRows = 16, warpColumns = 8
   /// The k that pass through local memory at a time, and the passes that are loaded ahead.
   var pass = 32, ahead = 1
   /// Whether the weights stay in local memory.
@@ -22,10 +25,14 @@ struct ResidentTile: Hashable {
   /// The local memory of a work-group.
   var localBytes = 0
 
+  /// The blocks of 16 x 8 sums of a warp.
+  var blocks: Int { warpRows / 16 * (warpColumns / 8) }
+
   var options: [String] {
     [
       "-DBACKWARD=\(isBackward ? 1 : 0)", "-DITEMS=\(items)", "-DROWS=\(rows)", "-DUNITS=\(units)",
-      "-DITEM_ROWS=\(itemRows)", "-DITEM_UNITS=\(itemUnits)", "-DLENGTH=\(length)",
+      "-DITEM_ROWS=\(itemRows)", "-DITEM_UNITS=\(itemUnits)", precision.option,
+      "-DWARP_ROWS=\(warpRows)", "-DWARP_COLUMNS=\(warpColumns)", "-DLENGTH=\(length)",
       "-DPASS=\(pass)", "-DAHEAD=\(ahead)", "-DKEPT=\(isKept ? 1 : 0)",
       "-DALIGNED=\(isAligned ? 1 : 0)", "-DALONE=\(isAlone ? 1 : 0)",
     ]
@@ -39,6 +46,8 @@ struct ResidentWork: Hashable {
   /// The work-groups that run at the same time, the most work-items of each, and its bytes of local
   /// memory.
   let groups: Int, items: Int, localBytes: Int
+  /// To what the factors of products may be rounded.
+  var precision = ProductPrecision.float32
 
   /// Every tile, the one that should be fastest first.
   ///
@@ -57,7 +66,7 @@ struct ResidentWork: Hashable {
           (false, 512),
         ] where items <= self.items {
           let key = Key(rows: rows, units: units, items: items, isKept: isKept)
-          for tile in candidates(key) {
+          for tile in candidates(key) + matrixCandidates(key) {
             let clocks = clocks(tile) * Double(turns)
             if clocks < best[key]?.clocks ?? .infinity { best[key] = (tile, clocks) }
           }
@@ -78,38 +87,82 @@ struct ResidentWork: Hashable {
   private var out: Int { isBackward ? 1 : gateCount }
   private var segments: Int { isBackward ? gateCount : 1 }
 
-  private func candidates(_ key: Key) -> [ResidentTile] {
-    var result: [ResidentTile] = []
+  /// What is the same of all tiles with a key.
+  private func tile(_ key: Key) -> ResidentTile {
     var tile = ResidentTile()
     (tile.isBackward, tile.rows, tile.units) = (isBackward, key.rows, key.units)
-    tile.items = key.items
-    (tile.isKept, tile.isAligned) = (key.isKept, hiddenSize.isMultiple(of: 4))
+    (tile.items, tile.isKept) = (key.items, key.isKept)
+    tile.isAligned = hiddenSize.isMultiple(of: 4)
+    tile.isAlone = key.units >= hiddenSize
+    return tile
+  }
+
+  /// The tiles whose work-items multiply each for themselves.
+  private func candidates(_ key: Key) -> [ResidentTile] {
+    var result: [ResidentTile] = []
+    var tile = tile(key)
     for itemRows in [1, 2, 4, 8] where itemRows <= key.rows {
       for itemUnits in [1, 2, 4] where itemRows * itemUnits * out <= 64 {
         (tile.itemRows, tile.itemUnits) = (itemRows, itemUnits)
-        let sliceItems = key.rows / itemRows * (key.units / itemUnits)
-        guard sliceItems <= tile.items, tile.items.isMultiple(of: sliceItems) else { continue }
-        for pass in [32, 64, 128, 256, 512] {
-          guard pass < 2 * hiddenSize || pass <= 64,
-            pass.isMultiple(of: 4 * (tile.items / sliceItems))
-          else { continue }
-          (tile.pass, tile.length) = (pass, roundUp(hiddenSize, to: pass))
-          tile.isAlone = key.units >= hiddenSize
-          if tile.isAlone { guard tile.isKept && tile.pass == tile.length else { continue } }
-          tile.localBytes = localBytes(tile)
-          guard tile.localBytes <= localBytes else { continue }
-          tile.ahead = ahead(tile)
-          if tile.ahead > 0 { result.append(tile) }
-        }
+        result += passes(of: tile, leastPass: 4)
       }
     }
     return result
   }
 
+  /// The tiles whose warps multiply on matrix units.
+  private func matrixCandidates(_ key: Key) -> [ResidentTile] {
+    guard precision != .float32 else { return [] }
+    var result: [ResidentTile] = []
+    var tile = tile(key)
+    tile.precision = precision
+    let columns = key.units * out
+    for warpRows in [16, 32, 64] where warpRows <= key.rows {
+      for warps in [1, 2, 4, 8] where columns.isMultiple(of: 8 * warps) {
+        (tile.warpRows, tile.warpColumns) = (warpRows, columns / warps)
+        guard tile.blocks <= 16 else { continue }
+        result += passes(of: tile, leastPass: 16)
+      }
+    }
+    return result
+  }
+
+  /// The tiles that are `tile` but for what passes through local memory at a time: with as many slices
+  /// as there are, a multiple of `leastPass`.
+  private func passes(of tile: ResidentTile, leastPass: Int) -> [ResidentTile] {
+    var tile = tile
+    let (count, sliceItems) = slices(tile)
+    guard sliceItems <= tile.items, tile.items.isMultiple(of: sliceItems) else { return [] }
+    return [32, 64, 128, 256, 512].compactMap { pass in
+      guard pass < 2 * hiddenSize || pass <= 64, pass.isMultiple(of: leastPass * count) else {
+        return nil
+      }
+      (tile.pass, tile.length) = (pass, roundUp(hiddenSize, to: pass))
+      if tile.isAlone { guard tile.isKept && tile.pass == tile.length else { return nil } }
+      tile.localBytes = localBytes(tile)
+      guard tile.localBytes <= localBytes else { return nil }
+      tile.ahead = ahead(tile)
+      return tile.ahead > 0 ? tile : nil
+    }
+  }
+
   /// SLICES and SLICE_ITEMS.
   private func slices(_ tile: ResidentTile) -> (count: Int, items: Int) {
-    let items = tile.rows / tile.itemRows * (tile.units / tile.itemUnits)
-    return (tile.items / items, items)
+    let items =
+      tile.precision == .float32
+      ? tile.rows / tile.itemRows * (tile.units / tile.itemUnits)
+      : tile.rows / tile.warpRows * (tile.units * out / tile.warpColumns) * 32
+    return (max(tile.items / max(items, 1), 1), items)
+  }
+
+  /// The sums of a work-item, and the operands that it holds at a time, in registers.
+  private func sums(_ tile: ResidentTile) -> (count: Int, operands: Int) {
+    if tile.precision == .float32 {
+      return (tile.itemRows * tile.itemUnits * out, 4 * (tile.itemRows + 1))
+    }
+    // With parts, two of each operand and sums that are added later.
+    let operands = 8 + tile.warpColumns / 2
+    return (4 * tile.blocks, tile.precision == .tf32x3 ? 2 * operands + 16 : operands)
   }
 
   /// 16 times MEMORY4, and what waiting needs.
@@ -132,7 +185,8 @@ struct ResidentWork: Hashable {
       ceilDivide(tile.rows * tile.pass / 4, tile.items)
       + ceilDivide(columns * tile.pass / 4, tile.items)
     let registers = min(255, 65536 / tile.items) - 52
-    let left = registers - tile.itemRows * tile.itemUnits * out - 4 * (tile.itemRows + 1)
+    let sums = sums(tile)
+    let left = registers - sums.count - sums.operands
     if tile.isAlone { return left >= 0 ? 1 : 0 }
     return [8, 6, 4, 3, 2, 1].first {
       passes.isMultiple(of: $0) && 4 * $0 * loads <= min(left, 64)
@@ -145,11 +199,9 @@ struct ResidentWork: Hashable {
     let depth = Double(segments * tile.length)
     let (rows, columns) = (Double(tile.rows), Double(tile.units * out))
     let (slices, _) = slices(tile)
-    let sums = Double(tile.itemRows * tile.itemUnits * out)
-    let multiplying = rows * columns * depth / 128 / 0.9
-    // Local memory gives 128 bytes a clock: a warp's float4 take 4, the same or not.
-    let reads = Double(tile.itemRows + tile.itemUnits * out)
-    let reading = Double(tile.items / 32) * depth / 4 / Double(slices) * reads * 4
+    let sums = Double(sums(tile).count)
+    let (multiplying, reading) =
+      tile.precision == .float32 ? itemClocks(tile, depth: depth) : warpClocks(tile, depth: depth)
     // With few warps nothing hides how long a read takes.
     let few = tile.items < 128 ? 2.0 : tile.items < 256 ? 1.3 : 1
     let product = few * (max(multiplying, reading) + 0.4 * min(multiplying, reading))
@@ -161,5 +213,34 @@ struct ResidentWork: Hashable {
     let passes = depth / Double(tile.pass)
     let waiting = 500 * (passes / Double(tile.ahead)).rounded(.up) + 100 * passes
     return product + adding + loading + waiting + 2200
+  }
+
+  /// The clocks that a step's multiply-adds and its reads of local memory take, which gives 128 bytes a
+  /// clock: a warp's float4 take 4, the same or not.
+  private func itemClocks(
+    _ tile: ResidentTile, depth: Double
+  ) -> (multiplying: Double, reading: Double) {
+    let (slices, _) = slices(tile)
+    let reads = Double(tile.itemRows + tile.itemUnits * out)
+    return (
+      Double(tile.rows * tile.units * out) * depth / 128 / 0.9,
+      Double(tile.items / 32) * depth / 4 / Double(slices) * reads * 4
+    )
+  }
+
+  /// The same on matrix units: a guess, from what they are said to do in a clock.
+  private func warpClocks(
+    _ tile: ResidentTile, depth: Double
+  ) -> (multiplying: Double, reading: Double) {
+    let sixteens = Double(slices(tile).items / 32) * depth / 16
+    let blocks = Double(tile.blocks)
+    let fours = Double(tile.warpRows / 8 + tile.warpColumns / 8)
+    let multiplying: Double
+    switch tile.precision {
+    case .tf32x3: multiplying = max(9.6 * blocks, 4.5 * fours + blocks)
+    case .bf16: multiplying = 1.6 * blocks
+    default: multiplying = 3.2 * blocks
+    }
+    return (sixteens * multiplying, sixteens * fours * 4)
   }
 }

@@ -15,7 +15,7 @@ struct TiledProducts: MatrixProducts {
   /// ADD_ITEMS of `gemm_gpu.cl`.
   private static let addItems = 128
 
-  static let files = ["vector.cl", "gemm_gpu.cl"]
+  static let files = ["vector.cl", "matrix.cl", "gemm_gpu.cl"]
 
   /// Products divided for a number of compute units: nil for the device's.
   init(_ launcher: Launcher, computeUnits: Int? = nil) throws {
@@ -213,11 +213,13 @@ private final class TiledFindings {
     _ launcher: Launcher, _ variant: TiledVariant
   ) throws -> (multiply: Kernel, add: Kernel) {
     if let found = kernels[variant] { return found }
-    // With one register more than these, NVIDIA's units have room for but one group of 256 work-items.
+    // With one register more than these, NVIDIA's units have room for but one group of 256 work-items;
+    // of TF32 in three products that is enough.
     let isCapped =
-      variant.tile.items == 256 && variant.tile.micro == 8
+      variant.tile.items == 256 && variant.tile.micro == 8 && launcher.precision != .tf32x3
       && launcher.device.extensions.contains("cl_nv_compiler_options")
-    let options = variant.options + (isCapped ? ["-cl-nv-maxrregcount=128"] : [])
+    let options =
+      variant.options + [launcher.precision.option] + (isCapped ? ["-cl-nv-maxrregcount=128"] : [])
     func kernel(_ name: String) throws -> Kernel {
       try launcher.kernel(name, in: TiledProducts.files, options: options)
     }

@@ -29,22 +29,46 @@ struct ProductTests {
   ]
 
   /// Products for a device with so many compute units.
-  private func products(units: Int? = nil) throws -> TiledProducts {
-    try TiledProducts(Machine.backend(.gpu).launcher, computeUnits: units)
+  private func products(
+    units: Int? = nil, _ precision: ProductPrecision = .float32
+  ) throws -> TiledProducts {
+    try TiledProducts(Machine.backend(.gpu, precision).launcher, computeUnits: units)
+  }
+
+  /// x as a factor has it.
+  private func rounded(_ x: Double, _ precision: ProductPrecision) -> Double {
+    let bits: Int
+    switch precision {
+    case .float32, .tf32x3: return x
+    case .tf32: bits = 10
+    case .bf16: bits = 7
+    }
+    let unit = Double(sign: .plus, exponent: x.exponent - bits, significand: 1)
+    return (x / unit).rounded(precision == .tf32 ? .toNearestOrAwayFromZero : .toNearestOrEven)
+      * unit
   }
 
   /// What a product left, and what it should be.
   private func compute(
     _ kind: Kind, _ shape: Shape, with products: TiledProducts
   ) throws -> [(actual: [Double], expected: [Double])] {
-    let backend = try Machine.backend(.gpu)
+    let precision = products.launcher.precision
+    let backend = try Machine.backend(.gpu, precision)
     let (M, N, K, gap) = (shape.rows, shape.columns, shape.depth, shape.gap)
     func matrix(_ count: Int, _ stream: Int) throws -> ([Double], Buffer) {
       let values = numbers(count, stream: stream)
       return (values, try backend.input(values))
     }
-    func product(_ element: (_ m: Int, _ n: Int, _ k: Int) -> Double) -> [Double] {
-      (0..<M * N).map { i in (0..<K).reduce(0) { $0 + element(i / N, i % N, $1) } }
+    func product(
+      _ a: [Double], _ b: [Double], _ places: (_ m: Int, _ n: Int, _ k: Int) -> (a: Int, b: Int)
+    ) -> [Double] {
+      let (a, b) = (a.map { rounded($0, precision) }, b.map { rounded($0, precision) })
+      return (0..<M * N).map { i in
+        (0..<K).reduce(0) {
+          let places = places(i / N, i % N, $1)
+          return $0 + a[places.a] * b[places.b]
+        }
+      }
     }
     switch kind {
     case .forward:
@@ -56,7 +80,7 @@ struct ProductTests {
         rows: M, columns: N, depth: K)
       let rows = try backend.read(y, count: M * (N + gap))
       #expect(rows.indices.allSatisfy { rows[$0].isNaN == ($0 % (N + gap) >= N) })
-      let sums = product { m, n, k in x[m * K + k] * weight[n * K + k] }
+      let sums = product(x, weight) { m, n, k in (m * K + k, n * K + k) }
       return [
         (
           rows.indices.filter { $0 % (N + gap) < N }.map { rows[$0] },
@@ -75,7 +99,7 @@ struct ProductTests {
       return [
         (
           try backend.outcome("grad_x", gradX, M * N).values,
-          product { m, n, k in gradY[m * stride + k] * weight[k * N + n] }
+          product(gradY, weight) { m, n, k in (m * stride + k, k * N + n) }
         )
       ]
     case .gradients:
@@ -99,7 +123,7 @@ struct ProductTests {
       return [
         (
           Array(try backend.outcome("grad_weight", gradWeight, gap + M * N).values[gap...]),
-          product { m, n, k in gradY[k * stride + gap + m] * x[k * N + n] }
+          product(gradY, x) { m, n, k in (k * stride + gap + m, k * N + n) }
         ),
         (try backend.outcome("sums", sums, M).values, columns),
         (Array(try backend.outcome("sums2", sums2, gap + M).values[gap...]), columns),
@@ -135,6 +159,38 @@ struct ProductTests {
         try expectAgreement(kind, shape, with: products)
       }
     }
+  }
+
+  @Test(arguments: [ProductPrecision.tf32, .bf16, .tf32x3], Kind.allCases)
+  func roundedFactorsAgree(precision: ProductPrecision, kind: Kind) throws {
+    let launcher = try Machine.backend(.gpu, precision).launcher
+    defer { launcher.tuning = LayerTuning() }
+    for side in TiledProducts.tiles.keys {
+      launcher.tuning.tile = side
+      for units in [1, 1000] {
+        let products = try products(units: units, precision)
+        for shape in [
+          Shape(rows: 131, columns: 66, depth: 150),
+          .init(rows: 36, columns: 68, depth: 20, gap: 4),
+        ] {
+          try expectAgreement(kind, shape, with: products)
+        }
+      }
+    }
+  }
+
+  /// What is no number is none after rounding.
+  @Test(arguments: ProductPrecision.allCases) func noNumberStaysNone(precision: ProductPrecision)
+    throws
+  {
+    let backend = try Machine.backend(.gpu, precision)
+    let x = [Double](repeating: 1, count: 8) + [.nan, 1, 1, 1, 1, 1, 1, 1]
+    let y = try backend.output(6)
+    try products(precision).forward(
+      x: backend.input(x), weight: backend.input(numbers(24, stream: 60)), bias: nil, bias2: nil,
+      y: y, yStride: nil, rows: 2, columns: 3, depth: 8)
+    let values = try backend.read(y, count: 6)
+    #expect(values[..<3].allSatisfy { $0.isFinite } && values[3...].allSatisfy { $0.isNaN })
   }
 
   /// Many compute units and few tiles: K is split, and C has gaps, an offset and biases.

@@ -1,4 +1,5 @@
 import CarouselModel
+import CarouselReference
 import Testing
 
 @testable import CarouselOpenCL
@@ -7,8 +8,10 @@ import Testing
 @MainActor @Suite(.device)
 struct ResidentTests {
   /// A backend that walks the steps so: two groups at once are what every machine's CPU has.
-  private static func backend(groups: Int = 2, polls: Int = 1 << 22) throws -> OpenCLBackend {
-    let backend = try Machine.newBackend(.gpu, profiling: true)
+  private static func backend(
+    _ precision: ProductPrecision = .float32, groups: Int = 2, polls: Int = 1 << 22
+  ) throws -> OpenCLBackend {
+    let backend = try Machine.newBackend(.gpu, precision, profiling: true)
     backend.launcher.residentGroups = groups
     backend.launcher.residentPolls = polls
     backend.launcher.residentLocalBytes = min(backend.device.localMemoryBytes, 128 << 10)
@@ -37,7 +40,7 @@ struct ResidentTests {
       isBackward: isBackward, batchSize: work.batchSize, hiddenSize: work.layer.hiddenSize,
       gateCount: work.layer.gateCount, groups: launcher.residentGroups,
       items: launcher.device.maxWorkGroupSize,
-      localBytes: launcher.residentLocalBytes
+      localBytes: launcher.residentLocalBytes, precision: launcher.precision
     ).tiles()
   }
 
@@ -136,6 +139,29 @@ struct ResidentTests {
     for work in works {
       Self.tune(backend, work, tile: tile)
       try expectAgreement(work, on: [backend])
+    }
+    #expect(!(try Self.launched(backend).contains("step_forward")))
+  }
+
+  /// Warps that multiply with rounded factors, of groups that wait for each other and of one alone.
+  @Test(arguments: Cell.allCases, [ProductPrecision.tf32, .bf16, .tf32x3])
+  func matrixUnitsAgree(cell: Cell, precision: ProductPrecision) throws {
+    let work = LayerWork(Self.layer(cell, 32), steps: 3, batchSize: 17)
+    let backend = try Self.backend(precision)
+    let (forward, backward) = (Self.tiles(backend, work, false), Self.tiles(backend, work, true))
+    for isAlone in [false, true] {
+      let place = try #require(
+        zip(forward, backward).map {
+          $0.precision == precision && $1.precision == precision && $0.isAlone == isAlone
+            && $1.isAlone == isAlone
+        }.firstIndex(of: true), "\(isAlone)")
+      Self.tune(backend, work, tile: place)
+      try expectAgreement(
+        work, on: [backend], bound: precision == .tf32x3 ? nil : 8 * precision.unitRoundoff)
+      // Rounding shows.
+      let y = try work.forward(on: backend, training: true)[0]
+      let exact = try work.forward(on: ReferenceBackend(), training: true)[0]
+      #expect((nrms(y, exact) > 1e-5) == (precision != .tf32x3))
     }
     #expect(!(try Self.launched(backend).contains("step_forward")))
   }

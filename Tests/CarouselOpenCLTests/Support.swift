@@ -21,20 +21,26 @@ enum Machine {
     }
   }
 
-  static func backend(_ form: KernelForm) throws -> OpenCLBackend {
-    if let backend = backends[form] { return backend }
-    let backend = try newBackend(form, profiling: true)
-    backends[form] = backend
+  static func backend(
+    _ form: KernelForm, _ precision: ProductPrecision = .float32
+  ) throws -> OpenCLBackend {
+    let key = [form.rawValue, precision.rawValue]
+    if let backend = backends[key] { return backend }
+    let backend = try newBackend(form, precision, profiling: true)
+    backends[key] = backend
     return backend
   }
 
-  /// A backend that shares nothing with the others.
-  static func newBackend(_ form: KernelForm, profiling: Bool = false) throws -> OpenCLBackend {
+  /// A backend that shares nothing with the others, and rounds factors without matrix units too.
+  static func newBackend(
+    _ form: KernelForm, _ precision: ProductPrecision = .float32, profiling: Bool = false
+  ) throws -> OpenCLBackend {
     try OpenCLBackend(
-      device: device, kernels: form, profiling: profiling, cache: ProgramCache(folder: nil))
+      device: device, form: form, precision: precision, profiling: profiling,
+      cache: ProgramCache(folder: nil))
   }
 
-  private static var backends: [KernelForm: OpenCLBackend] = [:]
+  private static var backends: [[String]: OpenCLBackend] = [:]
 }
 
 extension KernelForm {
@@ -82,9 +88,9 @@ func expectAgreement(
   try expectAgreement(work, on: backends, sourceLocation: sourceLocation)
 }
 
-/// The same on these backends.
+/// The same on these backends; `bound` is another one than the tensors' own.
 func expectAgreement(
-  _ work: some Work, on backends: [OpenCLBackend],
+  _ work: some Work, on backends: [OpenCLBackend], bound: Double? = nil,
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
   let reference = try work.outcomes(on: ReferenceBackend())
@@ -96,7 +102,7 @@ func expectAgreement(
       try #require(a.values.count == r.values.count && !r.values.isEmpty)
       let error = nrms(a.values, r.values)
       #expect(
-        error <= r.bound, "\(backend.kernelForm) \(a.name): nrms \(error) in \(work)",
+        error <= bound ?? r.bound, "\(backend.kernelForm) \(a.name): nrms \(error) in \(work)",
         sourceLocation: sourceLocation)
     }
   }
