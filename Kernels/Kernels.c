@@ -4,6 +4,10 @@ static const unsigned char activation[] = {
 #embed "activation.cl"
 };
 
+static const unsigned char active_wait[] = {
+#embed "active_wait.cl"
+};
+
 static const unsigned char blocks[] = {
 #embed "blocks.cl"
 };
@@ -145,6 +149,7 @@ static const unsigned char vector[] = {
 
 static const CarouselKernelFile files[] = {
     FILE_ENTRY(activation),
+    FILE_ENTRY(active_wait),
     FILE_ENTRY(blocks),
     FILE_ENTRY(dropout),
     FILE_ENTRY(embedding),

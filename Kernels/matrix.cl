@@ -45,9 +45,10 @@ INLINE float4 round_four(float4 x) {
 }
 
 #if PRECISION
-/// k 4 place to 4 place + 3 of a row of an operand.
-INLINE float4 matrix_four(local const float4 *operand, int pitch, int along_k, int row, int place) {
-  if (along_k) return operand[row * pitch + (pitch % 8 ? place : PLACE(row, place))];
+/// k 4 place to 4 place + 3 of a row of an operand; `row0` is as far from a multiple of 8.
+INLINE float4 matrix_four(local const float4 *operand, int pitch, int along_k, int row, int row0,
+                          int place) {
+  if (along_k) return operand[row * pitch + (pitch % 8 ? place : PLACE(row0, place))];
   local const float *x = (local const float *)operand + PLACE_ACROSS(4 * place, row);
   x += 4 * place * pitch;
   return (float4)(x[0], x[pitch], x[2 * pitch], x[3 * pitch]);
@@ -62,13 +63,23 @@ INLINE uint pack_bf16(float first, float second) {
 }
 
 /// sums += left right^T of 16 x 8 sums and 8 k in TF32.
-INLINE float4 multiply_tf32(float4 sums, uint a0, uint a1, uint a2, uint a3, uint b0, uint b1) {
+INLINE float4 multiply_tf32(float4 sums, float a0, float a1, float a2, float a3, float b0,
+                            float b1) {
   float x = sums.x, y = sums.y, z = sums.z, w = sums.w;
   asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
       "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
       : "+f"(x), "+f"(y), "+f"(z), "+f"(w)
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+      : "r"(as_uint(a0)), "r"(as_uint(a1)), "r"(as_uint(a2)), "r"(as_uint(a3)), "r"(as_uint(b0)),
+        "r"(as_uint(b1)));
   return (float4)(x, y, z, w);
+}
+
+/// The same of the first two k of each work-item, and of the others.
+INLINE float4 multiply_xy(float4 sums, float4 upper, float4 lower, float4 right) {
+  return multiply_tf32(sums, upper.x, lower.x, upper.y, lower.y, right.x, right.y);
+}
+INLINE float4 multiply_zw(float4 sums, float4 upper, float4 lower, float4 right) {
+  return multiply_tf32(sums, upper.z, lower.z, upper.w, lower.w, right.z, right.w);
 }
 
 /// The same of 16 k in BF16, two of them in each operand.
@@ -81,20 +92,12 @@ INLINE float4 multiply_bf16(float4 sums, uint a0, uint a1, uint a2, uint a3, uin
   return (float4)(x, y, z, w);
 }
 
-/// The products of 16 k: those of the units' place s are k 4 t + s of both operands.
-INLINE float4 multiply_sixteen(float4 sums, uint4 upper, uint4 lower, uint4 right) {
-  sums = multiply_tf32(sums, upper.x, lower.x, upper.y, lower.y, right.x, right.y);
-  return multiply_tf32(sums, upper.z, lower.z, upper.w, lower.w, right.z, right.w);
-}
-
 #if PRECISION == 3
-/// The leading bits of each factor as TF32; `rest` is what they lack.
-INLINE uint4 leading_part(float4 x, uint4 *rest) {
-  const uint4 bits = as_uint4(x) & 0xffffe000u;
-  // The units cut off what is behind the tenth bit: half of it more rounds to the nearest.
-  *rest = as_uint4(x - as_float4(bits)) + 0x1000u;
-  return bits;
-}
+/// x to the nearest TF32.
+INLINE float4 leading_part(float4 x) { return as_float4((as_uint4(x) + 0x1000u) & 0xffffe000u); }
+
+/// What the leading part lacks, of which the units cut off a bit at most. No number stays none.
+INLINE float4 rest_part(float4 x) { return x - leading_part(x); }
 #endif
 #else
 INLINE float dot_four(float4 a, float4 b) {
@@ -118,58 +121,63 @@ INLINE float dot_rounded(float4 a, float4 b) {
 #endif
 
 /// sums [blocks_m, blocks_n] += left right^T of 16 k from place `place` on, of a warp's rows from
-/// `row` and columns from `column` on. All work-items of the warp take part.
+/// `row` and columns from `column` on, multiples of 8; blocks_n is at most 8. All work-items of the
+/// warp take part.
 INLINE void multiply_blocks(float4 *sums, int blocks_m, int blocks_n, local const float4 *left,
                             int left_pitch, int left_along_k, int row, local const float4 *right,
                             int right_pitch, int right_along_k, int column, int place) {
-  const int lane = get_local_id(0) % 32, g = lane / 4, t = lane % 4;
+  const int lane = (int)get_local_id(0) & 31, g = lane / 4, t = lane % 4;
 #if MATRIX_UNITS
-  float4 columns[8];
-#pragma unroll
-  for (int j = 0; j < blocks_n; ++j) {
-    columns[j] = matrix_four(right, right_pitch, right_along_k, column + 8 * j + g, place + t);
-  }
+// A column's four are the same for every i: compilers read them once, and keep no array that they
+// might index. Products that wait for each other are as far apart as a row of blocks allows.
+#define COLUMN_FOUR(j)                                                                             \
+  matrix_four(right, right_pitch, right_along_k, column + 8 * (j) + g, g, place + t)
+#define EACH_COLUMN(j) _Pragma("unroll") for (int j = 0; j < blocks_n; ++j)
 #pragma unroll
   for (int i = 0; i < blocks_m; ++i) {
     const int upper_row = row + 16 * i + g;
-    const float4 upper = matrix_four(left, left_pitch, left_along_k, upper_row, place + t);
-    const float4 lower = matrix_four(left, left_pitch, left_along_k, upper_row + 8, place + t);
-#if PRECISION == 2
+    const float4 upper = matrix_four(left, left_pitch, left_along_k, upper_row, g, place + t);
+    const float4 lower = matrix_four(left, left_pitch, left_along_k, upper_row + 8, g, place + t);
+    float4 *row_sums = sums + i * blocks_n;
+#if PRECISION == 1
+    EACH_COLUMN(j) row_sums[j] = multiply_xy(row_sums[j], upper, lower, COLUMN_FOUR(j));
+    EACH_COLUMN(j) row_sums[j] = multiply_zw(row_sums[j], upper, lower, COLUMN_FOUR(j));
+#elif PRECISION == 2
     const uint a0 = pack_bf16(upper.x, upper.y), a1 = pack_bf16(lower.x, lower.y);
     const uint a2 = pack_bf16(upper.z, upper.w), a3 = pack_bf16(lower.z, lower.w);
-#elif PRECISION == 3
-    uint4 upper_rest, lower_rest;
-    const uint4 upper_part = leading_part(upper, &upper_rest);
-    const uint4 lower_part = leading_part(lower, &lower_rest);
-#endif
-#pragma unroll
-    for (int j = 0; j < blocks_n; ++j) {
-      float4 *sum = sums + i * blocks_n + j;
-#if PRECISION == 1
-      *sum = multiply_sixteen(*sum, as_uint4(upper), as_uint4(lower), as_uint4(columns[j]));
-#elif PRECISION == 2
-      *sum = multiply_bf16(*sum, a0, a1, a2, a3, pack_bf16(columns[j].x, columns[j].y),
-                           pack_bf16(columns[j].z, columns[j].w));
-#else
-      // The units cut off what they add: few of their sums follow each other, the small ones first.
-      uint4 rest;
-      const uint4 part = leading_part(columns[j], &rest);
-      float4 few = multiply_sixteen((float4)(0.0f), upper_rest, lower_rest, part);
-      few = multiply_sixteen(few, upper_part, lower_part, rest);
-      *sum += multiply_sixteen(few, upper_part, lower_part, part);
-#endif
+    EACH_COLUMN(j) {
+      const float4 four = COLUMN_FOUR(j);
+      row_sums[j] = multiply_bf16(row_sums[j], a0, a1, a2, a3, pack_bf16(four.x, four.y),
+                                  pack_bf16(four.z, four.w));
     }
+#else
+    const float4 upper_rest = rest_part(upper), lower_rest = rest_part(lower);
+    const float4 upper_part = leading_part(upper), lower_part = leading_part(lower);
+    // The units cut off what they add: few of their sums follow each other, the small ones first.
+    float4 few[8];
+    EACH_COLUMN(j)
+    few[j] = multiply_xy((float4)(0.0f), upper_rest, lower_rest, leading_part(COLUMN_FOUR(j)));
+    EACH_COLUMN(j)
+    few[j] = multiply_zw(few[j], upper_rest, lower_rest, leading_part(COLUMN_FOUR(j)));
+    EACH_COLUMN(j) few[j] = multiply_xy(few[j], upper_part, lower_part, rest_part(COLUMN_FOUR(j)));
+    EACH_COLUMN(j) few[j] = multiply_zw(few[j], upper_part, lower_part, rest_part(COLUMN_FOUR(j)));
+    EACH_COLUMN(j)
+    few[j] = multiply_xy(few[j], upper_part, lower_part, leading_part(COLUMN_FOUR(j)));
+    EACH_COLUMN(j)
+    row_sums[j] += multiply_zw(few[j], upper_part, lower_part, leading_part(COLUMN_FOUR(j)));
+#endif
   }
 #else
   for (int p = place; p < place + 4; ++p) {
     for (int i = 0; i < blocks_m; ++i) {
       const int upper_row = row + 16 * i + g;
-      const float4 upper = matrix_four(left, left_pitch, left_along_k, upper_row, p);
-      const float4 lower = matrix_four(left, left_pitch, left_along_k, upper_row + 8, p);
+      const float4 upper = matrix_four(left, left_pitch, left_along_k, upper_row, g, p);
+      const float4 lower = matrix_four(left, left_pitch, left_along_k, upper_row + 8, g, p);
       for (int j = 0; j < blocks_n; ++j) {
         const int first_column = column + 8 * j + 2 * t;
-        const float4 first = matrix_four(right, right_pitch, right_along_k, first_column, p);
-        const float4 second = matrix_four(right, right_pitch, right_along_k, first_column + 1, p);
+        const float4 first = matrix_four(right, right_pitch, right_along_k, first_column, 2 * t, p);
+        const float4 second =
+            matrix_four(right, right_pitch, right_along_k, first_column + 1, 2 * t + 1, p);
         sums[i * blocks_n + j] += (float4)(dot_rounded(upper, first), dot_rounded(upper, second),
                                            dot_rounded(lower, first), dot_rounded(lower, second));
       }

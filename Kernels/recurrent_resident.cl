@@ -3,7 +3,7 @@
 // lint: vector.cl activation.cl lstm.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=0 -D PRECISION=1 -D PASS=64 -D LENGTH=256 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 // lint: vector.cl activation.cl gru.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=1 -D KEPT=0 -D LENGTH=256 -D AHEAD=2 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 // lint: vector.cl activation.cl rnn.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=0 -D ALONE=1 -D LENGTH=128 -D UNITS=128 -D ITEM_UNITS=4 -D ROWS=1 -D ITEM_ROWS=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl rnn.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=1 -D ALONE=1 -D LENGTH=128 -D UNITS=128 -D ITEM_UNITS=4 -D ROWS=1 -D ITEM_ROWS=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl rnn.cl states.cl layer.cl unit.cl grid.cl matrix.cl resident_product.cl; -D WIDTH=1 -D BACKWARD=1 -D ALONE=1 -D KEPT=0 -D HELD=1 -D LENGTH=128 -D UNITS=128 -D ITEM_UNITS=4 -D ROWS=1 -D ITEM_ROWS=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // A tile is ROWS sequences of UNITS units; its group computes it at every step, holds its states in
 // registers and, with KEPT, its recurrent weights in local memory. Groups with the same sequences
@@ -41,11 +41,12 @@ begin_tile(const Layer *layer, float slots[OWN][SLOTS], int t, int first_row, in
 }
 
 /// Step t of a tile, from what its sums begin as, h and c to the h and c after it.
-INLINE void forward_tile(const Layer *layer, local float4 *memory, float slots[OWN][SLOTS],
-                         float h[OWN], float c[OWN], int t, int first_row, int first_unit) {
+INLINE void
+forward_tile(const Layer *layer, const Held held, local float4 *memory, float slots[OWN][SLOTS],
+             float h[OWN], float c[OWN], int t, int first_row, int first_unit) {
   float sums[OWN][OUT];
   global const float *factors = factor_before(layer, t, 0);
-  product(sums, layer, memory, factors, first_row, first_unit);
+  product(sums, layer, held, memory, factors, first_row, first_unit);
   EACH_OWNED(o) {
     int n, unit;
     if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
@@ -79,6 +80,7 @@ INLINE void keep_tile(const Layer *layer, float slots[OWN][SLOTS], const float c
 RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n,
                                  volatile global int *sync, int polls) {
   local float4 memory[MEMORY4];
+  Held held;
 #if !ALONE
   volatile local int given_up;
 #endif
@@ -87,7 +89,7 @@ RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global flo
   const int team = get_group_id(1), teams = get_num_groups(1);
   const int first_row = team * ROWS, first_unit = tile * UNITS;
   volatile global int *count = ALONE ? 0 : TEAM(sync, team);
-  keep_weights(&layer, memory, first_unit);
+  keep_weights(&layer, held, memory, first_unit);
 #if ALONE
   begin_rows(&layer, memory, factor_before(&layer, first_step(&layer), 0), first_row);
   // What was read may be h_n, which others write.
@@ -111,7 +113,7 @@ RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global flo
     if (get_local_id(0) == 0 && done == 0) given_up = 0;
     if (!wait_for_team(sync, count, tiles, done, polls, &given_up)) break;
 #endif
-    forward_tile(&layer, memory, slots, h, c, t, first_row, first_unit);
+    forward_tile(&layer, held, memory, slots, h, c, t, first_row, first_unit);
     ++done;
     if (!ALONE) tell_team(count, tiles);
     keep_tile(&layer, slots, c, t, first_row, first_unit);
@@ -132,6 +134,7 @@ RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global flo
 RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, global float *c_n,
                                       volatile global int *sync, int tiles, int teams) {
   local float4 memory[MEMORY4];
+  Held held;
   const Layer layer = LAYER;
   volatile global int *progress = PROGRESS(sync, teams);
   const int is_left = GAVE_UP(sync);
@@ -140,7 +143,7 @@ RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, globa
     for (int i = next_left(progress, 0, tiles * teams, done); i < tiles * teams;
          i = next_left(progress, i + 1, tiles * teams, done)) {
       const int first_row = i / tiles * ROWS, first_unit = i % tiles * UNITS;
-      keep_weights(&layer, memory, first_unit);
+      keep_weights(&layer, held, memory, first_unit);
       float slots[OWN][SLOTS], h[OWN], c[OWN];
       begin_tile(&layer, slots, t, first_row, first_unit);
       EACH_OWNED(o) {
@@ -151,7 +154,7 @@ RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, globa
         h[o] = h_before ? h_before[unit] : 0.0f;
         c[o] = c_before ? c_before[unit] : 0.0f;
       }
-      forward_tile(&layer, memory, slots, h, c, t, first_row, first_unit);
+      forward_tile(&layer, held, memory, slots, h, c, t, first_row, first_unit);
       keep_tile(&layer, slots, c, t, first_row, first_unit);
       EACH_OWNED(o) {
         int n, unit;
@@ -184,14 +187,15 @@ INLINE void load_tile(UnitStep steps[OWN], float slots[OWN][SLOTS], const Layer 
 
 /// The `done`-th step of a tile on the way back; the T-th makes the gradient of h_0. `dh` and `dc`
 /// are the gradients of its states but for what comes through the products.
-INLINE void backward_tile(const Layer *layer, local float4 *memory, UnitStep steps[OWN],
-                          float slots[OWN][SLOTS], float dh[OWN], float dc[OWN],
-                          global float *grad_h_0, int done, int first_row, int first_unit) {
+INLINE void
+backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitStep steps[OWN],
+              float slots[OWN][SLOTS], float dh[OWN], float dc[OWN], global float *grad_h_0,
+              int done, int first_row, int first_unit) {
   const int T = layer->T, N = layer->N, H = layer->H;
   const int t = layer->reverse ? done : T - 1 - done, t_after = layer->reverse ? t - 1 : t + 1;
   float sums[OWN][OUT];
   global const float *after = done ? layer->gates + (size_t)t_after * N * SLOTS * H : 0;
-  product(sums, layer, memory, after, first_row, first_unit);
+  product(sums, layer, held, memory, after, first_row, first_unit);
   EACH_OWNED(o) {
     int n, unit;
     if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
@@ -224,6 +228,7 @@ resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
                   global const float *grad_c_n, global float *dh, global float *dc,
                   global float *grad_h_0, volatile global int *sync, int polls) {
   local float4 memory[MEMORY4];
+  Held held;
 #if !ALONE
   volatile local int given_up;
 #endif
@@ -232,7 +237,7 @@ resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
   const int team = get_group_id(1), teams = get_num_groups(1);
   const int first_row = team * ROWS, first_unit = tile * UNITS, end = T + (grad_h_0 ? 1 : 0);
   volatile global int *count = ALONE ? 0 : TEAM(sync, team);
-  keep_weights(&layer, memory, first_unit);
+  keep_weights(&layer, held, memory, first_unit);
 #if ALONE
   begin_rows(&layer, memory, 0, first_row);
 #endif
@@ -254,7 +259,7 @@ resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
     if (get_local_id(0) == 0 && done == 0) given_up = 0;
     if (!wait_for_team(sync, count, tiles, done, polls, &given_up)) break;
 #endif
-    backward_tile(&layer, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
+    backward_tile(&layer, held, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
                   first_unit);
     ++done;
     if (!ALONE) tell_team(count, tiles);
@@ -275,6 +280,7 @@ resident_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global cons
                        global const float *grad_c_n, global float *dh, global float *dc,
                        global float *grad_h_0, volatile global int *sync, int tiles, int teams) {
   local float4 memory[MEMORY4];
+  Held held;
   const Layer layer = LAYER;
   volatile global int *progress = PROGRESS(sync, teams);
   const int is_left = GAVE_UP(sync), end = T + (grad_h_0 ? 1 : 0);
@@ -282,7 +288,7 @@ resident_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global cons
     for (int i = next_left(progress, 0, tiles * teams, done); i < tiles * teams;
          i = next_left(progress, i + 1, tiles * teams, done)) {
       const int first_row = i / tiles * ROWS, first_unit = i % tiles * UNITS;
-      keep_weights(&layer, memory, first_unit);
+      keep_weights(&layer, held, memory, first_unit);
       UnitStep steps[OWN];
       float slots[OWN][SLOTS];
       float own_dh[OWN], own_dc[OWN];
@@ -298,7 +304,7 @@ resident_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global cons
           own_dc[o] = HAS_CELL_STATE ? dc[state] : 0.0f;
         }
       }
-      backward_tile(&layer, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
+      backward_tile(&layer, held, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
                     first_unit);
       EACH_OWNED(o) {
         int n, unit;

@@ -8,20 +8,22 @@
 //
 // Parameters:
 //   BACKWARD                1: the backward pass.
-//   ITEMS                   work-items of a group.
+//   ITEMS                   work-items of a group, a power of 2.
 //   ROWS, UNITS             the tile; UNITS a multiple of 4.
 //   ITEM_ROWS, ITEM_UNITS   what a work-item sums.
 //   PRECISION               as in matrix.cl; not 0, warps sum blocks on matrix units:
 //   WARP_ROWS, WARP_COLUMNS what a warp sums, multiples of 16 and 8, the columns being UNITS for
-//                           each of OUT.
+//                           each of OUT, at most 64.
 //   LENGTH                  H rounded up to PASS.
 //   PASS                    a multiple of 32 and of 4 SLICES, with PRECISION of 16 SLICES.
 //   AHEAD                   passes that are loaded before their turn; divides their number.
 //   KEPT                    1: the weights stay in local memory; 0: they are loaded at each pass.
+//   HELD                    1: the weights stay in registers, of a tile that is ALONE; then KEPT
+//                           is 0.
 //   ALIGNED                 1: H is a multiple of 4.
-//   ALONE                   1: the tile has all units, PASS is LENGTH and the weights are kept;
-//                           what a step hands to the next never leaves local memory, and nobody
-//                           waits.
+//   ALONE                   1: the tile has all units, PASS is LENGTH and the weights are kept or
+//                           held; what a step hands to the next never leaves local memory, and
+//                           nobody waits.
 //
 // Assumes layer.cl and matrix.cl before it.
 
@@ -47,13 +49,18 @@
 #ifndef KEPT
 #define KEPT 1
 #endif
+#ifndef HELD
+#define HELD 0
+#endif
 #ifndef ALIGNED
 #define ALIGNED 1
 #endif
-
 #ifndef ALONE
 #define ALONE 0
 #endif
+
+/// This work-item, with what compilers may not know: that there are no more than ITEMS.
+#define ITEM ((int)get_local_id(0) & (ITEMS - 1))
 
 #define OUT (BACKWARD ? 1 : GATES)
 #define SEGMENTS (BACKWARD ? GATES : 1)
@@ -81,7 +88,7 @@
 #define KEPT4 (KEPT ? COLUMNS * PASSES * PASS4 : 0)
 /// float4 of a row of the left operand in local memory: one pass, or what is handed on.
 #define ROW4 (ALONE ? PASSES * PASS4 : PASS4)
-#define PASSING4 (ROWS * ROW4 + (KEPT ? 0 : COLUMNS * PASS4))
+#define PASSING4 (ROWS * ROW4 + (KEPT || HELD ? 0 : COLUMNS * PASS4))
 #define PARTIAL4 ((SLICES * SLICE_STRIDE + 3) / 4)
 /// Partial sums lie where the passes were, unless these stay.
 #define PARTIAL_BEGIN4 (KEPT4 + (ALONE ? PASSING4 : 0))
@@ -172,9 +179,34 @@ store_columns(const float4 values[COLUMN_LOADS], local float4 *tile, int stride,
   }
 }
 
+/// Weights that a work-item holds: for each pass what multiply_pass reads of them, in its order.
+#define HELD_PASS (HELD ? PASS4 / SLICES * ITEM_COLUMNS : 0)
+typedef float4 Held[HELD ? PASSES * HELD_PASS : 1];
+
+/// The row of the m-th sum of a work-item, which is one of a gate's units.
+#define ITEM_UNIT(unit0, m) ((unit0) + (m) % ITEM_UNITS * UNIT_ITEMS)
+
 /// Puts the tile's weights where they stay.
-INLINE void keep_weights(const Layer *layer, local float4 *memory, int first_unit) {
-#if KEPT
+INLINE void keep_weights(const Layer *layer, Held held, local float4 *memory, int first_unit) {
+#if HELD
+  const int slice = ITEM / SLICE_ITEMS, H = layer->H;
+  const int unit0 = first_unit + ITEM % SLICE_ITEMS % UNIT_ITEMS;
+#pragma unroll
+  for (int i = 0; i < PASSES * HELD_PASS; ++i) {
+    const int m = i % ITEM_COLUMNS, unit = ITEM_UNIT(unit0, m);
+    const int segment = i / HELD_PASS, k = (i % HELD_PASS / ITEM_COLUMNS * SLICES + slice) * 4;
+    global const float *weights = layer->weights + (size_t)unit;
+    held[i] = (float4)(0.0f);
+    if (unit >= H) continue;
+    if (!BACKWARD) {
+      held[i] = load_four(layer->weights + (size_t)(m / ITEM_UNITS * H + unit) * H, k, H);
+    } else {
+      weights += (size_t)(segment * H + k) * H;
+      held[i] = (float4)(k < H ? weights[0] : 0.0f, k + 1 < H ? weights[H] : 0.0f,
+                         k + 2 < H ? weights[2 * H] : 0.0f, k + 3 < H ? weights[3 * H] : 0.0f);
+    }
+  }
+#elif KEPT
   for (int pass = 0; pass < PASSES; ++pass) {
     float4 values[COLUMN_LOADS];
     load_columns(values, layer, first_unit, pass);
@@ -188,20 +220,21 @@ INLINE void keep_weights(const Layer *layer, local float4 *memory, int first_uni
 typedef float4 Sums[WARP_ROWS / 16 * (WARP_COLUMNS / 8)];
 
 /// sums += the product of a pass, this warp's slice of it.
-INLINE void
-multiply_pass(Sums sums, local const float4 *rows, local const float4 *columns, int stride) {
-  const int slice = get_local_id(0) / SLICE_ITEMS, warp = get_local_id(0) % SLICE_ITEMS / 32;
+INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *held,
+                          local const float4 *columns, int stride) {
+  const int slice = ITEM / SLICE_ITEMS, warp = ITEM % SLICE_ITEMS / 32;
 #pragma unroll 2
   for (int j = 0; j < PASS4 / 4 / SLICES; ++j) {
-    multiply_blocks(sums, WARP_ROWS / 16, WARP_COLUMNS / 8, rows, ROW4, 1,
-                    warp / COLUMN_WARPS * WARP_ROWS, columns, stride, 1,
-                    warp % COLUMN_WARPS * WARP_COLUMNS, (j * SLICES + slice) * 4);
+    const int eights = j * SLICES / 2 * 8, place = j * SLICES % 2 * 4 + slice * 4;
+    multiply_blocks(sums, WARP_ROWS / 16, WARP_COLUMNS / 8, rows + eights, ROW4, 1,
+                    warp / COLUMN_WARPS * WARP_ROWS, columns + eights, stride, 1,
+                    warp % COLUMN_WARPS * WARP_COLUMNS, place);
   }
 }
 
 /// Puts the sums where all slices' are added, [OUT, ROWS, UNITS].
 INLINE void store_sums(const Sums sums, local float *partial) {
-  const int warp = get_local_id(0) % SLICE_ITEMS / 32, lane = get_local_id(0) % 32;
+  const int warp = ITEM % SLICE_ITEMS / 32, lane = ITEM % 32;
 #pragma unroll
   for (int i = 0; i < WARP_ROWS / 16 * (WARP_COLUMNS / 8); ++i) {
     const int row = warp / COLUMN_WARPS * WARP_ROWS + i / (WARP_COLUMNS / 8) * 16 + lane / 4;
@@ -217,23 +250,26 @@ INLINE void store_sums(const Sums sums, local float *partial) {
 typedef float Sums[ITEM_ROWS * ITEM_COLUMNS];
 
 /// sums += the product of a pass, this work-item's slice of it.
-INLINE void
-multiply_pass(Sums sums, local const float4 *rows, local const float4 *columns, int stride) {
-  const int slice = get_local_id(0) / SLICE_ITEMS, item = get_local_id(0) % SLICE_ITEMS;
+INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *held,
+                          local const float4 *columns, int stride) {
+  const int slice = ITEM / SLICE_ITEMS, item = ITEM % SLICE_ITEMS;
   const int row0 = item / UNIT_ITEMS, unit0 = item % UNIT_ITEMS;
 #pragma unroll
   for (int j = 0; j < PASS4 / SLICES; ++j) {
-    const int place = j * SLICES + slice;
+    // Places in whole groups of eight, and what is left: compilers see that few of them differ.
+    const int eights = j * SLICES / 8 * 8, place = j * SLICES % 8 + slice;
     float4 left[ITEM_ROWS];
 #pragma unroll
     for (int i = 0; i < ITEM_ROWS; ++i) {
       const int row = row0 + i * ROW_ITEMS;
-      left[i] = rows[row * ROW4 + PLACE(row, place)];
+      left[i] = rows[row * ROW4 + eights + PLACE(row0 + i * ROW_ITEMS % 8, place)];
     }
 #pragma unroll
     for (int m = 0; m < ITEM_COLUMNS; ++m) {
-      const int column = m / ITEM_UNITS * UNITS + unit0 + m % ITEM_UNITS * UNIT_ITEMS;
-      const float4 right = columns[column * stride + PLACE(column, place)];
+      const int column = m / ITEM_UNITS * UNITS + ITEM_UNIT(0, m);
+      const int column_place = eights + PLACE(unit0 + column % 8, place);
+      const float4 right =
+          HELD ? held[j * ITEM_COLUMNS + m] : columns[(unit0 + column) * stride + column_place];
 #pragma unroll
       for (int i = 0; i < ITEM_ROWS; ++i) {
         float sum = sums[i * ITEM_COLUMNS + m];
@@ -248,13 +284,13 @@ multiply_pass(Sums sums, local const float4 *rows, local const float4 *columns, 
 
 /// Puts the sums where all slices' are added, [OUT, ROWS, UNITS].
 INLINE void store_sums(const Sums sums, local float *partial) {
-  const int item = get_local_id(0) % SLICE_ITEMS;
+  const int item = ITEM % SLICE_ITEMS;
   const int row0 = item / UNIT_ITEMS, unit0 = item % UNIT_ITEMS;
 #pragma unroll
   for (int i = 0; i < ITEM_ROWS; ++i) {
 #pragma unroll
     for (int m = 0; m < ITEM_COLUMNS; ++m) {
-      const int unit = unit0 + m % ITEM_UNITS * UNIT_ITEMS, row = row0 + i * ROW_ITEMS;
+      const int unit = ITEM_UNIT(unit0, m), row = row0 + i * ROW_ITEMS;
       partial[(m / ITEM_UNITS * ROWS + row) * UNITS + unit] = sums[i * ITEM_COLUMNS + m];
     }
   }
@@ -282,16 +318,20 @@ INLINE void hand_on(local float4 *memory, float value, int row, int segment, int
 /// The product of the rows of `left`, zeros where it is null, or of what was handed on, with the
 /// tile's weights: result[o][out] is that of the o-th unit that this work-item owns. `memory` holds
 /// the kept weights. All work-items take part, after a barrier.
-INLINE void product(float result[OWN][OUT], const Layer *layer, local float4 *memory,
-                    global const float *left, int first_row, int first_unit) {
+INLINE void product(float result[OWN][OUT], const Layer *layer, const Held held,
+                    local float4 *memory, global const float *left, int first_row, int first_unit) {
   local float4 *rows = memory + KEPT4, *columns = KEPT ? memory : rows + ROWS * PASS4;
   local float *partial = (local float *)(memory + PARTIAL_BEGIN4);
   Sums sums;
 #pragma unroll
   for (int i = 0; i < (int)(sizeof sums / sizeof sums[0]); ++i) sums[i] = 0.0f;
 #if ALONE
+#if HELD
+#pragma unroll
+#endif
   for (int pass = 0; pass < PASSES; ++pass) {
-    multiply_pass(sums, rows + pass * PASS4, columns + pass * PASS4, PASSES * PASS4);
+    multiply_pass(sums, rows + pass * PASS4, held + pass * HELD_PASS, columns + pass * PASS4,
+                  PASSES * PASS4);
   }
 #else
   float4 next_rows[AHEAD][ROW_LOADS];
@@ -320,13 +360,13 @@ INLINE void product(float result[OWN][OUT], const Layer *layer, local float4 *me
         load_columns(next_columns[a], layer, first_unit, pass + AHEAD);
 #endif
       }
-      if (KEPT) multiply_pass(sums, rows, columns + pass * PASS4, PASSES * PASS4);
-      else multiply_pass(sums, rows, columns, PASS4);
+      if (KEPT) multiply_pass(sums, rows, held, columns + pass * PASS4, PASSES * PASS4);
+      else multiply_pass(sums, rows, held, columns, PASS4);
       barrier(CLK_LOCAL_MEM_FENCE);
     }
   }
 #endif
-  store_sums(sums, partial + get_local_id(0) / SLICE_ITEMS * SLICE_STRIDE);
+  store_sums(sums, partial + ITEM / SLICE_ITEMS * SLICE_STRIDE);
   barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
   for (int o = 0; o < OWN; ++o) {

@@ -120,12 +120,13 @@ extension Backend {
 }
 
 extension ProductPrecision {
-  /// What `TensorComparison.nrms` may be with such products: 80·ε of Float32, or where factors are
-  /// rounded to less 8 of their unit roundoffs.
+  /// What `TensorComparison.nrms` may be with such products: 80·ε of Float32; with factors of fewer bits
+  /// as much as where a rounding crosses a threshold or a clip in a tenth of the elements.
   public var comparisonBound: Double {
     switch self {
     case .float32, .tf32x3: TensorComparison.defaultBound
-    case .tf32, .bf16: 8 * unitRoundoff
+    case .tf32: 0x1p-4
+    case .bf16: 0x1p-3
     }
   }
 }

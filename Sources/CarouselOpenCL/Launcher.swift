@@ -43,10 +43,24 @@ final class Launcher {
   /// The work-groups of a resident layer, and the local memory of each.
   var residentGroups: Int, residentLocalBytes: Int
 
+  private var waitsActively = false
   private var kernels: [KernelKey: Kernel] = [:]
   private var pending: [(kernel: String, flops: Double, bytes: Double, event: Event)] = []
 
   var device: Device { queue.context.device }
+
+  /// Waits until all launches are done.
+  func finish() throws {
+    try prepareToWait()
+    try queue.finish()
+  }
+
+  /// Has the device stay awake behind whatever is waited for, from the first time on.
+  func prepareToWait() throws {
+    guard queue.canWaitActively, !waitsActively else { return }
+    waitsActively = true
+    try queue.waitActively(with: kernel("wait_actively", in: ["active_wait.cl"]))
+  }
 
   init(queue: Queue, form: KernelForm, precision: ProductPrecision) {
     self.queue = queue

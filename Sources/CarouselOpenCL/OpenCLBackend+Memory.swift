@@ -24,7 +24,8 @@ extension OpenCLBackend {
 
   /// Waits for all queued work, then reads the first `count` elements.
   public func read(_ buffer: Buffer, count: Int) throws -> [Double] {
-    try launcher.queue.read(buffer, as: Float.self, count: count).map(Double.init)
+    try launcher.prepareToWait()
+    return try launcher.queue.read(buffer, as: Float.self, count: count).map(Double.init)
   }
 
   /// Queues a copy of the first `count` elements.
@@ -46,5 +47,5 @@ extension OpenCLBackend {
   }
 
   /// Waits until the queue is empty.
-  public func synchronize() throws { try launcher.queue.finish() }
+  public func synchronize() throws { try launcher.finish() }
 }

@@ -48,16 +48,17 @@ public final class OpenCLBackend: Backend {
     profiling: Bool = false, cache: ProgramCache = .standard
   ) throws {
     try self.init(
-      device: device, form: kernels.resolved(for: device),
-      precision: device.hasMatrixUnits ? precision : .float32, profiling: profiling, cache: cache)
+      device: device, form: kernels, precision: device.hasMatrixUnits ? precision : .float32,
+      profiling: profiling, cache: cache)
   }
 
-  /// A backend with this form and precision on any device, which need not have matrix units.
+  /// A backend with this precision on any device, which need not have matrix units.
   init(
     device: Device, form: KernelForm, precision: ProductPrecision, profiling: Bool,
     cache: ProgramCache
   ) throws {
     let queue = try Queue(context: Context(device: device, cache: cache), profiling: profiling)
+    let form = form.resolved(for: device)
     let launcher = Launcher(
       queue: queue, form: form, precision: form == .gpu ? precision : .float32)
     self.device = device

@@ -1,5 +1,15 @@
 import CarouselModel
 
+/// Where a work-group has the weights of its units.
+enum WeightPlace: Int {
+  /// In local memory over all steps.
+  case local
+  /// In registers over all steps.
+  case registers
+  /// They are read at each step.
+  case cache
+}
+
 /// The parameters of `resident_product.cl` for one pass of a layer: what a work-group computes, and
 /// how.
 struct ResidentTile: Hashable {
@@ -14,8 +24,8 @@ struct ResidentTile: Hashable {
   var warpRows = 16, warpColumns = 8
   /// The k that pass through local memory at a time, and the passes that are loaded ahead.
   var pass = 32, ahead = 1
-  /// Whether the weights stay in local memory.
-  var isKept = true
+  /// Where the weights are.
+  var weights = WeightPlace.local
   /// LENGTH: H rounded up to `pass`.
   var length = 32
   /// Whether H is a multiple of 4.
@@ -33,7 +43,8 @@ struct ResidentTile: Hashable {
       "-DBACKWARD=\(isBackward ? 1 : 0)", "-DITEMS=\(items)", "-DROWS=\(rows)", "-DUNITS=\(units)",
       "-DITEM_ROWS=\(itemRows)", "-DITEM_UNITS=\(itemUnits)", precision.option,
       "-DWARP_ROWS=\(warpRows)", "-DWARP_COLUMNS=\(warpColumns)", "-DLENGTH=\(length)",
-      "-DPASS=\(pass)", "-DAHEAD=\(ahead)", "-DKEPT=\(isKept ? 1 : 0)",
+      "-DPASS=\(pass)", "-DAHEAD=\(ahead)", "-DKEPT=\(weights == .local ? 1 : 0)",
+      "-DHELD=\(weights == .registers ? 1 : 0)",
       "-DALIGNED=\(isAligned ? 1 : 0)", "-DALONE=\(isAlone ? 1 : 0)",
     ]
   }
@@ -61,11 +72,11 @@ struct ResidentWork: Hashable {
         let groupCount = ceilDivide(batchSize, rows) * ceilDivide(hiddenSize, units)
         let turns = units >= hiddenSize ? ceilDivide(groupCount, groups) : 1
         guard groupCount <= turns * groups else { continue }
-        for (isKept, items) in [
-          (true, 64), (true, 128), (true, 256), (true, 512), (false, 128), (false, 256),
-          (false, 512),
-        ] where items <= self.items {
-          let key = Key(rows: rows, units: units, items: items, isKept: isKept)
+        for (weights, items) in [
+          (.local, 64), (.local, 128), (.local, 256), (.local, 512), (.registers, 128),
+          (.registers, 256), (.registers, 512), (.cache, 128), (.cache, 256), (.cache, 512),
+        ] as [(WeightPlace, Int)] where items <= self.items {
+          let key = Key(rows: rows, units: units, items: items, weights: weights)
           for tile in candidates(key) + matrixCandidates(key) {
             let clocks = clocks(tile) * Double(turns)
             if clocks < best[key]?.clocks ?? .infinity { best[key] = (tile, clocks) }
@@ -75,13 +86,13 @@ struct ResidentWork: Hashable {
     }
     // In every run the same, whatever the order of the dictionary.
     func order(_ key: Key) -> (Double, Int, Int, Int, Int) {
-      (best[key]?.clocks ?? 0, key.rows, key.units, key.items, key.isKept ? 0 : 1)
+      (best[key]?.clocks ?? 0, key.rows, key.units, key.items, key.weights.rawValue)
     }
     return best.keys.sorted { order($0) < order($1) }.compactMap { best[$0]?.tile }
   }
 
   private struct Key: Hashable {
-    let rows: Int, units: Int, items: Int, isKept: Bool
+    let rows: Int, units: Int, items: Int, weights: WeightPlace
   }
 
   private var out: Int { isBackward ? 1 : gateCount }
@@ -91,7 +102,7 @@ struct ResidentWork: Hashable {
   private func tile(_ key: Key) -> ResidentTile {
     var tile = ResidentTile()
     (tile.isBackward, tile.rows, tile.units) = (isBackward, key.rows, key.units)
-    (tile.items, tile.isKept) = (key.items, key.isKept)
+    (tile.items, tile.weights) = (key.items, key.weights)
     tile.isAligned = hiddenSize.isMultiple(of: 4)
     tile.isAlone = key.units >= hiddenSize
     return tile
@@ -112,7 +123,7 @@ struct ResidentWork: Hashable {
 
   /// The tiles whose warps multiply on matrix units.
   private func matrixCandidates(_ key: Key) -> [ResidentTile] {
-    guard precision != .float32 else { return [] }
+    guard precision != .float32, key.weights != .registers else { return [] }
     var result: [ResidentTile] = []
     var tile = tile(key)
     tile.precision = precision
@@ -120,7 +131,7 @@ struct ResidentWork: Hashable {
     for warpRows in [16, 32, 64] where warpRows <= key.rows {
       for warps in [1, 2, 4, 8] where columns.isMultiple(of: 8 * warps) {
         (tile.warpRows, tile.warpColumns) = (warpRows, columns / warps)
-        guard tile.blocks <= 16 else { continue }
+        guard tile.blocks <= 16, tile.warpColumns <= 64 else { continue }
         result += passes(of: tile, leastPass: 16)
       }
     }
@@ -138,7 +149,8 @@ struct ResidentWork: Hashable {
         return nil
       }
       (tile.pass, tile.length) = (pass, roundUp(hiddenSize, to: pass))
-      if tile.isAlone { guard tile.isKept && tile.pass == tile.length else { return nil } }
+      if tile.isAlone { guard tile.weights != .cache, pass == tile.length else { return nil } }
+      if tile.weights == .registers { guard tile.isAlone else { return nil } }
       tile.localBytes = localBytes(tile)
       guard tile.localBytes <= localBytes else { return nil }
       tile.ahead = ahead(tile)
@@ -168,9 +180,9 @@ struct ResidentWork: Hashable {
   /// 16 times MEMORY4, and what waiting needs.
   private func localBytes(_ tile: ResidentTile) -> Int {
     let columns = tile.units * out
-    let kept = tile.isKept ? columns * segments * tile.length : 0
+    let kept = tile.weights == .local ? columns * segments * tile.length : 0
     let row = tile.isAlone ? segments * tile.length : tile.pass
-    let passing = tile.rows * row + (tile.isKept ? 0 : columns * tile.pass)
+    let passing = tile.rows * row + (tile.weights == .cache ? columns * tile.pass : 0)
     let (count, items) = slices(tile)
     let partial = count * (out * tile.rows * tile.units + (items < 32 ? items : 0))
     return 4 * (kept + (tile.isAlone ? passing + partial : max(passing, partial))) + 64
@@ -180,16 +192,23 @@ struct ResidentWork: Hashable {
   /// addresses need; 0 where not one does.
   private func ahead(_ tile: ResidentTile) -> Int {
     let passes = segments * tile.length / tile.pass
-    let columns = tile.isKept ? 0 : tile.units * out
+    let columns = tile.weights == .cache ? tile.units * out : 0
     let loads =
       ceilDivide(tile.rows * tile.pass / 4, tile.items)
       + ceilDivide(columns * tile.pass / 4, tile.items)
-    let registers = min(255, 65536 / tile.items) - 52
     let sums = sums(tile)
-    let left = registers - sums.count - sums.operands
-    if tile.isAlone { return left >= 0 ? 1 : 0 }
+    let own = ceilDivide(tile.rows * tile.units, tile.items)
+    // What ptxas needs beside them, more or less: where it spilled it was more.
+    let left = min(255, 65536 / tile.items) - sums.count - sums.operands - 12 * own
+    if tile.weights == .registers {
+      let (slices, _) = slices(tile)
+      let held = tile.itemUnits * out * segments * tile.length / slices
+      return held <= left - 28 ? 1 : 0
+    }
+    if tile.isAlone { return left >= 56 ? 1 : 0 }
+    // Where they come from is two registers more.
     return [8, 6, 4, 3, 2, 1].first {
-      passes.isMultiple(of: $0) && 4 * $0 * loads <= min(left, 64)
+      passes.isMultiple(of: $0) && 6 * $0 * loads <= min(left - 56, 96)
     } ?? 0
   }
 
@@ -209,7 +228,7 @@ struct ResidentWork: Hashable {
     let adding = Double(tile.items) * sums / 16 + 8 * Double(slices * out) * own + 200 * own
     if tile.isAlone { return product + adding + 900 }
     // What comes from the cache that all share, at about 40 bytes a clock, weights among them slower.
-    let loading = (rows + (tile.isKept ? 0 : 2 * columns)) * depth * 4 / 40
+    let loading = (rows + (tile.weights == .cache ? 2 * columns : 0)) * depth * 4 / 40
     let passes = depth / Double(tile.pass)
     let waiting = 500 * (passes / Double(tile.ahead)).rounded(.up) + 100 * passes
     return product + adding + loading + waiting + 2200
@@ -221,7 +240,7 @@ struct ResidentWork: Hashable {
     _ tile: ResidentTile, depth: Double
   ) -> (multiplying: Double, reading: Double) {
     let (slices, _) = slices(tile)
-    let reads = Double(tile.itemRows + tile.itemUnits * out)
+    let reads = Double(tile.itemRows + (tile.weights == .registers ? 0 : tile.itemUnits * out))
     return (
       Double(tile.rows * tile.units * out) * depth / 128 / 0.9,
       Double(tile.items / 32) * depth / 4 / Double(slices) * reads * 4

@@ -12,7 +12,7 @@ extension Queue {
     if writesWholeBuffers {
       return try writeWhole("write", bytes, to: buffer, byteOffset: byteOffset)
     }
-    return try enqueue("write") {
+    return try enqueue("write", isBlocking: true) {
       clEnqueueWriteBuffer(
         handle, buffer.root.handle, cl_bool(CL_TRUE), buffer.rootOffset + byteOffset, bytes.count,
         address, 0, nil, $0)
@@ -39,11 +39,21 @@ extension Queue {
   ) throws(OpenCLError) -> Event? {
     checkRange(buffer, byteOffset, bytes.count)
     guard let address = bytes.baseAddress, bytes.count > 0 else { return nil }
-    return try enqueue("read") {
-      clEnqueueReadBuffer(
-        handle, buffer.root.handle, cl_bool(CL_TRUE), buffer.rootOffset + byteOffset, bytes.count,
-        address, 0, nil, $0)
+    if profiling {
+      return try enqueue("read") {
+        clEnqueueReadBuffer(
+          handle, buffer.root.handle, cl_bool(CL_TRUE), buffer.rootOffset + byteOffset, bytes.count,
+          address, 0, nil, $0)
+      }
     }
+    var read: cl_event?
+    _ = try enqueue("read") { _ in
+      clEnqueueReadBuffer(
+        handle, buffer.root.handle, cl_bool(CL_FALSE), buffer.rootOffset + byteOffset, bytes.count,
+        address, 0, nil, &read)
+    }
+    try waitActively(for: Event(handle: try made(read, CL_SUCCESS, "queueing read")))
+    return nil
   }
 
   /// Reads `count` numbers of `buffer` from `byteOffset` on, after all commands queued so far.

@@ -1,0 +1,77 @@
+import COpenCL
+
+/// Keeps one of a CPU device's threads awake, for some hundred microseconds after the host has waited.
+///
+/// A thread that sleeps needs some twenty microseconds to begin with the next command, as long as small
+/// networks compute. So a kernel is queued behind what the host waits for: it watches a number that
+/// every later command changes. Libraries with threads of their own do the same between their calls.
+final class ActiveWait {
+  private let kernel: Kernel
+  /// The number, in memory of the host that is the device's too.
+  private let call: UnsafeMutablePointer<Int32>
+  private let memory: cl_mem
+  private var isWaiting = false
+  /// The commands that were queued behind the waiting.
+  private var commands = 0
+
+  /// The looks at the number before the thread goes to sleep all the same: about 100 µs.
+  private static let polls: Int32 = 3000
+  private static let pageBytes = 4096
+
+  /// Waits with `wait_actively(volatile global const int *call, int seen, int polls)`.
+  init(kernel: Kernel, context: Context) throws(OpenCLError) {
+    let page = UnsafeMutableRawPointer.allocate(
+      byteCount: Self.pageBytes, alignment: Self.pageBytes)
+    var code: cl_int = 0
+    let buffer = clCreateBuffer(
+      context.handle, cl_mem_flags(CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR), Self.pageBytes, page,
+      &code)
+    do {
+      memory = try made(buffer, code, "sharing memory with \(context.device.name)")
+    } catch {
+      page.deallocate()
+      throw error
+    }
+    self.kernel = kernel
+    call = page.bindMemory(to: Int32.self, capacity: 1)
+    call.pointee = 0
+  }
+
+  /// Its queue has ended it, and has no command left.
+  deinit {
+    clReleaseMemObject(memory)
+    call.deallocate()
+  }
+
+  /// Queues the waiting.
+  func begin(on queue: cl_command_queue) throws(OpenCLError) {
+    var (memory, seen, polls): (cl_mem?, Int32, Int32) = (memory, call.pointee, Self.polls)
+    var one = 1
+    let arguments = [
+      clSetKernelArg(kernel.handle, 0, MemoryLayout<cl_mem?>.size, &memory),
+      clSetKernelArg(kernel.handle, 1, 4, &seen), clSetKernelArg(kernel.handle, 2, 4, &polls),
+    ]
+    for code in arguments { try check(code, "setting the arguments of kernel \(kernel.name)") }
+    try check(
+      clEnqueueNDRangeKernel(queue, kernel.handle, 1, nil, &one, &one, 0, nil, nil),
+      "queueing \(kernel.name)")
+    isWaiting = true
+    commands = 0
+  }
+
+  /// Ends the waiting once some commands are there: where cores are few, threads that begin with the
+  /// first one are in the way of the host that queues the others.
+  @inline(__always)
+  func countCommand() {
+    commands += 1
+    if commands == 4 { end() }
+  }
+
+  /// Ends the waiting.
+  @inline(__always)
+  func end() {
+    guard isWaiting else { return }
+    carousel_store(call, call.pointee &+ 1)
+    isWaiting = false
+  }
+}
