@@ -8,7 +8,7 @@
 //
 // Parameters:
 //   BACKWARD                1: the backward pass.
-//   ITEMS                   work-items of a group, a power of 2.
+//   ITEMS                   work-items of a group.
 //   ROWS, UNITS             the tile; UNITS a multiple of 4.
 //   ITEM_ROWS, ITEM_UNITS   what a work-item sums.
 //   PRECISION               as in matrix.cl; not 0, warps sum blocks on matrix units:
@@ -58,9 +58,6 @@
 #ifndef ALONE
 #define ALONE 0
 #endif
-
-/// This work-item, with what compilers may not know: that there are no more than ITEMS.
-#define ITEM ((int)get_local_id(0) & (ITEMS - 1))
 
 #define OUT (BACKWARD ? 1 : GATES)
 #define SEGMENTS (BACKWARD ? GATES : 1)
@@ -189,8 +186,8 @@ typedef float4 Held[HELD ? PASSES * HELD_PASS : 1];
 /// Puts the tile's weights where they stay.
 INLINE void keep_weights(const Layer *layer, Held held, local float4 *memory, int first_unit) {
 #if HELD
-  const int slice = ITEM / SLICE_ITEMS, H = layer->H;
-  const int unit0 = first_unit + ITEM % SLICE_ITEMS % UNIT_ITEMS;
+  const int slice = get_local_id(0) / SLICE_ITEMS, H = layer->H;
+  const int unit0 = first_unit + get_local_id(0) % SLICE_ITEMS % UNIT_ITEMS;
 #pragma unroll
   for (int i = 0; i < PASSES * HELD_PASS; ++i) {
     const int m = i % ITEM_COLUMNS, unit = ITEM_UNIT(unit0, m);
@@ -222,7 +219,7 @@ typedef float4 Sums[WARP_ROWS / 16 * (WARP_COLUMNS / 8)];
 /// sums += the product of a pass, this warp's slice of it.
 INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *held,
                           local const float4 *columns, int stride) {
-  const int slice = ITEM / SLICE_ITEMS, warp = ITEM % SLICE_ITEMS / 32;
+  const int slice = get_local_id(0) / SLICE_ITEMS, warp = get_local_id(0) % SLICE_ITEMS / 32;
 #pragma unroll 2
   for (int j = 0; j < PASS4 / 4 / SLICES; ++j) {
     const int eights = j * SLICES / 2 * 8, place = j * SLICES % 2 * 4 + slice * 4;
@@ -234,7 +231,7 @@ INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *hel
 
 /// Puts the sums where all slices' are added, [OUT, ROWS, UNITS].
 INLINE void store_sums(const Sums sums, local float *partial) {
-  const int warp = ITEM % SLICE_ITEMS / 32, lane = ITEM % 32;
+  const int warp = get_local_id(0) % SLICE_ITEMS / 32, lane = get_local_id(0) % 32;
 #pragma unroll
   for (int i = 0; i < WARP_ROWS / 16 * (WARP_COLUMNS / 8); ++i) {
     const int row = warp / COLUMN_WARPS * WARP_ROWS + i / (WARP_COLUMNS / 8) * 16 + lane / 4;
@@ -252,7 +249,7 @@ typedef float Sums[ITEM_ROWS * ITEM_COLUMNS];
 /// sums += the product of a pass, this work-item's slice of it.
 INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *held,
                           local const float4 *columns, int stride) {
-  const int slice = ITEM / SLICE_ITEMS, item = ITEM % SLICE_ITEMS;
+  const int slice = get_local_id(0) / SLICE_ITEMS, item = get_local_id(0) % SLICE_ITEMS;
   const int row0 = item / UNIT_ITEMS, unit0 = item % UNIT_ITEMS;
 #pragma unroll
   for (int j = 0; j < PASS4 / SLICES; ++j) {
@@ -284,7 +281,7 @@ INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *hel
 
 /// Puts the sums where all slices' are added, [OUT, ROWS, UNITS].
 INLINE void store_sums(const Sums sums, local float *partial) {
-  const int item = ITEM % SLICE_ITEMS;
+  const int item = get_local_id(0) % SLICE_ITEMS;
   const int row0 = item / UNIT_ITEMS, unit0 = item % UNIT_ITEMS;
 #pragma unroll
   for (int i = 0; i < ITEM_ROWS; ++i) {
@@ -366,7 +363,7 @@ INLINE void product(float result[OWN][OUT], const Layer *layer, const Held held,
     }
   }
 #endif
-  store_sums(sums, partial + ITEM / SLICE_ITEMS * SLICE_STRIDE);
+  store_sums(sums, partial + get_local_id(0) / SLICE_ITEMS * SLICE_STRIDE);
   barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
   for (int o = 0; o < OWN; ++o) {

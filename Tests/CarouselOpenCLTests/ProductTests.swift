@@ -161,18 +161,19 @@ struct ProductTests {
     }
   }
 
+  /// Every tile with TF32, and one of them otherwise: how they are read is the same.
   @Test(arguments: [ProductPrecision.tf32, .bf16, .tf32x3], Kind.allCases)
   func roundedFactorsAgree(precision: ProductPrecision, kind: Kind) throws {
     let launcher = try Machine.backend(.gpu, precision).launcher
     defer { launcher.tuning = LayerTuning() }
-    for side in TiledProducts.tiles.keys {
+    let shapes = [
+      Shape(rows: 131, columns: 66, depth: 150), .init(rows: 36, columns: 68, depth: 20, gap: 4),
+    ]
+    for side in precision == .tf32 ? TiledProducts.tiles.keys.sorted() : [64] {
       launcher.tuning.tile = side
       for units in [1, 1000] {
         let products = try products(units: units, precision)
-        for shape in [
-          Shape(rows: 131, columns: 66, depth: 150),
-          .init(rows: 36, columns: 68, depth: 20, gap: 4),
-        ] {
+        for shape in precision == .tf32 ? shapes[...] : shapes[1...] {
           try expectAgreement(kind, shape, with: products)
         }
       }
