@@ -43,9 +43,12 @@ final class ActiveWait {
     call.deallocate()
   }
 
-  /// Queues the waiting.
-  func begin(on queue: cl_command_queue) throws(OpenCLError) {
-    var (memory, seen, polls): (cl_mem?, Int32, Int32) = (memory, call.pointee, Self.polls)
+  /// Queues another waiting, and ends the one before only then: what was queued in between begins when
+  /// the host has nothing left to do, for which it would need a core.
+  func renew(on queue: cl_command_queue) throws(OpenCLError) {
+    let next = isWaiting ? call.pointee &+ 1 : call.pointee
+    defer { carousel_store(call, next) }
+    var (memory, seen, polls): (cl_mem?, Int32, Int32) = (memory, next, Self.polls)
     var one = 1
     let arguments = [
       clSetKernelArg(kernel.handle, 0, MemoryLayout<cl_mem?>.size, &memory),

@@ -39,21 +39,14 @@ extension Queue {
   ) throws(OpenCLError) -> Event? {
     checkRange(buffer, byteOffset, bytes.count)
     guard let address = bytes.baseAddress, bytes.count > 0 else { return nil }
-    if profiling {
-      return try enqueue("read") {
-        clEnqueueReadBuffer(
-          handle, buffer.root.handle, cl_bool(CL_TRUE), buffer.rootOffset + byteOffset, bytes.count,
-          address, 0, nil, $0)
-      }
-    }
-    var read: cl_event?
-    _ = try enqueue("read") { _ in
+    let isBlocking = !waitsActively
+    let event = try enqueue("read") {
       clEnqueueReadBuffer(
-        handle, buffer.root.handle, cl_bool(CL_FALSE), buffer.rootOffset + byteOffset, bytes.count,
-        address, 0, nil, &read)
+        handle, buffer.root.handle, cl_bool(isBlocking ? CL_TRUE : CL_FALSE),
+        buffer.rootOffset + byteOffset, bytes.count, address, 0, nil, $0)
     }
-    try waitActively(for: Event(handle: try made(read, CL_SUCCESS, "queueing read")))
-    return nil
+    if !isBlocking { try finish() }
+    return event
   }
 
   /// Reads `count` numbers of `buffer` from `byteOffset` on, after all commands queued so far.

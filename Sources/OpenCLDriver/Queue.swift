@@ -17,6 +17,8 @@ public final class Queue {
 
   let handle: cl_command_queue
   private var activeWait: ActiveWait?
+  /// The last command that was not waited for, where there is active waiting behind it.
+  private var last: Event?
 
   /// Makes an in-order queue.
   public init(context: Context, profiling: Bool = false) throws(OpenCLError) {
@@ -42,10 +44,11 @@ public final class Queue {
       try check(clFinish(handle), "waiting for \(context.device.name)")
       return
     }
-    var marker: cl_event?
-    let code = clEnqueueMarkerWithWaitList(handle, 0, nil, &marker)
-    let event = Event(handle: try made(marker, code, "queueing a marker"))
-    try waitActively(for: event)
+    guard let event = last else { return }
+    last = nil
+    // Whether there is a waiting behind it or not, the command is what has to be done.
+    try? activeWait?.renew(on: handle)
+    try event.wait()
   }
 
   /// Whether the device has threads that `waitActively(with:)` can keep awake: those of PoCL, which
@@ -61,17 +64,12 @@ public final class Queue {
   /// The kernel is `wait_actively(volatile global const int *call, int seen, int polls)`.
   public func waitActively(with kernel: Kernel) throws(OpenCLError) {
     precondition(canWaitActively, "a queue of \(context.device.name) that cannot wait actively")
+    try finish()
     activeWait = try ActiveWait(kernel: kernel, context: context)
   }
 
-  /// Waits for the last command, and leaves a thread of the device awake behind it where it can.
-  func waitActively(for event: Event) throws(OpenCLError) {
-    // Whether there is a waiting behind it or not, the command is what has to be done.
-    activeWait?.end()
-    try? activeWait?.begin(on: handle)
-    clFlush(handle)
-    try event.wait()
-  }
+  /// Whether it does that.
+  var waitsActively: Bool { activeWait != nil }
 
   /// Sends its commands to the device without waiting for them.
   public func flush() throws(OpenCLError) {
@@ -84,16 +82,20 @@ public final class Queue {
     _ command: String, isBlocking: Bool = false,
     _ body: (UnsafeMutablePointer<cl_event?>?) -> cl_int
   ) throws(OpenCLError) -> Event? {
-    guard profiling else {
-      if isBlocking { activeWait?.end() }
-      defer { activeWait?.countCommand() }
+    guard profiling || activeWait != nil else {
       try check(body(nil), "queueing \(command) on \(context.device.name)")
       return nil
     }
+    if isBlocking { activeWait?.end() }
     var handle: cl_event?
     let code = body(&handle)
     let event = Event(
       handle: try made(handle, code, "queueing \(command) on \(context.device.name)"))
+    guard profiling else {
+      activeWait?.countCommand()
+      last = event
+      return nil
+    }
     recorder?(command, event)
     return event
   }
