@@ -17,7 +17,7 @@ struct DeviceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "To what products may round their factors: float32, tf32, bf16, or tf32x3.",
+      "To what products may round their factors.",
       discussion:
         "Matrix units make products of rounded factors faster: those of NVIDIA's GPUs from "
         + "compute capability 8.0 on; elsewhere products stay in Float32. tf32x3 multiplies two "
@@ -61,7 +61,9 @@ struct DeviceOptions: ParsableArguments {
   /// Says that what was permitted is of no use.
   private func noteFloat32(_ name: String) {
     guard precision != .float32 else { return }
-    Output.note("\(name) has no matrix units: products stay in Float32")
+    Output.note(
+      "products stay in Float32 on \(name): --precision \(precision.rawValue) needs the GPU's form of the "
+        + "kernels on an NVIDIA GPU of compute capability 8.0 or newer")
   }
 
   /// The OpenCL device that was asked for.
