@@ -12,6 +12,10 @@ static const unsigned char blocks[] = {
 #embed "blocks.cl"
 };
 
+static const unsigned char column_sums[] = {
+#embed "column_sums.cl"
+};
+
 static const unsigned char dropout[] = {
 #embed "dropout.cl"
 };
@@ -151,6 +155,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(activation),
     FILE_ENTRY(active_wait),
     FILE_ENTRY(blocks),
+    FILE_ENTRY(column_sums),
     FILE_ENTRY(dropout),
     FILE_ENTRY(embedding),
     FILE_ENTRY(gemm_cpu),

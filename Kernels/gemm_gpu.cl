@@ -6,16 +6,13 @@
 // lint: vector.cl matrix.cl; -D WIDTH=1 -D PRECISION=2 -D DEPTH=16 -D A_ALONG_K=0 -D B_ALONG_K=0
 // lint: vector.cl matrix.cl; -D WIDTH=1 -D PRECISION=3 -D DEPTH=16 -D B_ALONG_K=0 -D B_VECTOR=1
 //
-// Also the sums of a matrix's columns.
-//
 // Parameters:
 //   TILE_M, TILE_N         rows and columns of C of one work-group.
 //   MICRO_M, MICRO_N       those of one work-item, multiples of 4; TILE_M / MICRO_M is one of 4,
 //                          TILE_N / MICRO_N one of 8.
-//   DEPTH                  k of a slab, a multiple of 8, with PRECISION 16. Each work-item loads
-//   the
-//                          same number of quads, of A and of B: TILE DEPTH is a multiple of 4
-//                          ITEMS.
+//   DEPTH                  k of a slab, a multiple of 8; 16 where PRECISION is not 0. Each
+//                          work-item loads the same number of quads, of A and of B: TILE DEPTH is
+//                          a multiple of 4 ITEMS.
 //   PRECISION              as in matrix.cl; not 0, a warp has 8 MICRO_M rows, 4 MICRO_N columns.
 //   A_ALONG_K, B_ALONG_K   1 where neighbours in memory differ in k, 0 where in m or n.
 //   A_VECTOR, B_VECTOR     1 where four neighbours are read at once: the stride along them is 1,
@@ -277,12 +274,9 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
       barrier(CLK_LOCAL_MEM_FENCE);
 
 #if PRECISION
-#pragma unroll
-      for (int place = 0; place < DEPTH / 4; place += 4) {
-        multiply_blocks(&sums[0][0], MATRIX_M, MATRIX_N, a_slab, MATRIX_PITCH(TILE_M, A_ALONG_K),
-                        A_ALONG_K, WARP_ROW(item / 32), b_slab, MATRIX_PITCH(TILE_N, B_ALONG_K),
-                        B_ALONG_K, WARP_COLUMN(item / 32), place);
-      }
+      multiply_blocks(&sums[0][0], MATRIX_M, MATRIX_N, a_slab, MATRIX_PITCH(TILE_M, A_ALONG_K),
+                      A_ALONG_K, WARP_ROW(item / 32), b_slab, MATRIX_PITCH(TILE_N, B_ALONG_K),
+                      B_ALONG_K, WARP_COLUMN(item / 32), 0);
 #else
 #pragma unroll
       for (int k = 0; k < DEPTH; ++k) {
@@ -393,31 +387,4 @@ add_parts(int tiles, int slabs, int M, int N, int share, global const float *par
   global float *place = c + c_offset + (size_t)m * c_row + n;
   if (accumulate) sum += load_four(place, count, vector);
   store_four(sum, place, count, vector);
-}
-
-// Columns of one work-group of column_sums, and the rows that it reads at once.
-#define SUM_COLUMNS 32
-#define SUM_ROWS 8
-
-/// sums[g N + n] and the first `count2` of sums2[offset2 + n], where not null, = sum of a[offset +
-/// m stride + n] over the `range` rows from g range on; g is 0 where sums2 is not null. Global
-/// size: columns rounded up to SUM_COLUMNS, SUM_ROWS times the number of ranges.
-kernel __attribute__((reqd_work_group_size(SUM_COLUMNS, SUM_ROWS, 1))) void
-column_sums(global const float *a, global float *sums, global float *sums2, int M, int N,
-            int stride, int offset, int offset2, int count2, int range) {
-  local float parts[SUM_ROWS][SUM_COLUMNS];
-  const int n = get_global_id(0), x = get_local_id(0), y = get_local_id(1);
-  const int first = get_group_id(1) * range, end = min(first + range, M);
-  float part = 0.0f;
-  if (n < N) {
-#pragma unroll 4
-    for (int m = first + y; m < end; m += SUM_ROWS) part += a[offset + (size_t)m * stride + n];
-  }
-  parts[y][x] = part;
-  barrier(CLK_LOCAL_MEM_FENCE);
-  if (y > 0 || n >= N) return;
-  float total = 0.0f;
-  for (int i = 0; i < SUM_ROWS; ++i) total += parts[i][x];
-  if (sums) sums[(size_t)get_group_id(1) * N + n] = total;
-  if (sums2 && n < count2) sums2[offset2 + n] = total;
 }

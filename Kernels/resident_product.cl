@@ -180,7 +180,7 @@ store_columns(const float4 values[COLUMN_LOADS], local float4 *tile, int stride,
 #define HELD_PASS (HELD ? PASS4 / SLICES * ITEM_COLUMNS : 0)
 typedef float4 Held[HELD ? PASSES * HELD_PASS : 1];
 
-/// The row of the m-th sum of a work-item, which is one of a gate's units.
+/// The unit of the m-th sum of a work-item, from that of its first on.
 #define ITEM_UNIT(unit0, m) ((unit0) + (m) % ITEM_UNITS * UNIT_ITEMS)
 
 /// Puts the tile's weights where they stay.

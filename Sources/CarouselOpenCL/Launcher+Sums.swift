@@ -1,8 +1,8 @@
 import OpenCLDriver
 
-// The twin of column_sums in gemm_gpu.cl.
+// The twin of column_sums.cl.
 extension Launcher {
-  /// SUM_COLUMNS and SUM_ROWS of `gemm_gpu.cl` and `norm_rows.cl`.
+  /// SUM_COLUMNS and SUM_ROWS of `column_sums.cl` and `norm_rows.cl`.
   static let sumColumns = 32, sumRows = 8
 
   /// The rows whose columns one work-group sums: so many that each compute unit has 4 work-groups, but
@@ -34,7 +34,7 @@ extension Launcher {
     let elements = Double(rows * columns)
     let partials = ranges > 1 ? try scratch(count: ranges * columns) : nil
     try launch(
-      kernel("column_sums", in: TiledProducts.files),
+      kernel("column_sums", in: ["column_sums.cl"]),
       global: [groups * Self.sumColumns, ranges * Self.sumRows],
       local: [Self.sumColumns, Self.sumRows], flops: elements, bytes: 4 * elements,
       [
@@ -45,7 +45,7 @@ extension Launcher {
       ])
     guard let partials else { return }
     try launch(
-      kernel("column_sums", in: TiledProducts.files),
+      kernel("column_sums", in: ["column_sums.cl"]),
       global: [groups * Self.sumColumns, Self.sumRows], local: [Self.sumColumns, Self.sumRows],
       flops: Double(ranges * columns), bytes: 4 * Double(ranges * columns),
       [

@@ -43,7 +43,6 @@ final class Launcher {
   /// The work-groups of a resident layer, and the local memory of each.
   var residentGroups: Int, residentLocalBytes: Int
 
-  private var waitsActively = false
   private var kernels: [KernelKey: Kernel] = [:]
   private var pending: [(kernel: String, flops: Double, bytes: Double, event: Event)] = []
 
@@ -57,8 +56,7 @@ final class Launcher {
 
   /// Has the device stay awake behind whatever is waited for, from the first time on.
   func prepareToWait() throws {
-    guard queue.canWaitActively, !waitsActively else { return }
-    waitsActively = true
+    guard queue.canWaitActively, !queue.waitsActively else { return }
     try queue.waitActively(with: kernel("wait_actively", in: ["active_wait.cl"]))
   }
 

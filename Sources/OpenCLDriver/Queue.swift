@@ -40,14 +40,14 @@ public final class Queue {
 
   /// Waits until all its commands are done.
   public func finish() throws(OpenCLError) {
-    guard activeWait != nil else {
+    guard let activeWait else {
       try check(clFinish(handle), "waiting for \(context.device.name)")
       return
     }
     guard let event = last else { return }
     last = nil
     // Whether there is a waiting behind it or not, the command is what has to be done.
-    try? activeWait?.renew(on: handle)
+    try? activeWait.renew(on: handle)
     try event.wait()
   }
 
@@ -68,8 +68,8 @@ public final class Queue {
     activeWait = try ActiveWait(kernel: kernel, context: context)
   }
 
-  /// Whether it does that.
-  var waitsActively: Bool { activeWait != nil }
+  /// Whether `waitActively(with:)` was called.
+  public var waitsActively: Bool { activeWait != nil }
 
   /// Sends its commands to the device without waiting for them.
   public func flush() throws(OpenCLError) {
