@@ -13,7 +13,7 @@ struct TrainSession {
     "--resume takes its settings from the run; expected beside it only --device, --kernels, "
     + "--max-epochs, --max-steps, --max-time, --log-gradients, --quiet, --json"
 
-  /// Trains until the run ends, or saves it and throws the exit status where it was interrupted.
+  /// Trains until the run ends, or saves it and ends the process where it was interrupted.
   func train<B: Backend>(_ trainer: Trainer<B>, in folder: RunFolder) throws {
     let display = place.quiet ? nil : TrainProgressDisplay(trainer.task)
     display?.begin(trainer, in: folder)
@@ -39,7 +39,8 @@ struct TrainSession {
       Output.note(
         "carousel: interrupted after step \(result.position.step), state saved; "
           + "'carousel train \(trainer.task.rawValue) --resume \(folder.path)' goes on")
-      throw ExitCode(130)
+      // At once: whoever interrupts does not wait until compiled programs are kept.
+      Failure(ExitCode(130)).exit()
     }
   }
 }

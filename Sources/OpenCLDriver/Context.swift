@@ -42,11 +42,19 @@ public final class Context {
     handle = try made(context, code, "making a context on \(device.name)")
   }
 
+  /// Keeps the programs that were compiled in the disk cache: only now, because some drivers compile
+  /// again for it, and whoever waits for a first result should not wait for that.
   deinit {
+    if cache.isEnabled {
+      for (key, program) in programs where !program.isFromDiskCache {
+        if let binary = program.binary { cache.store(binary, key: key.bytes) }
+      }
+    }
     clReleaseContext(handle)
   }
 
-  /// A built program, from this context, from the disk cache, or compiled now.
+  /// A built program, from this context, from the disk cache, or compiled now; what was compiled goes
+  /// to the disk cache when the context is no longer used.
   ///
   /// - Parameters:
   ///   - name: how messages call it; no part of its identity.

@@ -36,8 +36,7 @@ public final class Program {
   ) throws(OpenCLError) {
     self.name = name
     device = context.device
-    let keyBytes = key.bytes
-    if let binary = cache.load(key: keyBytes),
+    if let binary = cache.load(key: key.bytes),
       let program = Program.restore(binary, context, options: key.options)
     {
       handle = program
@@ -46,9 +45,6 @@ public final class Program {
     }
     isFromDiskCache = false
     handle = try Program.compile(key, context, name: name)
-    if cache.isEnabled, let binary = Program.binary(of: handle) {
-      cache.store(binary, key: keyBytes)
-    }
   }
 
   deinit {
@@ -118,17 +114,20 @@ public final class Program {
   }
 
   /// The program's binary, or nil where the driver has none to give.
-  private static func binary(of program: cl_program) -> [UInt8]? {
+  ///
+  /// PoCL compiles every kernel for it once more, for any size of work, which takes as long as the
+  /// building and all first launches.
+  var binary: [UInt8]? {
     let doing = "reading a program's binary"
     let size = try? Query.value(0, doing) {
-      clGetProgramInfo(program, cl_program_info(CL_PROGRAM_BINARY_SIZES), $0, $1, $2)
+      clGetProgramInfo(handle, cl_program_info(CL_PROGRAM_BINARY_SIZES), $0, $1, $2)
     }
     guard let size, size > 0 else { return nil }
     var bytes = [UInt8](repeating: 0, count: size)
     let code = bytes.withUnsafeMutableBufferPointer { bytes in
       var address = bytes.baseAddress
       return clGetProgramInfo(
-        program, cl_program_info(CL_PROGRAM_BINARIES), MemoryLayout.size(ofValue: address),
+        handle, cl_program_info(CL_PROGRAM_BINARIES), MemoryLayout.size(ofValue: address),
         &address, nil)
     }
     return code == CL_SUCCESS ? bytes : nil

@@ -136,14 +136,22 @@ struct DiskCacheTests {
     #expect(try files.count == 2)
   }
 
+  @Test func aProgramIsKeptOnlyWhenItsContextGoes() throws {
+    var context: Context? = try Machine.context(cache: ProgramCache(folder: folder.url))
+    _ = try context?.program(name: "scale", source: Source.scale)
+    #expect(try files.isEmpty)
+    context = nil
+    #expect(try files.count == 1)
+  }
+
   @Test func aBinaryWithoutKernelsIsRebuilt() throws {
     let cache = ProgramCache(folder: folder.url)
-    let context = try Machine.context(cache: cache)
+    let device = try Machine.context().device
     func key(_ source: String) -> [UInt8] {
-      ProgramKey(device: context.device, source: source, options: []).bytes
+      ProgramKey(device: device, source: source, options: []).bytes
     }
     let source = "float twice(float x) { return 2 * x; }"
-    _ = try context.program(name: "none", source: source)
+    _ = try Machine.context(cache: cache).program(name: "none", source: source)
     cache.store(try #require(cache.load(key: key(source))), key: key(Source.scale))
     #expect(try !buildAndRun())
     #expect(try buildAndRun())
