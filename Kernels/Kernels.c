@@ -92,6 +92,10 @@ static const unsigned char recurrent_sequence[] = {
 #embed "recurrent_sequence.cl"
 };
 
+static const unsigned char recurrent_sequence_backward[] = {
+#embed "recurrent_sequence_backward.cl"
+};
+
 static const unsigned char recurrent_sequence_rows[] = {
 #embed "recurrent_sequence_rows.cl"
 };
@@ -175,6 +179,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(philox),
     FILE_ENTRY(recurrent_resident),
     FILE_ENTRY(recurrent_sequence),
+    FILE_ENTRY(recurrent_sequence_backward),
     FILE_ENTRY(recurrent_sequence_rows),
     FILE_ENTRY(recurrent_step),
     FILE_ENTRY(recurrent_step_rows),

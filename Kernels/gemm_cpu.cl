@@ -18,8 +18,8 @@ pack_panels(global const float *b, global float *panels, int K, int N, int offse
   b += offset + (size_t)first * j_stride;
   if (j_stride == 1) {
     for (int k = 0; k < K; ++k) {
-      VSTORE(load_lanes(b, count), 0, panel);
-      VSTORE(load_lanes(b + WIDTH, count - WIDTH), 1, panel);
+      store_vector(load_lanes(b, count), panel);
+      store_vector(load_lanes(b + WIDTH, count - WIDTH), panel + WIDTH);
       b += k_stride;
       panel += COLUMNS;
     }
@@ -45,8 +45,9 @@ pack_states(global const float *y, global const float *h_0, global const int *le
   global float *panel = panels + (size_t)get_global_id(0) * T * N * COLUMNS;
   for (int row = 0; row < T * N; ++row) {
     global const float *state = state_before(y, h_0, lengths, row / N, row % N, T, N, H, reverse);
-    VSTORE(state ? load_lanes(state + first, count) : (REAL)(0.0f), 0, panel);
-    VSTORE(state ? load_lanes(state + first + WIDTH, count - WIDTH) : (REAL)(0.0f), 1, panel);
+    store_vector(state ? load_lanes(state + first, count) : (REAL)(0.0f), panel);
+    store_vector(state ? load_lanes(state + first + WIDTH, count - WIDTH) : (REAL)(0.0f),
+                 panel + WIDTH);
     panel += COLUMNS;
   }
 }
@@ -63,7 +64,7 @@ INLINE void store_in_tiles(REAL values, global float *packed, int m, int k, int 
   vstore8(values.lo, 0, tile);
   vstore8(values.hi, 0, tile + (size_t)K * ROWS);
 #else
-  VSTORE(values, 0, tile);
+  store_vector(values, tile);
 #endif
 }
 
@@ -119,7 +120,7 @@ pack_rows(global const float *a, global float *packed, global float *sums, globa
 /// `rows` rows of one panel of C, `count` columns from c on, over `depth` of K: begins with the
 /// biases of its columns, or where `k0` is not 0 with what is there.
 INLINE void
-gemm_tile(int rows, global const float *a, int row_stride, int k_stride, global const float *panel,
+gemm_tile(int rows, global const float *a, int a_stride, int packed, global const float *panel,
           global const float *bias, global const float *bias2, global float *c, int c_stride,
           int count, int k0, int depth) {
   REAL sums[ROWS][2];
@@ -134,7 +135,8 @@ gemm_tile(int rows, global const float *a, int row_stride, int k_stride, global 
     if (bias2) left += load_lanes(bias2, count), right += load_lanes(bias2 + WIDTH, count - WIDTH);
     for (int r = 0; r < rows; ++r) sums[r][0] = left, sums[r][1] = right;
   }
-  panel_products(rows, sums, a, row_stride, k_stride, panel, depth);
+  if (packed) panel_products(rows, sums, a, 1, ROWS, panel, depth);
+  else panel_products(rows, sums, a, a_stride, 1, panel, depth);
   for (int r = 0; r < rows; ++r) {
     store_lanes(sums[r][0], c + (size_t)r * c_stride, count);
     store_lanes(sums[r][1], c + (size_t)r * c_stride + WIDTH, count - WIDTH);
@@ -160,7 +162,7 @@ gemm(global const float *a, global const float *panels, global const float *bias
       const size_t row = packed ? (size_t)(m / ROWS * ROWS) * K + (size_t)k0 * ROWS + m % ROWS
                                 : (size_t)m * a_stride + k0;
       for (int column = left; column < right; column += COLUMNS) {
-        gemm_tile(rows, a + row, packed ? 1 : a_stride, packed ? ROWS : 1,
+        gemm_tile(rows, a + row, a_stride, packed,
                   panels + (size_t)column * K + (size_t)k0 * COLUMNS, bias ? bias + column : bias,
                   bias2 ? bias2 + column : bias2, c + c_offset + (size_t)m * c_stride + column,
                   c_stride, N - column, k0, depth);

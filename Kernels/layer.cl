@@ -38,6 +38,9 @@
 #define DIAGONAL 0
 #endif
 
+/// The gates whose recurrent product stands in their own slot, and leads the rows of weight_hh.
+#define PLAIN_GATES (RECURRENT_SLOT(GATES - 1) == GATES - 1 ? GATES : GATES - 1)
+
 #define LAYER_PARAMETERS                                                                           \
   global const float *weights, global const float *weights_n, global const float *weights_p,       \
       global const float *bias_hh, global const float *peephole_i, global const float *peephole_f, \
@@ -98,6 +101,17 @@ INLINE global const float *running_state(global const float *states, global cons
   if (t == first_step(layer)) return initial ? initial + (size_t)n * width : 0;
   const int before = kept ? (layer->reverse ? t + 1 : t - 1) : 0;
   return states + ((size_t)before * layer->N + n) * width;
+}
+
+/// The state of sequence n before its own step t; with `kept` 0 `states` has one step, the last.
+/// Null stands for zeros.
+INLINE global const float *own_state(global const float *states, global const float *initial,
+                                     const Layer *layer, int t, int n, int kept) {
+  const int T = layer->T, N = layer->N, H = layer->H, reverse = layer->reverse;
+  if (kept || is_first(layer->lengths, t, n, T, reverse)) {
+    return state_before(states, initial, layer->lengths, t, n, T, N, H, reverse);
+  }
+  return states + (size_t)n * H;
 }
 
 /// The rows from n on of the hidden states before step t.

@@ -36,7 +36,7 @@
 
 /// sums[r][0..1] += sum over k of a[r][k k_stride] * panel[k][0..COLUMNS), r < rows. `rows` is a
 /// constant wherever this is called.
-INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *a[ROWS],
+INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *const *a,
                           int k_stride, global const float *panel, int K) {
   EACH_ROW(LOAD_SUMS)
   size_t i = 0;
@@ -81,7 +81,7 @@ row_product(REAL sums[2], global const float *a, int k_stride, global const floa
 
 /// The same for as many rows as next_rows gives: one copy of the caller's code serves all. The rows
 /// may lie anywhere.
-INLINE void row_products(int rows, REAL sums[ROWS][2], global const float *a[ROWS], int k_stride,
+INLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a, int k_stride,
                          global const float *panel, int K) {
   if (rows == 8) panel_product(8, sums, a, k_stride, panel, K);
   else if (rows == 4) panel_product(4, sums, a, k_stride, panel, K);

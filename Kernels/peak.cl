@@ -25,7 +25,7 @@ kernel void peak_multiply_add(global float *result, int iterations, float x) {
   REAL sum = (REAL)(0.0f);
 #pragma unroll
   for (int i = 0; i < CHAINS; ++i) sum += chains[i];
-  VSTORE(sum, 0, result + get_global_id(0) * WIDTH);
+  store_vector(sum, result + get_global_id(0) * WIDTH);
 }
 
 /// y[i] = x[i], `vectors` vectors of each work-item, neighbours apart by the global size where
@@ -37,6 +37,6 @@ kernel void peak_copy(global const float *x, global float *y, int vectors) {
     y[i * items + get_global_id(0)] = x[i * items + get_global_id(0)];
 #else
   const size_t first = get_global_id(0) * (size_t)vectors;
-  for (int i = 0; i < vectors; ++i) VSTORE(VLOAD(first + i, x), first + i, y);
+  for (int i = 0; i < vectors; ++i) store_vector(VLOAD(first + i, x), y + (first + i) * WIDTH);
 #endif
 }

@@ -91,15 +91,24 @@ INLINE int claim(Share *share, int part, int step) {
   return 1;
 }
 
+/// From here on what was written before a count came to what it is now is seen.
+INLINE void acquire(volatile global int *count) {
+#if defined(__SPIR__) || defined(__SPIR64__) || !defined(__clang__)
+  atomic_add(count, 0);
+  mem_fence(CLK_GLOBAL_MEM_FENCE);
+#else
+  // It is only read: a write would take the line of memory from who counts.
+  __atomic_load_n(count, __ATOMIC_ACQUIRE);
+#endif
+}
+
 /// Whether part `part` is done at a step, after looking for as long as is worth it.
 INLINE int is_done(Share *share, int part, int step) {
   volatile global int *last = done(share, part);
   for (int poll = 0; is_behind(*last, step); ++poll) {
     if (poll >= share->polls) return 0;
   }
-  // What the part wrote is seen from here on.
-  atomic_add(last, 0);
-  mem_fence(CLK_GLOBAL_MEM_FENCE);
+  acquire(last);
   return 1;
 }
 

@@ -30,6 +30,23 @@
 #define VSTORE JOIN(vstore, WIDTH)
 #endif
 
+/// A vector anywhere in memory.
+typedef REAL Unaligned __attribute__((aligned(4)));
+
+/// Writes a vector at once: PoCL's vstore writes it in three parts.
+INLINE void store_vector(REAL value, global float *destination) {
+  *(global Unaligned *)destination = value;
+}
+
+/// Asks for the line of memory that is read soon. PoCL's prefetch does nothing.
+INLINE void fetch(global const float *source) {
+#if defined(__SPIR__) || defined(__SPIR64__) || !defined(__clang__)
+  prefetch(source, 1);
+#else
+  __builtin_prefetch((const void *)(size_t)source);
+#endif
+}
+
 /// The first `count` floats from `source` on, zeros in the other lanes.
 INLINE REAL load_lanes(global const float *source, int count) {
   if (count >= WIDTH) return VLOAD(0, source);
@@ -41,7 +58,7 @@ INLINE REAL load_lanes(global const float *source, int count) {
 /// Writes the first `count` lanes from `destination` on.
 INLINE void store_lanes(REAL value, global float *destination, int count) {
   if (count >= WIDTH) {
-    VSTORE(value, 0, destination);
+    store_vector(value, destination);
     return;
   }
   float lanes[WIDTH];

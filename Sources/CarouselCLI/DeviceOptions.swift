@@ -20,8 +20,9 @@ struct DeviceOptions: ParsableArguments {
       "To what products may round their factors.",
       discussion:
         "Matrix units make products of rounded factors faster: those of NVIDIA's GPUs from "
-        + "compute capability 8.0 on; elsewhere products stay in Float32. tf32x3 multiplies two "
-        + "parts of each factor, for errors like Float32's."))
+        + "compute capability 8.0 on; elsewhere products stay in Float32, but with --kernels gpu on a "
+        + "CPU, which rounds as the units do. tf32x3 multiplies two parts of each factor, for errors "
+        + "like Float32's."))
   var precision = ProductPrecision.float32
 
   /// What was asked for, by option or by environment.
@@ -62,8 +63,8 @@ struct DeviceOptions: ParsableArguments {
   private func noteFloat32(_ name: String) {
     guard precision != .float32 else { return }
     Output.note(
-      "products stay in Float32 on \(name): --precision \(precision.rawValue) needs the GPU's form of the "
-        + "kernels on an NVIDIA GPU of compute capability 8.0 or newer")
+      "products stay in Float32 on \(name): --precision \(precision.rawValue) needs an NVIDIA GPU of compute "
+        + "capability 8.0 or newer; '--kernels gpu' on a CPU rounds as it does")
   }
 
   /// The OpenCL device that was asked for.

@@ -38,29 +38,20 @@ public final class OpenCLBackend: Backend {
   /// - Parameters:
   ///   - device: what computes.
   ///   - kernels: the form of the kernels.
-  ///   - precision: to what the factors of products may be rounded; Float32 whatever it says where the
-  ///     device has no matrix units, or the kernels' form is that for CPUs.
+  ///   - precision: to what the factors of products may be rounded; Float32 whatever it says on a GPU
+  ///     without matrix units, and where the kernels' form is that for CPUs.
   ///   - profiling: whether every launch is recorded, for `launches`.
   ///   - cache: where built programs are kept between runs, and what was tuned.
   /// - Throws: `OpenCLError` where the device refuses, `CarouselError` where a kernel file is missing.
-  public convenience init(
+  public init(
     device: Device, kernels: KernelForm = .automatic, precision: ProductPrecision = .float32,
     profiling: Bool = false, cache: ProgramCache = .standard
   ) throws {
-    try self.init(
-      device: device, form: kernels, precision: device.hasMatrixUnits ? precision : .float32,
-      profiling: profiling, cache: cache)
-  }
-
-  /// A backend with this precision on any device, which need not have matrix units.
-  init(
-    device: Device, form: KernelForm, precision: ProductPrecision, profiling: Bool,
-    cache: ProgramCache
-  ) throws {
     let queue = try Queue(context: Context(device: device, cache: cache), profiling: profiling)
-    let form = form.resolved(for: device)
+    let form = kernels.resolved(for: device)
     let launcher = Launcher(
-      queue: queue, form: form, precision: form == .gpu ? precision : .float32)
+      queue: queue, form: form,
+      precision: form == .gpu && device.roundsFactors ? precision : .float32)
     self.device = device
     self.launcher = launcher
     kernelForm = launcher.form

@@ -2,8 +2,9 @@ import OpenCLDriver
 
 /// To what the factors of matrix products may be rounded, in return for the speed of matrix units.
 ///
-/// It is a permission: products that matrix units would not make faster, and all products on devices
-/// without them, stay in Float32. Sums are Float32 in every case.
+/// It is a permission: products that matrix units would not make faster, and all products on GPUs without
+/// them, stay in Float32. On CPUs the GPU's form of the kernels computes what the units would, so that the
+/// errors can be seen anywhere. Sums are Float32 in every case.
 public enum ProductPrecision: String, CaseIterable, Sendable {
   /// Float32, one rounding to each multiply-add.
   case float32
@@ -39,4 +40,10 @@ public enum ProductPrecision: String, CaseIterable, Sendable {
 extension Device {
   /// Whether `matrix.cl` finds matrix units with TF32 and BF16: NVIDIA's from compute capability 8.0 on.
   public var hasMatrixUnits: Bool { (computeCapability ?? 0) >= 80 }
+
+  /// Whether the GPU's form of the kernels rounds the factors of products: for matrix units, or where it
+  /// runs only to be looked at, on a CPU or a simulator, which compute what the units would.
+  public var roundsFactors: Bool {
+    hasMatrixUnits || type == .cpu || platformName == "Oclgrind"
+  }
 }

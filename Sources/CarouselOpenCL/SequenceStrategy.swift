@@ -1,30 +1,35 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent_sequence.cl` and `shares.cl`: one launch walks all steps.
+/// The twin of `recurrent_sequence.cl`, `recurrent_sequence_backward.cl` and `shares.cl`: one launch walks
+/// all steps.
 struct SequenceStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: PanelProducts
   private let packGates: Kernel
   private let orderRows: Kernel
   private let forward: Kernel
-  private let backward: Kernel
+  private let backward: LateKernel
   private let parts: Parts
 
   init(_ launcher: Launcher, cell: CellVariant, products: PanelProducts) throws {
     self.launcher = launcher
     self.products = products
-    let files = [
+    let library = [
       "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "shares.cl", "panel.cl",
-      "recurrent_sequence.cl",
     ]
     func kernel(_ name: String) throws -> Kernel {
-      try launcher.kernel(name, in: files, options: cell.kernelOptions)
+      try launcher.kernel(
+        name, in: library + ["recurrent_sequence.cl"], options: cell.kernelOptions)
     }
     packGates = try kernel("pack_gates")
     orderRows = try kernel("order_rows")
     forward = try kernel("sequence_forward")
-    backward = try kernel("sequence_backward")
+    backward = LateKernel {
+      try launcher.kernel(
+        "sequence_backward", in: library + ["recurrent_sequence_backward.cl"],
+        options: cell.kernelOptions)
+    }
     parts = Parts(launcher)
   }
 
@@ -67,7 +72,8 @@ struct SequenceStrategy: RecurrentStrategy {
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     if let zeros { try launcher.begin(zeros, with: nil, count: pass.stateCount) }
     try walk(
-      pass, forward, steps: pass.steps + (isBefore ? 1 : 0), tileUnits: tileUnits(layer),
+      pass, forward, steps: pass.steps + (isBefore ? 1 : 0),
+      tileUnits: tileUnits(layer),
       flops: pass.flops + (isFused ? pass.inputFlops : 0),
       bytes: pass.bytes(gatePasses: pass.reserve.training ? isFused ? 1 : 2 : 1),
       pass.arguments(
@@ -92,7 +98,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let gradCell = try launcher.carriedCellGradient(pass, gradFinal, gradInitial)
     let gradHidden = try launcher.carriedHiddenGradient(pass, gradFinal)
     try walk(
-      pass, backward, steps: pass.steps + (gradInitial == nil ? 0 : 1),
+      pass, backward.kernel, steps: pass.steps + (gradInitial == nil ? 0 : 1),
       tileUnits: products.panelWidth, flops: pass.flops, bytes: pass.bytes(gatePasses: 2),
       pass.arguments(weights: packRows(pass)) + [
         "grad_y": .buffer(gradY), "grad_h_n": .optional(gradFinal?.hidden),
@@ -165,7 +171,8 @@ struct SequenceStrategy: RecurrentStrategy {
     return try weight.derived(PackedGates(gates: gates, hiddenSize: H, depth: depth)) { stale in
       let panels = try stale ?? launcher.scratch(count: count)
       try launcher.launch(
-        packGates, global: [tiles], local: [1], bytes: 4 * Double(gates * H * depth + count),
+        packGates, global: [tiles], local: [1],
+        bytes: 4 * Double(gates * H * depth + count),
         ["weight": .buffer(weight), "panels": .buffer(panels), "H": .int(H), "K": .int(depth)])
       return panels
     }
@@ -176,6 +183,23 @@ struct SequenceStrategy: RecurrentStrategy {
     guard pass.layer.options.recurrence != .diagonal else { return pass.weightHH }
     return try products.packed(
       pass.weightHH, transposed: false, depth: pass.layer.gateRows, columns: pass.hiddenSize)
+  }
+}
+
+/// A kernel whose program is built when it is first wanted: inference does without the steps back.
+private final class LateKernel {
+  private let make: () throws -> Kernel
+  private var made: Kernel?
+
+  init(_ make: @escaping () throws -> Kernel) { self.make = make }
+
+  var kernel: Kernel {
+    get throws {
+      if let made { return made }
+      let kernel = try make()
+      made = kernel
+      return kernel
+    }
   }
 }
 

@@ -31,12 +31,12 @@ enum Machine {
     return backend
   }
 
-  /// A backend that shares nothing with the others, and rounds factors without matrix units too.
+  /// A backend that shares nothing with the others.
   static func newBackend(
     _ form: KernelForm, _ precision: ProductPrecision = .float32, profiling: Bool = false
   ) throws -> OpenCLBackend {
     try OpenCLBackend(
-      device: device, form: form, precision: precision, profiling: profiling,
+      device: device, kernels: form, precision: precision, profiling: profiling,
       cache: ProgramCache(folder: nil))
   }
 

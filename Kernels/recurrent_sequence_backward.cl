@@ -1,0 +1,183 @@
+// Strategy "sequence", backward: one launch walks all steps against the layer's direction.
+// lint: vector.cl activation.cl lstm.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl gru.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl rnn.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+//
+// Slices of the batch and parts of the units as in recurrent_sequence.cl. The gates' gradients take
+// the place of what the forward pass kept, so that those of the weights are products of all steps.
+//
+//   sequence_backward  all steps.
+//
+// Layouts as in layer.cl, P = H. Global size: slices, or parts.
+//
+// Assumes vector.cl, activation.cl, a cell, states.cl, layer.cl, shares.cl and panel.cl before it.
+
+/// sums[r] += the gradients that reach the states from the step after, whose gates' gradients are
+/// `after`: the product with weight_hh, for COLUMNS units from `unit` on.
+INLINE void add_gradients_from(int rows, REAL sums[ROWS][2], const Layer *layer,
+                               global const float *after[ROWS], int unit) {
+  const int H = layer->H;
+  if (DIAGONAL) {
+    for (int r = 0; r < rows; ++r) {
+      for (int v = 0; v < 2 && unit + v * WIDTH < H; ++v) {
+        const int first = unit + v * WIDTH, count = H - first;
+        for (int gate = 0; gate < GATES; ++gate) {
+          global const float *row = after[r] + (size_t)RECURRENT_SLOT(gate) * H;
+          sums[r][v] = fma(load_lanes(layer->weights + gate * H + first, count),
+                           load_lanes(row + first, count), sums[r][v]);
+        }
+      }
+    }
+    return;
+  }
+  global const float *panel = layer->weights + (size_t)(unit / COLUMNS) * GATES * H * COLUMNS;
+  // The gates whose slots and rows follow each other are one product.
+  const int is_whole = layer->block_units >= H;
+  int end, gates;
+  const int begin =
+      block_range(unit, min(COLUMNS, H - unit), layer->block_states, layer->block_units, H, &end);
+  for (int gate = 0; gate < GATES; gate += gates) {
+    gates = is_whole && gate < PLAIN_GATES ? PLAIN_GATES : 1;
+    global const float *a[ROWS];
+    for (int r = 0; r < rows; ++r) a[r] = after[r] + (size_t)RECURRENT_SLOT(gate) * H + begin;
+    row_products(rows, sums, a, 1, panel + (size_t)(gate * H + begin) * COLUMNS,
+                 (gates - 1) * H + end - begin);
+  }
+}
+
+/// The gradients that reach the states at step t other than through the products, of `count` units
+/// from `unit` on.
+INLINE REAL gradient_at(const Layer *layer, int t, int n, int unit, int count,
+                        global const float *grad_y, global const float *grad_h_n,
+                        global const float *dh) {
+  const size_t state = (size_t)n * layer->H + unit;
+  REAL sum = (REAL)(0.0f);
+  if (dh) sum = load_lanes(dh + state, count);
+  else if (t == last_step(layer) && grad_h_n) sum = load_lanes(grad_h_n + state, count);
+  if (t >= 0 && t < layer->T) {
+    sum += load_lanes(grad_y + (size_t)t * layer->N * layer->H + state, count);
+  }
+  return sum;
+}
+
+/// Step t back of the rows from `row` on, for COLUMNS units, or with t outside the sequence the
+/// gradient of h_0 into `grad_h_0`.
+INLINE void backward_tile(int rows, const Layer *layer, const Share *share, int t, int row,
+                          int first, global const float *grad_y, global const float *grad_h_n,
+                          global float *dh, global float *dc, global float *grad_h_0) {
+  const int T = layer->T, N = layer->N, H = layer->H;
+  const int t_after = layer->reverse ? t - 1 : t + 1, is_initial = t < 0 || t >= T;
+  REAL sums[ROWS][2];
+  global const float *after[ROWS], *cells[ROWS];
+#pragma clang loop vectorize(disable)
+  for (int r = 0; r < rows; ++r) {
+    const int n = sequence_of(share, row + r);
+    // A reverse layer comes to each sequence's h_0 from the sequence's own last step.
+    const int own = is_initial && layer->reverse && layer->lengths;
+    const int step = own ? max(layer->lengths[n], 1) - 1 : t_after;
+    after[r] = layer->gates + ((size_t)step * N + n) * SLOTS * H;
+    sums[r][0] = sums[r][1] = (REAL)(0.0f);
+    if (is_initial) continue;
+    // What comes from memory has the time of the product to come.
+    const size_t index = (size_t)t * N + n;
+    cells[r] = HAS_CELL_STATE ? own_state(layer->cells, layer->c_0, layer, t, n, 1) : 0;
+    for (int unit = first; unit < first + COLUMNS; unit += WIDTH) {
+      fetch(grad_y + index * H + unit);
+      if (HAS_CELL_STATE) fetch((ZONEOUT ? layer->fresh : layer->cells) + index * H + unit);
+      if (HAS_CELL_STATE && cells[r]) fetch(cells[r] + unit);
+#pragma unroll
+      for (int slot = 0; slot < SLOTS; ++slot) {
+        fetch(layer->gates + (index * SLOTS + slot) * H + unit);
+      }
+    }
+  }
+  if (t != last_step(layer)) add_gradients_from(rows, sums, layer, after, first);
+  for (int v = 0; v < 2; ++v) {
+    const int unit = first + v * WIDTH, count = H - unit;
+    if (count <= 0) break;
+    Peepholes p;
+    load_peepholes(&p, layer, unit, count);
+    for (int r = 0; r < rows; ++r) {
+      const int n = sequence_of(share, row + r);
+      const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
+      REAL gradient = gradient_at(layer, t, n, unit, count, grad_y, grad_h_n, dh);
+      if (layer->mask) {
+        gradient = fma(sums[r][v], load_lanes(layer->mask + state, count), gradient);
+      } else {
+        gradient += sums[r][v];
+      }
+      if (is_initial) {
+        store_lanes(gradient, grad_h_0 + state, count);
+        continue;
+      }
+      global float *gates = layer->gates + ((size_t)t * N + n) * SLOTS * H + unit;
+      REAL slots[SLOTS], direct = (REAL)(0.0f);
+      REAL h_before = (REAL)(0.0f), c_before = (REAL)(0.0f), c = (REAL)(0.0f);
+      REAL carried = (REAL)(0.0f), kept = (REAL)(0.0f);
+      if (HAS_DIRECT_PATH) {
+        global const float *h = own_state(layer->y, layer->h_0, layer, t, n, 1);
+        if (h) h_before = load_lanes(h + unit, count);
+      }
+      if (HAS_CELL_STATE) {
+        if (cells[r]) c_before = load_lanes(cells[r] + unit, count);
+        c = load_lanes((ZONEOUT ? layer->fresh : layer->cells) + index, count);
+        carried = load_lanes(dc + state, count);
+        if (ZONEOUT) {
+          kept = kept_cell(layer, index, count) * carried;
+          carried -= kept;
+        }
+      }
+#pragma unroll
+      for (int slot = 0; slot < SLOTS; ++slot) {
+        slots[slot] = load_lanes(gates + (size_t)slot * H, count);
+      }
+      const REAL kept_gradient = kept_hidden(layer, index, count) * gradient;
+      cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, &carried, &direct, p);
+      if (HAS_CELL_STATE) store_lanes(carried + kept, dc + state, count);
+      if (dh) store_lanes(direct + kept_gradient, dh + state, count);
+#pragma unroll
+      for (int slot = 0; slot < SLOTS; ++slot) {
+        store_lanes(slots[slot], gates + (size_t)slot * H, count);
+      }
+    }
+  }
+}
+
+/// No gradient for a tile of a sequence at a step that it does not have.
+INLINE void clear_gates(const Layer *layer, int t, int n, int first) {
+  const int H = layer->H, end = min(first + COLUMNS, H);
+  global float *row = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H;
+  for (int slot = 0; slot < SLOTS; ++slot) {
+    for (int unit = first; unit < end; ++unit) row[slot * H + unit] = 0.0f;
+  }
+}
+
+/// All steps backward. `weights` is weight_hh [G H, H] packed by pack_panels, or the diagonal
+/// itself; `gates` holds what the forward pass kept and receives the gradients of the sums; `dc`
+/// [N, H] begins as the gradient of c_n and ends as that of c_0. Where the state has a way back
+/// beside the products (a direct path, lengths or zoneout) `dh` [N, H] carries it, and begins as
+/// the gradient of h_n; elsewhere it is null and `grad_h_n` is read.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
+                  global float *dh, global float *dc, global float *grad_h_0,
+                  global const int *order, volatile global int *sync, int step_base, int polls) {
+  const Layer layer = LAYER;
+  Share share;
+  find_share(&share, COLUMNS, N, H, order, sync, step_base, polls);
+  int last = share.first;
+  for (int s = 0; s < T + (grad_h_0 ? 1 : 0); ++s) {
+    const int t = reverse ? s : T - 1 - s;
+    last = s < T ? active_end(&share, &layer, t, last) : share.end;
+    while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
+      for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
+        const int unit = tile * COLUMNS;
+        for (int row = share.first; row < last;) {
+          const int rows = next_rows(last - row);
+          backward_tile(rows, &layer, &share, t, row, unit, grad_y, grad_h_n, dh, dc, grad_h_0);
+          row += rows;
+        }
+        for (int row = last; row < share.end; ++row) clear_gates(&layer, t, order[row], unit);
+      }
+    }
+  }
+}
