@@ -40,7 +40,7 @@ INLINE void store_vector(REAL value, global float *destination) {
 
 /// Asks for the line of memory that is read soon. PoCL's prefetch does nothing.
 INLINE void fetch(global const float *source) {
-#if defined(__SPIR__) || defined(__SPIR64__) || !defined(__clang__)
+#if WIDTH == 1 || defined(__SPIR__) || defined(__SPIR64__) || !defined(__clang__)
   prefetch(source, 1);
 #else
   __builtin_prefetch((const void *)(size_t)source);
