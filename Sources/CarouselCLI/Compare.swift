@@ -92,12 +92,18 @@ struct Compare: ParsableCommand {
       try Output.write(
         "\(backend.name): \(results.count - failures) of \(results.count) cases agree")
     }
+    if let count = (backend as? OpenCLBackend)?.programsToKeepCount, count > Self.manyPrograms {
+      Output.note("carousel: keeping \(count) compiled programs for the next run")
+    }
     if failures > 0 {
       throw CarouselError(
         .checkFailed,
         "\(failures) of \(results.count) cases on \(backend.name) do not agree with the reference")
     }
   }
+
+  /// To keep more than these takes long enough to say so.
+  private static let manyPrograms = 10
 
   private struct Document: Encodable {
     let device: String

@@ -45,12 +45,17 @@ public final class Context {
   /// Keeps the programs that were compiled in the disk cache: only now, because some drivers compile
   /// again for it, and whoever waits for a first result should not wait for that.
   deinit {
-    if cache.isEnabled {
-      for (key, program) in programs where !program.isFromDiskCache {
-        if let binary = program.binary { cache.store(binary, key: key.bytes) }
-      }
+    for (key, program) in programsToKeep {
+      if let binary = program.binary { cache.store(binary, key: key.bytes) }
     }
     clReleaseContext(handle)
+  }
+
+  /// How many programs go to the disk cache when the context is no longer used.
+  public var programsToKeepCount: Int { programsToKeep.count }
+
+  private var programsToKeep: [ProgramKey: Program] {
+    cache.isEnabled ? programs.filter { !$0.value.isFromDiskCache } : [:]
   }
 
   /// A built program, from this context, from the disk cache, or compiled now; what was compiled goes

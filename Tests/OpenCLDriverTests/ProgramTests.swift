@@ -140,6 +140,7 @@ struct DiskCacheTests {
     var context: Context? = try Machine.context(cache: ProgramCache(folder: folder.url))
     _ = try context?.program(name: "scale", source: Source.scale)
     #expect(try files.isEmpty)
+    #expect(context?.programsToKeepCount == 1)
     context = nil
     #expect(try files.count == 1)
   }
