@@ -93,12 +93,12 @@ INLINE int claim(Share *share, int part, int step) {
 
 /// From here on what was written before a count came to what it is now is seen.
 INLINE void acquire(volatile global int *count) {
-#if defined(__SPIR__) || defined(__SPIR64__) || !defined(__clang__)
-  atomic_add(count, 0);
-  mem_fence(CLK_GLOBAL_MEM_FENCE);
-#else
+#if IS_PROCESSOR
   // It is only read: a write would take the line of memory from who counts.
   __atomic_load_n(count, __ATOMIC_ACQUIRE);
+#else
+  atomic_add(count, 0);
+  mem_fence(CLK_GLOBAL_MEM_FENCE);
 #endif
 }
 

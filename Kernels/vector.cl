@@ -38,12 +38,20 @@ INLINE void store_vector(REAL value, global float *destination) {
   *(global Unaligned *)destination = value;
 }
 
+/// Whether the compiler is Clang and makes code for a processor itself, so that its own functions
+/// for CPUs can be used.
+#if WIDTH > 1 && defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
+#define IS_PROCESSOR 1
+#else
+#define IS_PROCESSOR 0
+#endif
+
 /// Asks for the line of memory that is read soon. PoCL's prefetch does nothing.
 INLINE void fetch(global const float *source) {
-#if WIDTH == 1 || defined(__SPIR__) || defined(__SPIR64__) || !defined(__clang__)
-  prefetch(source, 1);
-#else
+#if IS_PROCESSOR
   __builtin_prefetch((const void *)(size_t)source);
+#else
+  prefetch(source, 1);
 #endif
 }
 

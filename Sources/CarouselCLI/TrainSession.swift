@@ -10,7 +10,7 @@ struct TrainSession {
 
   /// What `--resume` goes with.
   static let resumeSentence =
-    "--resume takes its settings from the run; expected beside it only --device, --kernels, "
+    "--resume takes its settings from the run; expected beside it only --device, --kernels, --precision, "
     + "--max-epochs, --max-steps, --max-time, --log-gradients, --quiet, --json"
 
   /// Trains until the run ends, or saves it and ends the process where it was interrupted.

@@ -9,7 +9,8 @@ struct SequenceStrategy: RecurrentStrategy {
   private let packGates: Kernel
   private let orderRows: Kernel
   private let forward: Kernel
-  private let backward: LateKernel
+  /// Built when it is first wanted: inference does without the steps back.
+  private let backward: () throws -> Kernel
   private let parts: Parts
 
   init(_ launcher: Launcher, cell: CellVariant, products: PanelProducts) throws {
@@ -25,7 +26,7 @@ struct SequenceStrategy: RecurrentStrategy {
     packGates = try kernel("pack_gates")
     orderRows = try kernel("order_rows")
     forward = try kernel("sequence_forward")
-    backward = LateKernel {
+    backward = {
       try launcher.kernel(
         "sequence_backward", in: library + ["recurrent_sequence_backward.cl"],
         options: cell.kernelOptions)
@@ -72,8 +73,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     if let zeros { try launcher.begin(zeros, with: nil, count: pass.stateCount) }
     try walk(
-      pass, forward, steps: pass.steps + (isBefore ? 1 : 0),
-      tileUnits: tileUnits(layer),
+      pass, forward, steps: pass.steps + (isBefore ? 1 : 0), tileUnits: tileUnits(layer),
       flops: pass.flops + (isFused ? pass.inputFlops : 0),
       bytes: pass.bytes(gatePasses: pass.reserve.training ? isFused ? 1 : 2 : 1),
       pass.arguments(
@@ -98,7 +98,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let gradCell = try launcher.carriedCellGradient(pass, gradFinal, gradInitial)
     let gradHidden = try launcher.carriedHiddenGradient(pass, gradFinal)
     try walk(
-      pass, backward.kernel, steps: pass.steps + (gradInitial == nil ? 0 : 1),
+      pass, backward(), steps: pass.steps + (gradInitial == nil ? 0 : 1),
       tileUnits: products.panelWidth, flops: pass.flops, bytes: pass.bytes(gatePasses: 2),
       pass.arguments(weights: packRows(pass)) + [
         "grad_y": .buffer(gradY), "grad_h_n": .optional(gradFinal?.hidden),
@@ -171,8 +171,7 @@ struct SequenceStrategy: RecurrentStrategy {
     return try weight.derived(PackedGates(gates: gates, hiddenSize: H, depth: depth)) { stale in
       let panels = try stale ?? launcher.scratch(count: count)
       try launcher.launch(
-        packGates, global: [tiles], local: [1],
-        bytes: 4 * Double(gates * H * depth + count),
+        packGates, global: [tiles], local: [1], bytes: 4 * Double(gates * H * depth + count),
         ["weight": .buffer(weight), "panels": .buffer(panels), "H": .int(H), "K": .int(depth)])
       return panels
     }
@@ -183,23 +182,6 @@ struct SequenceStrategy: RecurrentStrategy {
     guard pass.layer.options.recurrence != .diagonal else { return pass.weightHH }
     return try products.packed(
       pass.weightHH, transposed: false, depth: pass.layer.gateRows, columns: pass.hiddenSize)
-  }
-}
-
-/// A kernel whose program is built when it is first wanted: inference does without the steps back.
-private final class LateKernel {
-  private let make: () throws -> Kernel
-  private var made: Kernel?
-
-  init(_ make: @escaping () throws -> Kernel) { self.make = make }
-
-  var kernel: Kernel {
-    get throws {
-      if let made { return made }
-      let kernel = try make()
-      made = kernel
-      return kernel
-    }
   }
 }
 
