@@ -152,6 +152,10 @@ static const unsigned char vector[] = {
 #embed "vector.cl"
 };
 
+static const unsigned char weight_gradients[] = {
+#embed "weight_gradients.cl"
+};
+
 #define FILE_ENTRY(symbol)                                                                         \
   { #symbol ".cl", symbol, sizeof symbol }
 
@@ -194,6 +198,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(states),
     FILE_ENTRY(unit),
     FILE_ENTRY(vector),
+    FILE_ENTRY(weight_gradients),
 };
 
 CarouselKernelFile carousel_kernel_file(size_t index) {

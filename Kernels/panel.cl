@@ -97,5 +97,29 @@ INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, 
   row_products(rows, sums, each, k_stride, panel, K);
 }
 
+/// What is in `rows` rows of C, `count` columns from c on.
+INLINE void
+load_tile(int rows, REAL sums[ROWS][2], global const float *c, int c_stride, int count) {
+  for (int r = 0; r < rows; ++r) {
+    sums[r][0] = load_lanes(c + (size_t)r * c_stride, count);
+    sums[r][1] = load_lanes(c + (size_t)r * c_stride + WIDTH, count - WIDTH);
+  }
+}
+
+/// The way back.
+INLINE void
+store_tile(int rows, const REAL sums[ROWS][2], global float *c, int c_stride, int count) {
+  for (int r = 0; r < rows; ++r) {
+    store_lanes(sums[r][0], c + (size_t)r * c_stride, count);
+    store_lanes(sums[r][1], c + (size_t)r * c_stride + WIDTH, count - WIDTH);
+  }
+}
+
+/// The k of one pass of a product of all steps: a tile's share of A stays in the first-level cache,
+/// that of an item's panels in the second.
+#ifndef DEPTH
+#define DEPTH 512
+#endif
+
 /// How many of `left` rows the next call takes: 8, 4, 2 or 1.
 INLINE int next_rows(int left) { return left >= 8 ? 8 : left >= 4 ? 4 : min(left, 2); }

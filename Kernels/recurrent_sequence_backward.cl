@@ -143,6 +143,26 @@ INLINE void backward_tile(int rows, const Layer *layer, const Share *share, int 
   }
 }
 
+/// What a tile's units carry back begins as the gradients of the last states, null for zeros.
+INLINE void
+begin_tile(const Layer *layer, const Share *share, int first, global const float *grad_h_n,
+           global const float *grad_c_n, global float *dh, global float *dc) {
+  const int H = layer->H, end = min(first + COLUMNS, H);
+  for (int row = share->first; row < share->end; ++row) {
+    const size_t n = sequence_of(share, row);
+    for (int unit = first; unit < end; unit += WIDTH) {
+      const size_t at = n * H + unit;
+      const int count = end - unit;
+      if (dh) {
+        store_lanes(grad_h_n ? load_lanes(grad_h_n + at, count) : (REAL)(0.0f), dh + at, count);
+      }
+      if (HAS_CELL_STATE) {
+        store_lanes(grad_c_n ? load_lanes(grad_c_n + at, count) : (REAL)(0.0f), dc + at, count);
+      }
+    }
+  }
+}
+
 /// No gradient for a tile of a sequence at a step that it does not have.
 INLINE void clear_gates(const Layer *layer, int t, int n, int first) {
   const int H = layer->H, end = min(first + COLUMNS, H);
@@ -154,13 +174,13 @@ INLINE void clear_gates(const Layer *layer, int t, int n, int first) {
 
 /// All steps backward. `weights` is weight_hh [G H, H] packed by pack_panels, or the diagonal
 /// itself; `gates` holds what the forward pass kept and receives the gradients of the sums; `dc`
-/// [N, H] begins as the gradient of c_n and ends as that of c_0. Where the state has a way back
-/// beside the products (a direct path, lengths or zoneout) `dh` [N, H] carries it, and begins as
-/// the gradient of h_n; elsewhere it is null and `grad_h_n` is read.
+/// [N, H] ends as the gradient of c_0. Where the state has a way back beside the products (a direct
+/// path, lengths or zoneout) `dh` [N, H] carries it; elsewhere it is null.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
-                  global float *dh, global float *dc, global float *grad_h_0,
-                  global const int *order, volatile global int *sync, int step_base, int polls) {
+                  global const float *grad_c_n, global float *dh, global float *dc,
+                  global float *grad_h_0, global const int *order, volatile global int *sync,
+                  int step_base, int polls) {
   const Layer layer = LAYER;
   Share share;
   find_share(&share, COLUMNS, N, H, order, sync, step_base, polls);
@@ -171,6 +191,7 @@ sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
     while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
       for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
         const int unit = tile * COLUMNS;
+        if (s == 0) begin_tile(&layer, &share, unit, grad_h_n, grad_c_n, dh, dc);
         for (int row = share.first; row < last;) {
           const int rows = next_rows(last - row);
           backward_tile(rows, &layer, &share, t, row, unit, grad_y, grad_h_n, dh, dc, grad_h_0);

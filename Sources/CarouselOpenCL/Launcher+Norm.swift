@@ -88,9 +88,8 @@ extension Launcher {
     if parameters.lanes > 1 {
       guard let b else {
         return try sumColumns(
-          a, rows: pass.rows, columns: count, stride: stride, offset: offset, into: nil,
-          and: result,
-          at: place, count: count)
+          a, rows: pass.rows, columns: count, stride: stride, offset: offset,
+          into: ColumnSums(buffer: result, first: place))
       }
       return try sumProducts(
         pass, a, stride: stride, offset: offset, b, stride: stride2, offset: offset2, count: count,
@@ -135,7 +134,7 @@ extension Launcher {
         into: partials ?? result, at: partials == nil ? place : 0) + ["range": .int(range)])
     guard let partials else { return }
     try sumColumns(
-      partials, rows: ranges, columns: count, stride: count, into: nil, and: result, at: place,
-      count: count)
+      partials, rows: ranges, columns: count, stride: count,
+      into: ColumnSums(buffer: result, first: place))
   }
 }

@@ -36,7 +36,8 @@ extension Launcher {
       ])
     guard let partials else { return }
     try sumColumns(
-      partials, rows: ranges, columns: H, stride: H, into: nil, and: result, at: offset, count: H)
+      partials, rows: ranges, columns: H, stride: H,
+      into: ColumnSums(buffer: result, first: offset))
   }
 
   /// The hidden states before each step as a matrix `[T·N, P]`, as the recurrent products read them.

@@ -12,46 +12,55 @@ extension Launcher {
     return ceilDivide(rows, max(1, min(4 * device.computeUnits / groups, rows / 64)))
   }
 
-  /// The sums of a gradient's columns, to where it says.
-  func sumColumns(_ columns: GradientColumns) throws {
-    try sumColumns(
-      columns.buffer, rows: columns.depth, columns: columns.rows, stride: columns.stride,
-      offset: columns.offset, into: columns.sums, and: columns.sums2, at: columns.sums2Offset,
-      count: columns.sums2Count)
-  }
-
-  /// `sums[n]` and, of the first `count2`, `sums2[offset2 + n]` = Σ over M `rows` of
-  /// `a[offset + m·stride + n]`, for GPUs.
+  /// The sums over M `rows` of the columns of `a[offset + m·stride + n]`, for GPUs.
   ///
   /// In ranges of rows; then the sums of the ranges are added in their order.
   func sumColumns(
-    _ a: Buffer, rows: Int, columns: Int, stride: Int, offset: Int = 0, into sums: Buffer?,
-    and sums2: Buffer? = nil, at offset2: Int = 0, count count2: Int = 0
+    _ a: Buffer, rows: Int, columns: Int, stride: Int, offset: Int = 0, into sums: ColumnSums?,
+    and sums2: ColumnSums? = nil
   ) throws {
     let groups = ceilDivide(columns, Self.sumColumns)
     let range = sumRange(rows: rows, columns: columns)
     let ranges = ceilDivide(rows, range)
-    let elements = Double(rows * columns)
-    let partials = ranges > 1 ? try scratch(count: ranges * columns) : nil
-    try launch(
-      kernel("column_sums", in: ["column_sums.cl"]),
-      global: [groups * Self.sumColumns, ranges * Self.sumRows],
-      local: [Self.sumColumns, Self.sumRows], flops: elements, bytes: 4 * elements,
-      [
-        "a": .buffer(a), "sums": .optional(partials ?? sums),
-        "sums2": .optional(partials == nil ? sums2 : nil), "M": .int(rows), "N": .int(columns),
-        "stride": .int(stride), "offset": .int(offset), "offset2": .int(offset2),
-        "count2": .int(count2), "range": .int(range),
-      ])
-    guard let partials else { return }
-    try launch(
-      kernel("column_sums", in: ["column_sums.cl"]),
-      global: [groups * Self.sumColumns, Self.sumRows], local: [Self.sumColumns, Self.sumRows],
-      flops: Double(ranges * columns), bytes: 4 * Double(ranges * columns),
-      [
-        "a": .buffer(partials), "sums": .optional(sums), "sums2": .optional(sums2),
-        "M": .int(ranges), "N": .int(columns), "stride": .int(columns), "offset": .int(0),
-        "offset2": .int(offset2), "count2": .int(count2), "range": .int(ranges),
-      ])
+    func launchSums(
+      of a: Buffer, rows: Int, stride: Int, offset: Int, range: Int, into sums: ColumnSums?,
+      and sums2: ColumnSums?
+    ) throws {
+      try launch(
+        kernel("column_sums", in: ["vector.cl", "column_sums.cl"]),
+        global: [groups * Self.sumColumns, ceilDivide(rows, range) * Self.sumRows],
+        local: [Self.sumColumns, Self.sumRows], flops: Double(rows * columns),
+        bytes: 4 * Double(rows * columns),
+        [
+          "a": .buffer(a), "M": .int(rows), "N": .int(columns), "stride": .int(stride),
+          "offset": .int(offset), "range": .int(range), "sums": .optional(sums?.buffer),
+          "first": .int(sums?.first ?? 0), "skipped": .int(sums?.skipped.lowerBound ?? 0),
+          "resumed": .int(sums?.skipped.upperBound ?? 0), "sums2": .optional(sums2?.buffer),
+          "first2": .int(sums2?.first ?? 0), "skipped2": .int(sums2?.skipped.lowerBound ?? 0),
+          "resumed2": .int(sums2?.skipped.upperBound ?? 0),
+        ])
+    }
+    guard ranges > 1 else {
+      return try launchSums(
+        of: a, rows: rows, stride: stride, offset: offset, range: range, into: sums, and: sums2)
+    }
+    let partials = try scratch(count: ranges * columns)
+    try launchSums(
+      of: a, rows: rows, stride: stride, offset: offset, range: range,
+      into: ColumnSums(buffer: partials), and: nil)
+    try launchSums(
+      of: partials, rows: ranges, stride: columns, offset: 0, range: ranges, into: sums, and: sums2)
   }
+}
+
+/// Where the sums of columns go: from `first` on, without those of the columns `skipped`.
+struct ColumnSums {
+  let buffer: Buffer
+  var first = 0
+  var skipped = 0..<0
+}
+
+extension WeightGradient {
+  /// Where its sums go.
+  var sums: ColumnSums? { bias.map { ColumnSums(buffer: $0, first: first, skipped: skipped) } }
 }

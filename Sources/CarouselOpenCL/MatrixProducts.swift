@@ -7,6 +7,8 @@ import OpenCLDriver
 /// the length of each of its sums. A stride is the elements from one row to the next, nil where rows
 /// follow each other without a gap.
 protocol MatrixProducts {
+  var launcher: Launcher { get }
+
   /// `y [M, N] = x [M, K] · weight [N, K]ᵀ + bias + bias2`; the biases `[N]` may be nil.
   func forward(
     x: Buffer, weight: Buffer, bias: Buffer?, bias2: Buffer?, y: Buffer, yStride: Int?, rows: Int,
@@ -17,30 +19,26 @@ protocol MatrixProducts {
     gradY: Buffer, gradYStride: Int?, weight: Buffer, gradX: Buffer, rows: Int, columns: Int,
     depth: Int) throws
 
-  /// For each input `gradWeight = gradYᵀ · x`, and the sums of gradY's columns.
-  func gradients(_ gradY: GradientColumns, inputs: [ProductInput]) throws
+  /// The products and sums that are made from a gradient's columns: at most one with a matrix and one
+  /// with the states of a layer.
+  func gradients(_ gradY: GradientColumns, _ results: [WeightGradient]) throws
 }
 
-/// The columns of a gradient `[K, stride]`, from `offset` on, that a weight's gradient is made from.
+/// The columns of a gradient `[K, stride]`, from `offset` on.
 struct GradientColumns {
   let buffer: Buffer
   let stride: Int
   var offset = 0
   /// M, the number of columns.
-  let rows: Int
+  let columns: Int
   /// K, the rows that are summed over.
   let depth: Int
-  /// Receives the sum of each column, `[M]`.
-  var sums: Buffer?
-  /// Receives the first `sums2Count` sums from `sums2Offset` on.
-  var sums2: Buffer?
-  var sums2Offset = 0
-  var sums2Count = 0
 }
 
-/// One x of `MatrixProducts.gradients`, and where the product goes.
-struct ProductInput {
-  /// What is multiplied.
+/// What is made from a gradient's columns: `weight = gradYᵀ · x`, and `bias`, the sums of gradY's
+/// columns.
+struct WeightGradient {
+  /// What the weight was multiplied with.
   enum Source {
     /// A matrix `[K, N]`.
     case matrix(Buffer)
@@ -51,10 +49,17 @@ struct ProductInput {
   let source: Source
   /// N, the columns of x.
   let columns: Int
-  let gradWeight: Buffer
-  /// The product has the first `rows` rows alone, and goes to `gradWeight` from `offset` on.
-  let rows: Int
-  var offset = 0
+  /// Receives the product, `[M, N]`.
+  let weight: Buffer?
+  /// Receives the sums, `[M]`.
+  var bias: Buffer?
+  /// The columns of gradY without a row in `weight` and `bias`; the others' rows follow each other,
+  /// from `first` on.
+  var skipped = 0..<0
+  var first = 0
+
+  /// The rows for `count` columns.
+  func rows(of count: Int) -> Int { count - skipped.clamped(to: 0..<count).count }
 }
 
 /// Bytes of the operands of a product, each moved once.

@@ -92,63 +92,52 @@ extension OpenCLBackend {
     _ pass: RecurrentPass, _ inputGradients: (buffer: Buffer, stride: Int),
     _ gradients: RecurrentParameters<Buffer>
   ) throws {
-    let layer = pass.layer
+    let (layer, H, rows) = (pass.layer, pass.hiddenSize, pass.layer.gateRows)
     let weightHH: Buffer? =
       switch layer.options.recurrence {
       case .dense: gradients.weightHH
       case .diagonal: nil
-      case .blocks: try launcher.scratch(count: layer.gateRows * layer.stateSize)
+      case .blocks: try launcher.scratch(count: rows * layer.stateSize)
       }
-    let input = ProductInput(
+    let normed = pass.reserve.rows?.gradients
+    let isNormed = normed != nil
+    var inputs = WeightGradient(
       source: .matrix(pass.reserve.x ?? pass.work.x), columns: layer.inputSize,
-      gradWeight: gradients.weightIH,
-      rows: layer.gateRows)
-    // The gates whose recurrent product has the same gradient and the same factors as the first.
-    let shared = layer.keepsRecurrentProduct || layer.resetsBefore ? 2 : layer.gateCount
-    let sharedRows = shared * pass.hiddenSize
-    func states(_ source: ProductInput.Source, rows: Int, offset: Int = 0) -> [ProductInput] {
-      guard let weightHH else { return [] }
-      return [
-        ProductInput(
-          source: source, columns: pass.stateSize, gradWeight: weightHH, rows: rows,
-          offset: offset)
-      ]
-    }
+      weight: gradients.weightIH, bias: isNormed ? nil : gradients.biasIH)
+    var states = WeightGradient(
+      source: .statesBefore(pass), columns: pass.stateSize, weight: weightHH,
+      bias: isNormed ? nil : gradients.biasHH)
+    // The last gate of a GRU: its recurrent product has a slot of its own, and so another gradient, or
+    // with the reset gate before it other factors.
+    let hasOwnSlot = layer.keepsRecurrentProduct && !isNormed
+    let last = (rows - H)..<rows
     var columns = GradientColumns(
-      buffer: inputGradients.buffer, stride: inputGradients.stride, rows: layer.gateRows,
-      depth: pass.rows)
-    let recurrent: (buffer: Buffer, stride: Int)
-    if let normed = pass.reserve.rows?.gradients {
-      try products.gradients(columns, inputs: [input])
-      recurrent = (normed, layer.gateRows)
-      columns = GradientColumns(
-        buffer: normed, stride: layer.gateRows, rows: sharedRows, depth: pass.rows)
-      if weightHH != nil {
-        try products.gradients(columns, inputs: states(.statesBefore(pass), rows: sharedRows))
-      }
+      buffer: inputGradients.buffer, stride: inputGradients.stride,
+      columns: hasOwnSlot ? rows + H : rows, depth: pass.rows)
+    if hasOwnSlot { inputs.skipped = rows..<(rows + H) }
+    if hasOwnSlot || layer.resetsBefore { states.skipped = last }
+    if let normed {
+      try products.gradients(columns, [inputs])
+      columns = GradientColumns(buffer: normed, stride: rows, columns: rows, depth: pass.rows)
+      if weightHH != nil { try products.gradients(columns, [states]) }
     } else {
-      recurrent = inputGradients
-      columns.sums = gradients.biasIH
-      columns.sums2 = gradients.biasHH
-      columns.sums2Count = layer.keepsRecurrentProduct ? sharedRows : layer.gateRows
-      try products.gradients(
-        columns, inputs: [input] + states(.statesBefore(pass), rows: sharedRows))
+      try products.gradients(columns, [inputs, states])
     }
-    // The last gate of a GRU: another gradient, or other factors.
-    let last = layer.keepsRecurrentProduct && pass.reserve.rows == nil ? shared + 1 : shared
-    let source: ProductInput.Source =
-      pass.reserve.rows?.reset.map { .matrix($0) } ?? .statesBefore(pass)
-    let hasBias = pass.reserve.rows == nil && gradients.biasHH != nil
-    if shared < layer.gateCount, hasBias || weightHH != nil {
+    if layer.resetsBefore, let reset = pass.reserve.rows?.reset, weightHH != nil || !isNormed {
+      columns = GradientColumns(
+        buffer: columns.buffer, stride: columns.stride, offset: last.lowerBound, columns: H,
+        depth: pass.rows)
       try products.gradients(
-        GradientColumns(
-          buffer: recurrent.buffer, stride: recurrent.stride, offset: last * pass.hiddenSize,
-          rows: pass.hiddenSize, depth: pass.rows, sums2: hasBias ? gradients.biasHH : nil,
-          sums2Offset: sharedRows, sums2Count: pass.hiddenSize),
-        inputs: states(source, rows: pass.hiddenSize, offset: sharedRows * pass.stateSize))
+        columns,
+        [
+          WeightGradient(
+            source: .matrix(reset), columns: pass.stateSize, weight: weightHH,
+            bias: states.bias, first: last.lowerBound)
+        ])
     }
     if layer.options.recurrence == .diagonal {
-      try queueDiagonalGradients(pass, recurrent, gradients.weightHH, shared: shared, last: last)
+      try queueDiagonalGradients(
+        pass, columns, gradients.weightHH, lastSlot: hasOwnSlot ? layer.gateCount : nil)
     }
     try launcher.recurrentWeightGradient(
       pass, from: weightHH ?? gradients.weightHH, into: gradients.weightHH)
@@ -156,15 +145,15 @@ extension OpenCLBackend {
 
   /// The gradient of a diagonal `weight_hh`: for each gate a sum of products.
   private func queueDiagonalGradients(
-    _ pass: RecurrentPass, _ recurrent: (buffer: Buffer, stride: Int), _ gradient: Buffer,
-    shared: Int, last: Int
+    _ pass: RecurrentPass, _ columns: GradientColumns, _ gradient: Buffer, lastSlot: Int?
   ) throws {
     let (H, gateCount) = (pass.hiddenSize, pass.layer.gateCount)
     for gate in 0..<gateCount {
-      let reset = gate < shared ? nil : pass.reserve.rows?.reset
+      let isLast = gate == gateCount - 1
+      let reset = isLast ? pass.reserve.rows?.reset : nil
       try launcher.sumStates(
-        pass, gates: recurrent.buffer, slots: recurrent.stride / H,
-        slot: gate < shared ? gate : last, states: reset ?? pass.factors,
+        pass, gates: columns.buffer, slots: columns.stride / H,
+        slot: isLast ? lastSlot ?? gate : gate, states: reset ?? pass.factors,
         initial: pass.initialFactors, lengths: pass.lengths, isCurrent: reset != nil,
         into: gradient, offset: gate * H)
     }
@@ -199,12 +188,8 @@ extension OpenCLBackend {
     }
     try products.gradients(
       GradientColumns(
-        buffer: states, stride: pass.stateSize, rows: pass.stateSize, depth: pass.rows),
-      inputs: [
-        ProductInput(
-          source: .matrix(hidden), columns: pass.hiddenSize, gradWeight: gradWeight,
-          rows: pass.stateSize)
-      ])
+        buffer: states, stride: pass.stateSize, columns: pass.stateSize, depth: pass.rows),
+      [WeightGradient(source: .matrix(hidden), columns: pass.hiddenSize, weight: gradWeight)])
   }
 
   /// Queues one product.
@@ -223,11 +208,10 @@ extension OpenCLBackend {
     gradBias: Buffer?, rows: Int, inputSize: Int, outputSize: Int
   ) throws {
     try products.gradients(
-      GradientColumns(
-        buffer: gradY, stride: outputSize, rows: outputSize, depth: rows, sums: gradBias),
-      inputs: [
-        ProductInput(
-          source: .matrix(x), columns: inputSize, gradWeight: gradWeight, rows: outputSize)
+      GradientColumns(buffer: gradY, stride: outputSize, columns: outputSize, depth: rows),
+      [
+        WeightGradient(
+          source: .matrix(x), columns: inputSize, weight: gradWeight, bias: gradBias)
       ])
     guard let gradX else { return }
     try products.backward(

@@ -98,38 +98,31 @@ struct RecurrentPass {
 }
 
 extension Launcher {
-  /// The buffer in which the gradient of the cell state travels back.
-  ///
-  /// It begins as that of the last cell state and ends as that of the first, in the caller's buffer
-  /// where the caller wants it; nil for cells without one.
+  /// The buffer in which the gradient of the cell state travels back and ends as that of the first, in
+  /// the caller's buffer where the caller wants it; nil for cells without one.
   func carriedCellGradient(
-    _ pass: RecurrentPass, _ gradFinal: RecurrentState<Buffer>?,
-    _ gradInitial: RecurrentState<Buffer>?
-  ) throws -> Buffer? {
+    _ pass: RecurrentPass, _ gradInitial: RecurrentState<Buffer>?
+  ) -> Buffer? {
     guard pass.layer.cell.hasCellState else { return nil }
     guard let carried = gradInitial?.cell ?? pass.reserve.gradCell else {
       preconditionFailure("the reserve was not made for training")
     }
-    try begin(carried, with: gradFinal?.cell, count: pass.cellCount)
     return carried
   }
 
   /// The buffer in which the gradient of the hidden state travels back beside the products.
   ///
-  /// It begins as that of the last hidden state. Nil where there is no such way: the cell has no direct
-  /// path, no state is kept as it was and all sequences have the same length.
-  func carriedHiddenGradient(
-    _ pass: RecurrentPass, _ gradFinal: RecurrentState<Buffer>?
-  ) throws -> Buffer? {
+  /// Nil where there is no such way: the cell has no direct path, no state is kept as it was and all
+  /// sequences have the same length.
+  func carriedHiddenGradient(_ pass: RecurrentPass) throws -> Buffer? {
     let hasDirectPath = pass.layer.cell == .gru || pass.layer.hasZoneout
     guard hasDirectPath || pass.lengths != nil else { return nil }
-    let carried = try scratch(count: pass.stateCount)
-    try begin(carried, with: gradFinal?.hidden, count: pass.stateCount)
-    return carried
+    return try scratch(count: pass.stateCount)
   }
 
-  /// `value`, or zeros, into a buffer that is carried back through the steps.
-  func begin(_ carried: Buffer, with value: Buffer?, count: Int) throws {
+  /// `value`, or zeros, into a buffer that is carried through the steps, if there is one.
+  func begin(_ carried: Buffer?, with value: Buffer?, count: Int) throws {
+    guard let carried else { return }
     let byteCount = count * MemoryLayout<Float>.stride
     if let value {
       try queue.copy(value, to: carried, byteCount: byteCount)

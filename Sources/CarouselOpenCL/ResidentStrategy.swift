@@ -36,7 +36,7 @@ final class ResidentStrategy: RecurrentStrategy {
     _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
     gradInitial: RecurrentState<Buffer>?
   ) throws {
-    let carried = pass.layer.cell.hasCellState ? gradInitial?.cell ?? pass.reserve.gradCell : nil
+    let carried = launcher.carriedCellGradient(pass, gradInitial)
     let isWalked = try walk(
       pass, isBackward: true,
       [

@@ -25,7 +25,8 @@ struct RowGradients {
     gradInitialHidden = gradInitial?.hidden
     hidden = try gradInitial?.hidden ?? launcher.scratch(count: pass.stateCount)
     try launcher.begin(hidden, with: gradFinal?.hidden, count: pass.stateCount)
-    cell = try launcher.carriedCellGradient(pass, gradFinal, gradInitial)
+    cell = launcher.carriedCellGradient(pass, gradInitial)
+    try launcher.begin(cell, with: gradFinal?.cell, count: pass.cellCount)
     products = rows.gradients ?? pass.reserve.gates
     normedCell = rows.gradCell
     let units = try launcher.scratch(count: pass.cellCount)

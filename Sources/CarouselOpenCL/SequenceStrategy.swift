@@ -71,7 +71,7 @@ struct SequenceStrategy: RecurrentStrategy {
     // A sequence of a reverse layer may begin at any step.
     let needsZeros = pass.lengths != nil && layer.isReverse && pass.initialFactors == nil
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
-    if let zeros { try launcher.begin(zeros, with: nil, count: pass.stateCount) }
+    try launcher.begin(zeros, with: nil, count: pass.stateCount)
     try walk(
       pass, forward, steps: pass.steps + (isBefore ? 1 : 0), tileUnits: tileUnits(layer),
       flops: pass.flops + (isFused ? pass.inputFlops : 0),
@@ -95,14 +95,14 @@ struct SequenceStrategy: RecurrentStrategy {
     _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
     gradInitial: RecurrentState<Buffer>?
   ) throws {
-    let gradCell = try launcher.carriedCellGradient(pass, gradFinal, gradInitial)
-    let gradHidden = try launcher.carriedHiddenGradient(pass, gradFinal)
     try walk(
       pass, backward(), steps: pass.steps + (gradInitial == nil ? 0 : 1),
       tileUnits: products.panelWidth, flops: pass.flops, bytes: pass.bytes(gatePasses: 2),
       pass.arguments(weights: packRows(pass)) + [
         "grad_y": .buffer(gradY), "grad_h_n": .optional(gradFinal?.hidden),
-        "dh": .optional(gradHidden), "dc": .optional(gradCell),
+        "grad_c_n": .optional(gradFinal?.cell),
+        "dh": .optional(launcher.carriedHiddenGradient(pass)),
+        "dc": .optional(launcher.carriedCellGradient(pass, gradInitial)),
         "grad_h_0": .optional(gradInitial?.hidden),
       ])
   }

@@ -47,10 +47,10 @@ struct StepStrategy: RecurrentStrategy {
     _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
     gradInitial: RecurrentState<Buffer>?
   ) throws {
-    let (T, gradCell) = (
-      pass.steps, try launcher.carriedCellGradient(pass, gradFinal, gradInitial)
-    )
-    let gradHidden = try launcher.carriedHiddenGradient(pass, gradFinal)
+    let (T, gradCell) = (pass.steps, launcher.carriedCellGradient(pass, gradInitial))
+    try launcher.begin(gradCell, with: gradFinal?.cell, count: pass.cellCount)
+    let gradHidden = try launcher.carriedHiddenGradient(pass)
+    try launcher.begin(gradHidden, with: gradFinal?.hidden, count: pass.stateCount)
     let arguments = pass.arguments(weights: pass.weightHH)
     let backward = try kernel("step_backward")
     for step in (0..<T).reversed() {

@@ -46,46 +46,67 @@ struct TiledProducts: MatrixProducts {
       columns: columns, depth: depth)
   }
 
-  func gradients(_ gradY: GradientColumns, inputs: [ProductInput]) throws {
-    for input in inputs {
-      switch input.source {
-      case .matrix(let x): try multiply(gradY, x, into: input, depth: gradY.depth)
-      case .statesBefore(let pass) where pass.lengths != nil:
-        try multiply(gradY, launcher.gatherStates(pass), into: input, depth: gradY.depth)
-      case .statesBefore(let pass): try multiply(gradY, statesBefore: pass, into: input)
+  func gradients(_ gradY: GradientColumns, _ results: [WeightGradient]) throws {
+    for result in results {
+      guard let weight = result.weight else { continue }
+      let skipped = result.skipped.clamped(to: 0..<gradY.columns)
+      // The columns before those that are skipped, and behind them.
+      for range in [0..<skipped.lowerBound, skipped.upperBound..<gradY.columns]
+      where !range.isEmpty {
+        let row = result.first + range.lowerBound - (range.lowerBound > 0 ? skipped.count : 0)
+        let product = GradientProduct(
+          gradY: gradY, columns: range, weight: weight, xColumns: result.columns,
+          offset: row * result.columns)
+        switch result.source {
+        case .matrix(let x): try multiply(product, x, depth: gradY.depth)
+        case .statesBefore(let pass) where pass.lengths != nil:
+          try multiply(product, launcher.gatherStates(pass), depth: gradY.depth)
+        case .statesBefore(let pass): try multiply(product, statesBefore: pass)
+        }
       }
     }
-    guard gradY.sums != nil || gradY.sums2 != nil else { return }
-    try launcher.sumColumns(gradY)
+    let sums = results.compactMap(\.sums)
+    guard let first = sums.first else { return }
+    try launcher.sumColumns(
+      gradY.buffer, rows: gradY.depth, columns: gradY.columns, stride: gradY.stride,
+      offset: gradY.offset, into: first, and: sums.count > 1 ? sums[1] : nil)
+  }
+
+  /// A product of some columns of a gradient, and where its rows go.
+  private struct GradientProduct {
+    let gradY: GradientColumns
+    let columns: Range<Int>
+    let weight: Buffer
+    let xColumns: Int
+    let offset: Int
   }
 
   /// Every sequence has T steps: the states before all steps but the first are those after all steps
   /// but the last, N rows further on in y; the initial ones, if any, come first.
-  private func multiply(
-    _ gradY: GradientColumns, statesBefore pass: RecurrentPass, into input: ProductInput
-  ) throws {
+  private func multiply(_ product: GradientProduct, statesBefore pass: RecurrentPass) throws {
     let (N, others) = (pass.batchSize, pass.rows - pass.batchSize)
     let isReverse = pass.isReverse
     if let initial = pass.initialFactors {
-      try multiply(
-        gradY, from: isReverse ? others : 0, initial, into: input, depth: N)
+      try multiply(product, from: isReverse ? others : 0, initial, depth: N)
       if others == 0 { return }
     }
     try multiply(
-      gradY, from: isReverse ? 0 : N, pass.factors, xFrom: isReverse ? N : 0, into: input,
+      product, from: isReverse ? 0 : N, pass.factors, xFrom: isReverse ? N : 0,
       depth: others, accumulates: pass.initialFactors != nil)
   }
 
   /// The product of `depth` rows of gradY from row `first` on and as many of x from `xFirst` on.
   private func multiply(
-    _ gradY: GradientColumns, from first: Int = 0, _ x: Buffer, xFrom xFirst: Int = 0,
-    into input: ProductInput, depth: Int, accumulates: Bool = false
+    _ product: GradientProduct, from first: Int = 0, _ x: Buffer, xFrom xFirst: Int = 0,
+    depth: Int, accumulates: Bool = false
   ) throws {
-    let columns = input.columns
+    let (gradY, columns) = (product.gradY, product.xColumns)
+    let begin = gradY.offset + first * gradY.stride + product.columns.lowerBound
     try multiply(
-      Operand(gradY.buffer, 1, gradY.stride, offset: gradY.offset + first * gradY.stride),
-      Operand(x, columns, 1, offset: xFirst * columns), into: input.gradWeight, rows: input.rows,
-      columns: columns, depth: depth, cOffset: input.offset, accumulates: accumulates)
+      Operand(gradY.buffer, 1, gradY.stride, offset: begin),
+      Operand(x, columns, 1, offset: xFirst * columns), into: product.weight,
+      rows: product.columns.count, columns: columns, depth: depth, cOffset: product.offset,
+      accumulates: accumulates)
   }
 
   /// A matrix, where it begins, and its strides.
