@@ -25,8 +25,11 @@ PEERS = {
     "pytorch": ("PyTorch", Path(__file__).with_name("pytorch_peer.py")),
     "onnxruntime": ("ONNX Runtime", Path(__file__).with_name("onnxruntime_peer.py")),
 }
-# A call of a layer case computes about this much, between a fraction of a second and a few.
+# A call of a layer case computes about this much, between a fraction of a second and a few, in no more
+# than MOST_ITERATIONS passes; where these are short, a round has up to MOST_TURNS calls of each program.
 OPERATIONS_PER_CALL = 2.5e11
+MOST_ITERATIONS = 300
+MOST_TURNS = 5
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ class Layer:
         return [draw.randint(1, self.steps) for _ in range(self.batchSize)]
 
     @property
-    def iterations(self):
+    def operations(self):
+        """Floating-point operations of a pass."""
         gates = {"lstm": 4, "gru": 3, "rnn": 1}[self.cell]
         directions = 2 if self.bidirectional else 1
         products = gates * self.hiddenSize * (self.inputSize + self.hiddenSize)
@@ -76,8 +80,16 @@ class Layer:
             (self.layers - 1) * gates * self.hiddenSize * self.hiddenSize * (directions + 1)
         )
         operations = 2 * self.steps * self.batchSize * products * directions
-        operations *= 3 if self.mode == "training" else 1
-        return min(300, max(6, round(OPERATIONS_PER_CALL / operations)))
+        return operations * (3 if self.mode == "training" else 1)
+
+    @property
+    def iterations(self):
+        return min(MOST_ITERATIONS, max(6, round(OPERATIONS_PER_CALL / self.operations)))
+
+    @property
+    def turns(self):
+        calls = round(OPERATIONS_PER_CALL / (self.operations * self.iterations))
+        return min(MOST_TURNS, max(1, calls))
 
     @property
     def description(self):
@@ -128,6 +140,7 @@ class Text:
     unit = "ms a step"
     mode = "training"
     peers = ["pytorch"]
+    turns = 1
 
     @property
     def name(self):
@@ -256,24 +269,26 @@ def surroundings(settings, peers):
 
 
 def measure(selected, settings, peers):
-    """For each case a list of rounds, each with what every program measured."""
-    rounds = {case: [] for case in selected}
+    """For each case a list of turns, each with what every program measured."""
+    measured = {case: [] for case in selected}
     for number in range(1, settings.rounds + 1):
         for case in selected:
             print(f"round {number}/{settings.rounds}: {case.name}", file=sys.stderr)
             sides = ["carousel", *(name for name in case.peers if name in peers)]
-            if number % 2 == 0:
-                sides.reverse()
-            rounds[case].append({
-                side: case.carousel(settings) if side == "carousel" else case.peer(peers[side])
-                for side in sides
-            })
-    return rounds
+            for _ in range(case.turns):
+                turns = measured[case]
+                turns.append({
+                    side: case.carousel(settings)
+                    if side == "carousel"
+                    else case.peer(peers[side])
+                    for side in (sides[::-1] if len(turns) % 2 else sides)
+                })
+    return measured
 
 
-def summarize(case, rounds):
-    """Medians over the rounds of each time and of the best peer's time as a multiple of Carousel's."""
-    sides = rounds[0].keys()
+def summarize(case, turns):
+    """Medians over the turns of each time and of the best peer's time as a multiple of Carousel's."""
+    sides = turns[0].keys()
     peers = [side for side in sides if side != "carousel"]
     result = {
         "name": case.name,
@@ -281,17 +296,17 @@ def summarize(case, rounds):
         "unit": case.unit,
         "case": case.description,
         "seconds": {
-            side: statistics.median(each[side]["seconds"] for each in rounds) for side in sides
+            side: statistics.median(each[side]["seconds"] for each in turns) for side in sides
         },
-        "rounds": rounds,
+        "turns": turns,
     }
-    fractions = [each["carousel"].get("fractionOfPeak") for each in rounds]
+    fractions = [each["carousel"].get("fractionOfPeak") for each in turns]
     if fractions[0] is not None:
         result["fractionOfPeak"] = statistics.median(fractions)
     if peers:
         ratios = [
             min(each[peer]["seconds"] for peer in peers) / each["carousel"]["seconds"]
-            for each in rounds
+            for each in turns
         ]
         result |= {
             "ratio": statistics.median(ratios),
@@ -344,7 +359,7 @@ def peer_names(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, prog="Tools/benchmark")
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each program")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each program; up to five times as many where passes are short")
     parser.add_argument("--only", metavar="TEXT", default="", help="only cases with TEXT in the name")
     parser.add_argument(
         "--peers", type=peer_names, default=list(PEERS), help="pytorch,onnxruntime or none"
@@ -375,8 +390,8 @@ def main():
         run_command([ROOT / "Tools/fetch-data", "kjv"])
     peers = {name: Peer(name, settings) for name in settings.peers}
     where = surroundings(settings, peers)
-    rounds = measure(selected, settings, peers)
-    results = [summarize(case, rounds[case]) for case in selected]
+    turns = measure(selected, settings, peers)
+    results = [summarize(case, turns[case]) for case in selected]
     means = geometric_means(results)
 
     names = ", ".join(f"{d['name']} ({d['driver']})" for d in where["devices"])
