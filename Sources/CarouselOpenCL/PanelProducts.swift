@@ -145,7 +145,9 @@ struct PanelProducts: MatrixProducts {
       ] + places)
     let panelCount = ceilDivide(C, panelWidth) + ceilDivide(H, panelWidth)
     guard panelCount > 0 else { return }
-    let share = share(rows: M, panels: panelCount, depth: K)
+    // Where a product leaves out a gate, a range may have little to do: several for each core.
+    let share = share(
+      rows: M, panels: panelCount, depth: K, leastRanges: 4 * launcher.device.computeUnits)
     let ranges = ceilDivide(M, share.rows)
     let hands = min(launcher.device.computeUnits, ranges)
     let results = [inputs?.result, states?.result].compactMap { $0 }
@@ -172,12 +174,14 @@ struct PanelProducts: MatrixProducts {
   /// It keeps a few panels in its core's cache and reads each row of A once for all of them. Several
   /// work-items for each core, so that the last to finish is short, each long enough to be worth its
   /// launch.
-  private func share(rows: Int, panels: Int, depth: Int) -> (rows: Int, panels: Int) {
+  private func share(
+    rows: Int, panels: Int, depth: Int, leastRanges: Int = 1
+  ) -> (rows: Int, panels: Int) {
     let panelsPerItem = min(panels, launcher.tuning.panelsPerItem ?? Self.panelsPerItem)
     let groupCount = ceilDivide(panels, panelsPerItem)
-    let perCore = ceilDivide(4 * launcher.device.computeUnits, groupCount)
+    let ranges = max(ceilDivide(4 * launcher.device.computeUnits, groupCount), leastRanges)
     let shortest = max(1, 500_000 / (2 * panelWidth * panelsPerItem * depth))
-    let rowsPerItem = max(ceilDivide(rows, perCore), min(shortest, rows))
+    let rowsPerItem = max(ceilDivide(rows, ranges), min(shortest, rows))
     return (roundUp(rowsPerItem, to: Self.tileRows), panelsPerItem)
   }
 
