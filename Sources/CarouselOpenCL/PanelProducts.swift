@@ -145,9 +145,7 @@ struct PanelProducts: MatrixProducts {
       ] + places)
     let panelCount = ceilDivide(C, panelWidth) + ceilDivide(H, panelWidth)
     guard panelCount > 0 else { return }
-    // Where a product leaves out a gate, a range may have little to do: several for each core.
-    let share = share(
-      rows: M, panels: panelCount, depth: K, leastRanges: 4 * launcher.device.computeUnits)
+    let share = share(rows: M, panels: panelCount, depth: K)
     let ranges = ceilDivide(M, share.rows)
     let hands = min(launcher.device.computeUnits, ranges)
     let results = [inputs?.result, states?.result].compactMap { $0 }
@@ -172,14 +170,11 @@ struct PanelProducts: MatrixProducts {
   /// The rows and panels of one work-item of a product.
   ///
   /// It keeps a few panels in its core's cache and reads each row of A once for all of them. Several
-  /// work-items for each core, so that the last to finish is short, each long enough to be worth its
-  /// launch.
-  private func share(
-    rows: Int, panels: Int, depth: Int, leastRanges: Int = 1
-  ) -> (rows: Int, panels: Int) {
+  /// ranges of rows for each core, so that the last to finish is short and a range that a product
+  /// leaves out is no core's whole share, each long enough to be worth its launch.
+  private func share(rows: Int, panels: Int, depth: Int) -> (rows: Int, panels: Int) {
     let panelsPerItem = min(panels, launcher.tuning.panelsPerItem ?? Self.panelsPerItem)
-    let groupCount = ceilDivide(panels, panelsPerItem)
-    let ranges = max(ceilDivide(4 * launcher.device.computeUnits, groupCount), leastRanges)
+    let ranges = 4 * launcher.device.computeUnits
     let shortest = max(1, 500_000 / (2 * panelWidth * panelsPerItem * depth))
     let rowsPerItem = max(ceilDivide(rows, ranges), min(shortest, rows))
     return (roundUp(rowsPerItem, to: Self.tileRows), panelsPerItem)
