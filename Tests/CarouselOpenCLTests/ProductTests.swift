@@ -241,6 +241,29 @@ struct ProductTests {
     }
   }
 
+  /// In one range of rows and in several, two places that leave out other columns.
+  @Test(arguments: [5, 700]) func sumsOfColumnsGoToBothPlaces(rows: Int) throws {
+    let backend = try Machine.backend(.gpu)
+    let (columns, stride, offset) = (40, 47, 3)
+    let a = numbers(offset + rows * stride, stream: 60)
+    let places = [(first: 2, skipped: 30..<40), (first: 0, skipped: 11..<13)]
+    let buffers = try places.map { try backend.output($0.first + columns - $0.skipped.count) }
+    let sums = zip(buffers, places).map {
+      ColumnSums(buffer: $0, first: $1.first, skipped: $1.skipped)
+    }
+    try backend.launcher.sumColumns(
+      backend.input(a), rows: rows, columns: columns, stride: stride, offset: offset,
+      into: sums[0], and: sums[1])
+    for (buffer, place) in zip(buffers, places) {
+      let expected = (0..<columns).filter { !place.skipped.contains($0) }.map { column in
+        (0..<rows).reduce(0) { $0 + a[offset + $1 * stride + column] }
+      }
+      let values = try backend.read(buffer, count: place.first + expected.count)
+      #expect(values[..<place.first].allSatisfy { $0.isNaN })
+      #expect(nrms(Array(values[place.first...]), expected) <= 20 * 0x1p-23)
+    }
+  }
+
   /// Every number of groups that tiles can be shared by, few of them and many, and none of them.
   @Test func partsOfSharedTilesAreAdded() throws {
     for units in [2, 3, 7] {

@@ -359,7 +359,12 @@ def peer_names(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, prog="Tools/benchmark")
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each program; up to five times as many where passes are short")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        help=f"measurements of each program; up to {MOST_TURNS} times as many where passes are short",
+    )
     parser.add_argument("--only", metavar="TEXT", default="", help="only cases with TEXT in the name")
     parser.add_argument(
         "--peers", type=peer_names, default=list(PEERS), help="pytorch,onnxruntime or none"
