@@ -45,32 +45,24 @@ struct PanelProducts: MatrixProducts {
   /// The floats of B `[K, N]` packed in panels.
   func panelCount(depth: Int, columns: Int) -> Int { depth * roundUp(columns, to: panelWidth) }
 
-  /// Packs B `[K, N]`: row-major, or with `transposed` given as `[N, K]`; its first element is that at
-  /// `offset`.
-  func pack(
-    _ b: Buffer, offset: Int = 0, transposed: Bool, into panels: Buffer, depth: Int, columns: Int
-  ) throws {
-    try launcher.launch(
-      packPanels, global: [ceilDivide(columns, panelWidth)], local: [1],
-      bytes: 4 * Double(depth * columns + panelCount(depth: depth, columns: columns)),
-      [
-        "b": .buffer(b), "panels": .buffer(panels), "K": .int(depth), "N": .int(columns),
-        "offset": .int(offset), "k_stride": .int(transposed ? 1 : columns),
-        "j_stride": .int(transposed ? depth : 1),
-      ])
-  }
-
-  /// A weight B packed once for all products until it changes.
+  /// A weight B `[K, N]` packed once for all products until it changes: row-major, or with `transposed`
+  /// given as `[N, K]`; its first element is that at `offset`.
   func packed(
     _ b: Buffer, offset: Int = 0, transposed: Bool, depth: Int, columns: Int
   ) throws -> Buffer {
     let key = PackedWeight(
       offset: offset, transposed: transposed, depth: depth, columns: columns)
+    let count = panelCount(depth: depth, columns: columns)
     return try b.derived(key) { stale in
-      let panels =
-        try stale ?? launcher.scratch(count: panelCount(depth: depth, columns: columns))
-      try pack(
-        b, offset: offset, transposed: transposed, into: panels, depth: depth, columns: columns)
+      let panels = try stale ?? launcher.scratch(count: count)
+      try launcher.launch(
+        packPanels, global: [ceilDivide(columns, panelWidth)], local: [1],
+        bytes: 4 * Double(depth * columns + count),
+        [
+          "b": .buffer(b), "panels": .buffer(panels), "K": .int(depth), "N": .int(columns),
+          "offset": .int(offset), "k_stride": .int(transposed ? 1 : columns),
+          "j_stride": .int(transposed ? depth : 1),
+        ])
       return panels
     }
   }
