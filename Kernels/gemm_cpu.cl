@@ -1,5 +1,6 @@
 // Matrix products for CPU devices: C [M, N] = A [M, K] B [K, N], one work-item to a group.
 // lint: vector.cl panel.cl
+// lint: vector.cl panel.cl; -D WIDTH=8
 //
 //   pack_panels   B into panels of COLUMNS columns (panel.cl), from any strides.
 //   gemm          some panels of C for a range of rows.

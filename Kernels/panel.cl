@@ -15,8 +15,16 @@
 #define PACK_DEPTH 64
 #endif
 
-/// The most rows of one call.
+/// The rows that there is room for.
 #define ROWS 8
+
+/// The most rows of one call. Processors without vectors of 16 floats have 16 registers: the sums
+/// of 6 rows leave room for a factor and the panel's two vectors.
+#if WIDTH == 16
+#define CALL_ROWS 8
+#else
+#define CALL_ROWS 6
+#endif
 
 // The sums of a row are variables of their own, not elements of an array: compilers keep variables
 // in registers, while an array that one loop is not unrolled over stays in memory.
@@ -31,6 +39,13 @@
     left##r = fma(x, left, left##r);                                                               \
     right##r = fma(x, right, right##r);                                                            \
   }
+#define ADD_K                                                                                      \
+  {                                                                                                \
+    const REAL left = VLOAD(0, panel), right = VLOAD(1, panel);                                    \
+    EACH_ROW(ADD_PRODUCTS)                                                                         \
+    panel += COLUMNS;                                                                              \
+    i += k_stride;                                                                                 \
+  }
 #define STORE_SUMS(r)                                                                              \
   if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
 
@@ -40,12 +55,15 @@ INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float
                           int k_stride, global const float *panel, int K) {
   EACH_ROW(LOAD_SUMS)
   size_t i = 0;
-  for (int k = 0; k < K; ++k) {
-    const REAL left = VLOAD(0, panel), right = VLOAD(1, panel);
-    EACH_ROW(ADD_PRODUCTS)
-    panel += COLUMNS;
-    i += k_stride;
+  int k = 0;
+#if WIDTH < 16
+  // Beside few products a turn of the loop counts.
+  for (; k + 2 <= K; k += 2) {
+    ADD_K
+    ADD_K
   }
+#endif
+  for (; k < K; ++k) ADD_K
   EACH_ROW(STORE_SUMS)
 }
 
@@ -83,7 +101,7 @@ row_product(REAL sums[2], global const float *a, int k_stride, global const floa
 /// may lie anywhere.
 INLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a, int k_stride,
                          global const float *panel, int K) {
-  if (rows == 8) panel_product(8, sums, a, k_stride, panel, K);
+  if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, k_stride, panel, K);
   else if (rows == 4) panel_product(4, sums, a, k_stride, panel, K);
   else if (rows == 2) panel_product(2, sums, a, k_stride, panel, K);
   else row_product(sums[0], a[0], k_stride, panel, K);
@@ -121,5 +139,9 @@ store_tile(int rows, const REAL sums[ROWS][2], global float *c, int c_stride, in
 #define DEPTH 512
 #endif
 
-/// How many of `left` rows the next call takes: 8, 4, 2 or 1.
-INLINE int next_rows(int left) { return left >= 8 ? 8 : left >= 4 ? 4 : min(left, 2); }
+/// How many of `left` rows the next call takes: CALL_ROWS, 4, 2 or 1. 8 are twice 4 rather than 6
+/// and 2, whose few sums would wait for themselves.
+INLINE int next_rows(int left) {
+  if (left >= CALL_ROWS && (left == CALL_ROWS || left != 8)) return CALL_ROWS;
+  return left >= 4 ? 4 : min(left, 2);
+}

@@ -174,7 +174,7 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
 #define GATE_SUMS(rows)                                                                            \
   gate_sums(rows, sums, places[0], places[1], is_begun, begin, block->x + row, panel_x, C,         \
             factors, panel_h, end - from)
-    if (rows == 8) GATE_SUMS(8);
+    if (rows == CALL_ROWS) GATE_SUMS(CALL_ROWS);
     else if (rows == 4) GATE_SUMS(4);
     else if (rows == 2) GATE_SUMS(2);
     else GATE_SUMS(1);
