@@ -32,6 +32,10 @@ static const unsigned char gemm_gpu[] = {
 #embed "gemm_gpu.cl"
 };
 
+static const unsigned char gradient_tiles[] = {
+#embed "gradient_tiles.cl"
+};
+
 static const unsigned char grid[] = {
 #embed "grid.cl"
 };
@@ -168,6 +172,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(embedding),
     FILE_ENTRY(gemm_cpu),
     FILE_ENTRY(gemm_gpu),
+    FILE_ENTRY(gradient_tiles),
     FILE_ENTRY(grid),
     FILE_ENTRY(group),
     FILE_ENTRY(gru),

@@ -1,16 +1,30 @@
 // Strategy "sequence", backward: one launch walks all steps against the layer's direction.
-// lint: vector.cl activation.cl lstm.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl gru.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl rnn.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl lstm.cl states.cl layer.cl shares.cl panel.cl gradient_tiles.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl gru.cl states.cl layer.cl shares.cl panel.cl gradient_tiles.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl rnn.cl states.cl layer.cl shares.cl panel.cl gradient_tiles.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // Slices of the batch and parts of the units as in recurrent_sequence.cl. The gates' gradients take
-// the place of what the forward pass kept, so that those of the weights are products of all steps.
+// the place of what the forward pass kept. They, the inputs and the states are also laid out for
+// the products of all steps that make the gradients of weights, while they are in the caches. The
+// gradients of the inputs may be made on the way: like those of the states they are products of the
+// gates' gradients of the step after.
 //
 //   sequence_backward  all steps.
 //
-// Layouts as in layer.cl, P = H. Global size: slices, or parts.
+// Layouts as in layer.cl, P = H, and gradient_tiles.cl, whose slots are those of the cell. There
+// the steps of a slice follow each other, those of a sequence that it does not have left out.
+// Global size: slices, or parts.
 //
-// Assumes vector.cl, activation.cl, a cell, states.cl, layer.cl, shares.cl and panel.cl before it.
+// Assumes vector.cl, activation.cl, a cell, states.cl, layer.cl, shares.cl, panel.cl and
+// gradient_tiles.cl before it.
+
+/// What the products of all steps are made from, and the gradients of the inputs: x [T, N, C],
+/// their gradients, or null, and weight_ih packed by pack_panels; see gradient_tiles.cl.
+typedef struct {
+  global const float *x, *weights;
+  global float *grad_x, *tiles, *panels;
+  int C, K;
+} Products;
 
 /// sums[r] += the gradients that reach the states from the step after, whose gates' gradients are
 /// `after`: the product with weight_hh, for COLUMNS units from `unit` on.
@@ -60,15 +74,16 @@ INLINE REAL gradient_at(const Layer *layer, int t, int n, int unit, int count,
   return sum;
 }
 
-/// Step t back of the rows from `row` on, for COLUMNS units, or with t outside the sequence the
-/// gradient of h_0 into `grad_h_0`.
-INLINE void backward_tile(int rows, const Layer *layer, const Share *share, int t, int row,
-                          int first, global const float *grad_y, global const float *grad_h_n,
-                          global float *dh, global float *dc, global float *grad_h_0) {
+/// Step t back of the rows from `row` on, which are k and those after it of all steps, for COLUMNS
+/// units, or with t outside the sequence the gradient of h_0 into `grad_h_0`.
+INLINE void
+backward_tile(int rows, const Layer *layer, const Share *share, const Products *products, int t,
+              int row, int k, int first, global const float *grad_y, global const float *grad_h_n,
+              global float *dh, global float *dc, global float *grad_h_0) {
   const int T = layer->T, N = layer->N, H = layer->H;
   const int t_after = layer->reverse ? t - 1 : t + 1, is_initial = t < 0 || t >= T;
   REAL sums[ROWS][2];
-  global const float *after[ROWS], *cells[ROWS];
+  global const float *after[ROWS], *cells[ROWS], *factors[ROWS];
 #pragma clang loop vectorize(disable)
   for (int r = 0; r < rows; ++r) {
     const int n = sequence_of(share, row + r);
@@ -81,10 +96,13 @@ INLINE void backward_tile(int rows, const Layer *layer, const Share *share, int 
     // What comes from memory has the time of the product to come.
     const size_t index = (size_t)t * N + n;
     cells[r] = HAS_CELL_STATE ? own_state(layer->cells, layer->c_0, layer, t, n, 1) : 0;
+    factors[r] = layer->mask ? own_state(layer->masked, layer->masked_0, layer, t, n, 1)
+                             : own_state(layer->y, layer->h_0, layer, t, n, 1);
     for (int unit = first; unit < first + COLUMNS; unit += WIDTH) {
       fetch(grad_y + index * H + unit);
       if (HAS_CELL_STATE) fetch((ZONEOUT ? layer->fresh : layer->cells) + index * H + unit);
       if (HAS_CELL_STATE && cells[r]) fetch(cells[r] + unit);
+      if (!DIAGONAL && factors[r]) fetch(factors[r] + unit);
 #pragma unroll
       for (int slot = 0; slot < SLOTS; ++slot) {
         fetch(layer->gates + (index * SLOTS + slot) * H + unit);
@@ -138,8 +156,49 @@ INLINE void backward_tile(int rows, const Layer *layer, const Share *share, int 
 #pragma unroll
       for (int slot = 0; slot < SLOTS; ++slot) {
         store_lanes(slots[slot], gates + (size_t)slot * H, count);
+        store_in_tiles(slots[slot], products->tiles, slot * padded_width(H) + unit, k + r,
+                       products->K);
       }
     }
+  }
+  if (DIAGONAL || is_initial) return;
+  global float *panel =
+      products->panels + (size_t)(panel_count(products->C) * COLUMNS + first) * products->K;
+  for (int r = 0; r < rows; ++r) {
+    store_in_panel(factors[r] ? factors[r] + first : 0, H - first, panel, k + r);
+  }
+}
+
+/// The gradients of COLUMNS inputs from `first` on at step t, of the rows from `row` on, once those
+/// of the step's gates are there.
+INLINE void input_tile(int rows, const Layer *layer, const Share *share, const Products *products,
+                       int t, int row, int first) {
+  const int H = layer->H, C = products->C;
+  REAL sums[ROWS][2];
+  global const float *gates[ROWS];
+  global float *results[ROWS];
+  for (int r = 0; r < rows; ++r) {
+    const size_t index = (size_t)t * layer->N + sequence_of(share, row + r);
+    gates[r] = layer->gates + index * SLOTS * H;
+    results[r] = products->grad_x + index * C + first;
+    sums[r][0] = sums[r][1] = (REAL)(0.0f);
+  }
+  row_products(rows, sums, gates, 1, products->weights + (size_t)first * GATES * H, GATES * H);
+  for (int r = 0; r < rows; ++r) {
+    store_lanes(sums[r][0], results[r], C - first);
+    store_lanes(sums[r][1], results[r] + WIDTH, C - first - WIDTH);
+  }
+}
+
+/// Where the inputs of a step are laid out, from row k on of all steps, COLUMNS of them from
+/// `first` on.
+INLINE void pack_inputs(const Layer *layer, const Share *share, const Products *products, int t,
+                        int end, int k, int first) {
+  const int C = products->C;
+  for (int row = share->first; row < end; ++row) {
+    const size_t index = (size_t)t * layer->N + sequence_of(share, row);
+    store_in_panel(products->x + index * C + first, C - first,
+                   products->panels + (size_t)first * products->K, k + row - share->first);
   }
 }
 
@@ -172,33 +231,70 @@ INLINE void clear_gates(const Layer *layer, int t, int n, int first) {
   }
 }
 
+/// No gradient for COLUMNS inputs of a sequence at a step that it does not have.
+INLINE void clear_inputs(const Layer *layer, const Products *products, int t, int n, int first) {
+  const int C = products->C;
+  global float *row = products->grad_x + ((size_t)t * layer->N + n) * C;
+  for (int column = first; column < min(first + COLUMNS, C); ++column) row[column] = 0.0f;
+}
+
+/// The first row of a share of all its sequences' steps.
+INLINE int first_step_row(const Share *share, const Layer *layer) {
+  if (!layer->lengths) return share->first * layer->T;
+  int k = 0;
+  for (int row = 0; row < share->first; ++row) {
+    k += min(layer->lengths[share->order[row]], layer->T);
+  }
+  return k;
+}
+
 /// All steps backward. `weights` is weight_hh [G H, H] packed by pack_panels, or the diagonal
 /// itself; `gates` holds what the forward pass kept and receives the gradients of the sums; `dc`
 /// [N, H] ends as the gradient of c_0. Where the state has a way back beside the products (a direct
-/// path, lengths or zoneout) `dh` [N, H] carries it; elsewhere it is null.
+/// path, lengths or zoneout) `dh` [N, H] carries it; elsewhere it is null. `weights_ih` is packed
+/// like `weights`, and null like `grad_x` where the gradients of the inputs are not made here.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
                   global const float *grad_c_n, global float *dh, global float *dc,
-                  global float *grad_h_0, global const int *order, volatile global int *sync,
+                  global float *grad_h_0, global const float *x, int C,
+                  global const float *weights_ih, global float *grad_x, global float *tiles,
+                  global float *panels, global const int *order, volatile global int *sync,
                   int step_base, int polls) {
   const Layer layer = LAYER;
+  const Products products = {x, weights_ih, grad_x, tiles, panels, C, padded_depth(T * N)};
   Share share;
   find_share(&share, COLUMNS, N, H, order, sync, step_base, polls);
-  int last = share.first;
-  for (int s = 0; s < T + (grad_h_0 ? 1 : 0); ++s) {
-    const int t = reverse ? s : T - 1 - s;
+  int last = share.first, k = first_step_row(&share, &layer);
+  for (int s = 0; s < T + (grad_h_0 || grad_x ? 1 : 0); ++s) {
+    const int t = reverse ? s : T - 1 - s, t_after = reverse ? t - 1 : t + 1, last_after = last;
     last = s < T ? active_end(&share, &layer, t, last) : share.end;
     while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
-      for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
+      for (int tile = share.first_tile; tile < share.end_tile && (s < T || grad_h_0); ++tile) {
         const int unit = tile * COLUMNS;
         if (s == 0) begin_tile(&layer, &share, unit, grad_h_n, grad_c_n, dh, dc);
         for (int row = share.first; row < last;) {
           const int rows = next_rows(last - row);
-          backward_tile(rows, &layer, &share, t, row, unit, grad_y, grad_h_n, dh, dc, grad_h_0);
+          backward_tile(rows, &layer, &share, &products, t, row, k + row - share.first, unit,
+                        grad_y, grad_h_n, dh, dc, grad_h_0);
           row += rows;
         }
         for (int row = last; row < share.end; ++row) clear_gates(&layer, t, order[row], unit);
       }
+      const int inputs_end = part_begin(&share, panel_count(C), share.taken + 1);
+      for (int i = part_begin(&share, panel_count(C), share.taken); i < inputs_end; ++i) {
+        const int input = i * COLUMNS;
+        if (s < T) pack_inputs(&layer, &share, &products, t, last, k, input);
+        if (s == 0 || !grad_x) continue;
+        for (int row = share.first; row < last_after;) {
+          const int rows = next_rows(last_after - row);
+          input_tile(rows, &layer, &share, &products, t_after, row, input);
+          row += rows;
+        }
+        for (int row = last_after; row < share.end; ++row) {
+          clear_inputs(&layer, &products, t_after, order[row], input);
+        }
+      }
     }
+    k += last - share.first;
   }
 }

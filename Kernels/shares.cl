@@ -40,10 +40,10 @@ order_rows(global const int *lengths, global int *order, global int *counts, int
 typedef struct {
   int first, end, first_tile, end_tile, tiles;
   global const int *order;
-  // The last step that was begun; of parts, see below, how many were looked at in it, whose tiles
-  // were taken last, and how often to look.
+  // The last step that was begun, the parts, see below, and whose tiles were taken last: of a slice
+  // 1 and 0. How many parts were looked at in the step, and how often to look.
   volatile global int *sync;
-  int step, seen, taken, polls;
+  int step, parts, taken, seen, polls;
 } Share;
 
 /// The sequence of a row.
@@ -80,14 +80,19 @@ INLINE volatile global int *done(const Share *share, int part) {
 /// Whether a count has not come to a step; it may have wrapped around.
 INLINE int is_behind(int count, int step) { return (int)((uint)count - (uint)step) < 0; }
 
+/// Where a part of `count` things begins.
+INLINE int part_begin(const Share *share, int count, int part) {
+  return count * part / share->parts;
+}
+
 /// Whether a part is this work-item's at a step: no one else's, and not done before.
 INLINE int claim(Share *share, int part, int step) {
   volatile global int *last = claimed(share, part);
   const int before = *last;
   if (!is_behind(before, step) || atomic_cmpxchg(last, before, step) != before) return 0;
   share->taken = part;
-  share->first_tile = share->tiles * part / (int)get_global_size(0);
-  share->end_tile = share->tiles * (part + 1) / (int)get_global_size(0);
+  share->first_tile = part_begin(share, share->tiles, part);
+  share->end_tile = part_begin(share, share->tiles, part + 1);
   return 1;
 }
 
@@ -118,7 +123,7 @@ INLINE int take_tiles(Share *share, int step) {
   const int is_new = share->step != step;
   share->step = step;
   if (!share->sync) return is_new;
-  const int id = get_global_id(0), parts = get_global_size(0);
+  const int id = get_global_id(0), parts = share->parts;
   if (is_new) {
     share->seen = 1;
     if (claim(share, id, step)) return 1;
@@ -154,5 +159,7 @@ INLINE void find_share(Share *share, int tile_units, int N, int H, global const 
   share->order = order;
   share->sync = sync;
   share->step = step_base;
+  share->parts = sync ? count : 1;
+  share->taken = 0;
   share->polls = polls;
 }

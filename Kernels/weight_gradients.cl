@@ -1,21 +1,21 @@
 // The gradients of weights on CPU devices: products over all steps, of the gradients that reach a
 // layer's sums with what the weights met. One work-item to a group.
-// lint: vector.cl states.cl panel.cl
+// lint: vector.cl states.cl panel.cl gradient_tiles.cl
 //
-// For each row k of K, the steps of all sequences, there are M gradients; x [K, C] are the inputs,
-// and h [K, H] the states before each step, whose products may each leave out some columns of the
-// gradients:
+// For each row k of K, the steps of all sequences, there are `slots` times `width` gradients; x
+// [K, C] are the inputs, and h [K, H] the states before each step:
 //
 //   weight_ih = gradients^T x      bias_ih = the sums of the gradients over K
 //   weight_hh = gradients^T h      bias_hh = the same
 //
-//   pack_gradients     the gradients into tiles of ROWS columns, k outermost, their sums, and x and
-//                      h into panels (panel.cl).
-//   weight_gradients   some panels of the products for a range of rows.
+// Each leaves out the slot `skipped`, if not negative; the rows of the others follow each other
+// from `first` on.
 //
-// Element (k, m) of the gradients is at tiles[(m / ROWS K + k) ROWS + m % ROWS].
+//   pack_gradients     gradients, inputs and states into tiles and panels, where the kernel that
+//                      made the gradients did not.
+//   weight_gradients   some panels of the products for a range of tiles.
 //
-// Assumes states.cl and panel.cl before it.
+// Assumes states.cl, panel.cl and gradient_tiles.cl before it.
 
 /// The k, and the vectors of columns, that are packed together: pages enough for the processor to
 /// remember, and enough of each k to be read as one stretch.
@@ -24,135 +24,140 @@
 /// How many k ahead a line is fetched.
 #define PACK_AHEAD 8
 
-/// Where the columns of the gradients go in what is made of them: see place_of.
-#define PLACES                                                                                     \
-  int first_ih, int skipped_ih, int resumed_ih, int first_hh, int skipped_hh, int resumed_hh
-
-/// Writes the gradients of WIDTH columns from `m` on, a multiple of WIDTH, where tiles hold them.
-INLINE void store_in_tiles(REAL values, global float *tiles, int m, int k, int K) {
-  global float *tile = tiles + ((size_t)(m / ROWS) * K + k) * ROWS + m % ROWS;
-#if WIDTH == 16
-  vstore8(values.lo, 0, tile);
-  vstore8(values.hi, 0, tile + (size_t)K * ROWS);
-#else
-  store_vector(values, tile);
-#endif
-}
-
-/// Packs the k from `k0` to `k_end` of `vectors` vectors of columns from `m` on, and adds them to
-/// the columns' sums.
-INLINE void pack_block(const int vectors, global const float *a, global float *tiles,
-                       global float *sums, int m, int k0, int k_end, int M, int K, int stride) {
-  // Sums of PACK_K first, and then of those: the rounding error grows with the longer of the two.
-  REAL part[PACK_VECTORS];
-  for (int v = 0; v < vectors; ++v) part[v] = (REAL)(0.0f);
+/// Packs the k from `k0` to `k_end` of `vectors` vectors of columns from `a` on, of which the first
+/// `count` columns are there, as those from `m` on.
+INLINE void pack_block(const int vectors, global const float *a, int count, global float *tiles,
+                       int m, int k0, int k_end, int K, int stride) {
   for (int k = k0; k < k_end; ++k) {
     for (int v = 0; v < vectors; ++v) {
-      const int column = m + v * WIDTH;
-      fetch(a + (size_t)min(k + PACK_AHEAD, K - 1) * stride + column);
-      const REAL values = load_lanes(a + (size_t)k * stride + column, M - column);
-      part[v] += values;
-      store_in_tiles(values, tiles, column, k, K);
+      const int column = v * WIDTH;
+      fetch(a + (size_t)min(k + PACK_AHEAD, k_end - 1) * stride + column);
+      store_in_tiles(load_lanes(a + (size_t)k * stride + column, count - column), tiles, m + column,
+                     k, K);
     }
-  }
-  for (int v = 0; v < vectors && sums; ++v) {
-    const int column = m + v * WIDTH;
-    const REAL before = k0 ? load_lanes(sums + column, M - column) : (REAL)(0.0f);
-    store_lanes(before + part[v], sums + column, M - column);
   }
 }
 
 /// One row of `columns` columns, or zeros where it is null, as row k of its panels.
 INLINE void pack_row(global const float *row, int columns, global float *panels, int k, int K) {
-  for (int column = 0; column < columns; column += WIDTH) {
-    const int panel = column / COLUMNS;
-    store_vector(row ? load_lanes(row + column, columns - column) : (REAL)(0.0f),
-                 panels + ((size_t)panel * K + k) * COLUMNS + column % COLUMNS);
-  }
-  // The half of the last panel that has no column.
-  if ((columns + WIDTH - 1) / WIDTH % 2) {
-    store_vector((REAL)(0.0f), panels + ((size_t)(columns / COLUMNS) * K + k) * COLUMNS + WIDTH);
+  for (int column = 0; column < columns; column += COLUMNS) {
+    store_in_panel(row ? row + column : row, columns - column, panels + (size_t)column * K, k);
   }
 }
 
-/// Packs the gradients a[offset + k stride + m], whose last tiles are padded, and sums them over k:
-/// where they are not null, `sums` [M], and bias_ih and bias_hh at the columns' places. x [T N, C],
-/// or nothing with C 0; the states of y [T, N, H], or nothing with H 0; h's panels follow those of
-/// x. Global size: shares, each of `columns_per_item` columns, a multiple of PACK_VECTORS vectors,
-/// and of an equal part of K.
+/// Packs the gradients a[offset + k stride + slot width + unit]; x [T N, C], or nothing with C 0;
+/// the states of y [T, N, H], or nothing with H 0. Global size: shares, each of `columns_per_item`
+/// of the tiles' columns, a multiple of WIDTH, and of an equal part of K.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-pack_gradients(global const float *a, int M, int stride, int offset, int columns_per_item,
-               global float *tiles, global float *sums, global float *bias_ih,
-               global float *bias_hh, global const float *x, int C, global const float *y,
-               global const float *h_0, global const int *lengths, int H, int T, int N, int reverse,
-               global float *panels, PLACES) {
-  const int K = T * N, item = get_global_id(0), items = get_global_size(0);
-  global float *state_panels = panels + (size_t)((C + COLUMNS - 1) / COLUMNS) * K * COLUMNS;
-  const int k_end = (int)((long)K * (item + 1) / items);
-  for (int k = (int)((long)K * item / items); k < k_end; ++k) {
+pack_gradients(global const float *a, int slots, int width, int stride, int offset,
+               int columns_per_item, global float *tiles, global const float *x, int C,
+               global const float *y, global const float *h_0, global const int *lengths, int H,
+               int T, int N, int reverse, global float *panels) {
+  const int depth = T * N, K = padded_depth(depth);
+  const int item = get_global_id(0), items = get_global_size(0);
+  global float *state_panels = panels + (size_t)panel_count(C) * K * COLUMNS;
+  const int k_end = (int)((long)depth * (item + 1) / items);
+  for (int k = (int)((long)depth * item / items); k < k_end; ++k) {
     if (C) pack_row(x + (size_t)k * C, C, panels, k, K);
     if (H) {
       pack_row(state_before(y, h_0, lengths, k / N, k % N, T, N, H, reverse), H, state_panels, k,
                K);
     }
   }
-  const int first = item * columns_per_item, end = min(first + columns_per_item, M);
-  a += offset;
-  for (int k0 = 0; k0 < K; k0 += PACK_K) {
-    const int block_end = min(k0 + PACK_K, K);
-    int m = first;
-    for (; m + PACK_VECTORS * WIDTH <= end; m += PACK_VECTORS * WIDTH) {
-      pack_block(PACK_VECTORS, a, tiles, sums, m, k0, block_end, M, K, stride);
+  const int padded = padded_width(width), first = item * columns_per_item;
+  const int end = min(first + columns_per_item, slots * padded);
+  for (int k0 = 0; k0 < depth; k0 += PACK_K) {
+    const int block_end = min(k0 + PACK_K, depth);
+    for (int m = first; m < end;) {
+      const int unit = m % padded, vectors = min(padded - unit, end - m) / WIDTH;
+      global const float *column = a + offset + m / padded * width + unit;
+      if (vectors >= PACK_VECTORS) {
+        pack_block(PACK_VECTORS, column, width - unit, tiles, m, k0, block_end, K, stride);
+        m += PACK_VECTORS * WIDTH;
+      } else {
+        pack_block(1, column, width - unit, tiles, m, k0, block_end, K, stride);
+        m += WIDTH;
+      }
     }
-    for (; m < end; m += WIDTH) pack_block(1, a, tiles, sums, m, k0, block_end, M, K, stride);
-  }
-  for (int m = first; m < end && sums; ++m) {
-    const int place_ih = place_of(m, first_ih, skipped_ih, resumed_ih);
-    const int place_hh = place_of(m, first_hh, skipped_hh, resumed_hh);
-    if (bias_ih && place_ih >= 0) bias_ih[place_ih] = sums[m];
-    if (bias_hh && place_hh >= 0) bias_hh[place_hh] = sums[m];
   }
 }
 
-/// `value` where it is behind m, else `end`.
-INLINE int next_edge(int m, int value, int end) { return value > m ? min(value, end) : end; }
+/// The row of a slot's first column, or -1 where the slot is left out.
+INLINE int slot_row(int slot, int width, int first, int skipped) {
+  if (slot == skipped) return -1;
+  return first + (slot - (skipped >= 0 && slot > skipped ? 1 : 0)) * width;
+}
 
-/// weight_ih and weight_hh, whose rows are the columns' places, from what pack_gradients left.
-/// Global size: ranges of `panels_per_item` panels, and ranges of `rows_per_item` columns of the
-/// gradients dealt out to hands: the ranges of a hand, the hands. A product may leave out whole
-/// ranges, and PoCL gives a thread many work-items that follow each other.
+/// The sums over `depth` k of a tile's columns.
+INLINE void tile_sums(global const float *tile, int depth, float sums[ROWS]) {
+  // Four sums, and then theirs: a single one would wait for itself at each k.
+  float8 parts[4] = {(float8)(0.0f), (float8)(0.0f), (float8)(0.0f), (float8)(0.0f)};
+  int k = 0;
+  for (; k + 4 <= depth; k += 4) {
+    for (int i = 0; i < 4; ++i) parts[i] += vload8(k + i, tile);
+  }
+  for (; k < depth; ++k) parts[0] += vload8(k, tile);
+  vstore8((parts[0] + parts[1]) + (parts[2] + parts[3]), 0, sums);
+}
+
+/// bias[m] = sums[m], or with `is_more` that much more, of `count` columns.
+INLINE void add_sums(const float sums[ROWS], global float *bias, int count, int is_more) {
+  for (int m = 0; m < count; ++m) bias[m] = is_more ? bias[m] + sums[m] : sums[m];
+}
+
+/// weight_ih [M, C] and weight_hh [M, H], and where they are not null the biases [M]. With
+/// `lengths` [N] only the first rows of the K that the tiles have room for are there, one for each
+/// step of each sequence. Global size: ranges of `panels_per_item` panels, at least one, and ranges
+/// of `tiles_per_item` tiles dealt out to hands: the ranges of a hand, the hands. A product may
+/// leave out whole ranges, and PoCL gives a thread many work-items that follow each other.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-weight_gradients(global const float *tiles, global const float *panels, int M, int K,
-                 global float *weight_ih, int C, global float *weight_hh, int H,
-                 int panels_per_item, int rows_per_item, PLACES) {
-  const int input_panels = (C + COLUMNS - 1) / COLUMNS;
-  const int count = input_panels + (H + COLUMNS - 1) / COLUMNS;
+weight_gradients(global const float *tiles, global const float *panels, global const int *lengths,
+                 int T, int N, int slots, int width, global float *weight_ih, int C,
+                 global float *bias_ih, int first_ih, int skipped_ih, global float *weight_hh,
+                 int H, global float *bias_hh, int first_hh, int skipped_hh, int panels_per_item,
+                 int tiles_per_item) {
+  const int K = padded_depth(T * N), slot_tiles = padded_width(width) / ROWS;
+  const int input_panels = panel_count(C), count = input_panels + panel_count(H);
   const int left = get_global_id(0) * panels_per_item, right = min(left + panels_per_item, count);
   const int range = get_global_id(1) * get_global_size(2) + get_global_id(2);
-  const int first = range * rows_per_item, end = min(first + rows_per_item, M);
-  for (int k0 = 0; k0 < K; k0 += DEPTH) {
-    const int depth = min(DEPTH, K - k0);
-    for (int m = first; m < end;) {
-      // No further than the tile, and where one of the products leaves out columns or goes on.
-      int edge = min(end, m / ROWS * ROWS + ROWS);
-      edge = next_edge(m, skipped_ih, next_edge(m, resumed_ih, edge));
-      edge = next_edge(m, skipped_hh, next_edge(m, resumed_hh, edge));
-      const int rows = next_rows(edge - m);
-      global const float *a = tiles + (size_t)(m / ROWS * ROWS) * K + (size_t)k0 * ROWS + m % ROWS;
-      for (int panel = left; panel < right; ++panel) {
-        const int is_state = panel >= input_panels, columns = is_state ? H : C;
-        const int place = is_state ? place_of(m, first_hh, skipped_hh, resumed_hh)
-                                   : place_of(m, first_ih, skipped_ih, resumed_ih);
-        if (place < 0) continue;
-        const int column = (is_state ? panel - input_panels : panel) * COLUMNS;
-        global float *c = (is_state ? weight_hh : weight_ih) + (size_t)place * columns + column;
-        REAL sums[ROWS][2];
-        for (int r = 0; r < ROWS; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
-        if (k0) load_tile(rows, sums, c, columns, columns - column);
-        panel_products(rows, sums, a, 1, ROWS, panels + ((size_t)panel * K + k0) * COLUMNS, depth);
-        store_tile(rows, sums, c, columns, columns - column);
+  const int first = range * tiles_per_item, end = min(first + tiles_per_item, slots * slot_tiles);
+  int rows_there = T * N;
+  if (lengths) {
+    rows_there = 0;
+    for (int n = 0; n < N; ++n) rows_there += min(lengths[n], T);
+  }
+  for (int k0 = 0; k0 == 0 || k0 < rows_there; k0 += DEPTH) {
+    const int depth = min(DEPTH, rows_there - k0);
+    for (int tile = first; tile < end; ++tile) {
+      const int slot = tile / slot_tiles, unit = tile % slot_tiles * ROWS;
+      const int row_ih = slot_row(slot, width, first_ih, skipped_ih);
+      const int row_hh = slot_row(slot, width, first_hh, skipped_hh);
+      const int tile_rows = min(ROWS, width - unit);
+      global const float *a = tiles + ((size_t)tile * K + k0) * ROWS;
+      if (left == 0 && (bias_ih || bias_hh)) {
+        float sums[ROWS];
+        tile_sums(a, depth, sums);
+        if (bias_ih && row_ih >= 0) add_sums(sums, bias_ih + row_ih + unit, tile_rows, k0 > 0);
+        if (bias_hh && row_hh >= 0) add_sums(sums, bias_hh + row_hh + unit, tile_rows, k0 > 0);
       }
-      m += rows;
+      for (int r = 0; r < tile_rows;) {
+        const int rows = next_rows(tile_rows - r);
+        for (int panel = left; panel < right; ++panel) {
+          const int is_state = panel >= input_panels, columns = is_state ? H : C;
+          const int row = is_state ? row_hh : row_ih;
+          if (row < 0) continue;
+          const int column = (is_state ? panel - input_panels : panel) * COLUMNS;
+          global float *c =
+              (is_state ? weight_hh : weight_ih) + (size_t)(row + unit + r) * columns + column;
+          REAL sums[ROWS][2];
+          for (int i = 0; i < rows; ++i) sums[i][0] = sums[i][1] = (REAL)(0.0f);
+          if (k0) load_tile(rows, sums, c, columns, columns - column);
+          panel_products(rows, sums, a + r, 1, ROWS, panels + ((size_t)panel * K + k0) * COLUMNS,
+                         depth);
+          store_tile(rows, sums, c, columns, columns - column);
+        }
+        r += rows;
+      }
     }
   }
 }

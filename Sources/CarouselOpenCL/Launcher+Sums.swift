@@ -62,5 +62,7 @@ struct ColumnSums {
 
 extension WeightGradient {
   /// Where its sums go.
-  var sums: ColumnSums? { bias.map { ColumnSums(buffer: $0, first: first, skipped: skipped) } }
+  func sums(of gradY: GradientColumns) -> ColumnSums? {
+    bias.map { ColumnSums(buffer: $0, first: first, skipped: skipped(of: gradY)) }
+  }
 }

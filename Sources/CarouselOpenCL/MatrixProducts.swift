@@ -24,15 +24,28 @@ protocol MatrixProducts {
   func gradients(_ gradY: GradientColumns, _ results: [WeightGradient]) throws
 }
 
-/// The columns of a gradient `[K, stride]`, from `offset` on.
+/// The columns of a gradient `[K, stride]`, from `offset` on: slots of `width` columns each.
 struct GradientColumns {
   let buffer: Buffer
   let stride: Int
   var offset = 0
-  /// M, the number of columns.
-  let columns: Int
+  var slots = 1
+  let width: Int
   /// K, the rows that are summed over.
   let depth: Int
+  /// The same as the products of CPU devices read it, where a strategy left it so.
+  var packed: PackedGradients?
+
+  /// M, the number of columns.
+  var columns: Int { slots * width }
+}
+
+/// A layer's gradients, inputs and states as `gradient_tiles.cl` lays them out; with `lengths` without
+/// the steps that its sequences do not have.
+struct PackedGradients {
+  let tiles: Buffer
+  let panels: Buffer
+  var lengths: Buffer?
 }
 
 /// What is made from a gradient's columns: `weight = gradYᵀ · x`, and `bias`, the sums of gradY's
@@ -53,13 +66,18 @@ struct WeightGradient {
   let weight: Buffer?
   /// Receives the sums, `[M]`.
   var bias: Buffer?
-  /// The columns of gradY without a row in `weight` and `bias`; the others' rows follow each other,
-  /// from `first` on.
-  var skipped = 0..<0
+  /// The slot of gradY without rows in `weight` and `bias`; those of the others follow each other, from
+  /// `first` on.
+  var skippedSlot: Int?
   var first = 0
 
-  /// The rows for `count` columns.
-  func rows(of count: Int) -> Int { count - skipped.clamped(to: 0..<count).count }
+  /// The columns that are left out.
+  func skipped(of gradY: GradientColumns) -> Range<Int> {
+    skippedSlot.map { $0 * gradY.width..<($0 + 1) * gradY.width } ?? 0..<0
+  }
+
+  /// The rows of `weight`.
+  func rows(of gradY: GradientColumns) -> Int { gradY.columns - skipped(of: gradY).count }
 }
 
 /// Bytes of the operands of a product, each moved once.

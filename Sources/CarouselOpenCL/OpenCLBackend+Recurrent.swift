@@ -26,9 +26,10 @@ extension OpenCLBackend {
     work.reserve.weightHH = try launcher.recurrentWeights(pass)
     work.reserve.masks = try launcher.drawMasks(pass)
     let multipliesInputs = strategy.multipliesInputs(pass)
-    // The gradients' products read the inputs of every step.
+    // Products of all steps read the inputs of steps that sequences do not have.
     work.reserve.x =
-      work.reserve.training || !multipliesInputs ? try launcher.activeInputs(pass) : nil
+      work.reserve.training && !strategy.packsGradients || !multipliesInputs
+      ? try launcher.activeInputs(pass) : nil
     if !multipliesInputs { try multiplyInputs(pass) }
     try strategy.forward(pass, final: final)
     if !work.reserve.training { work.reserve.x = nil }
@@ -64,13 +65,19 @@ extension OpenCLBackend {
     gradInitial: RecurrentState<Buffer>?, gradParameters: RecurrentParameters<Buffer>
   ) throws {
     let layer = pass.layer
-    try strategy(for: pass).backward(
-      pass, gradY: gradY, gradFinal: gradFinal, gradInitial: gradInitial)
+    let strategy = try strategy(for: pass)
+    let multipliesInputs = strategy.multipliesInputGradients(pass)
+    let packed = try strategy.packedGradients(pass)
+    try strategy.backward(
+      pass,
+      RecurrentGradients(
+        y: gradY, final: gradFinal, initial: gradInitial, x: multipliesInputs ? gradX : nil,
+        packed: packed))
     let inputs = try inputGradients(pass, gradParameters)
-    try queueWeightGradients(pass, inputs, gradParameters)
+    try queueWeightGradients(pass, inputs, packed, gradParameters)
     if layer.options.peepholes { try queuePeepholeGradients(pass, gradParameters) }
     if let gradWeight = gradParameters.weightHR { try queueProjectionGradient(pass, gradWeight) }
-    guard let gradX else { return }
+    guard let gradX, !multipliesInputs else { return }
     try products.backward(
       gradY: inputs.buffer, gradYStride: inputs.stride, weight: pass.parameters.weightIH,
       gradX: gradX, rows: pass.rows, columns: layer.inputSize, depth: layer.gateRows)
@@ -90,9 +97,10 @@ extension OpenCLBackend {
   /// The gradients of `weight_ih`, `weight_hh` and, but behind a normalisation, of the biases.
   private func queueWeightGradients(
     _ pass: RecurrentPass, _ inputGradients: (buffer: Buffer, stride: Int),
-    _ gradients: RecurrentParameters<Buffer>
+    _ packed: PackedGradients?, _ gradients: RecurrentParameters<Buffer>
   ) throws {
     let (layer, H, rows) = (pass.layer, pass.hiddenSize, pass.layer.gateRows)
+    let gates = layer.gateCount
     let weightHH: Buffer? =
       switch layer.options.recurrence {
       case .dense: gradients.weightHH
@@ -110,34 +118,34 @@ extension OpenCLBackend {
     // The last gate of a GRU: its recurrent product has a slot of its own, and so another gradient, or
     // with the reset gate before it other factors.
     let hasOwnSlot = layer.keepsRecurrentProduct && !isNormed
-    let last = (rows - H)..<rows
     var columns = GradientColumns(
       buffer: inputGradients.buffer, stride: inputGradients.stride,
-      columns: hasOwnSlot ? rows + H : rows, depth: pass.rows)
-    if hasOwnSlot { inputs.skipped = rows..<(rows + H) }
-    if hasOwnSlot || layer.resetsBefore { states.skipped = last }
+      slots: hasOwnSlot ? gates + 1 : gates, width: H, depth: pass.rows, packed: packed)
+    if hasOwnSlot { inputs.skippedSlot = gates }
+    if hasOwnSlot || layer.resetsBefore { states.skippedSlot = gates - 1 }
     if let normed {
       try products.gradients(columns, [inputs])
-      columns = GradientColumns(buffer: normed, stride: rows, columns: rows, depth: pass.rows)
+      columns = GradientColumns(
+        buffer: normed, stride: rows, slots: gates, width: H, depth: pass.rows)
       if weightHH != nil { try products.gradients(columns, [states]) }
     } else {
       try products.gradients(columns, [inputs, states])
     }
     if layer.resetsBefore, let reset = pass.reserve.rows?.reset, weightHH != nil || !isNormed {
       columns = GradientColumns(
-        buffer: columns.buffer, stride: columns.stride, offset: last.lowerBound, columns: H,
+        buffer: columns.buffer, stride: columns.stride, offset: rows - H, width: H,
         depth: pass.rows)
       try products.gradients(
         columns,
         [
           WeightGradient(
             source: .matrix(reset), columns: pass.stateSize, weight: weightHH,
-            bias: states.bias, first: last.lowerBound)
+            bias: states.bias, first: rows - H)
         ])
     }
     if layer.options.recurrence == .diagonal {
       try queueDiagonalGradients(
-        pass, columns, gradients.weightHH, lastSlot: hasOwnSlot ? layer.gateCount : nil)
+        pass, columns, gradients.weightHH, lastSlot: hasOwnSlot ? gates : nil)
     }
     try launcher.recurrentWeightGradient(
       pass, from: weightHH ?? gradients.weightHH, into: gradients.weightHH)
@@ -188,7 +196,7 @@ extension OpenCLBackend {
     }
     try products.gradients(
       GradientColumns(
-        buffer: states, stride: pass.stateSize, columns: pass.stateSize, depth: pass.rows),
+        buffer: states, stride: pass.stateSize, width: pass.stateSize, depth: pass.rows),
       [WeightGradient(source: .matrix(hidden), columns: pass.hiddenSize, weight: gradWeight)])
   }
 
@@ -208,7 +216,7 @@ extension OpenCLBackend {
     gradBias: Buffer?, rows: Int, inputSize: Int, outputSize: Int
   ) throws {
     try products.gradients(
-      GradientColumns(buffer: gradY, stride: outputSize, columns: outputSize, depth: rows),
+      GradientColumns(buffer: gradY, stride: outputSize, width: outputSize, depth: rows),
       [
         WeightGradient(
           source: .matrix(x), columns: inputSize, weight: gradWeight, bias: gradBias)

@@ -36,7 +36,11 @@ struct PanelProducts: MatrixProducts {
     packPanels = try launcher.kernel("pack_panels", in: files)
     gemm = try launcher.kernel("gemm", in: files)
     func gradientKernel(_ name: String) throws -> Kernel {
-      try launcher.kernel(name, in: ["vector.cl", "states.cl", "panel.cl", "weight_gradients.cl"])
+      try launcher.kernel(
+        name,
+        in: [
+          "vector.cl", "states.cl", "panel.cl", "gradient_tiles.cl", "weight_gradients.cl",
+        ])
     }
     packGradients = { try gradientKernel("pack_gradients") }
     weightGradients = { try gradientKernel("weight_gradients") }
@@ -86,8 +90,29 @@ struct PanelProducts: MatrixProducts {
       gradY, panels, into: gradX, rows: rows, columns: columns, depth: depth, aStride: gradYStride)
   }
 
+  /// Memory for a layer's gradients, inputs and states as `gradient_tiles.cl` lays them out; the panels
+  /// of columns without a product are left out.
+  func packedGradients(
+    slots: Int, width: Int, inputs: Int, states: Int, depth: Int, lengths: Buffer? = nil
+  ) throws -> PackedGradients {
+    let room = paddedDepth(depth)
+    return PackedGradients(
+      tiles: try launcher.scratch(count: slots * paddedWidth(width) * room),
+      panels: try launcher.scratch(
+        count: panelCount(depth: room, columns: inputs)
+          + panelCount(depth: room, columns: states)),
+      lengths: lengths)
+  }
+
+  /// The twin of `padded_depth`.
+  private func paddedDepth(_ depth: Int) -> Int { 2 * (ceilDivide(depth, 2) | 1) }
+
+  /// The twin of `padded_width`.
+  private func paddedWidth(_ width: Int) -> Int {
+    roundUp(width, to: max(launcher.parameters.width, Self.tileRows))
+  }
+
   func gradients(_ gradY: GradientColumns, _ results: [WeightGradient]) throws {
-    let (M, K) = (gradY.columns, gradY.depth)
     var inputs: (x: Buffer, result: WeightGradient)?
     var states: (pass: RecurrentPass, result: WeightGradient)?
     for result in results {
@@ -103,60 +128,67 @@ struct PanelProducts: MatrixProducts {
     func columns(_ result: WeightGradient?) -> Int {
       result?.weight == nil ? 0 : result?.columns ?? 0
     }
-    let (C, H) = (columns(inputs?.result), columns(states?.result))
-    let places: KernelArguments = [
-      "first_ih": .int(inputs?.result.first ?? 0),
-      "skipped_ih": .int(inputs?.result.skipped.lowerBound ?? 0),
-      "resumed_ih": .int(inputs?.result.skipped.upperBound ?? 0),
-      "first_hh": .int(states?.result.first ?? 0),
-      "skipped_hh": .int(states?.result.skipped.lowerBound ?? 0),
-      "resumed_hh": .int(states?.result.skipped.upperBound ?? 0),
-    ]
-    let tiles = try launcher.scratch(count: roundUp(M, to: 16) * K)
-    let panels = try launcher.scratch(
-      count: panelCount(depth: K, columns: C) + panelCount(depth: K, columns: H))
-    let hasSums = inputs?.result.bias != nil || states?.result.bias != nil
-    // One stretch of columns for each core: the longer what is read of each k, the better.
-    let packed = K * (M + C + H)
-    let items = min(launcher.device.computeUnits, max(1, packed / Self.packedPerItem))
-    let columnsPerItem = roundUp(
-      ceilDivide(M, items), to: Self.packVectors * launcher.parameters.width)
-    try launcher.launch(
-      packGradients(), global: [items], local: [1], flops: hasSums ? Double(M * K) : 0,
-      bytes: 8 * Double(packed),
-      [
-        "a": .buffer(gradY.buffer), "M": .int(M), "stride": .int(gradY.stride),
-        "offset": .int(gradY.offset), "columns_per_item": .int(columnsPerItem),
-        "tiles": .buffer(tiles),
-        "sums": .optional(hasSums ? try launcher.scratch(count: M) : nil),
-        "bias_ih": .optional(inputs?.result.bias), "bias_hh": .optional(states?.result.bias),
-        "x": .optional(inputs?.x), "C": .int(C), "y": .optional(states?.pass.factors),
-        "h_0": .optional(states?.pass.initialFactors), "lengths": .optional(states?.pass.lengths),
-        "H": .int(H), "T": .int(states?.pass.steps ?? K), "N": .int(states?.pass.batchSize ?? 1),
-        "reverse": .int(states?.pass.isReverse ?? false), "panels": .buffer(panels),
-      ] + places)
+    let (K, C, H) = (gradY.depth, columns(inputs?.result), columns(states?.result))
+    let packed =
+      try gradY.packed
+      ?? pack(gradY, x: inputs?.x, inputs: C, statesBefore: states?.pass, states: H)
     let panelCount = ceilDivide(C, panelWidth) + ceilDivide(H, panelWidth)
-    guard panelCount > 0 else { return }
-    let share = share(rows: M, panels: panelCount, depth: K)
-    let ranges = ceilDivide(M, share.rows)
+    let tileColumns = gradY.slots * paddedWidth(gradY.width)
+    let share = share(rows: tileColumns, panels: panelCount, depth: K)
+    let ranges = ceilDivide(tileColumns, share.rows)
     let hands = min(launcher.device.computeUnits, ranges)
-    let results = [inputs?.result, states?.result].compactMap { $0 }
     try launcher.launch(
       weightGradients(),
-      global: [ceilDivide(panelCount, share.panels), ceilDivide(ranges, hands), hands],
+      global: [
+        max(1, ceilDivide(panelCount, share.panels)), ceilDivide(ranges, hands), hands,
+      ],
       local: [1, 1, 1],
       flops: results.reduce(0) {
-        $0 + 2 * Double($1.rows(of: M)) * Double(columns($1)) * Double(K)
+        $0 + 2 * Double($1.rows(of: gradY)) * Double(columns($1)) * Double(K)
       },
       bytes: results.reduce(0) {
-        $0 + productBytes(rows: $1.rows(of: M), columns: columns($1), depth: K)
+        $0 + productBytes(rows: $1.rows(of: gradY), columns: columns($1), depth: K)
       },
       [
-        "tiles": .buffer(tiles), "panels": .buffer(panels), "M": .int(M), "K": .int(K),
-        "weight_ih": .optional(inputs?.result.weight), "C": .int(C),
+        "tiles": .buffer(packed.tiles), "panels": .buffer(packed.panels),
+        "lengths": .optional(packed.lengths), "T": .int(states?.pass.steps ?? K),
+        "N": .int(states?.pass.batchSize ?? 1), "slots": .int(gradY.slots),
+        "width": .int(gradY.width), "weight_ih": .optional(inputs?.result.weight), "C": .int(C),
+        "bias_ih": .optional(inputs?.result.bias), "first_ih": .int(inputs?.result.first ?? 0),
+        "skipped_ih": .int(inputs?.result.skippedSlot ?? -1),
         "weight_hh": .optional(states?.result.weight), "H": .int(H),
-        "panels_per_item": .int(share.panels), "rows_per_item": .int(share.rows),
-      ] + places)
+        "bias_hh": .optional(states?.result.bias), "first_hh": .int(states?.result.first ?? 0),
+        "skipped_hh": .int(states?.result.skippedSlot ?? -1),
+        "panels_per_item": .int(share.panels),
+        "tiles_per_item": .int(share.rows / Self.tileRows),
+      ])
+  }
+
+  /// Packs what no strategy has: gradients, a matrix of inputs, and the states of a layer.
+  private func pack(
+    _ gradY: GradientColumns, x: Buffer?, inputs: Int, statesBefore pass: RecurrentPass?,
+    states: Int
+  ) throws -> PackedGradients {
+    let (K, width) = (gradY.depth, launcher.parameters.width)
+    let packed = try packedGradients(
+      slots: gradY.slots, width: gradY.width, inputs: inputs, states: states, depth: K)
+    // One stretch of columns for each core: the longer what is read of each k, the better.
+    let count = K * (gradY.columns + inputs + states)
+    let items = min(launcher.device.computeUnits, max(1, count / Self.packedPerItem))
+    let columnsPerItem = roundUp(
+      ceilDivide(gradY.slots * paddedWidth(gradY.width), items), to: Self.packVectors * width)
+    try launcher.launch(
+      packGradients(), global: [items], local: [1], bytes: 8 * Double(count),
+      [
+        "a": .buffer(gradY.buffer), "slots": .int(gradY.slots), "width": .int(gradY.width),
+        "stride": .int(gradY.stride), "offset": .int(gradY.offset),
+        "columns_per_item": .int(columnsPerItem), "tiles": .buffer(packed.tiles),
+        "x": .optional(x), "C": .int(inputs), "y": .optional(pass?.factors),
+        "h_0": .optional(pass?.initialFactors), "lengths": .optional(pass?.lengths),
+        "H": .int(states), "T": .int(pass?.steps ?? K), "N": .int(pass?.batchSize ?? 1),
+        "reverse": .int(pass?.isReverse ?? false), "panels": .buffer(packed.panels),
+      ])
+    return packed
   }
 
   /// The rows and panels of one work-item of a product.
@@ -165,7 +197,7 @@ struct PanelProducts: MatrixProducts {
   /// ranges of rows for each core, so that the last to finish is short and a range that a product
   /// leaves out is no core's whole share, each long enough to be worth its launch.
   private func share(rows: Int, panels: Int, depth: Int) -> (rows: Int, panels: Int) {
-    let panelsPerItem = min(panels, launcher.tuning.panelsPerItem ?? Self.panelsPerItem)
+    let panelsPerItem = min(max(panels, 1), launcher.tuning.panelsPerItem ?? Self.panelsPerItem)
     let ranges = 4 * launcher.device.computeUnits
     let shortest = max(1, 500_000 / (2 * panelWidth * panelsPerItem * depth))
     let rowsPerItem = max(ceilDivide(rows, ranges), min(shortest, rows))

@@ -11,15 +11,38 @@ protocol RecurrentStrategy {
   /// With `reserve.training` what the backward pass needs is kept in the reserve.
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws
 
-  /// From what the forward pass kept to the gradients of the sums in its place, and the gradients of
-  /// the initial states where wanted.
-  func backward(
-    _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
-    gradInitial: RecurrentState<Buffer>?) throws
+  /// Whether `backward` makes the gradients of the inputs too.
+  func multipliesInputGradients(_ pass: RecurrentPass) -> Bool
+
+  /// Whether `backward` packs what the gradients of weights are made from, without the steps that
+  /// sequences do not have.
+  var packsGradients: Bool { get }
+
+  /// Memory for what `backward` packs; nil where it does not.
+  func packedGradients(_ pass: RecurrentPass) throws -> PackedGradients?
+
+  /// From what the forward pass kept to the gradients of the sums in its place, and the others that are
+  /// wanted.
+  func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws
 }
 
 extension RecurrentStrategy {
   func multipliesInputs(_ pass: RecurrentPass) -> Bool { false }
+  func multipliesInputGradients(_ pass: RecurrentPass) -> Bool { false }
+  var packsGradients: Bool { false }
+  func packedGradients(_ pass: RecurrentPass) throws -> PackedGradients? { nil }
+}
+
+/// What the steps back are given and asked for.
+struct RecurrentGradients {
+  /// The gradients of y, and of the final states.
+  let y: Buffer
+  let final: RecurrentState<Buffer>?
+  /// Receive those of the initial states, and of the inputs.
+  let initial: RecurrentState<Buffer>?
+  let x: Buffer?
+  /// Receives what the gradients of weights are made from.
+  let packed: PackedGradients?
 }
 
 /// What forward and backward pass of one layer share.
@@ -100,11 +123,9 @@ struct RecurrentPass {
 extension Launcher {
   /// The buffer in which the gradient of the cell state travels back and ends as that of the first, in
   /// the caller's buffer where the caller wants it; nil for cells without one.
-  func carriedCellGradient(
-    _ pass: RecurrentPass, _ gradInitial: RecurrentState<Buffer>?
-  ) -> Buffer? {
+  func carriedCellGradient(_ pass: RecurrentPass, _ gradients: RecurrentGradients) -> Buffer? {
     guard pass.layer.cell.hasCellState else { return nil }
-    guard let carried = gradInitial?.cell ?? pass.reserve.gradCell else {
+    guard let carried = gradients.initial?.cell ?? pass.reserve.gradCell else {
       preconditionFailure("the reserve was not made for training")
     }
     return carried

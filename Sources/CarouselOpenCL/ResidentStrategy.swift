@@ -32,21 +32,18 @@ final class ResidentStrategy: RecurrentStrategy {
     try launcher.finishSteps(pass, final: isOneStep ? final : nil)
   }
 
-  func backward(
-    _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
-    gradInitial: RecurrentState<Buffer>?
-  ) throws {
-    let carried = launcher.carriedCellGradient(pass, gradInitial)
+  func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
+    let carried = launcher.carriedCellGradient(pass, gradients)
     let isWalked = try walk(
       pass, isBackward: true,
       [
-        "grad_y": .buffer(gradY), "grad_h_n": .optional(gradFinal?.hidden),
-        "grad_c_n": .optional(gradFinal?.cell),
+        "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
+        "grad_c_n": .optional(gradients.final?.cell),
         "dh": .buffer(try launcher.scratch(count: pass.stateCount)), "dc": .optional(carried),
-        "grad_h_0": .optional(gradInitial?.hidden),
+        "grad_h_0": .optional(gradients.initial?.hidden),
       ])
     guard !isWalked else { return }
-    try steps.backward(pass, gradY: gradY, gradFinal: gradFinal, gradInitial: gradInitial)
+    try steps.backward(pass, gradients)
   }
 
   /// Walks the steps with the first tile that the driver takes; false where there is none.

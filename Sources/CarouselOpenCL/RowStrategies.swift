@@ -16,17 +16,14 @@ struct RowGradients {
   let back: Buffer
   private let gradInitialHidden: Buffer?
 
-  init(
-    _ launcher: Launcher, _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
-    gradInitial: RecurrentState<Buffer>?
-  ) throws {
+  init(_ launcher: Launcher, _ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
     guard let rows = pass.reserve.rows else { preconditionFailure("a reserve of another layer") }
-    self.gradY = gradY
-    gradInitialHidden = gradInitial?.hidden
-    hidden = try gradInitial?.hidden ?? launcher.scratch(count: pass.stateCount)
-    try launcher.begin(hidden, with: gradFinal?.hidden, count: pass.stateCount)
-    cell = launcher.carriedCellGradient(pass, gradInitial)
-    try launcher.begin(cell, with: gradFinal?.cell, count: pass.cellCount)
+    gradY = gradients.y
+    gradInitialHidden = gradients.initial?.hidden
+    hidden = try gradients.initial?.hidden ?? launcher.scratch(count: pass.stateCount)
+    try launcher.begin(hidden, with: gradients.final?.hidden, count: pass.stateCount)
+    cell = launcher.carriedCellGradient(pass, gradients)
+    try launcher.begin(cell, with: gradients.final?.cell, count: pass.cellCount)
     products = rows.gradients ?? pass.reserve.gates
     normedCell = rows.gradCell
     let units = try launcher.scratch(count: pass.cellCount)
@@ -97,12 +94,8 @@ struct SequenceRowsStrategy: RecurrentStrategy {
       ])
   }
 
-  func backward(
-    _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
-    gradInitial: RecurrentState<Buffer>?
-  ) throws {
-    let gradients = try RowGradients(
-      launcher, pass, gradY: gradY, gradFinal: gradFinal, gradInitial: gradInitial)
+  func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
+    let gradients = try RowGradients(launcher, pass, gradients)
     try launcher.launch(
       backward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
       bytes: pass.bytes(gatePasses: 3),
@@ -198,12 +191,8 @@ struct StepRowsStrategy: RecurrentStrategy {
       cOffset: place, cStride: pass.layer.gateRows)
   }
 
-  func backward(
-    _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
-    gradInitial: RecurrentState<Buffer>?
-  ) throws {
-    let gradients = try RowGradients(
-      launcher, pass, gradY: gradY, gradFinal: gradFinal, gradInitial: gradInitial)
+  func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
+    let gradients = try RowGradients(launcher, pass, gradients)
     let (layer, T, N) = (pass.layer, pass.steps, pass.batchSize)
     let (H, P, GH) = (pass.hiddenSize, pass.stateSize, layer.gateRows)
     let arguments = pass.arguments(weights: pass.weightHH) + gradients.arguments

@@ -28,7 +28,8 @@ struct SequenceStrategy: RecurrentStrategy {
     forward = try kernel("sequence_forward")
     backward = {
       try launcher.kernel(
-        "sequence_backward", in: library + ["recurrent_sequence_backward.cl"],
+        "sequence_backward",
+        in: library + ["gradient_tiles.cl", "recurrent_sequence_backward.cl"],
         options: cell.kernelOptions)
     }
     parts = Parts(launcher)
@@ -41,8 +42,8 @@ struct SequenceStrategy: RecurrentStrategy {
   /// A panel of the weights of so many inputs stays in the first caches.
   private static let fusedInputSize = 512
 
-  /// Inputs whose product takes no longer than a launch.
-  private static let fewInputFlops = 2e6
+  /// Inputs whose product takes little longer than a launch.
+  private static let fewInputFlops = 4e6
 
   /// With rows enough to fill a tile, and weights that stay in the caches, or with little to multiply.
   func multipliesInputs(_ pass: RecurrentPass) -> Bool {
@@ -52,9 +53,11 @@ struct SequenceStrategy: RecurrentStrategy {
     if multipliesInputsBefore(pass) { return layer.inputSize <= Self.fusedInputSize }
     let partCount = partCount(pass, tileUnits: tileUnits(layer))
     let rows = partCount > 0 ? pass.batchSize : pass.batchSize / launcher.slices(pass)
-    let weights = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
-    return rows >= PanelProducts.tileRows
-      && weights * MemoryLayout<Float>.stride <= fusedWeightBytes
+    return rows >= PanelProducts.tileRows && weightBytes(layer) <= fusedWeightBytes
+  }
+
+  private func weightBytes(_ layer: RecurrentLayer) -> Int {
+    layer.gateRows * (layer.inputSize + layer.recurrentFanIn) * MemoryLayout<Float>.stride
   }
 
   /// Whether inputs that `forward` multiplies are multiplied for all steps before the first: parts can,
@@ -91,19 +94,51 @@ struct SequenceStrategy: RecurrentStrategy {
         ])
   }
 
-  func backward(
-    _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
-    gradInitial: RecurrentState<Buffer>?
-  ) throws {
+  /// With little to multiply, or steps that sequences do not have, which a product of all steps would
+  /// multiply too; and with rows enough to fill a tile, and weights that stay in the caches.
+  func multipliesInputGradients(_ pass: RecurrentPass) -> Bool {
+    let layer = pass.layer
+    let isShared = partCount(pass, tileUnits: products.panelWidth) > 0
+    let rows = isShared ? pass.batchSize : pass.batchSize / launcher.slices(pass)
+    guard rows >= PanelProducts.tileRows else { return false }
+    if let choice = launcher.tuning.multipliesInputs { return choice }
+    return (pass.lengths != nil || pass.inputFlops <= Self.fewInputFlops)
+      && layer.inputSize <= Self.fusedInputSize && weightBytes(layer) <= fusedWeightBytes
+  }
+
+  var packsGradients: Bool { true }
+
+  func packedGradients(_ pass: RecurrentPass) throws -> PackedGradients? {
+    let layer = pass.layer
+    return try products.packedGradients(
+      slots: layer.slotCount, width: pass.hiddenSize, inputs: layer.inputSize,
+      states: layer.options.recurrence == .diagonal ? 0 : pass.hiddenSize, depth: pass.rows,
+      lengths: pass.lengths)
+  }
+
+  func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
+    guard let packed = gradients.packed else { preconditionFailure("nowhere to pack gradients") }
+    let (layer, hasInputs) = (pass.layer, gradients.x != nil)
+    let columns = layer.inputSize + pass.hiddenSize * (1 + layer.slotCount)
     try walk(
-      pass, backward(), steps: pass.steps + (gradInitial == nil ? 0 : 1),
-      tileUnits: products.panelWidth, flops: pass.flops, bytes: pass.bytes(gatePasses: 2),
+      pass, backward(),
+      steps: pass.steps + (gradients.initial == nil && !hasInputs ? 0 : 1),
+      tileUnits: products.panelWidth, flops: pass.flops + (hasInputs ? pass.inputFlops : 0),
+      bytes: pass.bytes(gatePasses: 2) + 4 * Double(pass.rows * columns),
       pass.arguments(weights: packRows(pass)) + [
-        "grad_y": .buffer(gradY), "grad_h_n": .optional(gradFinal?.hidden),
-        "grad_c_n": .optional(gradFinal?.cell),
+        "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
+        "grad_c_n": .optional(gradients.final?.cell),
         "dh": .optional(launcher.carriedHiddenGradient(pass)),
-        "dc": .optional(launcher.carriedCellGradient(pass, gradInitial)),
-        "grad_h_0": .optional(gradInitial?.hidden),
+        "dc": .optional(launcher.carriedCellGradient(pass, gradients)),
+        "grad_h_0": .optional(gradients.initial?.hidden), "x": .buffer(pass.work.x),
+        "C": .int(layer.inputSize),
+        "weights_ih": hasInputs
+          ? .buffer(
+            products.packed(
+              pass.parameters.weightIH, transposed: false, depth: layer.gateRows,
+              columns: layer.inputSize)) : .nullBuffer,
+        "grad_x": .optional(gradients.x), "tiles": .buffer(packed.tiles),
+        "panels": .buffer(packed.panels),
       ])
   }
 

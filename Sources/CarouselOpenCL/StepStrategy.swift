@@ -43,14 +43,11 @@ struct StepStrategy: RecurrentStrategy {
     try launcher.finishSteps(pass, final: final)
   }
 
-  func backward(
-    _ pass: RecurrentPass, gradY: Buffer, gradFinal: RecurrentState<Buffer>?,
-    gradInitial: RecurrentState<Buffer>?
-  ) throws {
-    let (T, gradCell) = (pass.steps, launcher.carriedCellGradient(pass, gradInitial))
-    try launcher.begin(gradCell, with: gradFinal?.cell, count: pass.cellCount)
+  func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
+    let (T, gradCell) = (pass.steps, launcher.carriedCellGradient(pass, gradients))
+    try launcher.begin(gradCell, with: gradients.final?.cell, count: pass.cellCount)
     let gradHidden = try launcher.carriedHiddenGradient(pass)
-    try launcher.begin(gradHidden, with: gradFinal?.hidden, count: pass.stateCount)
+    try launcher.begin(gradHidden, with: gradients.final?.hidden, count: pass.stateCount)
     let arguments = pass.arguments(weights: pass.weightHH)
     let backward = try kernel("step_backward")
     for step in (0..<T).reversed() {
@@ -59,12 +56,12 @@ struct StepStrategy: RecurrentStrategy {
         flops: step == T - 1 ? 0 : pass.flops / Double(T),
         bytes: pass.bytes(gatePasses: 2) / Double(T),
         arguments + [
-          "grad_y": .buffer(gradY), "grad_h_n": .optional(gradFinal?.hidden),
+          "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
           "dh": .optional(gradHidden), "dc": .optional(gradCell),
           "t": .int(pass.isReverse ? T - 1 - step : step),
         ])
     }
-    guard let gradInitialHidden = gradInitial?.hidden else { return }
+    guard let gradInitialHidden = gradients.initial?.hidden else { return }
     try launcher.launch(
       kernel("step_initial"), global: global(pass), local: [group.units, group.batch],
       flops: pass.flops / Double(T), bytes: pass.bytes(gatePasses: 1) / Double(T),

@@ -49,7 +49,7 @@ struct TiledProducts: MatrixProducts {
   func gradients(_ gradY: GradientColumns, _ results: [WeightGradient]) throws {
     for result in results {
       guard let weight = result.weight else { continue }
-      let skipped = result.skipped.clamped(to: 0..<gradY.columns)
+      let skipped = result.skipped(of: gradY)
       // The columns before those that are skipped, and behind them.
       for range in [0..<skipped.lowerBound, skipped.upperBound..<gradY.columns]
       where !range.isEmpty {
@@ -65,7 +65,7 @@ struct TiledProducts: MatrixProducts {
         }
       }
     }
-    let sums = results.compactMap(\.sums)
+    let sums = results.compactMap { $0.sums(of: gradY) }
     guard let first = sums.first else { return }
     try launcher.sumColumns(
       gradY.buffer, rows: gradY.depth, columns: gradY.columns, stride: gradY.stride,
