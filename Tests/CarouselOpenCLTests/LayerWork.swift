@@ -86,6 +86,18 @@ struct LayerWork: Work {
     try backend.makeReserve(for: layer, steps: steps, batchSize: batchSize, training: training)
   }
 
+  /// x, no numbers where a sequence has no step: nothing may depend on them.
+  private func inputs(stream: Int) -> [Double] {
+    var x = numbers(inputCount, stream: stream)
+    for (n, length) in (lengths ?? []).enumerated() {
+      for t in Int(length)..<max(steps, Int(length)) {
+        let first = (t * batchSize + n) * layer.inputSize
+        for i in first..<first + layer.inputSize { x[i] = .nan }
+      }
+    }
+    return x
+  }
+
   /// y and the final states of a forward pass.
   func forward<B: Backend>(
     on backend: B, training: Bool, x: [Double]? = nil,
@@ -117,7 +129,7 @@ struct LayerWork: Work {
     let initial = hasInitial ? try state(on: backend, stream: 25) : nil
     let final = isFinalInitial ? try state(on: backend, stream: 25) : try outputState(on: backend)
     var work = try work(
-      on: backend, x: numbers(inputCount, stream: 20 + pass),
+      on: backend, x: inputs(stream: 20 + pass),
       initial: isFinalInitial ? final : initial, reserve: reserve)
     try backend.recurrentForward(work, final: final)
     var result = [

@@ -103,6 +103,19 @@ struct RecurrentTests {
     }
   }
 
+  /// Nothing to sum for the gradients of weights.
+  @Test(arguments: Cell.allCases) func sequencesWithoutStepsHaveNoGradients(cell: Cell) throws {
+    for batchSize in [2, 16] {
+      var work = LayerWork(Self.layer(cell, 5, 9), steps: 3, batchSize: batchSize)
+      work.lengths = [Int32](repeating: 0, count: batchSize)
+      try expectAgreement(work)
+      for outcome in try work.outcomes(on: Machine.backend(.cpu))
+      where outcome.name.hasPrefix("grad_weight") || outcome.name.hasPrefix("grad_bias") {
+        #expect(outcome.values.allSatisfy { $0 == 0 }, "\(outcome.name)")
+      }
+    }
+  }
+
   @Test(arguments: KernelForm.both)
   func inferenceComputesTheSameBitsAsTraining(form: KernelForm) throws {
     let backend = try Machine.backend(form)
