@@ -35,9 +35,12 @@ struct SequenceStrategy: RecurrentStrategy {
     parts = Parts(launcher)
   }
 
-  /// Weights beyond this are read from memory that all cores share, too slowly to be read again at
-  /// each step.
-  private var fusedWeightBytes: Int { max(4 << 20, launcher.device.globalCacheBytes / 4) }
+  /// Whether so few weights are read at each step that they stay in the caches: beyond them memory that
+  /// all cores share is too slow.
+  private func weightsStay(_ layer: RecurrentLayer) -> Bool {
+    let count = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
+    return count * MemoryLayout<Float>.stride < max(4 << 20, launcher.device.globalCacheBytes / 4)
+  }
 
   /// A panel of the weights of so many inputs stays in the first caches.
   private static let fusedInputSize = 512
@@ -53,11 +56,7 @@ struct SequenceStrategy: RecurrentStrategy {
     if multipliesInputsBefore(pass) { return layer.inputSize <= Self.fusedInputSize }
     let partCount = partCount(pass, tileUnits: tileUnits(layer))
     let rows = partCount > 0 ? pass.batchSize : pass.batchSize / launcher.slices(pass)
-    return rows >= PanelProducts.tileRows && weightBytes(layer) <= fusedWeightBytes
-  }
-
-  private func weightBytes(_ layer: RecurrentLayer) -> Int {
-    layer.gateRows * (layer.inputSize + layer.recurrentFanIn) * MemoryLayout<Float>.stride
+    return rows >= PanelProducts.tileRows && weightsStay(layer)
   }
 
   /// Whether inputs that `forward` multiplies are multiplied for all steps before the first: parts can,
@@ -103,7 +102,7 @@ struct SequenceStrategy: RecurrentStrategy {
     guard rows >= PanelProducts.tileRows else { return false }
     if let choice = launcher.tuning.multipliesInputs { return choice }
     return (pass.lengths != nil || pass.inputFlops <= Self.fewInputFlops)
-      && layer.inputSize <= Self.fusedInputSize && weightBytes(layer) <= fusedWeightBytes
+      && layer.inputSize <= Self.fusedInputSize && weightsStay(layer)
   }
 
   var packsGradients: Bool { true }
