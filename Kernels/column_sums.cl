@@ -7,6 +7,13 @@
 #define SUM_COLUMNS 32
 #define SUM_ROWS 8
 
+/// Where column i goes when the columns follow each other from `first` on without those from
+/// `skipped` to before `resumed`; -1 for these.
+INLINE int place_of(int i, int first, int skipped, int resumed) {
+  if (i < skipped) return first + i;
+  return i < resumed ? -1 : first + i - (resumed - skipped);
+}
+
 /// The sums of a[offset + m stride + n] over the `range` rows m from g range on, to sums[g N +
 /// place] and sums2[place], where not null; a column's place is given by place_of, and g is 0 where
 /// sums2 is not null. Global size: columns rounded up to SUM_COLUMNS, SUM_ROWS times the number of

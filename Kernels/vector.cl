@@ -74,13 +74,6 @@ INLINE void store_lanes(REAL value, global float *destination, int count) {
   for (int lane = 0; lane < count; ++lane) destination[lane] = lanes[lane];
 }
 
-/// Where column i goes when the columns follow each other from `first` on without those from
-/// `skipped` to before `resumed`; -1 for these.
-INLINE int place_of(int i, int first, int skipped, int resumed) {
-  if (i < skipped) return first + i;
-  return i < resumed ? -1 : first + i - (resumed - skipped);
-}
-
 /// The sum of the lanes, in their order.
 INLINE float sum_lanes(REAL value) {
   float lanes[WIDTH];

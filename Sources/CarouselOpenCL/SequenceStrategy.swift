@@ -54,9 +54,14 @@ struct SequenceStrategy: RecurrentStrategy {
     let layer = pass.layer
     if pass.inputFlops <= Self.fewInputFlops { return true }
     if multipliesInputsBefore(pass) { return layer.inputSize <= Self.fusedInputSize }
-    let partCount = partCount(pass, tileUnits: tileUnits(layer))
-    let rows = partCount > 0 ? pass.batchSize : pass.batchSize / launcher.slices(pass)
-    return rows >= PanelProducts.tileRows && weightsStay(layer)
+    return fillsTiles(pass, tileUnits: tileUnits(layer)) && weightsStay(layer)
+  }
+
+  /// Whether a slice, or a part, has rows enough to fill a tile.
+  private func fillsTiles(_ pass: RecurrentPass, tileUnits: Int) -> Bool {
+    let isShared = partCount(pass, tileUnits: tileUnits) > 0
+    let rows = isShared ? pass.batchSize : pass.batchSize / launcher.slices(pass)
+    return rows >= PanelProducts.tileRows
   }
 
   /// Whether inputs that `forward` multiplies are multiplied for all steps before the first: parts can,
@@ -97,9 +102,7 @@ struct SequenceStrategy: RecurrentStrategy {
   /// multiply too; and with rows enough to fill a tile, and weights that stay in the caches.
   func multipliesInputGradients(_ pass: RecurrentPass) -> Bool {
     let layer = pass.layer
-    let isShared = partCount(pass, tileUnits: products.panelWidth) > 0
-    let rows = isShared ? pass.batchSize : pass.batchSize / launcher.slices(pass)
-    guard rows >= PanelProducts.tileRows else { return false }
+    guard fillsTiles(pass, tileUnits: products.panelWidth) else { return false }
     if let choice = launcher.tuning.multipliesInputs { return choice }
     return (pass.lengths != nil || pass.inputFlops <= Self.fewInputFlops)
       && layer.inputSize <= Self.fusedInputSize && weightsStay(layer)
