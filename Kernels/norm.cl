@@ -6,8 +6,7 @@
 //
 // Assumes group.cl before it.
 
-#define EACH_UNIT(unit, H)                                                                         \
-  for (int unit = (int)get_local_id(0) * WIDTH; unit < (H); unit += LANES * WIDTH)
+#define EACH_UNIT(unit, H) for (int unit = LANE * WIDTH; unit < (H); unit += LANES * WIDTH)
 
 #if LANES == 1
 #define SCRATCH_PARAMETER

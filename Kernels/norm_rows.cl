@@ -25,7 +25,7 @@ norm_forward(global float *rows, global const float *gain, global const float *b
     }
   }
   const float factor = normalize(hats, gates, H SCRATCH(scratch));
-  if (get_local_id(0) == 0) factors[2 * m + part] = factor;
+  if (LANE == 0) factors[2 * m + part] = factor;
   for (int gate = 0; gate < gates; ++gate) {
     EACH_UNIT(unit, H) {
       const int i = gate * H + unit, count = H - unit;
@@ -91,7 +91,7 @@ column_products(global const float *a, global const float *b, global float *resu
   if (j < count) {
     a += a_offset + j;
     b += b_offset + j;
-#pragma unroll 8
+#pragma unroll 4
     for (int m = first + y; m < end; m += SUM_ROWS) {
       part = fma(a[(size_t)m * a_stride], b[(size_t)m * b_stride], part);
     }

@@ -41,7 +41,7 @@
   }
 #define ADD_K                                                                                      \
   {                                                                                                \
-    const REAL left = VLOAD(0, panel), right = VLOAD(1, panel);                                    \
+    const REAL left = load_vector(panel), right = load_vector(panel + WIDTH);                      \
     EACH_ROW(ADD_PRODUCTS)                                                                         \
     panel += COLUMNS;                                                                              \
     i += k_stride;                                                                                 \
@@ -72,8 +72,8 @@ INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float
 #define ADD_FOURTH(j)                                                                              \
   {                                                                                                \
     const REAL x = (REAL)(a[i]);                                                                   \
-    left##j = fma(x, VLOAD(2 * j, panel), left##j);                                                \
-    right##j = fma(x, VLOAD(2 * j + 1, panel), right##j);                                          \
+    left##j = fma(x, load_vector(panel + 2 * j * WIDTH), left##j);                                 \
+    right##j = fma(x, load_vector(panel + (2 * j + 1) * WIDTH), right##j);                         \
     i += k_stride;                                                                                 \
   }
 
@@ -97,10 +97,9 @@ row_product(REAL sums[2], global const float *a, int k_stride, global const floa
   sums[1] = (right0 + right1) + (right2 + right3);
 }
 
-/// The same for as many rows as next_rows gives: one copy of the caller's code serves all. The rows
-/// may lie anywhere.
-INLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a, int k_stride,
-                         global const float *panel, int K) {
+/// The same for as many rows as next_rows gives. The rows may lie anywhere.
+OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a, int k_stride,
+                          global const float *panel, int K) {
   if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, k_stride, panel, K);
   else if (rows == 4) panel_product(4, sums, a, k_stride, panel, K);
   else if (rows == 2) panel_product(2, sums, a, k_stride, panel, K);

@@ -37,6 +37,8 @@ kernel void peak_copy(global const float *x, global float *y, int vectors) {
     y[i * items + get_global_id(0)] = x[i * items + get_global_id(0)];
 #else
   const size_t first = get_global_id(0) * (size_t)vectors;
-  for (int i = 0; i < vectors; ++i) store_vector(VLOAD(first + i, x), y + (first + i) * WIDTH);
+  for (size_t i = first; i < first + vectors; ++i) {
+    store_vector(load_vector(x + i * WIDTH), y + i * WIDTH);
+  }
 #endif
 }

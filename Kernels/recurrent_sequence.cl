@@ -231,24 +231,20 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
   }
 }
 
-/// All steps forward. `gates` receives what the backward pass needs where `training` is 1; where x
-/// is null it holds x W^T + b in its first GATES slots. With `inputs_before` that is computed
-/// before the first step, else with each. `weights` is packed by pack_gates, or the diagonal
-/// itself. A reverse layer with lengths needs h_0.
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
-                 global const float *weights_ih, global const float *bias_ih,
-                 global const float *bias_ih2, int C, int inputs_before, global const int *order,
-                 volatile global int *sync, int step_base, int polls) {
-  const Layer layer = LAYER;
-  Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
-  Share share;
-  find_share(&share, TILE_UNITS, N, H, order, sync, step_base, polls);
+/// What a work-item does of sequence_forward. It has copies of its own of what it is given, whose
+/// parts may stand in registers.
+OUTLINE void
+walk_forward(const Layer *given_layer, const Inputs *given_inputs, const Share *given_share,
+             int inputs_before, int step_base, global float *h_n, global float *c_n) {
+  const Layer layer = *given_layer;
+  Inputs inputs = *given_inputs;
+  Share share = *given_share;
+  const int T = layer.T;
   int last = share.first;
   for (int s = inputs_before ? -1 : 0; s < T; ++s) {
-    const int is_before = s < 0, t = is_before ? 0 : reverse ? T - 1 - s : s;
-    const int has_factors = !is_before && (s || (mask ? masked_0 : h_0));
-    last = is_before ? T * N : active_end(&share, &layer, t, s ? last : share.first);
+    const int is_before = s < 0, t = is_before ? 0 : layer.reverse ? T - 1 - s : s;
+    const int has_factors = !is_before && (s || (layer.mask ? layer.masked_0 : layer.h_0));
+    last = is_before ? T * layer.N : active_end(&share, &layer, t, s ? last : share.first);
     while (take_tiles(&share, (int)((uint)step_base + s + inputs_before + 1))) {
       for (int begin = share.first; begin < last; begin += ROWS_TOGETHER) {
         const int count = min(last - begin, ROWS_TOGETHER);
@@ -266,8 +262,24 @@ sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global 
     }
     if (is_before) inputs.x = 0;
   }
-  if (sync && get_global_id(0) > 0) return;
+  if (share.sync && share.id > 0) return;
   for (int row = share.first; row < share.end; ++row) {
     finish_sequence(&layer, sequence_of(&share, row), h_n, c_n);
   }
+}
+
+/// All steps forward. `gates` receives what the backward pass needs where `training` is 1; where x
+/// is null it holds x W^T + b in its first GATES slots. With `inputs_before` that is computed
+/// before the first step, else with each. `weights` is packed by pack_gates, or the diagonal
+/// itself. A reverse layer with lengths needs h_0.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
+                 global const float *weights_ih, global const float *bias_ih,
+                 global const float *bias_ih2, int C, int inputs_before, global const int *order,
+                 volatile global int *sync, int step_base, int polls) {
+  const Layer layer = LAYER;
+  const Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
+  Share share;
+  find_share(&share, TILE_UNITS, N, H, order, sync, step_base, polls);
+  walk_forward(&layer, &inputs, &share, inputs_before, step_base, h_n, c_n);
 }

@@ -248,6 +248,51 @@ INLINE int first_step_row(const Share *share, const Layer *layer) {
   return k;
 }
 
+/// What a work-item does of sequence_backward, with copies of its own of what it is given.
+OUTLINE void walk_backward(const Layer *given_layer, const Products *given_products,
+                           const Share *given_share, int step_base, global const float *grad_y,
+                           global const float *grad_h_n, global const float *grad_c_n,
+                           global float *dh, global float *dc, global float *grad_h_0) {
+  const Layer layer = *given_layer;
+  const Products products = *given_products;
+  Share share = *given_share;
+  const int T = layer.T;
+  int last = share.first, k = first_step_row(&share, &layer);
+  for (int s = 0; s < T + (grad_h_0 || products.grad_x ? 1 : 0); ++s) {
+    const int t = layer.reverse ? s : T - 1 - s, t_after = layer.reverse ? t - 1 : t + 1;
+    const int last_after = last;
+    last = s < T ? active_end(&share, &layer, t, last) : share.end;
+    while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
+      for (int tile = share.first_tile; tile < share.end_tile && (s < T || grad_h_0); ++tile) {
+        const int unit = tile * COLUMNS;
+        if (s == 0) begin_tile(&layer, &share, unit, grad_h_n, grad_c_n, dh, dc);
+        for (int row = share.first; row < last;) {
+          const int rows = next_rows(last - row);
+          backward_tile(rows, &layer, &share, &products, t, row, k + row - share.first, unit,
+                        grad_y, grad_h_n, dh, dc, grad_h_0);
+          row += rows;
+        }
+        for (int row = last; row < share.end; ++row) clear_gates(&layer, t, share.order[row], unit);
+      }
+      const int inputs_end = part_begin(&share, panel_count(products.C), share.taken + 1);
+      for (int i = part_begin(&share, panel_count(products.C), share.taken); i < inputs_end; ++i) {
+        const int input = i * COLUMNS;
+        if (s < T) pack_inputs(&layer, &share, &products, t, last, k, input);
+        if (s == 0 || !products.grad_x) continue;
+        for (int row = share.first; row < last_after;) {
+          const int rows = next_rows(last_after - row);
+          input_tile(rows, &layer, &share, &products, t_after, row, input);
+          row += rows;
+        }
+        for (int row = last_after; row < share.end; ++row) {
+          clear_inputs(&layer, &products, t_after, share.order[row], input);
+        }
+      }
+    }
+    k += last - share.first;
+  }
+}
+
 /// All steps backward. `weights` is weight_hh [G H, H] packed by pack_panels, or the diagonal
 /// itself; `gates` holds what the forward pass kept and receives the gradients of the sums; `dc`
 /// [N, H] ends as the gradient of c_0. Where the state has a way back beside the products (a direct
@@ -264,37 +309,5 @@ sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
   const Products products = {x, weights_ih, grad_x, tiles, panels, C, padded_depth(T * N)};
   Share share;
   find_share(&share, COLUMNS, N, H, order, sync, step_base, polls);
-  int last = share.first, k = first_step_row(&share, &layer);
-  for (int s = 0; s < T + (grad_h_0 || grad_x ? 1 : 0); ++s) {
-    const int t = reverse ? s : T - 1 - s, t_after = reverse ? t - 1 : t + 1, last_after = last;
-    last = s < T ? active_end(&share, &layer, t, last) : share.end;
-    while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
-      for (int tile = share.first_tile; tile < share.end_tile && (s < T || grad_h_0); ++tile) {
-        const int unit = tile * COLUMNS;
-        if (s == 0) begin_tile(&layer, &share, unit, grad_h_n, grad_c_n, dh, dc);
-        for (int row = share.first; row < last;) {
-          const int rows = next_rows(last - row);
-          backward_tile(rows, &layer, &share, &products, t, row, k + row - share.first, unit,
-                        grad_y, grad_h_n, dh, dc, grad_h_0);
-          row += rows;
-        }
-        for (int row = last; row < share.end; ++row) clear_gates(&layer, t, order[row], unit);
-      }
-      const int inputs_end = part_begin(&share, panel_count(C), share.taken + 1);
-      for (int i = part_begin(&share, panel_count(C), share.taken); i < inputs_end; ++i) {
-        const int input = i * COLUMNS;
-        if (s < T) pack_inputs(&layer, &share, &products, t, last, k, input);
-        if (s == 0 || !grad_x) continue;
-        for (int row = share.first; row < last_after;) {
-          const int rows = next_rows(last_after - row);
-          input_tile(rows, &layer, &share, &products, t_after, row, input);
-          row += rows;
-        }
-        for (int row = last_after; row < share.end; ++row) {
-          clear_inputs(&layer, &products, t_after, order[row], input);
-        }
-      }
-    }
-    k += last - share.first;
-  }
+  walk_backward(&layer, &products, &share, step_base, grad_y, grad_h_n, grad_c_n, dh, dc, grad_h_0);
 }

@@ -84,30 +84,68 @@ slice_gradients(const Layer *layer, int first, int end, global const float *grad
   slice_product(first, end, gradients + gate * H, stride, weights, gates, H, P, blocks, result, P);
 }
 
+/// What a work-item does of rows_forward, for the rows from `first` to `end`. It has a copy of its
+/// own of the layer, whose parts may stand in registers.
+OUTLINE void
+walk_forward(const Layer *given_layer, int first, int end, global float *h_n, global float *c_n) {
+  const Layer layer = *given_layer;
+  const int T = layer.T, H = layer.H, P = layer.P;
+  for (int s = 0; s < T; ++s) {
+    const int t = layer.reverse ? T - 1 - s : s;
+    global float *step_sums = layer.sums + kept_row(&layer, t, 0) * GATES * H;
+    slice_sums(&layer, first, end, factor_before(&layer, t, 0), layer.weights, 0, FIRST_GATES,
+               step_sums);
+    for (int n = first; n < end; ++n) row_gates(&layer, t, n);
+#if RESET_BEFORE
+    slice_sums(&layer, first, end, layer.reset + kept_row(&layer, t, 0) * H, layer.weights_n,
+               SLOT_N, 1, step_sums);
+    for (int n = first; n < end; ++n) row_new(&layer, t, n);
+#endif
+    if (PROJECTION) {
+      const Blocks whole = {P, P, H};
+      slice_product(first, end, layer.hidden + kept_row(&layer, t, 0) * H, H, layer.weights_p, 1, H,
+                    P, whole, layer.y + row_at(&layer, t, 0) * P, P);
+    }
+    for (int n = first; n < end; ++n) row_finish(&layer, t, n);
+  }
+  for (int n = first; n < end; ++n) finish_sequence(&layer, n, h_n, c_n);
+}
+
+/// The same of rows_backward.
+OUTLINE void
+walk_backward(const Layer *given_layer, const Gradients *given_gradients, int first, int end) {
+  const Layer layer = *given_layer;
+  const Gradients g = *given_gradients;
+  const int T = layer.T, H = layer.H, P = layer.P;
+  for (int s = T - 1; s >= 0; --s) {
+    const int t = layer.reverse ? T - 1 - s : s;
+    const size_t step = row_at(&layer, t, 0);
+    global float *step_gradients = g.gradients + step * GATES * H;
+    for (int n = first; n < end; ++n) row_begin(&layer, &g, t, n);
+    if (PROJECTION) {
+      const Blocks whole = {H, H, P};
+      slice_product(first, end, g.grad_states + step * P, P, layer.weights_p, 1, P, H, whole,
+                    g.grad_hidden, H);
+    }
+    for (int n = first; n < end; ++n) row_backward(&layer, &g, t, n);
+#if RESET_BEFORE
+    slice_gradients(&layer, first, end, step_gradients, layer.weights_n, SLOT_N, 1, g.grad_reset);
+    for (int n = first; n < end; ++n) row_reset(&layer, &g, t, n);
+#endif
+    slice_gradients(&layer, first, end, step_gradients, layer.weights, 0, FIRST_GATES, g.back);
+    for (int n = first; n < end; ++n) row_carry(&layer, &g, n);
+  }
+}
+
+/// Where a slice begins.
+INLINE int slice_begin(int slice, int slices, int N) { return (int)((long)N * slice / slices); }
+
 /// All steps forward; `gates` holds x W^T, normalised where the layer is, with its bias.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 rows_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n) {
   const Layer layer = LAYER;
   const int slices = get_global_size(0), slice = get_global_id(0);
-  const int first = (int)((long)N * slice / slices), end = (int)((long)N * (slice + 1) / slices);
-  for (int s = 0; s < T; ++s) {
-    const int t = reverse ? T - 1 - s : s;
-    global float *step_sums = sums + kept_row(&layer, t, 0) * GATES * H;
-    slice_sums(&layer, first, end, factor_before(&layer, t, 0), weights, 0, FIRST_GATES, step_sums);
-    for (int n = first; n < end; ++n) row_gates(&layer, t, n);
-#if RESET_BEFORE
-    slice_sums(&layer, first, end, reset + kept_row(&layer, t, 0) * H, weights_n, SLOT_N, 1,
-               step_sums);
-    for (int n = first; n < end; ++n) row_new(&layer, t, n);
-#endif
-    if (PROJECTION) {
-      const Blocks whole = {P, P, H};
-      slice_product(first, end, hidden + kept_row(&layer, t, 0) * H, H, weights_p, 1, H, P, whole,
-                    y + row_at(&layer, t, 0) * P, P);
-    }
-    for (int n = first; n < end; ++n) row_finish(&layer, t, n);
-  }
-  for (int n = first; n < end; ++n) finish_sequence(&layer, n, h_n, c_n);
+  walk_forward(&layer, slice_begin(slice, slices, N), slice_begin(slice + 1, slices, N), h_n, c_n);
 }
 
 /// All steps backward. `gates` holds what the forward pass kept and receives the gradients of the
@@ -117,23 +155,5 @@ rows_backward(LAYER_PARAMETERS, GRADIENT_PARAMETERS) {
   const Layer layer = LAYER;
   const Gradients g = GRADIENTS;
   const int slices = get_global_size(0), slice = get_global_id(0);
-  const int first = (int)((long)N * slice / slices), end = (int)((long)N * (slice + 1) / slices);
-  for (int s = T - 1; s >= 0; --s) {
-    const int t = reverse ? T - 1 - s : s;
-    const size_t step = row_at(&layer, t, 0);
-    global float *step_gradients = gradients + step * GATES * H;
-    for (int n = first; n < end; ++n) row_begin(&layer, &g, t, n);
-    if (PROJECTION) {
-      const Blocks whole = {H, H, P};
-      slice_product(first, end, grad_states + step * P, P, weights_p, 1, P, H, whole, grad_hidden,
-                    H);
-    }
-    for (int n = first; n < end; ++n) row_backward(&layer, &g, t, n);
-#if RESET_BEFORE
-    slice_gradients(&layer, first, end, step_gradients, weights_n, SLOT_N, 1, grad_reset);
-    for (int n = first; n < end; ++n) row_reset(&layer, &g, t, n);
-#endif
-    slice_gradients(&layer, first, end, step_gradients, weights, 0, FIRST_GATES, back);
-    for (int n = first; n < end; ++n) row_carry(&layer, &g, n);
-  }
+  walk_backward(&layer, &g, slice_begin(slice, slices, N), slice_begin(slice + 1, slices, N));
 }

@@ -75,7 +75,7 @@ normalize_sums(const Layer *layer, global float *sums, size_t row, int part SCRA
   const int first = part ? NORM_FIRST : 0, count = part ? GATES - NORM_FIRST : NORM_FIRST;
   if (!LAYER_NORM || count == 0) return;
   const float factor = normalize(sums + (size_t)first * layer->H, count, layer->H SCRATCH(scratch));
-  if (get_local_id(0) == 0) layer->deviations[2 * row + part] = factor;
+  if (LANE == 0) layer->deviations[2 * row + part] = factor;
 }
 
 INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
@@ -136,7 +136,7 @@ INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
   }
 #if NORM_CELL
   const float factor = normalize(layer->hats_c + kept * H, 1, H SCRATCH(scratch));
-  if (get_local_id(0) == 0) layer->deviations_c[kept] = factor;
+  if (LANE == 0) layer->deviations_c[kept] = factor;
   EACH_UNIT(unit, H) {
     const int count = H - unit;
     if (!active) continue;

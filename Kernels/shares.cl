@@ -40,10 +40,10 @@ order_rows(global const int *lengths, global int *order, global int *counts, int
 typedef struct {
   int first, end, first_tile, end_tile, tiles;
   global const int *order;
-  // The last step that was begun, the parts, see below, and whose tiles were taken last: of a slice
-  // 1 and 0. How many parts were looked at in the step, and how often to look.
+  // The work-item, the last step that was begun, the parts, see below, and whose tiles were taken
+  // last: of a slice 1 and 0. How many parts were looked at in the step, and how often to look.
   volatile global int *sync;
-  int step, parts, taken, seen, polls;
+  int id, step, parts, taken, seen, polls;
 } Share;
 
 /// The sequence of a row.
@@ -123,7 +123,7 @@ INLINE int take_tiles(Share *share, int step) {
   const int is_new = share->step != step;
   share->step = step;
   if (!share->sync) return is_new;
-  const int id = get_global_id(0), parts = share->parts;
+  const int id = share->id, parts = share->parts;
   if (is_new) {
     share->seen = 1;
     if (claim(share, id, step)) return 1;
@@ -151,6 +151,7 @@ INLINE int take_tiles(Share *share, int step) {
 INLINE void find_share(Share *share, int tile_units, int N, int H, global const int *order,
                        volatile global int *sync, int step_base, int polls) {
   const int id = get_global_id(0), count = get_global_size(0);
+  share->id = id;
   share->first = sync ? 0 : slice_begin(id, count, N);
   share->end = sync ? N : slice_begin(id + 1, count, N);
   share->tiles = (H + tile_units - 1) / tile_units;

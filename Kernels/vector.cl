@@ -10,7 +10,11 @@
 #define WIDTH 16
 #endif
 
-#define INLINE inline __attribute__((always_inline))
+#define INLINE static inline __attribute__((always_inline, unused))
+/// A function that stays one, of which a program has one copy. PoCL puts a kernel's code into each
+/// of the three functions that it makes of it, but only calls what is called here, as long as that
+/// asks for no id and meets no barrier: most of a kernel belongs in such a function.
+#define OUTLINE static __attribute__((noinline, unused))
 
 #if WIDTH == 1
 #define REAL float
@@ -33,7 +37,8 @@
 /// A vector anywhere in memory.
 typedef REAL Unaligned __attribute__((aligned(4)));
 
-/// Writes a vector at once: PoCL's vstore writes it in three parts.
+/// Reads or writes a vector at once: PoCL's vload and vstore do it in parts, which compile slowly.
+INLINE REAL load_vector(global const float *source) { return *(global const Unaligned *)source; }
 INLINE void store_vector(REAL value, global float *destination) {
   *(global Unaligned *)destination = value;
 }
@@ -57,7 +62,7 @@ INLINE void fetch(global const float *source) {
 
 /// The first `count` floats from `source` on, zeros in the other lanes.
 INLINE REAL load_lanes(global const float *source, int count) {
-  if (count >= WIDTH) return VLOAD(0, source);
+  if (count >= WIDTH) return load_vector(source);
   float lanes[WIDTH];
   for (int lane = 0; lane < WIDTH; ++lane) lanes[lane] = lane < count ? source[lane] : 0.0f;
   return VLOAD(0, lanes);
