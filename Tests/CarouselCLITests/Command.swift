@@ -6,8 +6,11 @@ struct Command {
   let status: Int32
   let output: String, errors: String
 
-  /// The binary beside the test bundle.
+  /// The binary that `CAROUSEL_TEST_BINARY` names, or the one beside the test bundle.
   static let binary: URL = {
+    if let path = ProcessInfo.processInfo.environment["CAROUSEL_TEST_BINARY"] {
+      return URL(filePath: path)
+    }
     let bundle = Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0])
     return bundle.deletingLastPathComponent().appending(path: "carousel")
   }()
