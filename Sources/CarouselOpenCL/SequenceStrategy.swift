@@ -172,12 +172,18 @@ struct SequenceStrategy: RecurrentStrategy {
     // Waiting for each other is not for free, and dear where others compute on the same cores.
     let sharesUnits =
       launcher.tuning.sharesUnits
-      ?? (pass.batchSize < PanelProducts.tileRows * device.computeUnits
+      ?? (pass.batchSize < fullRows * device.computeUnits
         && layer.gateRows * layer.recurrentFanIn >= Self.partWeights)
     return sharesUnits ? count : 0
   }
 
   private static let partWeights = 49_152
+
+  /// The rows that a slice needs to multiply at full rate: with narrow vectors `panel.cl` takes 6 at
+  /// once, and of 8 or 9 rows no more than 4, or 2 and 1 in the end.
+  private var fullRows: Int {
+    launcher.parameters.width == 16 ? PanelProducts.tileRows : 10
+  }
 
   /// TILE_UNITS of the kernels: a tile's gates fill whole panels.
   private func tileUnits(_ layer: RecurrentLayer) -> Int {
