@@ -235,11 +235,11 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
 /// parts may stand in registers.
 OUTLINE void
 walk_forward(const Layer *given_layer, const Inputs *given_inputs, const Share *given_share,
-             int inputs_before, int step_base, global float *h_n, global float *c_n) {
+             int inputs_before, global float *h_n, global float *c_n) {
   const Layer layer = *given_layer;
   Inputs inputs = *given_inputs;
   Share share = *given_share;
-  const int T = layer.T;
+  const int T = layer.T, step_base = share.step;
   int last = share.first;
   for (int s = inputs_before ? -1 : 0; s < T; ++s) {
     const int is_before = s < 0, t = is_before ? 0 : layer.reverse ? T - 1 - s : s;
@@ -281,5 +281,5 @@ sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global 
   const Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
   Share share;
   find_share(&share, TILE_UNITS, N, H, order, sync, step_base, polls);
-  walk_forward(&layer, &inputs, &share, inputs_before, step_base, h_n, c_n);
+  walk_forward(&layer, &inputs, &share, inputs_before, h_n, c_n);
 }

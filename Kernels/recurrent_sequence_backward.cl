@@ -250,13 +250,13 @@ INLINE int first_step_row(const Share *share, const Layer *layer) {
 
 /// What a work-item does of sequence_backward, with copies of its own of what it is given.
 OUTLINE void walk_backward(const Layer *given_layer, const Products *given_products,
-                           const Share *given_share, int step_base, global const float *grad_y,
+                           const Share *given_share, global const float *grad_y,
                            global const float *grad_h_n, global const float *grad_c_n,
                            global float *dh, global float *dc, global float *grad_h_0) {
   const Layer layer = *given_layer;
   const Products products = *given_products;
   Share share = *given_share;
-  const int T = layer.T;
+  const int T = layer.T, step_base = share.step;
   int last = share.first, k = first_step_row(&share, &layer);
   for (int s = 0; s < T + (grad_h_0 || products.grad_x ? 1 : 0); ++s) {
     const int t = layer.reverse ? s : T - 1 - s, t_after = layer.reverse ? t - 1 : t + 1;
@@ -309,5 +309,5 @@ sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
   const Products products = {x, weights_ih, grad_x, tiles, panels, C, padded_depth(T * N)};
   Share share;
   find_share(&share, COLUMNS, N, H, order, sync, step_base, polls);
-  walk_backward(&layer, &products, &share, step_base, grad_y, grad_h_n, grad_c_n, dh, dc, grad_h_0);
+  walk_backward(&layer, &products, &share, grad_y, grad_h_n, grad_c_n, dh, dc, grad_h_0);
 }

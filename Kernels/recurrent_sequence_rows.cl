@@ -137,9 +137,6 @@ walk_backward(const Layer *given_layer, const Gradients *given_gradients, int fi
   }
 }
 
-/// Where a slice begins.
-INLINE int slice_begin(int slice, int slices, int N) { return (int)((long)N * slice / slices); }
-
 /// All steps forward; `gates` holds x W^T, normalised where the layer is, with its bias.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 rows_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n) {

@@ -10,11 +10,6 @@
 //
 // Assumes vector.cl, activation.cl, a cell, states.cl and layer.cl before it.
 
-/// The first row of a slice.
-INLINE int slice_begin(int slice, int slices, int N) {
-  return slice * (N / slices) + min(slice, N % slices);
-}
-
 /// The sequences by length, dealt to the slices in turn, each slice's longest first. `counts` has
 /// T + 2 elements. Global size: 1.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
