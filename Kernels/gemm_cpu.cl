@@ -49,7 +49,7 @@ INLINE void gemm_tile(int rows, global const float *a, int a_stride, global cons
     if (bias2) left += load_lanes(bias2, count), right += load_lanes(bias2 + WIDTH, count - WIDTH);
     for (int r = 0; r < rows; ++r) sums[r][0] = left, sums[r][1] = right;
   }
-  panel_products(rows, sums, a, a_stride, 1, panel, depth);
+  panel_products(rows, sums, a, a_stride, panel, depth);
   store_tile(rows, sums, c, c_stride, count);
 }
 

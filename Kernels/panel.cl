@@ -4,7 +4,15 @@
 // A matrix B [K, columns] is packed in panels: panel p holds, for each k, the COLUMNS = 2 WIDTH
 // consecutive columns from p COLUMNS on, zeros past the last: packed[(p K + k) COLUMNS + j].
 //
+// Parameters:
+//   ALONG_TILES   1: the rows of products are columns of tiles (gradient_tiles.cl); 0: those of a
+//                 row-major matrix.
+//
 // Assumes vector.cl before it.
+
+#ifndef ALONG_TILES
+#define ALONG_TILES 0
+#endif
 
 #define COLUMNS (2 * WIDTH)
 
@@ -26,6 +34,10 @@
 #define CALL_ROWS 6
 #endif
 
+/// How far apart the k of a row lie. A constant: with one that is not, the rows of some k that are
+/// added in one turn of the loop have addresses of their own, and there are too few registers.
+#define K_STRIDE (ALONG_TILES ? ROWS : 1)
+
 // The sums of a row are variables of their own, not elements of an array: compilers keep variables
 // in registers, while an array that one loop is not unrolled over stays in memory.
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
@@ -44,21 +56,23 @@
     const REAL left = load_vector(panel), right = load_vector(panel + WIDTH);                      \
     EACH_ROW(ADD_PRODUCTS)                                                                         \
     panel += COLUMNS;                                                                              \
-    i += k_stride;                                                                                 \
+    i += K_STRIDE;                                                                                 \
   }
 #define STORE_SUMS(r)                                                                              \
   if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
 
-/// sums[r][0..1] += sum over k of a[r][k k_stride] * panel[k][0..COLUMNS), r < rows. `rows` is a
+/// sums[r][0..1] += sum over k of a[r][k K_STRIDE] * panel[k][0..COLUMNS), r < rows. `rows` is a
 /// constant wherever this is called.
 INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *const *a,
-                          int k_stride, global const float *panel, int K) {
+                          global const float *panel, int K) {
   EACH_ROW(LOAD_SUMS)
   size_t i = 0;
   int k = 0;
 #if WIDTH < 16
   // Beside few products a turn of the loop counts.
-  for (; k + 2 <= K; k += 2) {
+  for (; k + 4 <= K; k += 4) {
+    ADD_K
+    ADD_K
     ADD_K
     ADD_K
   }
@@ -74,13 +88,12 @@ INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float
     const REAL x = (REAL)(a[i]);                                                                   \
     left##j = fma(x, load_vector(panel + 2 * j * WIDTH), left##j);                                 \
     right##j = fma(x, load_vector(panel + (2 * j + 1) * WIDTH), right##j);                         \
-    i += k_stride;                                                                                 \
+    i += K_STRIDE;                                                                                 \
   }
 
 /// The same for one row. Long sums are those of every fourth k first, and then of these: a single
 /// one would wait for itself at each k.
-INLINE void
-row_product(REAL sums[2], global const float *a, int k_stride, global const float *panel, int K) {
+INLINE void row_product(REAL sums[2], global const float *a, global const float *panel, int K) {
   EACH_FOURTH(CLEAR_FOURTH)
   size_t i = 0;
   int k = 0;
@@ -98,20 +111,20 @@ row_product(REAL sums[2], global const float *a, int k_stride, global const floa
 }
 
 /// The same for as many rows as next_rows gives. The rows may lie anywhere.
-OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a, int k_stride,
+OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a,
                           global const float *panel, int K) {
-  if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, k_stride, panel, K);
-  else if (rows == 4) panel_product(4, sums, a, k_stride, panel, K);
-  else if (rows == 2) panel_product(2, sums, a, k_stride, panel, K);
-  else row_product(sums[0], a[0], k_stride, panel, K);
+  if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, panel, K);
+  else if (rows == 4) panel_product(4, sums, a, panel, K);
+  else if (rows == 2) panel_product(2, sums, a, panel, K);
+  else row_product(sums[0], a[0], panel, K);
 }
 
 /// The same where the rows lie `row_stride` apart from `a` on.
 INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
-                           int k_stride, global const float *panel, int K) {
+                           global const float *panel, int K) {
   global const float *each[ROWS];
   for (int r = 0; r < rows; ++r) each[r] = a + (size_t)r * row_stride;
-  row_products(rows, sums, each, k_stride, panel, K);
+  row_products(rows, sums, each, panel, K);
 }
 
 /// What is in `rows` rows of C, `count` columns from c on.

@@ -121,8 +121,8 @@ gate_sums(const int rows, REAL sums[ROWS][TILE_SUMS], int left, int right, int i
   // One loop for both, which halves the code.
 #pragma unroll 1
   for (int i = panel_x ? 0 : 1; i < (panel_h ? 2 : 1); ++i) {
-    if (rows == 1) row_product(part[0], i ? h[0] : x[0], 1, i ? panel_h : panel_x, i ? K : C);
-    else panel_product(rows, part, i ? h : x, 1, i ? panel_h : panel_x, i ? K : C);
+    if (rows == 1) row_product(part[0], i ? h[0] : x[0], i ? panel_h : panel_x, i ? K : C);
+    else panel_product(rows, part, i ? h : x, i ? panel_h : panel_x, i ? K : C);
   }
   EACH_ROW(END_SUMS)
 }

@@ -54,7 +54,7 @@ INLINE void add_gradients_from(int rows, REAL sums[ROWS][2], const Layer *layer,
     gates = is_whole && gate < PLAIN_GATES ? PLAIN_GATES : 1;
     global const float *a[ROWS];
     for (int r = 0; r < rows; ++r) a[r] = after[r] + (size_t)RECURRENT_SLOT(gate) * H + begin;
-    row_products(rows, sums, a, 1, panel + (size_t)(gate * H + begin) * COLUMNS,
+    row_products(rows, sums, a, panel + (size_t)(gate * H + begin) * COLUMNS,
                  (gates - 1) * H + end - begin);
   }
 }
@@ -183,7 +183,7 @@ INLINE void input_tile(int rows, const Layer *layer, const Share *share, const P
     results[r] = products->grad_x + index * C + first;
     sums[r][0] = sums[r][1] = (REAL)(0.0f);
   }
-  row_products(rows, sums, gates, 1, products->weights + (size_t)first * GATES * H, GATES * H);
+  row_products(rows, sums, gates, products->weights + (size_t)first * GATES * H, GATES * H);
   for (int r = 0; r < rows; ++r) {
     store_lanes(sums[r][0], results[r], C - first);
     store_lanes(sums[r][1], results[r] + WIDTH, C - first - WIDTH);

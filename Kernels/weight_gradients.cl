@@ -1,6 +1,6 @@
 // The gradients of weights on CPU devices: products over all steps, of the gradients that reach a
 // layer's sums with what the weights met. One work-item to a group.
-// lint: vector.cl states.cl panel.cl gradient_tiles.cl
+// lint: vector.cl states.cl panel.cl gradient_tiles.cl; -D ALONG_TILES=1
 //
 // For each row k of K, the steps of all sequences, there are `slots` times `width` gradients; x
 // [K, C] are the inputs, and h [K, H] the states before each step:
@@ -13,9 +13,9 @@
 //
 //   pack_gradients     gradients, inputs and states into tiles and panels, where the kernel that
 //                      made the gradients did not.
-//   weight_gradients   some panels of the products for a range of tiles.
+//   weight_gradients   some panels of the products for a range of the gradients' columns.
 //
-// Assumes states.cl, panel.cl and gradient_tiles.cl before it.
+// Assumes states.cl, panel.cl and gradient_tiles.cl before it, and that ALONG_TILES is 1.
 
 /// The k, and the vectors of columns, that are packed together: pages enough for the processor to
 /// remember, and enough of each k to be read as one stretch.
@@ -100,6 +100,11 @@ INLINE void tile_sums(global const float *tile, int depth, float sums[ROWS]) {
   vstore8((parts[0] + parts[1]) + (parts[2] + parts[3]), 0, sums);
 }
 
+/// Where in the tiles k of a column is.
+INLINE global const float *tile_column(global const float *tiles, int m, int k, int K) {
+  return tiles + ((size_t)(m / ROWS) * K + k) * ROWS + m % ROWS;
+}
+
 /// bias[m] = sums[m], or with `is_more` that much more, of `count` columns.
 INLINE void add_sums(const float sums[ROWS], global float *bias, int count, int is_more) {
   for (int m = 0; m < count; ++m) bias[m] = is_more ? bias[m] + sums[m] : sums[m];
@@ -108,19 +113,20 @@ INLINE void add_sums(const float sums[ROWS], global float *bias, int count, int 
 /// weight_ih [M, C] and weight_hh [M, H], and where they are not null the biases [M]. With
 /// `lengths` [N] only the first rows of the K that the tiles have room for are there, one for each
 /// step of each sequence. Global size: ranges of `panels_per_item` panels, at least one, and ranges
-/// of `tiles_per_item` tiles dealt out to hands: the ranges of a hand, the hands. A product may
-/// leave out whole ranges, and PoCL gives a thread many work-items that follow each other.
+/// of `columns_per_item` columns, whole tiles, dealt out to hands: the ranges of a hand, the hands.
+/// A product may leave out whole ranges, and PoCL gives a thread many work-items that follow each
+/// other.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 weight_gradients(global const float *tiles, global const float *panels, global const int *lengths,
                  int T, int N, int slots, int width, global float *weight_ih, int C,
                  global float *bias_ih, int first_ih, int skipped_ih, global float *weight_hh,
                  int H, global float *bias_hh, int first_hh, int skipped_hh, int panels_per_item,
-                 int tiles_per_item) {
-  const int K = padded_depth(T * N), slot_tiles = padded_width(width) / ROWS;
+                 int columns_per_item) {
+  const int K = padded_depth(T * N), padded = padded_width(width);
   const int input_panels = panel_count(C), count = input_panels + panel_count(H);
   const int left = get_global_id(0) * panels_per_item, right = min(left + panels_per_item, count);
   const int range = get_global_id(1) * get_global_size(2) + get_global_id(2);
-  const int first = range * tiles_per_item, end = min(first + tiles_per_item, slots * slot_tiles);
+  const int first = range * columns_per_item, end = min(first + columns_per_item, slots * padded);
   int rows_there = T * N;
   if (lengths) {
     rows_there = 0;
@@ -128,36 +134,40 @@ weight_gradients(global const float *tiles, global const float *panels, global c
   }
   for (int k0 = 0; k0 == 0 || k0 < rows_there; k0 += DEPTH) {
     const int depth = min(DEPTH, rows_there - k0);
-    for (int tile = first; tile < end; ++tile) {
-      const int slot = tile / slot_tiles, unit = tile % slot_tiles * ROWS;
+    for (int m = first; m < end;) {
+      const int slot = m / padded, unit = m % padded, there = min(width - unit, end - m);
+      if (there <= 0) {
+        m += padded - unit;
+        continue;
+      }
       const int row_ih = slot_row(slot, width, first_ih, skipped_ih);
       const int row_hh = slot_row(slot, width, first_hh, skipped_hh);
-      const int tile_rows = min(ROWS, width - unit);
-      global const float *a = tiles + ((size_t)tile * K + k0) * ROWS;
-      if (left == 0 && (bias_ih || bias_hh)) {
+      const int rows = next_rows(there);
+      // The tile that begins among these rows, of which there is one at most.
+      const int tile = (m + ROWS - 1) / ROWS * ROWS;
+      if (left == 0 && (bias_ih || bias_hh) && tile < m + rows) {
+        const int first_unit = unit + tile - m, count = min(ROWS, width - first_unit);
         float sums[ROWS];
-        tile_sums(a, depth, sums);
-        if (bias_ih && row_ih >= 0) add_sums(sums, bias_ih + row_ih + unit, tile_rows, k0 > 0);
-        if (bias_hh && row_hh >= 0) add_sums(sums, bias_hh + row_hh + unit, tile_rows, k0 > 0);
+        tile_sums(tile_column(tiles, tile, k0, K), depth, sums);
+        if (bias_ih && row_ih >= 0) add_sums(sums, bias_ih + row_ih + first_unit, count, k0 > 0);
+        if (bias_hh && row_hh >= 0) add_sums(sums, bias_hh + row_hh + first_unit, count, k0 > 0);
       }
-      for (int r = 0; r < tile_rows;) {
-        const int rows = next_rows(tile_rows - r);
-        for (int panel = left; panel < right; ++panel) {
-          const int is_state = panel >= input_panels, columns = is_state ? H : C;
-          const int row = is_state ? row_hh : row_ih;
-          if (row < 0) continue;
-          const int column = (is_state ? panel - input_panels : panel) * COLUMNS;
-          global float *c =
-              (is_state ? weight_hh : weight_ih) + (size_t)(row + unit + r) * columns + column;
-          REAL sums[ROWS][2];
-          for (int i = 0; i < rows; ++i) sums[i][0] = sums[i][1] = (REAL)(0.0f);
-          if (k0) load_tile(rows, sums, c, columns, columns - column);
-          panel_products(rows, sums, a + r, 1, ROWS, panels + ((size_t)panel * K + k0) * COLUMNS,
-                         depth);
-          store_tile(rows, sums, c, columns, columns - column);
-        }
-        r += rows;
+      global const float *a[ROWS];
+      for (int r = 0; r < rows; ++r) a[r] = tile_column(tiles, m + r, k0, K);
+      for (int panel = left; panel < right; ++panel) {
+        const int is_state = panel >= input_panels, columns = is_state ? H : C;
+        const int row = is_state ? row_hh : row_ih;
+        if (row < 0) continue;
+        const int column = (is_state ? panel - input_panels : panel) * COLUMNS;
+        global float *c =
+            (is_state ? weight_hh : weight_ih) + (size_t)(row + unit) * columns + column;
+        REAL sums[ROWS][2];
+        for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
+        if (k0) load_tile(rows, sums, c, columns, columns - column);
+        row_products(rows, sums, a, panels + ((size_t)panel * K + k0) * COLUMNS, depth);
+        store_tile(rows, sums, c, columns, columns - column);
       }
+      m += rows;
     }
   }
 }

@@ -40,7 +40,7 @@ struct PanelProducts: MatrixProducts {
         name,
         in: [
           "vector.cl", "states.cl", "panel.cl", "gradient_tiles.cl", "weight_gradients.cl",
-        ])
+        ], options: ["-D ALONG_TILES=1"])
     }
     packGradients = { try gradientKernel("pack_gradients") }
     weightGradients = { try gradientKernel("weight_gradients") }
@@ -160,7 +160,7 @@ struct PanelProducts: MatrixProducts {
         "bias_hh": .optional(states?.result.bias), "first_hh": .int(states?.result.first ?? 0),
         "skipped_hh": .int(states?.result.skippedSlot ?? -1),
         "panels_per_item": .int(share.panels),
-        "tiles_per_item": .int(share.rows / Self.tileRows),
+        "columns_per_item": .int(share.rows),
       ])
   }
 
