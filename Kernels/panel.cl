@@ -7,11 +7,16 @@
 // Parameters:
 //   ALONG_TILES   1: the rows of products are columns of tiles (gradient_tiles.cl); 0: those of a
 //                 row-major matrix.
+//   FETCH_AHEAD   1: while a panel is multiplied, a part of one that is read soon comes to the
+//                 second cache. For weights too many for the cache that cores share.
 //
 // Assumes vector.cl before it.
 
 #ifndef ALONG_TILES
 #define ALONG_TILES 0
+#endif
+#ifndef FETCH_AHEAD
+#define FETCH_AHEAD 0
 #endif
 
 #define COLUMNS (2 * WIDTH)
@@ -62,15 +67,17 @@
   if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
 
 /// sums[r][0..1] += sum over k of a[r][k K_STRIDE] * panel[k][0..COLUMNS), r < rows. `rows` is a
-/// constant wherever this is called.
+/// constant wherever this is called. What of `ahead` is fetched is a quarter of a panel, see
+/// quarter_ahead.
 INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *const *a,
-                          global const float *panel, int K) {
+                          global const float *panel, int K, global const float *ahead) {
   EACH_ROW(LOAD_SUMS)
   size_t i = 0;
   int k = 0;
 #if WIDTH < 16
   // Beside few products a turn of the loop counts.
   for (; k + 4 <= K; k += 4) {
+    if (FETCH_AHEAD) fetch_second(ahead), ahead += COLUMNS;
     ADD_K
     ADD_K
     ADD_K
@@ -110,21 +117,28 @@ INLINE void row_product(REAL sums[2], global const float *a, global const float 
   sums[1] = (right0 + right1) + (right2 + right3);
 }
 
-/// The same for as many rows as next_rows gives. The rows may lie anywhere.
+/// What the rows from `row` on, which the next call takes, fetch of a panel that comes `distance`
+/// floats after the one that they are multiplied with: four calls fetch it all.
+INLINE global const float *
+quarter_ahead(global const float *panel, size_t distance, int K, int row) {
+  return panel + distance + (size_t)min(row / CALL_ROWS, 3) * K * (COLUMNS / 4);
+}
+
+/// The same as panel_product for as many rows as next_rows gives. The rows may lie anywhere.
 OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a,
-                          global const float *panel, int K) {
-  if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, panel, K);
-  else if (rows == 4) panel_product(4, sums, a, panel, K);
-  else if (rows == 2) panel_product(2, sums, a, panel, K);
+                          global const float *panel, int K, global const float *ahead) {
+  if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, panel, K, ahead);
+  else if (rows == 4) panel_product(4, sums, a, panel, K, ahead);
+  else if (rows == 2) panel_product(2, sums, a, panel, K, ahead);
   else row_product(sums[0], a[0], panel, K);
 }
 
-/// The same where the rows lie `row_stride` apart from `a` on.
+/// The same where the rows lie `row_stride` apart from `a` on, and nothing is fetched.
 INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
                            global const float *panel, int K) {
   global const float *each[ROWS];
   for (int r = 0; r < rows; ++r) each[r] = a + (size_t)r * row_stride;
-  row_products(rows, sums, each, panel, K);
+  row_products(rows, sums, each, panel, K, panel);
 }
 
 /// What is in `rows` rows of C, `count` columns from c on.

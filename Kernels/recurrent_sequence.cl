@@ -107,9 +107,10 @@ INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, c
 
 /// sums[r][left] and [right] = begin, or with `is_begun` what they are, + x[r] times one panel +
 /// h[r] times another; where a panel is null nothing. The sums are in registers from their
-/// beginning to their end. `rows` is a constant wherever this is called.
+/// beginning to their end. `rows`, which begin at `row` of their block, is a constant wherever this
+/// is called.
 INLINE void
-gate_sums(const int rows, REAL sums[ROWS][TILE_SUMS], int left, int right, int is_begun,
+gate_sums(const int rows, int row, REAL sums[ROWS][TILE_SUMS], int left, int right, int is_begun,
           const REAL begin[2], global const float *const *x, global const float *panel_x, int C,
           global const float *const *h, global const float *panel_h, int K) {
   REAL part[ROWS][2];
@@ -121,8 +122,13 @@ gate_sums(const int rows, REAL sums[ROWS][TILE_SUMS], int left, int right, int i
   // One loop for both, which halves the code.
 #pragma unroll 1
   for (int i = panel_x ? 0 : 1; i < (panel_h ? 2 : 1); ++i) {
-    if (rows == 1) row_product(part[0], i ? h[0] : x[0], i ? panel_h : panel_x, i ? K : C);
-    else panel_product(rows, part, i ? h : x, i ? panel_h : panel_x, i ? K : C);
+    global const float *panel = i ? panel_h : panel_x;
+    const int depth = i ? K : C;
+    // The same panel of the next tile.
+    const size_t distance = (size_t)TILE_PANELS * depth * COLUMNS;
+    global const float *ahead = quarter_ahead(panel, distance, depth, row);
+    if (rows == 1) row_product(part[0], i ? h[0] : x[0], panel, depth);
+    else panel_product(rows, part, i ? h : x, panel, depth, ahead);
   }
   EACH_ROW(END_SUMS)
 }
@@ -172,7 +178,7 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
     global const float *panel_h =
         !DIAGONAL && multiplies_h ? layer->weights + (at * H + from) * COLUMNS : 0;
 #define GATE_SUMS(rows)                                                                            \
-  gate_sums(rows, sums, places[0], places[1], is_begun, begin, block->x + row, panel_x, C,         \
+  gate_sums(rows, row, sums, places[0], places[1], is_begun, begin, block->x + row, panel_x, C,    \
             factors, panel_h, end - from)
     if (rows == CALL_ROWS) GATE_SUMS(CALL_ROWS);
     else if (rows == 4) GATE_SUMS(4);

@@ -27,8 +27,9 @@ typedef struct {
 } Products;
 
 /// sums[r] += the gradients that reach the states from the step after, whose gates' gradients are
-/// `after`: the product with weight_hh, for COLUMNS units from `unit` on.
-INLINE void add_gradients_from(int rows, REAL sums[ROWS][2], const Layer *layer,
+/// `after`: the product with weight_hh, for COLUMNS units from `unit` on. The rows begin at `row`
+/// of their slice.
+INLINE void add_gradients_from(int rows, int row, REAL sums[ROWS][2], const Layer *layer,
                                global const float *after[ROWS], int unit) {
   const int H = layer->H;
   if (DIAGONAL) {
@@ -54,8 +55,10 @@ INLINE void add_gradients_from(int rows, REAL sums[ROWS][2], const Layer *layer,
     gates = is_whole && gate < PLAIN_GATES ? PLAIN_GATES : 1;
     global const float *a[ROWS];
     for (int r = 0; r < rows; ++r) a[r] = after[r] + (size_t)RECURRENT_SLOT(gate) * H + begin;
-    row_products(rows, sums, a, panel + (size_t)(gate * H + begin) * COLUMNS,
-                 (gates - 1) * H + end - begin);
+    global const float *gate_panel = panel + (size_t)(gate * H + begin) * COLUMNS;
+    const int depth = (gates - 1) * H + end - begin;
+    row_products(rows, sums, a, gate_panel, depth,
+                 quarter_ahead(gate_panel, (size_t)GATES * H * COLUMNS, depth, row));
   }
 }
 
@@ -109,7 +112,8 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
       }
     }
   }
-  if (t != last_step(layer)) add_gradients_from(rows, sums, layer, after, first);
+  if (t != last_step(layer))
+    add_gradients_from(rows, row - share->first, sums, layer, after, first);
   for (int v = 0; v < 2; ++v) {
     const int unit = first + v * WIDTH, count = H - unit;
     if (count <= 0) break;
@@ -183,7 +187,8 @@ INLINE void input_tile(int rows, const Layer *layer, const Share *share, const P
     results[r] = products->grad_x + index * C + first;
     sums[r][0] = sums[r][1] = (REAL)(0.0f);
   }
-  row_products(rows, sums, gates, products->weights + (size_t)first * GATES * H, GATES * H);
+  global const float *panel = products->weights + (size_t)first * GATES * H;
+  row_products(rows, sums, gates, panel, GATES * H, panel);
   for (int r = 0; r < rows; ++r) {
     store_lanes(sums[r][0], results[r], C - first);
     store_lanes(sums[r][1], results[r] + WIDTH, C - first - WIDTH);

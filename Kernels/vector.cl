@@ -60,6 +60,13 @@ INLINE void fetch(global const float *source) {
 #endif
 }
 
+/// The same into the second cache alone.
+INLINE void fetch_second(global const float *source) {
+#if IS_PROCESSOR
+  __builtin_prefetch((const void *)(size_t)source, 0, 2);
+#endif
+}
+
 /// The first `count` floats from `source` on, zeros in the other lanes.
 INLINE REAL load_lanes(global const float *source, int count) {
   if (count >= WIDTH) return load_vector(source);

@@ -164,7 +164,8 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         REAL sums[ROWS][2];
         for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
         if (k0) load_tile(rows, sums, c, columns, columns - column);
-        row_products(rows, sums, a, panels + ((size_t)panel * K + k0) * COLUMNS, depth);
+        global const float *factors = panels + ((size_t)panel * K + k0) * COLUMNS;
+        row_products(rows, sums, a, factors, depth, factors);
         store_tile(rows, sums, c, columns, columns - column);
       }
       m += rows;

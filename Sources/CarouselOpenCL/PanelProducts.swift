@@ -17,8 +17,9 @@ struct PanelProducts: MatrixProducts {
   static let tileRows = 8
   /// PACK_VECTORS of `weight_gradients.cl`.
   private static let packVectors = 4
-  /// The panels of one work-item of a product.
-  private static let panelsPerItem = 8
+  /// The panels of one work-item of a product, a quarter to a half of a core's second cache: those of
+  /// processors with narrow vectors are small.
+  private let panelsPerItem: Int
 
   /// The numbers for which it is worth waking another core to pack them.
   private static let packedPerItem = 4096
@@ -32,6 +33,7 @@ struct PanelProducts: MatrixProducts {
   init(_ launcher: Launcher) throws {
     self.launcher = launcher
     panelWidth = 2 * launcher.parameters.width
+    panelsPerItem = max(2, launcher.parameters.width / 2)
     let files = ["vector.cl", "panel.cl", "gemm_cpu.cl"]
     packPanels = try launcher.kernel("pack_panels", in: files)
     gemm = try launcher.kernel("gemm", in: files)
@@ -197,7 +199,7 @@ struct PanelProducts: MatrixProducts {
   /// ranges of rows for each core, so that the last to finish is short and a range that a product
   /// leaves out is no core's whole share, each long enough to be worth its launch.
   private func share(rows: Int, panels: Int, depth: Int) -> (rows: Int, panels: Int) {
-    let panelsPerItem = min(max(panels, 1), launcher.tuning.panelsPerItem ?? Self.panelsPerItem)
+    let panelsPerItem = min(max(panels, 1), launcher.tuning.panelsPerItem ?? panelsPerItem)
     let ranges = 4 * launcher.device.computeUnits
     let shortest = max(1, 500_000 / (2 * panelWidth * panelsPerItem * depth))
     let rowsPerItem = max(ceilDivide(rows, ranges), min(shortest, rows))

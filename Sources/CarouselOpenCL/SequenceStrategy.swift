@@ -8,9 +8,10 @@ struct SequenceStrategy: RecurrentStrategy {
   private let products: PanelProducts
   private let packGates: Kernel
   private let orderRows: Kernel
-  private let forward: Kernel
-  /// Built when it is first wanted: inference does without the steps back.
-  private let backward: () throws -> Kernel
+  /// The walks, with FETCH_AHEAD or without it, each built when it is first wanted: inference does without
+  /// the steps back.
+  private let forward: (_ fetchesAhead: Bool) throws -> Kernel
+  private let backward: (_ fetchesAhead: Bool) throws -> Kernel
   private let parts: Parts
 
   init(_ launcher: Launcher, cell: CellVariant, products: PanelProducts) throws {
@@ -19,19 +20,17 @@ struct SequenceStrategy: RecurrentStrategy {
     let library = [
       "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "shares.cl", "panel.cl",
     ]
-    func kernel(_ name: String) throws -> Kernel {
+    func kernel(_ name: String, in files: [String], fetchesAhead: Bool = false) throws -> Kernel {
       try launcher.kernel(
-        name, in: library + ["recurrent_sequence.cl"], options: cell.kernelOptions)
+        name, in: library + files,
+        options: cell.kernelOptions + (fetchesAhead ? ["-D FETCH_AHEAD=1"] : []))
     }
-    packGates = try kernel("pack_gates")
-    orderRows = try kernel("order_rows")
-    forward = try kernel("sequence_forward")
-    backward = {
-      try launcher.kernel(
-        "sequence_backward",
-        in: library + ["gradient_tiles.cl", "recurrent_sequence_backward.cl"],
-        options: cell.kernelOptions)
-    }
+    let steps = ["recurrent_sequence.cl"]
+    let stepsBack = ["gradient_tiles.cl", "recurrent_sequence_backward.cl"]
+    packGates = try kernel("pack_gates", in: steps)
+    orderRows = try kernel("order_rows", in: steps)
+    forward = { try kernel("sequence_forward", in: steps, fetchesAhead: $0) }
+    backward = { try kernel("sequence_backward", in: stepsBack, fetchesAhead: $0) }
     parts = Parts(launcher)
   }
 
@@ -40,6 +39,13 @@ struct SequenceStrategy: RecurrentStrategy {
   private func weightsStay(_ layer: RecurrentLayer) -> Bool {
     let count = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
     return count * MemoryLayout<Float>.stride < max(4 << 20, launcher.device.globalCacheBytes / 4)
+  }
+
+  /// Whether weights come to the second cache before they are read.
+  ///
+  /// With vectors of 16 the products stand near the peak without.
+  private func fetchesAhead(_ layer: RecurrentLayer) -> Bool {
+    launcher.parameters.width < 16 && layer.options.recurrence == .dense && !weightsStay(layer)
   }
 
   /// A panel of the weights of so many inputs stays in the first caches.
@@ -80,7 +86,8 @@ struct SequenceStrategy: RecurrentStrategy {
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     try launcher.begin(zeros, with: nil, count: pass.stateCount)
     try walk(
-      pass, forward, steps: pass.steps + (isBefore ? 1 : 0), tileUnits: tileUnits(layer),
+      pass, forward(fetchesAhead(layer)), steps: pass.steps + (isBefore ? 1 : 0),
+      tileUnits: tileUnits(layer),
       flops: pass.flops + (isFused ? pass.inputFlops : 0),
       bytes: pass.bytes(gatePasses: pass.reserve.training ? isFused ? 1 : 2 : 1),
       pass.arguments(
@@ -123,7 +130,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let (layer, hasInputs) = (pass.layer, gradients.x != nil)
     let columns = layer.inputSize + pass.hiddenSize * (1 + layer.slotCount)
     try walk(
-      pass, backward(),
+      pass, backward(fetchesAhead(layer)),
       steps: pass.steps + (gradients.initial == nil && !hasInputs ? 0 : 1),
       tileUnits: products.panelWidth, flops: pass.flops + (hasInputs ? pass.inputFlops : 0),
       bytes: pass.bytes(gatePasses: 2) + 4 * Double(pass.rows * columns),

@@ -44,6 +44,17 @@ import Testing
     #expect(try command.json["ok"] as? Bool == true)
   }
 
+  /// More weights than the cores' caches hold are fetched while those before them are multiplied.
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"), arguments: ["lstm", "gru"])
+  func manyWeightsAreCompared(cell: String) throws {
+    let command = try Command([
+      "compare", "--json", "--cell", cell, "--steps=3", "--batch-size=26", "--input-size=16",
+      "--hidden-size=900",
+    ])
+    #expect(command.status == 0, "\(command.errors)")
+    #expect(try command.json["ok"] as? Bool == true)
+  }
+
   /// One case of a plain LSTM, so that few kernels are compiled.
   private static let small = ["--steps=3", "--batch-size=2", "--input-size=3", "--hidden-size=5"]
 
