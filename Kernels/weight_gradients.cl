@@ -100,11 +100,6 @@ INLINE void tile_sums(global const float *tile, int depth, float sums[ROWS]) {
   vstore8((parts[0] + parts[1]) + (parts[2] + parts[3]), 0, sums);
 }
 
-/// Where in the tiles k of a column is.
-INLINE global const float *tile_column(global const float *tiles, int m, int k, int K) {
-  return tiles + ((size_t)(m / ROWS) * K + k) * ROWS + m % ROWS;
-}
-
 /// bias[m] = sums[m], or with `is_more` that much more, of `count` columns.
 INLINE void add_sums(const float sums[ROWS], global float *bias, int count, int is_more) {
   for (int m = 0; m < count; ++m) bias[m] = is_more ? bias[m] + sums[m] : sums[m];
@@ -148,12 +143,12 @@ weight_gradients(global const float *tiles, global const float *panels, global c
       if (left == 0 && (bias_ih || bias_hh) && tile < m + rows) {
         const int first_unit = unit + tile - m, count = min(ROWS, width - first_unit);
         float sums[ROWS];
-        tile_sums(tile_column(tiles, tile, k0, K), depth, sums);
+        tile_sums(tiles + tile_place(tile, k0, K), depth, sums);
         if (bias_ih && row_ih >= 0) add_sums(sums, bias_ih + row_ih + first_unit, count, k0 > 0);
         if (bias_hh && row_hh >= 0) add_sums(sums, bias_hh + row_hh + first_unit, count, k0 > 0);
       }
       global const float *a[ROWS];
-      for (int r = 0; r < rows; ++r) a[r] = tile_column(tiles, m + r, k0, K);
+      for (int r = 0; r < rows; ++r) a[r] = tiles + tile_place(m + r, k0, K);
       for (int panel = left; panel < right; ++panel) {
         const int is_state = panel >= input_panels, columns = is_state ? H : C;
         const int row = is_state ? row_hh : row_ih;

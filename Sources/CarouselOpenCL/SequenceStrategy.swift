@@ -8,9 +8,9 @@ struct SequenceStrategy: RecurrentStrategy {
   private let products: PanelProducts
   private let packGates: Kernel
   private let orderRows: Kernel
-  /// The walks, with FETCH_AHEAD or without it, each built when it is first wanted: inference does without
-  /// the steps back.
-  private let forward: (_ fetchesAhead: Bool) throws -> Kernel
+  private let forward: Kernel
+  /// Built when they are first wanted: few layers fetch ahead, and inference does without the steps back.
+  private let fetchingForward: () throws -> Kernel
   private let backward: (_ fetchesAhead: Bool) throws -> Kernel
   private let parts: Parts
 
@@ -20,16 +20,17 @@ struct SequenceStrategy: RecurrentStrategy {
     let library = [
       "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "shares.cl", "panel.cl",
     ]
+    let steps = library + ["recurrent_sequence.cl"]
+    let stepsBack = library + ["gradient_tiles.cl", "recurrent_sequence_backward.cl"]
+    let options = cell.kernelOptions
+    let fetching = options + ["-D FETCH_AHEAD=1"]
     func kernel(_ name: String, in files: [String], fetchesAhead: Bool = false) throws -> Kernel {
-      try launcher.kernel(
-        name, in: library + files,
-        options: cell.kernelOptions + (fetchesAhead ? ["-D FETCH_AHEAD=1"] : []))
+      try launcher.kernel(name, in: files, options: fetchesAhead ? fetching : options)
     }
-    let steps = ["recurrent_sequence.cl"]
-    let stepsBack = ["gradient_tiles.cl", "recurrent_sequence_backward.cl"]
     packGates = try kernel("pack_gates", in: steps)
     orderRows = try kernel("order_rows", in: steps)
-    forward = { try kernel("sequence_forward", in: steps, fetchesAhead: $0) }
+    forward = try kernel("sequence_forward", in: steps)
+    fetchingForward = { try kernel("sequence_forward", in: steps, fetchesAhead: true) }
     backward = { try kernel("sequence_backward", in: stepsBack, fetchesAhead: $0) }
     parts = Parts(launcher)
   }
@@ -86,7 +87,8 @@ struct SequenceStrategy: RecurrentStrategy {
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     try launcher.begin(zeros, with: nil, count: pass.stateCount)
     try walk(
-      pass, forward(fetchesAhead(layer)), steps: pass.steps + (isBefore ? 1 : 0),
+      pass, fetchesAhead(layer) ? fetchingForward() : forward,
+      steps: pass.steps + (isBefore ? 1 : 0),
       tileUnits: tileUnits(layer),
       flops: pass.flops + (isFused ? pass.inputFlops : 0),
       bytes: pass.bytes(gatePasses: pass.reserve.training ? isFused ? 1 : 2 : 1),
