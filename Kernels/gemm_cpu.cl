@@ -36,10 +36,12 @@ pack_panels(global const float *b, global float *panels, int K, int N, int offse
 }
 
 /// `rows` rows of one panel of C, `count` columns from c on, over `depth` of K: begins with the
-/// biases of its columns, or where `k0` is not 0 with what is there.
-INLINE void gemm_tile(int rows, global const float *a, int a_stride, global const float *panel,
-                      global const float *bias, global const float *bias2, global float *c,
-                      int c_stride, int count, int k0, int depth) {
+/// biases of its columns, or where `k0` is not 0 with what is there. What of `ahead` is fetched is
+/// said at panel_product.
+INLINE void
+gemm_tile(int rows, global const float *a, int a_stride, global const float *panel,
+          global const float *ahead, global const float *bias, global const float *bias2,
+          global float *c, int c_stride, int count, int k0, int depth) {
   REAL sums[ROWS][2];
   if (k0) {
     load_tile(rows, sums, c, c_stride, count);
@@ -49,7 +51,7 @@ INLINE void gemm_tile(int rows, global const float *a, int a_stride, global cons
     if (bias2) left += load_lanes(bias2, count), right += load_lanes(bias2 + WIDTH, count - WIDTH);
     for (int r = 0; r < rows; ++r) sums[r][0] = left, sums[r][1] = right;
   }
-  panel_products(rows, sums, a, a_stride, panel, depth);
+  panel_products(rows, sums, a, a_stride, panel, depth, ahead);
   store_tile(rows, sums, c, c_stride, count);
 }
 
@@ -63,14 +65,24 @@ gemm(global const float *a, global const float *panels, global const float *bias
   const int left = get_global_id(0) * panels_per_item * COLUMNS;
   const int right = min(left + panels_per_item * COLUMNS, N);
   const int first = get_global_id(1) * rows_per_item, end = min(first + rows_per_item, M);
-  for (int k0 = 0; k0 < K; k0 += DEPTH) {
-    const int depth = min(DEPTH, K - k0);
+  const int pass = pass_depth(K);
+  for (int k0 = 0; k0 < K; k0 += pass) {
+    const int depth = min(pass, K - k0);
+    global const float *next =
+        next_panels(panels, left / COLUMNS, right < N ? right / COLUMNS : 0, k0 + depth, K);
     for (int m = first; m < end;) {
       const int rows = next_rows(end - m);
+      global const float *row = a + (size_t)m * a_stride + k0;
       for (int column = left; column < right; column += COLUMNS) {
-        gemm_tile(rows, a + (size_t)m * a_stride + k0, a_stride,
-                  panels + (size_t)column * K + (size_t)k0 * COLUMNS, bias ? bias + column : bias,
-                  bias2 ? bias2 + column : bias2, c + (size_t)m * c_stride + column, c_stride,
+        global const float *panel = panels + (size_t)column * K + (size_t)k0 * COLUMNS;
+        global const float *rows_ahead = a_stride == depth ? row + (size_t)rows * depth : panel;
+        global float *tile = c + (size_t)m * c_stride + column;
+        if (column + COLUMNS < right) fetch_tile(rows, tile + COLUMNS, c_stride);
+        else fetch_tile(rows, tile + left - column + (size_t)rows * c_stride, c_stride);
+        gemm_tile(rows, row, a_stride, panel,
+                  item_ahead((column - left) / COLUMNS, (m - first) / CALL_ROWS, panels_per_item,
+                             rows_ahead, next, K, depth),
+                  bias ? bias + column : bias, bias2 ? bias2 + column : bias2, tile, c_stride,
                   N - column, k0, depth);
       }
       m += rows;

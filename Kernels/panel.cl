@@ -7,8 +7,8 @@
 // Parameters:
 //   ALONG_TILES   1: the rows of products are columns of tiles (gradient_tiles.cl); 0: those of a
 //                 row-major matrix.
-//   FETCH_AHEAD   1: while a panel is multiplied, a part of one that is read soon comes to the
-//                 second cache. For weights too many for the cache that cores share.
+//   FETCH_AHEAD   1: while a panel is multiplied, a part of what is read soon comes to the second
+//                 cache.
 //
 // Assumes vector.cl before it.
 
@@ -67,8 +67,8 @@
   if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
 
 /// sums[r][0..1] += sum over k of a[r][k K_STRIDE] * panel[k][0..COLUMNS), r < rows. `rows` is a
-/// constant wherever this is called. What of `ahead` is fetched is a quarter of a panel, see
-/// quarter_ahead.
+/// constant wherever this is called. Of what begins at `ahead` a quarter of a panel is fetched: a
+/// line to every fourth k.
 INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *const *a,
                           global const float *panel, int K, global const float *ahead) {
   EACH_ROW(LOAD_SUMS)
@@ -133,12 +133,20 @@ OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *cons
   else row_product(sums[0], a[0], panel, K);
 }
 
-/// The same where the rows lie `row_stride` apart from `a` on, and nothing is fetched.
+/// The same where the rows lie `row_stride` apart from `a` on.
 INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
-                           global const float *panel, int K) {
+                           global const float *panel, int K, global const float *ahead) {
   global const float *each[ROWS];
   for (int r = 0; r < rows; ++r) each[r] = a + (size_t)r * row_stride;
-  row_products(rows, sums, each, panel, K, panel);
+  row_products(rows, sums, each, panel, K, ahead);
+}
+
+/// Asks for `rows` rows of a tile of C that is soon read or stored. A processor stores in order:
+/// what waits for its line holds up all that comes after it.
+INLINE void fetch_tile(int rows, global const float *c, int c_stride) {
+  for (int r = 0; r < rows; ++r) {
+    for (int v = 0; v < 2; ++v) fetch(c + (size_t)r * c_stride + v * WIDTH);
+  }
 }
 
 /// What is in `rows` rows of C, `count` columns from c on.
@@ -164,6 +172,31 @@ store_tile(int rows, const REAL sums[ROWS][2], global float *c, int c_stride, in
 #ifndef DEPTH
 #define DEPTH 512
 #endif
+
+/// The k of one pass where there are K: as near DEPTH as equal passes come.
+INLINE int pass_depth(int K) {
+  const int passes = max((K + DEPTH / 2) / DEPTH, 1);
+  return max((K + passes - 1) / passes, 1);
+}
+
+/// Where the panels begin that an item multiplies after its own from panel `left` on up to `k_end`:
+/// the next k of the same, or the first k of those from `after` on.
+INLINE global const float *
+next_panels(global const float *panels, int left, int after, int k_end, int K) {
+  return panels + (k_end < K ? (size_t)left * K + k_end : (size_t)after * K) * COLUMNS;
+}
+
+/// What the product of panel `index` of an item's `count` fetches, in the item's `turn`th turn
+/// through them: the first two a half each of the ROWS rows from `rows` on, which follow each
+/// other in memory; the others a quarter each of the panels from `panels` on.
+INLINE global const float *item_ahead(int index, int turn, int count, global const float *rows,
+                                      global const float *panels, int K, int depth) {
+  if (!FETCH_AHEAD) return panels;
+  if (index < 2) return rows + (size_t)index * (ROWS / 2) * depth;
+  const int quarter = ((count - 2) * turn + index - 2) % (4 * count);
+  return panels + (size_t)(quarter / 4) * K * COLUMNS +
+         (size_t)(quarter % 4) * depth * (COLUMNS / 4);
+}
 
 /// How many of `left` rows the next call takes: CALL_ROWS, 4, 2 or 1. 8 are twice 4 rather than 6
 /// and 2, whose few sums would wait for themselves.

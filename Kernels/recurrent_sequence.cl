@@ -133,6 +133,25 @@ gate_sums(const int rows, int row, REAL sums[ROWS][TILE_SUMS], int left, int rig
   EACH_ROW(END_SUMS)
 }
 
+/// Asks for what a tile reads and stores after its products, and for the gates of the next tile.
+INLINE void fetch_around(int rows, const Layer *layer, const Block *block, int row, int t,
+                         int first, int is_before) {
+  const int H = layer->H;
+#pragma clang loop vectorize(disable)
+  for (int r = row; r < row + rows; ++r) {
+#pragma unroll
+    for (int slot = 0; slot < SLOTS; ++slot) {
+      fetch_second(block->gates[r] + (size_t)slot * H + first + TILE_UNITS);
+    }
+    if (is_before) continue;
+    const size_t state = (size_t)block->sequence[r] * H + first;
+    const size_t index = (size_t)t * layer->N * H + state;
+    fetch(layer->y + index);
+    if (HAS_CELL_STATE) fetch(layer->cells + (layer->training ? index : state));
+    if (HAS_CELL_STATE && block->c[r]) fetch(block->c[r] + first);
+  }
+}
+
 /// Step t of a block's rows from `row` on, for the units of one tile; `has_factors` says whether
 /// any of the states is not zero. With `is_before` the product of the inputs alone, into `gates`.
 INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, const Block *block,
@@ -148,6 +167,7 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
     for (int r = 0; r < rows; ++r) shifted[r] = factors[r] + from;
     factors = shifted;
   }
+  fetch_around(rows, layer, block, row, t, first, is_before);
   REAL sums[ROWS][TILE_SUMS];
   for (int s = 0; s < SUM_PANELS; ++s) {
     const int has_x = s != PLAIN_PANELS, has_h = s <= PLAIN_PANELS && !is_before;

@@ -109,6 +109,7 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
 #pragma unroll
       for (int slot = 0; slot < SLOTS; ++slot) {
         fetch(layer->gates + (index * SLOTS + slot) * H + unit);
+        fetch(products->tiles + tile_place(slot * padded_width(H) + unit, k + r, products->K));
       }
     }
   }

@@ -33,7 +33,7 @@ slice_product(int first, int end, global const float *a, int a_stride, global co
       for (int r = 0; r < rows; ++r) products[r][0] = products[r][1] = (REAL)(0.0f);
       for (int part = 0; part < parts; ++part) {
         panel_products(rows, products, a + (size_t)n * a_stride + part * length + begin, a_stride,
-                       panel + (size_t)(part * length + begin) * COLUMNS, stop - begin);
+                       panel + (size_t)(part * length + begin) * COLUMNS, stop - begin, panel);
       }
       for (int r = 0; r < rows; ++r) {
         global float *row = c + (size_t)(n + r) * c_stride + column;

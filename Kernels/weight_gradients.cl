@@ -127,8 +127,11 @@ weight_gradients(global const float *tiles, global const float *panels, global c
     rows_there = 0;
     for (int n = 0; n < N; ++n) rows_there += min(lengths[n], T);
   }
-  for (int k0 = 0; k0 == 0 || k0 < rows_there; k0 += DEPTH) {
-    const int depth = min(DEPTH, rows_there - k0);
+  const int pass = pass_depth(rows_there);
+  for (int k0 = 0; k0 == 0 || k0 < rows_there; k0 += pass) {
+    const int depth = min(pass, rows_there - k0);
+    const int k_end = k0 + depth < rows_there ? k0 + depth : K;
+    global const float *next = next_panels(panels, left, right < count ? right : 0, k_end, K);
     for (int m = first; m < end;) {
       const int slot = m / padded, unit = m % padded, there = min(width - unit, end - m);
       if (there <= 0) {
@@ -149,6 +152,8 @@ weight_gradients(global const float *tiles, global const float *panels, global c
       }
       global const float *a[ROWS];
       for (int r = 0; r < rows; ++r) a[r] = tiles + tile_place(m + r, k0, K);
+      // The last tile that the next turn reads.
+      global const float *next_tile = tiles + tile_place((m + 2 * rows - 1) / ROWS * ROWS, k0, K);
       for (int panel = left; panel < right; ++panel) {
         const int is_state = panel >= input_panels, columns = is_state ? H : C;
         const int row = is_state ? row_hh : row_ih;
@@ -157,10 +162,14 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         global float *c =
             (is_state ? weight_hh : weight_ih) + (size_t)(row + unit) * columns + column;
         REAL sums[ROWS][2];
+        if (panel + 1 < right) fetch_tile(rows, c + COLUMNS, columns);
+        else fetch_tile(rows, c - (panel - left) * COLUMNS + (size_t)rows * columns, columns);
         for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
         if (k0) load_tile(rows, sums, c, columns, columns - column);
         global const float *factors = panels + ((size_t)panel * K + k0) * COLUMNS;
-        row_products(rows, sums, a, factors, depth, factors);
+        row_products(rows, sums, a, factors, depth,
+                     item_ahead(panel - left, (m - first) / CALL_ROWS, right - left, next_tile,
+                                next, K, depth));
         store_tile(rows, sums, c, columns, columns - column);
       }
       m += rows;
