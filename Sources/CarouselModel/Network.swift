@@ -177,8 +177,11 @@ public final class NetworkPass<B: Backend> {
     _ input: NetworkInput, _ targets: NetworkTargets,
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
-    try forward(input, dropoutSeed: dropoutSeed)
+    // Both before the pass, which a later write would wait for.
+    try write(input)
     try write(targets)
+    try forwardStates(dropoutSeed: dropoutSeed)
+    try queueLogits()
     try queueBackward(targets, count: targets.count, dropoutSeed: dropoutSeed)
   }
 

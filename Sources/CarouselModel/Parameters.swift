@@ -28,15 +28,16 @@ public enum Initializer: Hashable, Sendable {
 
   /// Draws `count` values, rounded to Float32 so that every backend begins alike.
   public func values(count: Int, random: Philox) -> [Double] {
-    (0..<count).map { index in
-      switch self {
-      case .constant(let value): value
-      case .uniform(let bound): Double(Float((2 * random.uniform(index) - 1) * bound))
-      case .uniformExcept(let bound, let range, let value):
-        range.contains(index)
-          ? value : Double(Float((2 * random.uniform(index) - 1) * bound))
-      case .normal(let deviation): Double(Float(random.normal(index) * deviation))
-      }
+    switch self {
+    case .constant(let value): return [Double](repeating: value, count: count)
+    case .uniform(let bound):
+      return random.uniforms(count: count).map { Double(Float((2 * $0 - 1) * bound)) }
+    case .uniformExcept(let bound, let range, let value):
+      var values = Initializer.uniform(bound).values(count: count, random: random)
+      for index in range { values[index] = value }
+      return values
+    case .normal(let deviation):
+      return (0..<count).map { Double(Float(random.normal($0) * deviation)) }
     }
   }
 }

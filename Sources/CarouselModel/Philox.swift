@@ -47,6 +47,17 @@ public struct Philox: Sendable {
     Double(word(index) >> 8) * 0x1p-24
   }
 
+  /// What `uniform` gives for every index below `count`, from one block for each four.
+  public func uniforms(count: Int) -> [Double] {
+    var result: [Double] = []
+    result.reserveCapacity(count)
+    for first in stride(from: 0, to: count, by: 4) {
+      let words = block(UInt64(first / 4))
+      for lane in 0..<min(4, count - first) { result.append(Double(words[lane] >> 8) * 0x1p-24) }
+    }
+    return result
+  }
+
   /// A number of the standard normal distribution, by Box and Muller from one block.
   public func normal(_ index: Int) -> Double {
     let words = block(UInt64(index))

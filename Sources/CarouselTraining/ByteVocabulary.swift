@@ -10,7 +10,9 @@ public struct ByteVocabulary: Hashable, Sendable {
   /// Collects the bytes that occur in a text.
   public init(of text: some Sequence<UInt8>) {
     var occurs = [Bool](repeating: false, count: 256)
-    for byte in text { occurs[Int(byte)] = true }
+    occurs.withUnsafeMutableBufferPointer { occurs in
+      for byte in text { occurs[Int(byte)] = true }
+    }
     self.init(sorted: (0...255).filter { occurs[Int($0)] })
   }
 
@@ -30,23 +32,26 @@ public struct ByteVocabulary: Hashable, Sendable {
     return token < 0 ? nil : token
   }
 
+  /// The tokens of a text, or of a part of one.
+  ///
+  /// Throws where a byte is unknown; `source` names the text in the error.
+  public func encode(_ text: ArraySlice<UInt8>, source: String) throws(CarouselError) -> [Int32] {
+    let result = tokens.withUnsafeBufferPointer { tokens in text.map { tokens[Int($0)] } }
+    if let unknown = result.firstIndex(where: { $0 < 0 }) {
+      let offset = text.startIndex + unknown
+      throw CarouselError(
+        .badData,
+        "\(source): the model knows \(count) bytes, but the byte \(Self.name(of: text[offset])) "
+          + "at offset \(offset) is none of them")
+    }
+    return result
+  }
+
   /// The tokens of a text.
   ///
   /// Throws where a byte is unknown; `source` names the text in the error.
   public func encode(_ text: [UInt8], source: String) throws(CarouselError) -> [Int32] {
-    var result: [Int32] = []
-    result.reserveCapacity(text.count)
-    for (offset, byte) in text.enumerated() {
-      let token = tokens[Int(byte)]
-      guard token >= 0 else {
-        throw CarouselError(
-          .badData,
-          "\(source): the model knows \(count) bytes, but the byte \(Self.name(of: byte)) "
-            + "at offset \(offset) is none of them")
-      }
-      result.append(token)
-    }
-    return result
+    try encode(text[...], source: source)
   }
 
   /// The bytes of tokens, each at least 0 and below `count`.

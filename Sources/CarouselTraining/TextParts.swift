@@ -11,27 +11,30 @@ struct TextParts {
   init(
     _ text: TrainingText, vocabulary: ByteVocabulary, settings: TrainingSettings
   ) throws(CarouselError) {
-    let tokens = try vocabulary.encode(text.bytes, source: text.name)
+    let count = text.bytes.count
     let heldOutCount = text.heldOutCount(share: settings.validation)
-    let trainingCount = tokens.count - heldOutCount
+    let trainingCount = count - heldOutCount
     let window = settings.batchSize.multipliedReportingOverflow(by: settings.steps)
     guard !window.overflow, window.partialValue < trainingCount else {
       let needed = window.overflow ? "more" : "at least \(window.partialValue + 1)"
       throw CarouselError(
         .badData,
         "\(text.name): a batch size of \(settings.batchSize) times \(settings.steps) steps needs "
-          + "\(needed) bytes to train on, found \(trainingCount) of \(tokens.count) bytes, "
+          + "\(needed) bytes to train on, found \(trainingCount) of \(count) bytes, "
           + "\(heldOutCount) of them held out")
     }
     guard settings.validation == 0 || heldOutCount >= 2 else {
       throw CarouselError(
         .badData,
         "\(text.name): a validation share of \(settings.validation) needs at least 2 bytes to "
-          + "hold out, found \(heldOutCount) of \(tokens.count) bytes")
+          + "hold out, found \(heldOutCount) of \(count) bytes")
     }
-    training = TextStreams(
-      tokens: Array(tokens[..<trainingCount]), batchSize: settings.batchSize,
+    func encoded(_ part: ArraySlice<UInt8>) throws(CarouselError) -> [Int32] {
+      try vocabulary.encode(part, source: text.name)
+    }
+    training = try TextStreams(
+      tokens: encoded(text.bytes[..<trainingCount]), batchSize: settings.batchSize,
       steps: settings.steps, remainder: .dropped)
-    heldOut = settings.validation == 0 ? nil : Array(tokens[trainingCount...])
+    heldOut = try settings.validation == 0 ? nil : encoded(text.bytes[trainingCount...])
   }
 }

@@ -90,6 +90,10 @@ public final class Context {
         "the device \(device.name) has \(memoryBytes) bytes of memory, of which "
           + "\(liveBytes) are in use, \(byteCount) more are wanted")
     }
+    if device.type == .cpu, let memory = HugePages.makeBuffer(handle, byteCount) {
+      liveBytes += byteCount
+      return memory
+    }
     var code: cl_int = 0
     let memory = clCreateBuffer(handle, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &code)
     if code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES

@@ -50,16 +50,19 @@ extension Queue {
   }
 
   /// Reads `count` numbers of `buffer` from `byteOffset` on, after all commands queued so far.
-  public func read<Element: BitwiseCopyable & ExpressibleByIntegerLiteral>(
+  public func read<Element: BitwiseCopyable>(
     _ buffer: Buffer, byteOffset: Int = 0, as type: Element.Type, count: Int
   ) throws(OpenCLError) -> [Element] {
-    var values = [Element](repeating: 0, count: count)
-    let result = values.withUnsafeMutableBytes { bytes in
-      Result { () throws(OpenCLError) in
-        try read(buffer, byteOffset: byteOffset, into: bytes)
+    var failure: OpenCLError?
+    let values = [Element](unsafeUninitializedCapacity: count) { elements, initialized in
+      do throws(OpenCLError) {
+        try read(buffer, byteOffset: byteOffset, into: UnsafeMutableRawBufferPointer(elements))
+        initialized = count
+      } catch {
+        failure = error
       }
     }
-    _ = try result.get()
+    if let failure { throw failure }
     return values
   }
 

@@ -40,6 +40,11 @@ import Testing
     #expect((square - 1.0 / 3).magnitude < 0.01)
   }
 
+  @Test(arguments: [0, 1, 4, 11]) func uniformNumbersCanBeDrawnTogether(count: Int) {
+    let random = Philox(seed: 5, stream: 6)
+    #expect(random.uniforms(count: count) == (0..<count).map(random.uniform))
+  }
+
   @Test func normalNumbersHaveMeanZeroAndDeviationOne() {
     let random = Philox(seed: 5, stream: 6)
     let values = (0..<20_000).map(random.normal)

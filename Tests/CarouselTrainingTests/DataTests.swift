@@ -20,6 +20,10 @@ import Testing
     expectError(.badData, "0x0A", "offset 0") {
       _ = try vocabulary.encode([10], source: "in.txt")
     }
+    // In a part of a text it tells the place in the whole.
+    expectError(.badData, "0x5A 'Z'", "offset 4") {
+      _ = try vocabulary.encode(Array("zabcZ".utf8)[1...], source: "in.txt")
+    }
   }
 
   @Test func survivesJSONAndRefusesDisorder() throws {

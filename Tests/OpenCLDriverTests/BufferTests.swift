@@ -14,11 +14,16 @@ struct BufferTests {
     alignment = context.device.baseAddressAlignmentBytes
   }
 
-  @Test func whatIsWrittenIsRead() throws {
-    let values = (0..<1000).map { Float($0) * 0.5 - 100 }
-    let buffer = try Buffer(context: context, byteCount: 4000)
+  /// The second takes pages of 2 MiB on a CPU, and a part of one.
+  @Test(arguments: [1000, 1_300_001]) func whatIsWrittenIsRead(count: Int) throws {
+    let values = (0..<count).map { Float($0) * 0.5 - 100 }
+    let buffer = try Buffer(context: context, byteCount: 4 * count)
     try queue.write(values, to: buffer)
-    #expect(try queue.read(buffer, as: Float.self, count: 1000) == values)
+    #expect(try queue.read(buffer, as: Float.self, count: count) == values)
+    let offset = 4 * (count - 500) / alignment * alignment
+    let slice = try buffer.slice(byteOffset: offset, byteCount: 40)
+    let expected = Array(values[(offset / 4)...].prefix(10))
+    #expect(try queue.read(slice, as: Float.self, count: 10) == expected)
     try queue.write([7, -8] as [Float], to: buffer, byteOffset: 12)
     #expect(
       try queue.read(buffer, byteOffset: 8, as: Float.self, count: 4)
