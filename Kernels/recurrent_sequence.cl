@@ -139,7 +139,6 @@ INLINE void fetch_around(int rows, const Layer *layer, const Block *block, int r
   const int H = layer->H;
 #pragma clang loop vectorize(disable)
   for (int r = row; r < row + rows; ++r) {
-#pragma unroll
     for (int slot = 0; slot < SLOTS; ++slot) {
       fetch_second(block->gates[r] + (size_t)slot * H + first + TILE_UNITS);
     }

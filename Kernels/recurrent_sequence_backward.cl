@@ -106,7 +106,6 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
       if (HAS_CELL_STATE) fetch((ZONEOUT ? layer->fresh : layer->cells) + index * H + unit);
       if (HAS_CELL_STATE && cells[r]) fetch(cells[r] + unit);
       if (!DIAGONAL && factors[r]) fetch(factors[r] + unit);
-#pragma unroll
       for (int slot = 0; slot < SLOTS; ++slot) {
         fetch(layer->gates + (index * SLOTS + slot) * H + unit);
         fetch(products->tiles + tile_place(slot * padded_width(H) + unit, k + r, products->K));

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Carousel
-import Dispatch
 import Foundation
 
 /// `--device` and `--kernels`: the one place that turns them into a backend.
@@ -41,14 +40,6 @@ struct DeviceOptions: ParsableArguments {
     let device = device.map { " --device '\($0)'" } ?? ""
     return device + (kernels == .automatic ? "" : " --kernels \(kernels.rawValue)")
       + (precision == .float32 ? "" : " --precision \(precision.rawValue)")
-  }
-
-  /// Begins to load the drivers on a thread of its own, where one is needed.
-  func loadDrivers() -> DispatchGroup {
-    let group = DispatchGroup()
-    guard !isReference else { return group }
-    DispatchQueue.global().async(group: group) { _ = try? Device.all() }
-    return group
   }
 
   /// Makes the backend that was asked for, to be passed to a function generic over `Backend`.

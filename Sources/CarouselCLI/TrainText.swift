@@ -39,9 +39,6 @@ struct TrainText: ParsableCommand {
   }
 
   func run() throws {
-    // While the text is read. No process may end in the middle of it.
-    let drivers = device.loadDrivers()
-    defer { drivers.wait() }
     if let path = place.resume {
       try resume(RunFolder(path))
     } else {
