@@ -124,6 +124,10 @@ static const unsigned char rnn[] = {
 #embed "rnn.cl"
 };
 
+static const unsigned char row_order[] = {
+#embed "row_order.cl"
+};
+
 static const unsigned char rows[] = {
 #embed "rows.cl"
 };
@@ -195,6 +199,7 @@ static const CarouselKernelFile files[] = {
     FILE_ENTRY(reduce),
     FILE_ENTRY(resident_product),
     FILE_ENTRY(rnn),
+    FILE_ENTRY(row_order),
     FILE_ENTRY(rows),
     FILE_ENTRY(shares),
     FILE_ENTRY(softmax),

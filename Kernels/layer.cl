@@ -167,11 +167,6 @@ INLINE int block_range(int first, int count, int from, int to, int length, int *
   return first / from * to;
 }
 
-/// The first row of a slice of the batch.
-INLINE int slice_begin(int slice, int slices, int N) {
-  return slice * (N / slices) + min(slice, N % slices);
-}
-
 /// Copies the last states of a sequence, where wanted, and clears past its length what a later
 /// product may read.
 INLINE void finish_sequence(const Layer *layer, int n, global float *h_n, global float *c_n) {

@@ -1,4 +1,5 @@
-// Which step comes before which, for layers that walk either way over sequences of any length.
+// Which step comes before which, for layers that walk either way over sequences of any length, and
+// which sequences a slice of the batch has.
 //
 // A forward layer comes to step t from t - 1, a reverse one from t + 1; before its first step is
 // the initial state. `lengths` [N] may be null: every sequence then has T steps.
@@ -19,4 +20,9 @@ state_before(global const float *y, global const float *initial, global const in
              int n, int T, int N, int H, int reverse) {
   if (is_first(lengths, t, n, T, reverse)) return initial ? initial + (size_t)n * H : 0;
   return y + ((size_t)(reverse ? t + 1 : t - 1) * N + n) * H;
+}
+
+/// The first row of a slice of the batch.
+INLINE int slice_begin(int slice, int slices, int N) {
+  return slice * (N / slices) + min(slice, N % slices);
 }

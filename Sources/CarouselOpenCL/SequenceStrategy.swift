@@ -1,15 +1,16 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent_sequence.cl`, `recurrent_sequence_backward.cl` and `shares.cl`: one launch walks
-/// all steps.
+/// The twin of `recurrent_sequence.cl`, `recurrent_sequence_backward.cl`, `shares.cl` and `row_order.cl`: one
+/// launch walks all steps.
 struct SequenceStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: PanelProducts
   private let packGates: Kernel
-  private let orderRows: Kernel
   private let forward: Kernel
-  /// Built when they are first wanted: few layers fetch ahead, and inference does without the steps back.
+  /// Built when they are first wanted: few layers have lengths or fetch ahead, and inference does without the
+  /// steps back.
+  private let orderRows: () throws -> Kernel
   private let fetchingForward: () throws -> Kernel
   private let backward: (_ fetchesAhead: Bool) throws -> Kernel
   private let parts: Parts
@@ -28,7 +29,9 @@ struct SequenceStrategy: RecurrentStrategy {
       try launcher.kernel(name, in: files, options: fetchesAhead ? fetching : options)
     }
     packGates = try kernel("pack_gates", in: steps)
-    orderRows = try kernel("order_rows", in: steps)
+    orderRows = {
+      try launcher.kernel("order_rows", in: ["vector.cl", "states.cl", "row_order.cl"])
+    }
     forward = try kernel("sequence_forward", in: steps)
     fetchingForward = { try kernel("sequence_forward", in: steps, fetchesAhead: true) }
     backward = { try kernel("sequence_backward", in: stepsBack, fetchesAhead: $0) }
@@ -205,7 +208,7 @@ struct SequenceStrategy: RecurrentStrategy {
     return try pass.lengths?.derived(RowOrder(batchSize: N, steps: T, slices: slices)) { stale in
       let order = try stale ?? launcher.scratch(count: N)
       try launcher.launch(
-        orderRows, global: [1], local: [1], bytes: Double(8 * N),
+        orderRows(), global: [1], local: [1], bytes: Double(8 * N),
         [
           "lengths": .optional(pass.lengths), "order": .buffer(order),
           "counts": .buffer(launcher.scratch(count: T + 2)), "N": .int(N), "T": .int(T),
