@@ -44,8 +44,10 @@ public struct Philox: Sendable {
 
   /// A number drawn uniformly from the 2²⁴ multiples of 2⁻²⁴ in [0, 1), exact in Float32.
   public func uniform(_ index: Int) -> Double {
-    Double(word(index) >> 8) * 0x1p-24
+    Self.uniform(of: word(index))
   }
+
+  private static func uniform(of word: UInt32) -> Double { Double(word >> 8) * 0x1p-24 }
 
   /// What `uniform` gives for every index below `count`, from one block for each four.
   public func uniforms(count: Int) -> [Double] {
@@ -53,7 +55,7 @@ public struct Philox: Sendable {
     result.reserveCapacity(count)
     for first in stride(from: 0, to: count, by: 4) {
       let words = block(UInt64(first / 4))
-      for lane in 0..<min(4, count - first) { result.append(Double(words[lane] >> 8) * 0x1p-24) }
+      for lane in 0..<min(4, count - first) { result.append(Self.uniform(of: words[lane])) }
     }
     return result
   }

@@ -21,6 +21,10 @@ struct PanelProducts: MatrixProducts {
   /// processors with narrow vectors are small.
   private let panelsPerItem: Int
 
+  /// Whether what is multiplied soon comes to the second cache before: with vectors of 16 the products stand
+  /// near the peak without.
+  let fetchesAhead: Bool
+
   /// The numbers for which it is worth waking another core to pack them.
   private static let packedPerItem = 4096
 
@@ -35,8 +39,8 @@ struct PanelProducts: MatrixProducts {
     panelWidth = 2 * launcher.parameters.width
     panelsPerItem = max(2, launcher.parameters.width / 2)
     let files = ["vector.cl", "panel.cl", "gemm_cpu.cl"]
-    // With vectors of 16 the products stand near the peak without.
-    let fetching = launcher.parameters.width < 16 ? ["-D FETCH_AHEAD=1"] : []
+    fetchesAhead = launcher.parameters.width < 16
+    let fetching = fetchesAhead ? ["-D FETCH_AHEAD=1"] : []
     packPanels = try launcher.kernel("pack_panels", in: files, options: fetching)
     gemm = try launcher.kernel("gemm", in: files, options: fetching)
     func gradientKernel(_ name: String) throws -> Kernel {

@@ -46,10 +46,8 @@ struct SequenceStrategy: RecurrentStrategy {
   }
 
   /// Whether weights come to the second cache before they are read.
-  ///
-  /// With vectors of 16 the products stand near the peak without.
   private func fetchesAhead(_ layer: RecurrentLayer) -> Bool {
-    launcher.parameters.width < 16 && layer.options.recurrence == .dense && !weightsStay(layer)
+    products.fetchesAhead && layer.options.recurrence == .dense && !weightsStay(layer)
   }
 
   /// A panel of the weights of so many inputs stays in the first caches.
