@@ -42,6 +42,11 @@ struct DeviceOptions: ParsableArguments {
       + (precision == .float32 ? "" : " --precision \(precision.rawValue)")
   }
 
+  /// Begins to load the drivers, where they will be used: files are read meanwhile.
+  func loadDrivers() {
+    if !isReference { Drivers.load() }
+  }
+
   /// Makes the backend that was asked for, to be passed to a function generic over `Backend`.
   func makeBackend() throws -> any Backend {
     if isReference {

@@ -22,6 +22,7 @@ struct Evaluate: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
+    device.loadDrivers()
     let checkpoint = try Checkpoint(at: model)
     guard checkpoint.description.task == .text else {
       if let file {
@@ -36,8 +37,9 @@ struct Evaluate: ParsableCommand {
       throw ValidationError("a text is missing; expected a file behind the model")
     }
     let text = try TrainingText(files: [file])
-    let tokens = try checkpoint.vocabulary.encode(text.bytes, source: file)
-    try evaluate(checkpoint, tokens, of: file, on: device.makeBackend())
+    let vocabulary = try checkpoint.vocabulary
+    try vocabulary.check(text.bytes, source: file)
+    try evaluate(checkpoint, text, vocabulary, of: file, on: device.makeBackend())
   }
 
   private func measure<B: Backend>(_ checkpoint: Checkpoint, on backend: B) throws {
@@ -72,10 +74,12 @@ struct Evaluate: ParsableCommand {
   }
 
   private func evaluate<B: Backend>(
-    _ checkpoint: Checkpoint, _ tokens: [Int32], of file: String, on backend: B
+    _ checkpoint: Checkpoint, _ text: TrainingText, _ vocabulary: ByteVocabulary, of file: String,
+    on backend: B
   ) throws {
     let network = try checkpoint.makeNetwork(backend: backend, overrides: overrides.values)
-    guard let evaluation = try TextEvaluator(network, tokens: tokens).evaluate() else { return }
+    let evaluator = try TextEvaluator(network, text: text.bytes[...], vocabulary: vocabulary)
+    guard let evaluation = try evaluator.evaluate() else { return }
     guard evaluation.loss.isFinite else {
       throw CarouselError(
         .checkFailed,

@@ -80,6 +80,7 @@ struct Failure {
       Output.note("carousel: \(sentence.singleLine)")
     }
     if let log { Output.note(log) }
+    Drivers.wait()
     Foundation.exit(status)
   }
 }

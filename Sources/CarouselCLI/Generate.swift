@@ -47,6 +47,7 @@ struct Generate: ParsableCommand {
 
   func run() throws {
     let sampler = try TokenSampler(temperature: temperature, topK: topK, topP: topP)
+    device.loadDrivers()
     let checkpoint = try Checkpoint(at: model)
     _ = try checkpoint.vocabulary.encode(Array(prompt.utf8), source: "--prompt")
     try generate(checkpoint, sampler, on: device.makeBackend())

@@ -60,6 +60,7 @@ struct TrainText: ParsableCommand {
     settings.device = device.specification
     settings.kernels = device.kernels.rawValue
     try settings.validate()
+    device.loadDrivers()
     let text = try TrainingText(files: files)
     let name = URL(fileURLWithPath: files[0]).deletingPathExtension().lastPathComponent
     let folder = try place.newFolder(name)
@@ -75,9 +76,10 @@ struct TrainText: ParsableCommand {
   private func resume(_ folder: RunFolder) throws {
     let checkpoint = try Checkpoint(contentsOf: folder.last)
     _ = try checkpoint.vocabulary
+    let device = device.resuming(checkpoint.description.settings)
+    device.loadDrivers()
     let text = try TrainingText(
       files: files.isEmpty ? checkpoint.description.text?.files ?? [] : files)
-    let device = device.resuming(checkpoint.description.settings)
     try resume(checkpoint, text, in: folder, on: device.makeBackend())
   }
 

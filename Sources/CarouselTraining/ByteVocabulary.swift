@@ -13,7 +13,12 @@ public struct ByteVocabulary: Hashable, Sendable {
     occurs.withUnsafeMutableBufferPointer { occurs in
       for byte in text { occurs[Int(byte)] = true }
     }
-    self.init(sorted: (0...255).filter { occurs[Int($0)] })
+    self.init(occurring: occurs)
+  }
+
+  /// Takes the bytes whose entry of 256 is true.
+  init(occurring: [Bool]) {
+    self.init(sorted: (0...255).filter { occurring[Int($0)] })
   }
 
   private init(sorted bytes: [UInt8]) {
@@ -32,26 +37,24 @@ public struct ByteVocabulary: Hashable, Sendable {
     return token < 0 ? nil : token
   }
 
-  /// The tokens of a text, or of a part of one.
-  ///
-  /// Throws where a byte is unknown; `source` names the text in the error.
-  public func encode(_ text: ArraySlice<UInt8>, source: String) throws(CarouselError) -> [Int32] {
-    let result = tokens.withUnsafeBufferPointer { tokens in text.map { tokens[Int($0)] } }
-    if let unknown = result.firstIndex(where: { $0 < 0 }) {
-      let offset = text.startIndex + unknown
-      throw CarouselError(
-        .badData,
-        "\(source): the model knows \(count) bytes, but the byte \(Self.name(of: text[offset])) "
-          + "at offset \(offset) is none of them")
+  /// Throws where a byte of a text is unknown; `source` names the text in the error.
+  public func check(_ text: [UInt8], source: String) throws(CarouselError) {
+    let unknown = tokens.withUnsafeBufferPointer { tokens in
+      text.firstIndex { tokens[Int($0)] < 0 }
     }
-    return result
+    guard let unknown else { return }
+    throw CarouselError(
+      .badData,
+      "\(source): the model knows \(count) bytes, but the byte \(Self.name(of: text[unknown])) "
+        + "at offset \(unknown) is none of them")
   }
 
   /// The tokens of a text.
   ///
   /// Throws where a byte is unknown; `source` names the text in the error.
   public func encode(_ text: [UInt8], source: String) throws(CarouselError) -> [Int32] {
-    try encode(text[...], source: source)
+    try check(text, source: source)
+    return text.map { tokens[Int($0)] }
   }
 
   /// The bytes of tokens, each at least 0 and below `count`.

@@ -14,21 +14,24 @@ public struct TextEvaluation: Hashable, Sendable {
   public var perplexity: Double { exp(loss) }
 }
 
-/// Predicts every token of a text but the first from those before it.
+/// Predicts every byte of a text but the first from those before it.
 ///
-/// The text is cut into at most 64 streams of at least 1024 tokens, read side by side with their
+/// The text is cut into at most 64 streams of at least 1024 bytes, read side by side with their
 /// states carried from window to window, each from a zero state on. So the result depends on the
 /// text and the parameters alone, not on how the network was trained.
 public final class TextEvaluator<B: Backend> {
   private let streams: TextStreams
   private let pass: NetworkPass<B>
 
-  /// Cuts a text of at least 2 tokens, and allocates activations.
-  public init(_ network: Network<B>, tokens: [Int32]) throws {
-    precondition(tokens.count >= 2)
-    let batchSize = min(max((tokens.count - 1) / 1024, 1), 64)
+  /// Cuts a text of at least 2 bytes, each known to the vocabulary, and allocates activations.
+  public init(
+    _ network: Network<B>, text: ArraySlice<UInt8>, vocabulary: ByteVocabulary
+  ) throws {
+    precondition(text.count >= 2)
+    let batchSize = min(max((text.count - 1) / 1024, 1), 64)
     streams = TextStreams(
-      tokens: tokens, batchSize: batchSize, steps: min(64, tokens.count - 1), remainder: .padded)
+      text, vocabulary: vocabulary, batchSize: batchSize, steps: min(64, text.count - 1),
+      remainder: .padded)
     pass = try NetworkPass(
       network, steps: streams.steps, batchSize: batchSize, training: false)
   }

@@ -4,13 +4,11 @@ import CarouselModel
 struct TextParts {
   /// The first part, as streams.
   let training: TextStreams
-  /// The tokens of the last part; nil where nothing is held out.
-  let heldOut: [Int32]?
+  /// The last part; nil where nothing is held out.
+  let heldOut: ArraySlice<UInt8>?
 
   /// Throws where a part is too short.
-  init(
-    _ text: TrainingText, vocabulary: ByteVocabulary, settings: TrainingSettings
-  ) throws(CarouselError) {
+  init(_ text: TrainingText, settings: TrainingSettings) throws(CarouselError) {
     let count = text.bytes.count
     let heldOutCount = text.heldOutCount(share: settings.validation)
     let trainingCount = count - heldOutCount
@@ -29,12 +27,9 @@ struct TextParts {
         "\(text.name): a validation share of \(settings.validation) needs at least 2 bytes to "
           + "hold out, found \(heldOutCount) of \(count) bytes")
     }
-    func encoded(_ part: ArraySlice<UInt8>) throws(CarouselError) -> [Int32] {
-      try vocabulary.encode(part, source: text.name)
-    }
-    training = try TextStreams(
-      tokens: encoded(text.bytes[..<trainingCount]), batchSize: settings.batchSize,
+    training = TextStreams(
+      text.bytes[..<trainingCount], vocabulary: text.vocabulary, batchSize: settings.batchSize,
       steps: settings.steps, remainder: .dropped)
-    heldOut = try settings.validation == 0 ? nil : encoded(text.bytes[trainingCount...])
+    heldOut = settings.validation == 0 ? nil : text.bytes[trainingCount...]
   }
 }

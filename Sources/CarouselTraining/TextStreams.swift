@@ -2,7 +2,7 @@ import CarouselModel
 
 /// A text cut into N contiguous streams that are read side by side, T tokens at a time.
 ///
-/// Token p is an input, token p + 1 its target. Stream n begins at p = n·S; window w holds for stream
+/// The token of byte p is an input, that of byte p + 1 its target. Stream n begins at p = n·S; window w holds for stream
 /// n the inputs from n·S + w·T on. A network that carries its state from window to window therefore
 /// reads each stream as one text.
 public struct TextStreams: Sendable {
@@ -24,7 +24,9 @@ public struct TextStreams: Sendable {
   }
 
   /// The whole text.
-  public let tokens: [Int32]
+  public let text: ArraySlice<UInt8>
+  /// The vocabulary, which knows each of its bytes.
+  public let vocabulary: ByteVocabulary
   /// T, the tokens of a window in each stream.
   public let steps: Int
   /// N, the number of streams.
@@ -34,13 +36,17 @@ public struct TextStreams: Sendable {
   /// The windows that walk all streams once.
   public let windowCount: Int
 
-  /// Cuts a text.
+  /// Cuts a text, or a part of one; the bytes become tokens where a window is taken.
   ///
   /// With a dropped remainder a text shorter than one window has `windowCount` 0.
-  public init(tokens: [Int32], batchSize: Int, steps: Int, remainder: Remainder) {
+  public init(
+    _ text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, batchSize: Int, steps: Int,
+    remainder: Remainder
+  ) {
     precondition(batchSize > 0 && steps > 0)
-    let targets = max(tokens.count - 1, 0)
-    self.tokens = tokens
+    let targets = max(text.count - 1, 0)
+    self.text = text
+    self.vocabulary = vocabulary
     self.steps = steps
     self.batchSize = batchSize
     switch remainder {
@@ -57,6 +63,8 @@ public struct TextStreams: Sendable {
   public static func minimumCount(batchSize: Int, steps: Int) -> Int { batchSize * steps + 1 }
 
   /// Window `index`, at least 0 and below `windowCount`.
+  ///
+  /// Traps where the vocabulary lacks a byte.
   public func window(_ index: Int) -> Window {
     precondition((0..<windowCount).contains(index))
     var window = Window(
@@ -65,11 +73,18 @@ public struct TextStreams: Sendable {
     for stream in 0..<batchSize {
       for step in 0..<min(steps, streamLength - index * steps) {
         let position = stream * streamLength + index * steps + step
-        guard position + 1 < tokens.count else { break }
-        window.inputs[step * batchSize + stream] = tokens[position]
-        window.targets[step * batchSize + stream] = tokens[position + 1]
+        guard position + 1 < text.count else { break }
+        window.inputs[step * batchSize + stream] = token(position)
+        window.targets[step * batchSize + stream] = token(position + 1)
       }
     }
     return window
+  }
+
+  private func token(_ position: Int) -> Int32 {
+    guard let token = vocabulary.token(text[text.startIndex + position]) else {
+      preconditionFailure("a byte of the text that the vocabulary lacks")
+    }
+    return token
   }
 }

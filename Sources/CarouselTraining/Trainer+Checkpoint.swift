@@ -10,14 +10,13 @@ extension Trainer {
       position: position)
   }
 
-  /// Prepares a folder for this run and opens its metrics.
+  /// Prepares a folder, which is there, for this run and opens its metrics.
   ///
   /// A new run saves a first checkpoint, so that there is always a good one; only then is what an
   /// earlier run left there removed. A resumed run cuts off the metrics beyond its step.
   func begin(_ folder: RunFolder) throws -> JSONLines {
-    try folder.create()
-    if position.step == 0 {
-      try save(to: folder.last, resumable: true, folder)
+    if isNew {
+      try saveBeginning(to: folder.last)
       try folder.removeResults()
     }
     try folder.write(description)
@@ -26,13 +25,28 @@ extension Trainer {
     return try JSONLines(appendingTo: folder.metrics)
   }
 
+  /// Saves what a new run began as, drawn again, with all that the first step needs.
+  private func saveBeginning(to path: String) throws {
+    let (backend, configuration) = (network.backend, network.configuration)
+    let parameters = try Network(configuration, backend: backend, seed: settings.seed).parameters
+    let moments = try OptimizerState(settings.optimizer.optimizer, store: parameters)
+    let zeros = states.map { name, shape, _ in
+      (name: name, tensor: Tensor(shape, [Double](repeating: 0, count: shape.count)))
+    }
+    var description = description
+    description.position = TrainingPosition()
+    try Checkpoint.write(
+      description, tensors: parameters.tensors() + moments.tensors() + zeros,
+      elementType: backend.elementType, to: path)
+  }
+
   /// Saves the network, and with `resumable` all that the next step needs.
   ///
   /// Throws before it writes where a number is not finite.
   func save(to path: String, resumable: Bool, _ folder: RunFolder) throws {
     var tensors = try network.parameters.tensors()
     if resumable { tensors += try optimizer.tensors() + stateTensors() }
-    for (name, tensor) in tensors where !tensor.values.allSatisfy(\.isFinite) {
+    for (name, tensor) in tensors where tensor.values.contains(where: { !$0.isFinite }) {
       throw divergence(
         "the tensor '\(name)' holds a number that is not finite after step \(position.step)",
         folder)

@@ -25,6 +25,8 @@ public final class Trainer<B: Backend> {
   /// nothing.
   public var gradientProbe: ((Network<B>) throws -> [GradientNorm])?
 
+  /// Whether the run was not resumed.
+  let isNew: Bool
   let identity: TrainingText.Identity?
   let pass: TrainingPass<B>
   let optimizer: OptimizerState<B>
@@ -84,16 +86,17 @@ public final class Trainer<B: Backend> {
   ) throws {
     try settings.validate()
     try settings.validateForText()
-    let vocabulary = ByteVocabulary(of: text.bytes)
     let configuration = NetworkConfiguration(
-      vocabularySize: vocabulary.count, recurrent: settings.recurrent)
+      vocabularySize: text.vocabulary.count, recurrent: settings.recurrent)
     try configuration.validateSize()
-    let parts = try TextParts(text, vocabulary: vocabulary, settings: settings)
+    let parts = try TextParts(text, settings: settings)
     try self.init(
-      .text, settings: settings, configuration, parts.training, vocabulary: vocabulary,
+      .text, settings: settings, configuration, parts.training, vocabulary: text.vocabulary,
       identity: text.identity, backend: backend, resuming: checkpoint
     ) { network in
-      try parts.heldOut.map { try TextEvaluator(network, tokens: $0) }
+      try parts.heldOut.map {
+        try TextEvaluator(network, text: $0, vocabulary: text.vocabulary)
+      }
     }
   }
 
@@ -128,6 +131,7 @@ public final class Trainer<B: Backend> {
     self.settings = settings
     self.vocabulary = vocabulary
     self.identity = identity
+    isNew = checkpoint == nil
     self.data = data
     network =
       if let checkpoint {
@@ -146,9 +150,9 @@ public final class Trainer<B: Backend> {
   /// Trains until a bound is met, patience is used up or `shouldStop` becomes true.
   ///
   /// Checkpoints and metrics go to `folder`, which holds no run but the one that is resumed; files of
-  /// another are replaced. nil keeps nothing. `shouldStop` is asked before every step: where it is
-  /// true, the run saves what it needs to be resumed and ends. `report` hears of every step, line of
-  /// metrics and evaluation.
+  /// another are replaced after the first step. nil keeps nothing. `shouldStop` is asked before
+  /// every step: where it is true, the run saves what it needs to be resumed and ends. `report` hears
+  /// of every step, line of metrics and evaluation.
   ///
   /// Throws `checkFailed` where the loss is no longer finite, with the step; the last checkpoint is
   /// then the last good one. Throws `writeFailed` where a file cannot be written.
@@ -156,7 +160,13 @@ public final class Trainer<B: Backend> {
     in folder: RunFolder? = nil, shouldStop: () -> Bool = { false },
     report: (TrainingEvent) throws -> Void
   ) throws -> TrainingResult {
-    let log = try folder.map(begin)
+    try folder?.create()
+    var log: JSONLines?
+    func begin() throws {
+      if let folder, log == nil { log = try self.begin(folder) }
+    }
+    // The first step of a new run does not wait for the disk.
+    if !isNew { try begin() }
     var reason = TrainingResult.Reason?.none
     while reason == nil {
       if isEvaluationDue, position.evaluation?.step != position.step {
@@ -165,10 +175,18 @@ public final class Trainer<B: Backend> {
       reason = endReason
       if reason == nil {
         if shouldStop() { break }
-        try takeStep(folder)
+        do {
+          try takeStep(folder)
+        } catch {
+          try? begin()
+          throw error
+        }
+        try report(.stepped(progress))
+        try begin()
         try logIfDue(log, report)
       }
     }
+    try begin()
     if reason != nil, position.evaluation?.step != position.step {
       if try !evaluate(due: false, folder, log, shouldStop, report) { reason = nil }
     }
@@ -216,7 +234,6 @@ public final class Trainer<B: Backend> {
   }
 
   private func logIfDue(_ log: JSONLines?, _ report: (TrainingEvent) throws -> Void) throws {
-    try report(.stepped(progress))
     guard position.step % settings.logEvery == 0, let mean = position.logged.value else { return }
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
     line.learningRate = session.learningRate

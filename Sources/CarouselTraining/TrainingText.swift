@@ -16,6 +16,8 @@ public struct TrainingText: Sendable {
 
   /// The text.
   public let bytes: [UInt8]
+  /// The bytes that occur in it.
+  public let vocabulary: ByteVocabulary
   /// What a run remembers of it.
   public let identity: Identity
 
@@ -30,7 +32,10 @@ public struct TrainingText: Sendable {
   /// to be predicted from another.
   public init(files: [String]) throws(CarouselError) {
     var bytes: [UInt8] = []
-    for file in files { bytes += try [UInt8](contentsOfFile: file) }
+    for file in files {
+      let part = try [UInt8](contentsOfFile: file)
+      if bytes.isEmpty { bytes = part } else { bytes += part }
+    }
     guard bytes.count >= 2 else {
       throw CarouselError(
         .badData,
@@ -43,8 +48,15 @@ public struct TrainingText: Sendable {
 
   private init(_ bytes: [UInt8], files: [String]) {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    var occurs = [Bool](repeating: false, count: 256)
+    occurs.withUnsafeMutableBufferPointer { occurs in
+      for byte in bytes {
+        hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3
+        occurs[Int(byte)] = true
+      }
+    }
     self.bytes = bytes
+    vocabulary = ByteVocabulary(occurring: occurs)
     identity = Identity(
       files: files, byteCount: bytes.count, hash: String(hash, radix: 16))
   }

@@ -18,7 +18,10 @@ public struct Platform: @unchecked Sendable {
   /// Every platform, in the order of the ICD loader; none where none is installed.
   ///
   /// A platform that cannot even tell its name is left out.
-  public static func all() throws(OpenCLError) -> [Platform] {
+  public static func all() throws(OpenCLError) -> [Platform] { try Drivers.ask(listed) }
+
+  /// The same, on the drivers' queue.
+  static func listed() throws(OpenCLError) -> [Platform] {
     var count: cl_uint = 0
     let code = clGetPlatformIDs(0, nil, &count)
     if code == OpenCLError.platformNotFound || (code == CL_SUCCESS && count == 0) { return [] }
@@ -47,7 +50,10 @@ public struct Platform: @unchecked Sendable {
   /// Its devices that are available and have a compiler, in the platform's own order.
   ///
   /// A device that fails to describe itself is left out; the others keep their numbers.
-  public func devices() throws(OpenCLError) -> [Device] {
+  public func devices() throws(OpenCLError) -> [Device] { try Drivers.ask(listedDevices) }
+
+  /// The same, on the drivers' queue.
+  func listedDevices() throws(OpenCLError) -> [Device] {
     let all = cl_device_type(CL_DEVICE_TYPE_ALL)
     var count: cl_uint = 0
     let code = clGetDeviceIDs(handle, all, 0, nil, &count)

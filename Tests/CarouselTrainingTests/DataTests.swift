@@ -20,9 +20,8 @@ import Testing
     expectError(.badData, "0x0A", "offset 0") {
       _ = try vocabulary.encode([10], source: "in.txt")
     }
-    // In a part of a text it tells the place in the whole.
-    expectError(.badData, "0x5A 'Z'", "offset 4") {
-      _ = try vocabulary.encode(Array("zabcZ".utf8)[1...], source: "in.txt")
+    expectError(.badData, "0x5A 'Z'", "offset 3") {
+      try vocabulary.check(Array("abcZ".utf8), source: "in.txt")
     }
   }
 
@@ -39,10 +38,13 @@ import Testing
 }
 
 @Suite struct TextStreamsTests {
+  /// Every byte is its own token.
+  static let allBytes = ByteVocabulary(of: 0...255)
+
   @Test func droppedRemainderGivesWholeWindowsOnly() {
     // 14 targets in 2 streams of 7, windows of 3.
     let streams = TextStreams(
-      tokens: Array(0..<15), batchSize: 2, steps: 3, remainder: .dropped)
+      [UInt8](0..<15)[...], vocabulary: Self.allBytes, batchSize: 2, steps: 3, remainder: .dropped)
     #expect(streams.windowCount == 2)
     #expect(streams.streamLength == 7)
     #expect(streams.window(0).inputs == [0, 7, 1, 8, 2, 9])
@@ -54,7 +56,8 @@ import Testing
   @Test(arguments: [(2, 1, 1), (3, 1, 5), (15, 2, 3), (16, 2, 3), (17, 4, 5), (100, 7, 9)])
   func paddedStreamsPredictEveryTokenButTheFirstOnce(count: Int, batchSize: Int, steps: Int) {
     let streams = TextStreams(
-      tokens: Array(0..<Int32(count)), batchSize: batchSize, steps: steps, remainder: .padded)
+      [UInt8](0..<UInt8(count))[...], vocabulary: Self.allBytes, batchSize: batchSize,
+      steps: steps, remainder: .padded)
     var targets: [Int32] = []
     for index in 0..<streams.windowCount {
       let window = streams.window(index)
@@ -67,12 +70,24 @@ import Testing
   }
 
   @Test func aTextShorterThanAWindowHasNone() {
-    let tokens = [Int32](repeating: 0, count: 12)
-    #expect(
-      TextStreams(tokens: tokens, batchSize: 3, steps: 4, remainder: .dropped).windowCount == 0)
-    #expect(
-      TextStreams(tokens: tokens + [0], batchSize: 3, steps: 4, remainder: .dropped).windowCount
-        == 1)
+    func windows(_ count: Int) -> Int {
+      TextStreams(
+        [UInt8](repeating: 0, count: count)[...], vocabulary: Self.allBytes, batchSize: 3,
+        steps: 4, remainder: .dropped
+      ).windowCount
+    }
+    #expect(windows(12) == 0)
+    #expect(windows(13) == 1)
+  }
+
+  @Test func aPartOfATextIsReadByItsVocabulary() {
+    let text = Array("-cabbage".utf8)
+    let streams = TextStreams(
+      text[1..<6], vocabulary: ByteVocabulary(of: text), batchSize: 1, steps: 4,
+      remainder: .dropped)
+    // -, a, b, c, e, g.
+    #expect(streams.window(0).inputs == [3, 1, 2, 2])
+    #expect(streams.window(0).targets == [1, 2, 2, 1])
   }
 }
 
@@ -83,6 +98,7 @@ import Testing
     try Data("cd".utf8).write(to: URL(fileURLWithPath: folder.path + "/2"))
     let text = try TrainingText(files: [folder.path + "/1", folder.path + "/2"])
     #expect(text.bytes == Array("abcd".utf8))
+    #expect(text.vocabulary == ByteVocabulary(of: "dcba".utf8))
     #expect(text.identity.hash == TrainingText("abcd".utf8).identity.hash)
     #expect(text.identity.hash != TrainingText("abdc".utf8).identity.hash)
   }

@@ -60,8 +60,10 @@ import Testing
 
   @Test func evaluationCountsEveryByteButTheFirst() throws {
     let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 1))
-    let tokens = try trainer.vocabulary.encode(TestRun.text.bytes, source: "")
-    let found = try TextEvaluator(trainer.network, tokens: tokens).evaluate()
+    let (text, vocabulary) = (TestRun.text.bytes, trainer.vocabulary)
+    let tokens = try vocabulary.encode(text, source: "")
+    let found = try TextEvaluator(trainer.network, text: text[...], vocabulary: vocabulary)
+      .evaluate()
     let evaluation = try #require(found)
     #expect(evaluation.count == tokens.count - 1)
     let pass = try NetworkPass(
@@ -77,7 +79,10 @@ import Testing
     let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 1))
     // 2599 targets: streams of 1300 and 1299.
     let tokens = (0..<2600).map { Int32($0 * $0 % 27) }
-    let found = try TextEvaluator(trainer.network, tokens: tokens).evaluate()
+    let vocabulary = trainer.vocabulary
+    let found = try TextEvaluator(
+      trainer.network, text: vocabulary.decode(tokens)[...], vocabulary: vocabulary
+    ).evaluate()
     var sum = 0.0
     for stream in [tokens[0...1300], tokens[1300...2599]] {
       let pass = try NetworkPass(
@@ -171,6 +176,26 @@ import Testing
     #expect(try [UInt8](contentsOfFile: folder.run.last) == before)
     #expect(try Checkpoint(contentsOf: folder.run.last).description.position.step == 5)
     #expect(try Checkpoint(contentsOf: folder.run.best).description.position.step == 5)
+  }
+
+  @Test func aRunWhoseFirstStepFailsKeepsItsBeginning() throws {
+    let folder = try TemporaryFolder()
+    let settings = TestRun.settings(maxSteps: 20)
+    let poisoned = try TestRun.trainer(settings)
+    let weight = poisoned.network.parameters.value("output.bias")
+    poisoned.network.backend.write([.nan], to: weight)
+    expectError(.checkFailed, "step 1", folder.run.last) { _ = try poisoned.run(in: folder.run) }
+    let kept = try Checkpoint(contentsOf: folder.run.last)
+    #expect(kept.description.position == TrainingPosition())
+    // It goes on from there as if nothing had happened.
+    let resumed = try Trainer(
+      resuming: kept, text: TestRun.text, backend: ReferenceBackend())
+    _ = try resumed.run(in: folder.run)
+    let whole = try TestRun.trainer(settings)
+    _ = try whole.run()
+    #expect(
+      try resumed.network.parameters.tensors().map(\.tensor)
+        == whole.network.parameters.tensors().map(\.tensor))
   }
 
   @Test func weightsThatAreNotFiniteAreNeverSaved() throws {
