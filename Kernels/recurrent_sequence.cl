@@ -133,13 +133,14 @@ gate_sums(const int rows, int row, REAL sums[ROWS][TILE_SUMS], int left, int rig
   EACH_ROW(END_SUMS)
 }
 
-/// Asks for what a tile reads and stores after its products, and for the gates of the next tile.
+/// Asks for what a tile reads and stores after its products, and where gates are read or kept for
+/// those of the next tile.
 INLINE void fetch_around(int rows, const Layer *layer, const Block *block, int row, int t,
-                         int first, int is_before) {
+                         int first, int has_gates, int is_before) {
   const int H = layer->H;
 #pragma clang loop vectorize(disable)
   for (int r = row; r < row + rows; ++r) {
-    for (int slot = 0; slot < SLOTS; ++slot) {
+    for (int slot = 0; slot < SLOTS && has_gates; ++slot) {
       fetch_second(block->gates[r] + (size_t)slot * H + first + TILE_UNITS);
     }
     if (is_before) continue;
@@ -166,7 +167,8 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
     for (int r = 0; r < rows; ++r) shifted[r] = factors[r] + from;
     factors = shifted;
   }
-  fetch_around(rows, layer, block, row, t, first, is_before);
+  fetch_around(rows, layer, block, row, t, first, layer->training || is_before || !inputs->x,
+               is_before);
   REAL sums[ROWS][TILE_SUMS];
   for (int s = 0; s < SUM_PANELS; ++s) {
     const int has_x = s != PLAIN_PANELS, has_h = s <= PLAIN_PANELS && !is_before;
