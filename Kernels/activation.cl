@@ -42,7 +42,7 @@ constant const Numbers numbers = {
 
 /// The numbers, as operands in memory where they are more vectors than there are registers. Told
 /// their values, Clang for AVX2 loads each into a register of its own and saves others to make
-/// room: twice the instructions.
+/// room: half as many instructions again.
 INLINE constant const Numbers *the_numbers(void) {
   constant const Numbers *result = &numbers;
 #if IS_PROCESSOR && defined(__AVX2__) && !defined(__AVX512F__)
