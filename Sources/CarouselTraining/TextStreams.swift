@@ -2,9 +2,9 @@ import CarouselModel
 
 /// A text cut into N contiguous streams that are read side by side, T tokens at a time.
 ///
-/// The token of byte p is an input, that of byte p + 1 its target. Stream n begins at p = n·S; window w holds for stream
-/// n the inputs from n·S + w·T on. A network that carries its state from window to window therefore
-/// reads each stream as one text.
+/// The token of byte p is an input, that of byte p + 1 its target. Stream n begins at p = n·S; window
+/// w holds for stream n the inputs from n·S + w·T on. A network that carries its state from window to
+/// window therefore reads each stream as one text.
 public struct TextStreams: Sendable {
   /// What becomes of the targets that do not fill N streams of whole windows.
   public enum Remainder: Sendable {

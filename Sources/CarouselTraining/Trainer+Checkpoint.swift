@@ -13,9 +13,9 @@ extension Trainer {
   /// Prepares a folder, which is there, for this run and opens its metrics.
   ///
   /// A new run saves a first checkpoint, so that there is always a good one; only then is what an
-  /// earlier run left there removed. A resumed run cuts off the metrics beyond its step.
-  func begin(_ folder: RunFolder) throws -> JSONLines {
-    if isNew {
+  /// earlier run left there removed. One that goes on cuts off the metrics beyond its step.
+  func begin(_ folder: RunFolder, isBeginning: Bool) throws -> JSONLines {
+    if isBeginning {
       try saveBeginning(to: folder.last)
       try folder.removeResults()
     }

@@ -161,12 +161,13 @@ public final class Trainer<B: Backend> {
     report: (TrainingEvent) throws -> Void
   ) throws -> TrainingResult {
     try folder?.create()
+    // The first step of a new run does not wait for the disk.
+    let isBeginning = isNew && position.step == 0
     var log: JSONLines?
     func begin() throws {
-      if let folder, log == nil { log = try self.begin(folder) }
+      if let folder, log == nil { log = try self.begin(folder, isBeginning: isBeginning) }
     }
-    // The first step of a new run does not wait for the disk.
-    if !isNew { try begin() }
+    if !isBeginning { try begin() }
     var reason = TrainingResult.Reason?.none
     while reason == nil {
       if isEvaluationDue, position.evaluation?.step != position.step {

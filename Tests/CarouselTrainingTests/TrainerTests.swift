@@ -198,6 +198,23 @@ import Testing
         == whole.network.parameters.tensors().map(\.tensor))
   }
 
+  @Test func aRunThatIsToldToGoOnKeepsWhatItHas() throws {
+    let folder = try TemporaryFolder()
+    let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 12))
+    func run(to step: Int) throws -> TrainingResult {
+      try trainer.run(
+        in: folder.run, shouldStop: { trainer.position.step == step }, report: { _ in })
+    }
+    let first = try run(to: 6)
+    #expect(first.reason == .interrupted)
+    let best = try [UInt8](contentsOfFile: folder.run.best)
+    _ = try run(to: 7)
+    #expect(try [UInt8](contentsOfFile: folder.run.best) == best)
+    #expect(try Checkpoint(contentsOf: folder.run.last).description.position.step == 7)
+    let lines = try String(contentsOfFile: folder.run.metrics, encoding: .utf8)
+    #expect(lines.split(separator: "\n").count == 2)
+  }
+
   @Test func weightsThatAreNotFiniteAreNeverSaved() throws {
     let folder = try TemporaryFolder()
     let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 20))
