@@ -13,12 +13,7 @@ public struct ByteVocabulary: Hashable, Sendable {
     occurs.withUnsafeMutableBufferPointer { occurs in
       for byte in text { occurs[Int(byte)] = true }
     }
-    self.init(occurring: occurs)
-  }
-
-  /// Takes the bytes whose entry of 256 is true.
-  init(occurring: [Bool]) {
-    self.init(sorted: (0...255).filter { occurring[Int($0)] })
+    self.init(sorted: (0...255).filter { occurs[Int($0)] })
   }
 
   private init(sorted bytes: [UInt8]) {

@@ -48,15 +48,9 @@ public struct TrainingText: Sendable {
 
   private init(_ bytes: [UInt8], files: [String]) {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    var occurs = [Bool](repeating: false, count: 256)
-    occurs.withUnsafeMutableBufferPointer { occurs in
-      for byte in bytes {
-        hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3
-        occurs[Int(byte)] = true
-      }
-    }
+    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
     self.bytes = bytes
-    vocabulary = ByteVocabulary(occurring: occurs)
+    vocabulary = ByteVocabulary(of: bytes)
     identity = Identity(
       files: files, byteCount: bytes.count, hash: String(hash, radix: 16))
   }
