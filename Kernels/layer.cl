@@ -2,8 +2,9 @@
 // a state between the cell and the next step.
 //
 // Layouts, P the width of a hidden state (H without a projection): gates [T, N, SLOTS, H]; cells,
-// fresh, keep_c [T, N, H]; y, masked, keep_h [T, N, P]; mask, h_0, masked_0 [N, P]; c_0 [N, H].
-// Pointers that a layer or a call has no use for are null.
+// fresh, keep_c [T, N, H]; masked, keep_h [T, N, P]; mask, h_0, masked_0 [N, P]; c_0 [N, H]. The
+// rows of y, and of its gradients, are P wide, and y_stride apart from y_offset on: two directions
+// write theirs side by side. Pointers that a layer or a call has no use for are null.
 //
 //   weights, weights_n, weights_p    weight_hh, its rows of the new gate where these have a product
 //                                    of their own, and weight_hr, as the strategy packs them.
@@ -51,7 +52,8 @@
       global float *masked, global const float *keep_h, global const float *keep_c,                \
       global float *sums, global float *deviations, global float *hats_c,                          \
       global float *deviations_c, global float *reset, global float *hidden, int T, int N, int H,  \
-      int P, int block_units, int block_states, int training, int reverse
+      int P, int y_stride, int y_offset, int block_units, int block_states, int training,          \
+      int reverse
 
 typedef struct {
   global const float *weights, *weights_n, *weights_p, *bias_hh, *peepholes[3];
@@ -62,16 +64,16 @@ typedef struct {
   global float *masked;
   global const float *keep_h, *keep_c;
   global float *sums, *deviations, *hats_c, *deviations_c, *reset, *hidden;
-  int T, N, H, P, block_units, block_states, training, reverse;
+  int T, N, H, P, y_stride, block_units, block_states, training, reverse;
 } Layer;
 
 /// The Layer of a kernel with LAYER_PARAMETERS.
 #define LAYER                                                                                      \
   {                                                                                                \
     weights, weights_n, weights_p, bias_hh, {peephole_i, peephole_f, peephole_o}, gain_hh, gain_c, \
-        bias_c, h_0, c_0, lengths, gates, cells, fresh, y, mask, masked_0, masked, keep_h, keep_c, \
-        sums, deviations, hats_c, deviations_c, reset, hidden, T, N, H, P, block_units,            \
-        block_states, training, reverse                                                            \
+        bias_c, h_0, c_0, lengths, gates, cells, fresh, y + y_offset, mask, masked_0, masked,      \
+        keep_h, keep_c, sums, deviations, hats_c, deviations_c, reset, hidden, T, N, H, P,         \
+        y_stride, block_units, block_states, training, reverse                                     \
   }
 
 /// One step of the cell: `slots` holds sums of products and receives what the backward pass needs;
@@ -93,47 +95,66 @@ INLINE void load_peepholes(Peepholes *p, const Layer *layer, int unit, int count
 INLINE int first_step(const Layer *layer) { return layer->reverse ? layer->T - 1 : 0; }
 INLINE int last_step(const Layer *layer) { return layer->reverse ? 0 : layer->T - 1; }
 
-/// Row n of the states before step t as the forward pass holds them: past its end a sequence's
-/// state stands still, so that all rows of a step lie together. With `kept` 0 only the last are
-/// there. Null stands for zeros.
-INLINE global const float *running_state(global const float *states, global const float *initial,
-                                         const Layer *layer, int t, int n, int width, int kept) {
-  if (t == first_step(layer)) return initial ? initial + (size_t)n * width : 0;
-  const int before = kept ? (layer->reverse ? t + 1 : t - 1) : 0;
-  return states + ((size_t)before * layer->N + n) * width;
+/// Where step t of sequence n stands in y, and in its gradients.
+INLINE size_t y_place(const Layer *layer, int t, int n) {
+  return ((size_t)t * layer->N + n) * layer->y_stride;
 }
 
-/// The state of sequence n before its own step t; with `kept` 0 `states` has one step, the last.
-/// Null stands for zeros.
-INLINE global const float *own_state(global const float *states, global const float *initial,
-                                     const Layer *layer, int t, int n, int kept) {
+/// Row n of the states before step t as the forward pass holds them: past its end a sequence's
+/// state stands still, so that the rows of a step are `stride` apart, those of `initial` `width`.
+/// With `kept` 0 only the last are there. Null stands for zeros.
+INLINE global const float *
+running_state(global const float *states, int stride, global const float *initial, int width,
+              const Layer *layer, int t, int n, int kept) {
+  if (t == first_step(layer)) return initial ? initial + (size_t)n * width : 0;
+  const int before = kept ? (layer->reverse ? t + 1 : t - 1) : 0;
+  return states + ((size_t)before * layer->N + n) * stride;
+}
+
+/// The state of sequence n before its own step t, H wide; with `kept` 0 `states` has one step, the
+/// last. Null stands for zeros.
+INLINE global const float *
+own_state(global const float *states, int stride, global const float *initial, const Layer *layer,
+          int t, int n, int kept) {
   const int T = layer->T, N = layer->N, H = layer->H, reverse = layer->reverse;
   if (kept || is_first(layer->lengths, t, n, T, reverse)) {
-    return state_before(states, initial, layer->lengths, t, n, T, N, H, reverse);
+    return state_before(states, stride, initial, layer->lengths, t, n, T, N, H, reverse);
   }
-  return states + (size_t)n * H;
+  return states + (size_t)n * stride;
+}
+
+/// The same of the hidden states, and of what the recurrent products read.
+INLINE global const float *own_hidden(const Layer *layer, int t, int n) {
+  return own_state(layer->y, layer->y_stride, layer->h_0, layer, t, n, 1);
+}
+INLINE global const float *own_factor(const Layer *layer, int t, int n) {
+  if (!layer->mask) return own_hidden(layer, t, n);
+  return own_state(layer->masked, layer->H, layer->masked_0, layer, t, n, 1);
 }
 
 /// The rows from n on of the hidden states before step t.
 INLINE global const float *hidden_before(const Layer *layer, int t, int n) {
-  return running_state(layer->y, layer->h_0, layer, t, n, layer->P, 1);
+  return running_state(layer->y, layer->y_stride, layer->h_0, layer->P, layer, t, n, 1);
 }
 
-/// The same as the recurrent products read them.
+/// The same as the recurrent products read them, and how far apart they are.
 INLINE global const float *factor_before(const Layer *layer, int t, int n) {
   if (!layer->mask) return hidden_before(layer, t, n);
-  return running_state(layer->masked, layer->masked_0, layer, t, n, layer->P, 1);
+  return running_state(layer->masked, layer->P, layer->masked_0, layer->P, layer, t, n, 1);
+}
+INLINE int factor_stride(const Layer *layer, int t) {
+  return layer->mask || t == first_step(layer) ? layer->P : layer->y_stride;
 }
 
 /// The rows from n on of the cell states before step t.
 INLINE global const float *cell_before(const Layer *layer, int t, int n) {
-  return running_state(layer->cells, layer->c_0, layer, t, n, layer->H, layer->training);
+  return running_state(layer->cells, layer->H, layer->c_0, layer->H, layer, t, n, layer->training);
 }
 
 /// The hidden state before step t of one sequence, in the backward pass.
 INLINE global const float *true_hidden_before(const Layer *layer, int t, int n) {
-  return state_before(layer->y, layer->h_0, layer->lengths, t, n, layer->T, layer->N, layer->P,
-                      layer->reverse);
+  return state_before(layer->y, layer->y_stride, layer->h_0, layer->lengths, t, n, layer->T,
+                      layer->N, layer->P, layer->reverse);
 }
 
 /// The share of its old state that a unit keeps.
@@ -151,13 +172,15 @@ INLINE REAL kept_state(REAL share, REAL before, REAL after) {
   return ZONEOUT ? fma(share, before, ((REAL)(1.0f) - share) * after) : after;
 }
 
-/// Writes the hidden states of `count` units from `unit` on, and what the next product reads.
-INLINE void store_hidden(const Layer *layer, REAL h, int t, int n, int unit, int count) {
+/// Writes the hidden states of `count` units from `unit` on to their row of y, and what the next
+/// product reads.
+INLINE void
+store_hidden(const Layer *layer, REAL h, global float *y, int t, int n, int unit, int count) {
+  store_lanes(h, y + unit, count);
+  if (!layer->mask) return;
   const size_t state = (size_t)n * layer->P + unit;
-  const size_t index = (size_t)t * layer->N * layer->P + state;
-  store_lanes(h, layer->y + index, count);
-  if (layer->mask)
-    store_lanes(h * load_lanes(layer->mask + state, count), layer->masked + index, count);
+  store_lanes(h * load_lanes(layer->mask + state, count),
+              layer->masked + (size_t)t * layer->N * layer->P + state, count);
 }
 
 /// Of what block of `to` a range of `count` from `first` on meets in blocks of `from`: where it
@@ -172,22 +195,21 @@ INLINE int block_range(int first, int count, int from, int to, int length, int *
 INLINE void finish_sequence(const Layer *layer, int n, global float *h_n, global float *c_n) {
   const int T = layer->T, N = layer->N, H = layer->H, P = layer->P;
   const int steps = layer->lengths ? min(layer->lengths[n], T) : T;
-  const size_t last = steps && !layer->reverse ? steps - 1 : 0;
+  const int last = steps && !layer->reverse ? steps - 1 : 0;
   if (h_n) {
     global const float *h = layer->h_0 ? layer->h_0 + (size_t)n * P : 0;
-    if (steps) h = layer->y + (last * N + n) * P;
+    if (steps) h = layer->y + y_place(layer, last, n);
     for (int unit = 0; unit < P; ++unit) h_n[(size_t)n * P + unit] = h ? h[unit] : 0.0f;
   }
   if (HAS_CELL_STATE && c_n) {
     global const float *c = layer->c_0 ? layer->c_0 + (size_t)n * H : 0;
-    if (steps) c = layer->cells + ((layer->training ? last * N : 0) + n) * H;
+    if (steps) c = layer->cells + ((size_t)(layer->training ? last : 0) * N + n) * H;
     for (int unit = 0; unit < H; ++unit) c_n[(size_t)n * H + unit] = c ? c[unit] : 0.0f;
   }
   for (int t = steps; t < T; ++t) {
-    const size_t row = ((size_t)t * N + n) * P;
     for (int unit = 0; unit < P; ++unit) {
-      layer->y[row + unit] = 0.0f;
-      if (layer->mask) layer->masked[row + unit] = 0.0f;
+      layer->y[y_place(layer, t, n) + unit] = 0.0f;
+      if (layer->mask) layer->masked[((size_t)t * N + n) * P + unit] = 0.0f;
     }
   }
 }

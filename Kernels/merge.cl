@@ -1,13 +1,13 @@
 // The two directions of a bidirectional layer made one, and sums of gradients.
 // lint: vector.cl; -D WIDTH=16
 //
-// Assumes vector.cl before it. All arrays are [rows, width] but y with CONCATENATE, [rows, 2
-// width].
+// Directions that are concatenated need none of this: they write their rows side by side.
+//
+// Assumes vector.cl before it. All arrays are [rows, width].
 
-#define CONCATENATE 0
-#define SUM 1
-#define AVERAGE 2
-#define MULTIPLY 3
+#define SUM 0
+#define AVERAGE 1
+#define MULTIPLY 2
 
 /// x[i] += y[i]. Global size: count in vectors, rounded up.
 kernel void add(global float *x, global const float *y, int count) {
@@ -22,11 +22,6 @@ merge_forward(global const float *a, global const float *b, global float *y, int
   const size_t row = get_global_id(1);
   const REAL left = load_lanes(a + row * width + i, lanes);
   const REAL right = load_lanes(b + row * width + i, lanes);
-  if (mode == CONCATENATE) {
-    store_lanes(left, y + row * 2 * width + i, lanes);
-    store_lanes(right, y + (row * 2 + 1) * width + i, lanes);
-    return;
-  }
   REAL value = left + right;
   if (mode == AVERAGE) value = value * (REAL)(0.5f);
   if (mode == MULTIPLY) value = left * right;
@@ -38,10 +33,8 @@ kernel void merge_backward(global const float *grad_y, global const float *a, gl
                            global float *grad_a, global float *grad_b, int width, int mode) {
   const int i = get_global_id(0) * WIDTH, lanes = width - i;
   const size_t row = get_global_id(1);
-  const int is_wide = mode == CONCATENATE;
-  const REAL g = load_lanes(grad_y + row * width * (is_wide ? 2 : 1) + i, lanes);
+  const REAL g = load_lanes(grad_y + row * width + i, lanes);
   REAL left = g, right = g;
-  if (is_wide) right = load_lanes(grad_y + (row * 2 + 1) * width + i, lanes);
   if (mode == AVERAGE) left = right = g * (REAL)(0.5f);
   if (mode == MULTIPLY) {
     left = g * load_lanes(b + row * width + i, lanes);

@@ -46,7 +46,7 @@ forward_tile(const Layer *layer, const Held held, local float4 *memory, float sl
              float h[OWN], float c[OWN], int t, int first_row, int first_unit) {
   float sums[OWN][OUT];
   global const float *factors = factor_before(layer, t, 0);
-  product(sums, layer, held, memory, factors, first_row, first_unit);
+  product(sums, layer, held, memory, factors, factor_stride(layer, t), first_row, first_unit);
   EACH_OWNED(o) {
     int n, unit;
     if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
@@ -164,10 +164,10 @@ RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, globa
       barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     }
   }
-  const size_t last = (size_t)last_step(&layer) * N * H;
+  const int last = last_step(&layer);
   for (int i = get_local_id(0); i < N * H && is_left; i += ITEMS) {
-    if (h_n) h_n[i] = y[last + i];
-    if (HAS_CELL_STATE && c_n) c_n[i] = cells[(training ? last : 0) + i];
+    if (h_n) h_n[i] = layer.y[y_place(&layer, last, i / H) + i % H];
+    if (HAS_CELL_STATE && c_n) c_n[i] = cells[(training ? (size_t)last * N * H : 0) + i];
   }
   forget_launch(sync, tiles, teams, is_left);
 }
@@ -195,7 +195,7 @@ backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitSte
   const int t = layer->reverse ? done : T - 1 - done, t_after = layer->reverse ? t - 1 : t + 1;
   float sums[OWN][OUT];
   global const float *after = done ? layer->gates + (size_t)t_after * N * SLOTS * H : 0;
-  product(sums, layer, held, memory, after, first_row, first_unit);
+  product(sums, layer, held, memory, after, SLOTS * H, first_row, first_unit);
   EACH_OWNED(o) {
     int n, unit;
     if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
@@ -252,7 +252,7 @@ resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
   while (done < end) {
     UnitStep steps[OWN];
     float slots[OWN][SLOTS];
-    load_tile(steps, slots, &layer, grad_y, done, first_row, first_unit);
+    load_tile(steps, slots, &layer, grad_y + y_offset, done, first_row, first_unit);
 #if ALONE
     barrier(CLK_LOCAL_MEM_FENCE);
 #else
@@ -292,7 +292,7 @@ resident_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global cons
       UnitStep steps[OWN];
       float slots[OWN][SLOTS];
       float own_dh[OWN], own_dc[OWN];
-      load_tile(steps, slots, &layer, grad_y, done, first_row, first_unit);
+      load_tile(steps, slots, &layer, grad_y + y_offset, done, first_row, first_unit);
       EACH_OWNED(o) {
         int n, unit;
         if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;

@@ -70,7 +70,7 @@ typedef struct {
 /// for zeros.
 typedef struct {
   int sequence[ROWS_TOGETHER];
-  global float *gates[ROWS_TOGETHER];
+  global float *gates[ROWS_TOGETHER], *y[ROWS_TOGETHER];
   global const float *x[ROWS_TOGETHER], *factors[ROWS_TOGETHER];
   global const float *h[ROWS_TOGETHER], *c[ROWS_TOGETHER];
 } Block;
@@ -87,11 +87,11 @@ INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, c
     block->gates[r] = layer->gates + index * SLOTS * H;
     block->x[r] = inputs->x ? inputs->x + index * inputs->C : 0;
     if (is_before) continue;
-    block->h[r] = own_state(layer->y, layer->h_0, layer, t, n, 1);
-    block->factors[r] =
-        layer->mask ? own_state(layer->masked, layer->masked_0, layer, t, n, 1) : block->h[r];
+    block->y[r] = layer->y + y_place(layer, t, n);
+    block->h[r] = own_hidden(layer, t, n);
+    block->factors[r] = layer->mask ? own_factor(layer, t, n) : block->h[r];
     if (HAS_CELL_STATE)
-      block->c[r] = own_state(layer->cells, layer->c_0, layer, t, n, layer->training);
+      block->c[r] = own_state(layer->cells, H, layer->c_0, layer, t, n, layer->training);
   }
 }
 
@@ -146,7 +146,7 @@ INLINE void fetch_around(int rows, const Layer *layer, const Block *block, int r
     if (is_before) continue;
     const size_t state = (size_t)block->sequence[r] * H + first;
     const size_t index = (size_t)t * layer->N * H + state;
-    fetch(layer->y + index);
+    fetch(block->y[r] + first);
     if (HAS_CELL_STATE) fetch(layer->cells + (layer->training ? index : state));
     if (HAS_CELL_STATE && block->c[r]) fetch(block->c[r] + first);
   }
@@ -253,7 +253,7 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
           store_lanes(sums[r][u * SLOTS + slot], gates[r] + (size_t)slot * H + unit, count);
         }
       }
-      store_hidden(layer, h, t, n, unit, count);
+      store_hidden(layer, h, block->y[row + r], t, n, unit, count);
     }
   }
 }

@@ -72,7 +72,7 @@ INLINE REAL gradient_at(const Layer *layer, int t, int n, int unit, int count,
   if (dh) sum = load_lanes(dh + state, count);
   else if (t == last_step(layer) && grad_h_n) sum = load_lanes(grad_h_n + state, count);
   if (t >= 0 && t < layer->T) {
-    sum += load_lanes(grad_y + (size_t)t * layer->N * layer->H + state, count);
+    sum += load_lanes(grad_y + y_place(layer, t, n) + unit, count);
   }
   return sum;
 }
@@ -98,11 +98,10 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
     if (is_initial) continue;
     // What comes from memory has the time of the product to come.
     const size_t index = (size_t)t * N + n;
-    cells[r] = HAS_CELL_STATE ? own_state(layer->cells, layer->c_0, layer, t, n, 1) : 0;
-    factors[r] = layer->mask ? own_state(layer->masked, layer->masked_0, layer, t, n, 1)
-                             : own_state(layer->y, layer->h_0, layer, t, n, 1);
+    cells[r] = HAS_CELL_STATE ? own_state(layer->cells, H, layer->c_0, layer, t, n, 1) : 0;
+    factors[r] = own_factor(layer, t, n);
     for (int unit = first; unit < first + COLUMNS; unit += WIDTH) {
-      fetch(grad_y + index * H + unit);
+      fetch(grad_y + y_place(layer, t, n) + unit);
       if (HAS_CELL_STATE) fetch((ZONEOUT ? layer->fresh : layer->cells) + index * H + unit);
       if (HAS_CELL_STATE && cells[r]) fetch(cells[r] + unit);
       if (!DIAGONAL && factors[r]) fetch(factors[r] + unit);
@@ -137,7 +136,7 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
       REAL h_before = (REAL)(0.0f), c_before = (REAL)(0.0f), c = (REAL)(0.0f);
       REAL carried = (REAL)(0.0f), kept = (REAL)(0.0f);
       if (HAS_DIRECT_PATH) {
-        global const float *h = own_state(layer->y, layer->h_0, layer, t, n, 1);
+        global const float *h = own_hidden(layer, t, n);
         if (h) h_before = load_lanes(h + unit, count);
       }
       if (HAS_CELL_STATE) {
@@ -314,5 +313,5 @@ sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
   const Products products = {x, weights_ih, grad_x, tiles, panels, C, padded_depth(T * N)};
   Share share;
   find_share(&share, COLUMNS, N, H, order, sync, step_base, polls);
-  walk_backward(&layer, &products, &share, grad_y, grad_h_n, grad_c_n, dh, dc, grad_h_0);
+  walk_backward(&layer, &products, &share, grad_y + y_offset, grad_h_n, grad_c_n, dh, dc, grad_h_0);
 }

@@ -46,21 +46,23 @@ slice_product(int first, int end, global const float *a, int a_stride, global co
 }
 
 /// The recurrent products of `gates` gates from gate `gate` on; the rows of `factors` are those of
-/// the batch.
-INLINE void slice_sums(const Layer *layer, int first, int end, global const float *factors,
-                       global const float *weights, int gate, int gates, global float *sums) {
+/// the batch, `factor_stride` apart.
+INLINE void
+slice_sums(const Layer *layer, int first, int end, global const float *factors, int factor_stride,
+           global const float *weights, int gate, int gates, global float *sums) {
   const int H = layer->H, P = layer->P, stride = GATES * H;
   if (DIAGONAL || !factors) {
     for (int n = first; n < end; ++n) {
       for (int i = gate * H; i < (gate + gates) * H; ++i) {
         sums[(size_t)n * stride + i] =
-            factors ? layer->weights[i] * factors[(size_t)n * P + i % H] : 0.0f;
+            factors ? layer->weights[i] * factors[(size_t)n * factor_stride + i % H] : 0.0f;
       }
     }
     return;
   }
   const Blocks blocks = {H, layer->block_units, layer->block_states};
-  slice_product(first, end, factors, P, weights, 1, P, gates * H, blocks, sums + gate * H, stride);
+  slice_product(first, end, factors, factor_stride, weights, 1, P, gates * H, blocks,
+                sums + gate * H, stride);
 }
 
 /// The way back of slice_sums: `result` [N, P].
@@ -93,18 +95,18 @@ walk_forward(const Layer *given_layer, int first, int end, global float *h_n, gl
   for (int s = 0; s < T; ++s) {
     const int t = layer.reverse ? T - 1 - s : s;
     global float *step_sums = layer.sums + kept_row(&layer, t, 0) * GATES * H;
-    slice_sums(&layer, first, end, factor_before(&layer, t, 0), layer.weights, 0, FIRST_GATES,
-               step_sums);
+    slice_sums(&layer, first, end, factor_before(&layer, t, 0), factor_stride(&layer, t),
+               layer.weights, 0, FIRST_GATES, step_sums);
     for (int n = first; n < end; ++n) row_gates(&layer, t, n);
 #if RESET_BEFORE
-    slice_sums(&layer, first, end, layer.reset + kept_row(&layer, t, 0) * H, layer.weights_n,
+    slice_sums(&layer, first, end, layer.reset + kept_row(&layer, t, 0) * H, H, layer.weights_n,
                SLOT_N, 1, step_sums);
     for (int n = first; n < end; ++n) row_new(&layer, t, n);
 #endif
     if (PROJECTION) {
       const Blocks whole = {P, P, H};
       slice_product(first, end, layer.hidden + kept_row(&layer, t, 0) * H, H, layer.weights_p, 1, H,
-                    P, whole, layer.y + row_at(&layer, t, 0) * P, P);
+                    P, whole, layer.y + y_place(&layer, t, 0), layer.y_stride);
     }
     for (int n = first; n < end; ++n) row_finish(&layer, t, n);
   }

@@ -32,21 +32,21 @@ step_forward(LAYER_PARAMETERS, int t) {
   const int unit = get_global_id(0), n = get_global_id(1), first = get_group_id(0) * UNITS;
   const int inside = unit < H && n < N;
   const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
-  global const float *h_before = hidden_before(&layer, t, 0);
   global const float *factors = factor_before(&layer, t, 0);
+  const size_t row = (size_t)n * factor_stride(&layer, t);
   float slots[SLOTS] = {0.0f};
   if (inside) begin_sums(&layer, slots, t, n, unit);
   if (factors && DIAGONAL) {
     for (int gate = 0; gate < GATES && inside; ++gate) {
       const int slot = RECURRENT_SLOT(gate);
-      slots[slot] = fma(weights[gate * H + unit], factors[state], slots[slot]);
+      slots[slot] = fma(weights[gate * H + unit], factors[row + unit], slots[slot]);
     }
   } else if (factors) {
     int end;
     const int begin = block_range(first, min(UNITS, H - first), block_units, block_states, H, &end);
     for (int k0 = begin; k0 < end; k0 += UNITS) {
       const int k = k0 + lane;
-      h_tile[row_lane][lane] = n < N && k < end ? factors[(size_t)n * H + k] : 0.0f;
+      h_tile[row_lane][lane] = n < N && k < end ? factors[row + k] : 0.0f;
       for (int r = row_lane; r < GATES * UNITS; r += BATCH) {
         const int gate = r / UNITS, u = r % UNITS;
         w_tile[gate][u][lane] =
@@ -64,7 +64,8 @@ step_forward(LAYER_PARAMETERS, int t) {
     }
   }
   if (!inside) return;
-  float h = h_before ? h_before[state] : 0.0f, c = 0.0f;
+  global const float *h_before = hidden_before(&layer, t, n);
+  float h = h_before ? h_before[unit] : 0.0f, c = 0.0f;
   if (HAS_CELL_STATE) {
     global const float *before = cell_before(&layer, t, n);
     if (before) c = before[unit];
@@ -127,7 +128,7 @@ step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *
   else if (is_last && grad_h_n) gradient += grad_h_n[state];
   UnitStep step;
   float slots[SLOTS];
-  load_unit_step(&step, slots, &layer, grad_y, t, n, unit);
+  load_unit_step(&step, slots, &layer, grad_y + y_offset, t, n, unit);
   float direct = 0.0f, carried = HAS_CELL_STATE ? dc[state] : 0.0f;
   unit_backward(&layer, &step, slots, gradient, &direct, &carried, t, n, unit);
   if (HAS_CELL_STATE) dc[state] = carried;

@@ -105,9 +105,9 @@ INLINE float4 load_four(global const float *row, int k, int length) {
 /// The part of the left operand that this work-item loads for a pass: rows of `left`, `stride`
 /// apart, the tile's first one first.
 INLINE void load_rows(float4 values[ROW_LOADS], const Layer *layer, global const float *left,
-                      int first_row, int pass) {
+                      int stride, int first_row, int pass) {
   const int segment = pass / (LENGTH / PASS), k0 = pass % (LENGTH / PASS) * PASS;
-  const int H = layer->H, stride = BACKWARD ? SLOTS * H : H;
+  const int H = layer->H;
   const int offset = BACKWARD ? RECURRENT_SLOT(segment) * H : 0;
 #pragma unroll
   for (int i = 0; i < ROW_LOADS; ++i) {
@@ -295,12 +295,12 @@ INLINE void store_sums(const Sums sums, local float *partial) {
 #endif
 
 #if ALONE
-/// Fills the left operand of the first step from `left`, zeros where it is null.
+/// Fills the left operand of the first step from `left` [N, H], zeros where it is null.
 INLINE void
 begin_rows(const Layer *layer, local float4 *memory, global const float *left, int first_row) {
   for (int pass = 0; pass < PASSES; ++pass) {
     float4 values[ROW_LOADS];
-    load_rows(values, layer, left, first_row, pass);
+    load_rows(values, layer, left, layer->H, first_row, pass);
     store_rows(values, memory + KEPT4 + pass * PASS4);
   }
 }
@@ -312,11 +312,12 @@ INLINE void hand_on(local float4 *memory, float value, int row, int segment, int
 }
 #endif
 
-/// The product of the rows of `left`, zeros where it is null, or of what was handed on, with the
-/// tile's weights: result[o][out] is that of the o-th unit that this work-item owns. `memory` holds
-/// the kept weights. All work-items take part, after a barrier.
-INLINE void product(float result[OWN][OUT], const Layer *layer, const Held held,
-                    local float4 *memory, global const float *left, int first_row, int first_unit) {
+/// The product of the rows of `left`, `stride` apart, zeros where it is null, or of what was handed
+/// on, with the tile's weights: result[o][out] is that of the o-th unit that this work-item owns.
+/// `memory` holds the kept weights. All work-items take part, after a barrier.
+INLINE void
+product(float result[OWN][OUT], const Layer *layer, const Held held, local float4 *memory,
+        global const float *left, int stride, int first_row, int first_unit) {
   local float4 *rows = memory + KEPT4, *columns = KEPT ? memory : rows + ROWS * PASS4;
   local float *partial = (local float *)(memory + PARTIAL_BEGIN4);
   Sums sums;
@@ -337,7 +338,7 @@ INLINE void product(float result[OWN][OUT], const Layer *layer, const Held held,
 #endif
 #pragma unroll
   for (int a = 0; a < AHEAD; ++a) {
-    load_rows(next_rows[a], layer, left, first_row, a);
+    load_rows(next_rows[a], layer, left, stride, first_row, a);
 #if !KEPT
     load_columns(next_columns[a], layer, first_unit, a);
 #endif
@@ -352,7 +353,7 @@ INLINE void product(float result[OWN][OUT], const Layer *layer, const Held held,
 #endif
       barrier(CLK_LOCAL_MEM_FENCE);
       if (pass + AHEAD < PASSES) {
-        load_rows(next_rows[a], layer, left, first_row, pass + AHEAD);
+        load_rows(next_rows[a], layer, left, stride, first_row, pass + AHEAD);
 #if !KEPT
         load_columns(next_columns[a], layer, first_unit, pass + AHEAD);
 #endif

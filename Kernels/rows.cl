@@ -83,7 +83,7 @@ INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
   const size_t index = row_at(layer, t, n), kept = kept_row(layer, t, n);
   global float *sums = layer->sums + kept * GATES * H;
   global float *slots_row = layer->gates + index * SLOTS * H;
-  global float *result = PROJECTION ? layer->hidden + kept * H : layer->y + index * H;
+  global float *result = PROJECTION ? layer->hidden + kept * H : layer->y + y_place(layer, t, n);
   const int active = is_active(layer->lengths, t, n);
   normalize_sums(layer, sums, kept, 0 SCRATCH(scratch));
   if (!RESET_BEFORE) normalize_sums(layer, sums, kept, 1 SCRATCH(scratch));
@@ -167,7 +167,7 @@ INLINE void row_new(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
                     recurrent_sum(layer, sums, SLOT_N, unit, count);
     const REAL h = cell_output(slots, load_row(h_before, unit, count), (REAL)(0.0f));
     store_lanes(slots[SLOT_N], slots_row + (size_t)SLOT_N * H + unit, count);
-    store_lanes(h, layer->y + index * H + unit, count);
+    store_lanes(h, layer->y + y_place(layer, t, n) + unit, count);
   }
 }
 #endif
@@ -176,14 +176,15 @@ INLINE void row_finish(const Layer *layer, int t, int n) {
   const int H = layer->H, P = layer->P;
   const size_t index = row_at(layer, t, n);
   global const float *h_before = hidden_before(layer, t, n);
+  global float *y = layer->y + y_place(layer, t, n);
   const int active = is_active(layer->lengths, t, n);
   EACH_UNIT(unit, P) {
     const int count = P - unit;
     const REAL before = load_row(h_before, unit, count);
     const REAL h = active ? kept_state(kept_hidden(layer, index * P + unit, count), before,
-                                       load_lanes(layer->y + index * P + unit, count))
+                                       load_lanes(y + unit, count))
                           : before;
-    store_hidden(layer, h, t, n, unit, count);
+    store_hidden(layer, h, y, t, n, unit, count);
   }
   if (!HAS_CELL_STATE || active) return;
   global const float *c_before = cell_before(layer, t, n);
@@ -205,7 +206,7 @@ typedef struct {
       global float *grad_c, global float *grad_states, global float *grad_hidden,                  \
       global float *grad_reset, global float *back
 #define GRADIENTS                                                                                  \
-  { grad_y, dh, dc, gradients, grad_c, grad_states, grad_hidden, grad_reset, back }
+  { grad_y + y_offset, dh, dc, gradients, grad_c, grad_states, grad_hidden, grad_reset, back }
 
 INLINE void row_begin(const Layer *layer, const Gradients *g, int t, int n) {
   const int P = layer->P;
@@ -220,7 +221,7 @@ INLINE void row_begin(const Layer *layer, const Gradients *g, int t, int n) {
       continue;
     }
     const REAL gradient =
-        load_lanes(dh + unit, count) + load_lanes(g->grad_y + index * P + unit, count);
+        load_lanes(dh + unit, count) + load_lanes(g->grad_y + y_place(layer, t, n) + unit, count);
     const REAL kept = kept_hidden(layer, index * P + unit, count) * gradient;
     store_lanes(gradient - kept, result + unit, count);
     store_lanes(kept, dh + unit, count);

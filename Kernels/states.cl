@@ -14,12 +14,13 @@ INLINE int is_first(global const int *lengths, int t, int n, int T, int reverse)
   return reverse ? t + 1 >= (lengths ? lengths[n] : T) : t == 0;
 }
 
-/// Row n of the states before step t, of y [T, N, H] or of `initial` [N, H]; null stands for zeros.
+/// Row n of the states before step t, of y, whose rows are `stride` apart, or of `initial` [N, H];
+/// null stands for zeros.
 INLINE global const float *
-state_before(global const float *y, global const float *initial, global const int *lengths, int t,
-             int n, int T, int N, int H, int reverse) {
+state_before(global const float *y, int stride, global const float *initial,
+             global const int *lengths, int t, int n, int T, int N, int H, int reverse) {
   if (is_first(lengths, t, n, T, reverse)) return initial ? initial + (size_t)n * H : 0;
-  return y + ((size_t)(reverse ? t + 1 : t - 1) * N + n) * H;
+  return y + ((size_t)(reverse ? t + 1 : t - 1) * N + n) * stride;
 }
 
 /// The first row of a slice of the batch.

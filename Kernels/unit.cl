@@ -38,7 +38,7 @@ unit_forward(const Layer *layer, float slots[SLOTS], float *h, float *c, int t, 
       *c = kept_state(kept_cell(layer, index, 1), c_before, *c);
     }
   }
-  store_hidden(layer, *h, t, n, unit, 1);
+  store_hidden(layer, *h, layer->y + y_place(layer, t, n), t, n, unit, 1);
 }
 
 /// Keeps in training what the backward pass needs of a step but c.
@@ -63,7 +63,7 @@ INLINE void load_unit_step(UnitStep *step, float slots[SLOTS], const Layer *laye
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) slots[slot] = row[(size_t)slot * H];
   step->h_before = step->c_before = step->c = 0.0f;
-  step->grad_y = grad_y[index];
+  step->grad_y = grad_y[y_place(layer, t, n) + unit];
   if (HAS_DIRECT_PATH) {
     global const float *before = true_hidden_before(layer, t, n);
     if (before) step->h_before = before[unit];

@@ -46,13 +46,14 @@ INLINE void pack_row(global const float *row, int columns, global float *panels,
 }
 
 /// Packs the gradients a[offset + k stride + slot width + unit]; x [T N, C], or nothing with C 0;
-/// the states of y [T, N, H], or nothing with H 0. Global size: shares, each of `columns_per_item`
-/// of the tiles' columns, a multiple of WIDTH, and of an equal part of K.
+/// the states of y, whose rows are `y_stride` apart from `y_offset` on, or nothing with H 0. Global
+/// size: shares, each of `columns_per_item` of the tiles' columns, a multiple of WIDTH, and of an
+/// equal part of K.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 pack_gradients(global const float *a, int slots, int width, int stride, int offset,
                int columns_per_item, global float *tiles, global const float *x, int C,
-               global const float *y, global const float *h_0, global const int *lengths, int H,
-               int T, int N, int reverse, global float *panels) {
+               global const float *y, int y_stride, int y_offset, global const float *h_0,
+               global const int *lengths, int H, int T, int N, int reverse, global float *panels) {
   const int depth = T * N, K = padded_depth(depth);
   const int item = get_global_id(0), items = get_global_size(0);
   global float *state_panels = panels + (size_t)panel_count(C) * K * COLUMNS;
@@ -60,8 +61,8 @@ pack_gradients(global const float *a, int slots, int width, int stride, int offs
   for (int k = (int)((long)depth * item / items); k < k_end; ++k) {
     if (C) pack_row(x + (size_t)k * C, C, panels, k, K);
     if (H) {
-      pack_row(state_before(y, h_0, lengths, k / N, k % N, T, N, H, reverse), H, state_panels, k,
-               K);
+      pack_row(state_before(y + y_offset, y_stride, h_0, lengths, k / N, k % N, T, N, H, reverse),
+               H, state_panels, k, K);
     }
   }
   const int padded = padded_width(width), first = item * columns_per_item;

@@ -64,7 +64,7 @@ public protocol Backend: AnyObject {
   ///
   /// - Parameters:
   ///   - work: as the forward pass had it, every buffer unchanged.
-  ///   - gradY: ∂loss/∂y `[T, N, H]`; what it holds past a sequence's length does not matter.
+  ///   - gradY: ∂loss/∂y in `work.stateRows`; what it holds past a sequence's length does not matter.
   ///   - gradFinal: ∂loss/∂ final states beyond `gradY`; nil stands for zeros.
   ///   - gradX: receives ∂loss/∂x `[T, N, C]` where wanted.
   ///   - gradInitial: receives the gradients of the initial states where wanted.
@@ -79,6 +79,8 @@ public protocol Backend: AnyObject {
   func add(_ y: Buffer, to x: Buffer, count: Int) throws
 
   /// `y` from the outputs `a` and `b`, each `[rows, width]`, of two directions; see `Merge`.
+  ///
+  /// Not of those to be concatenated, which the directions do themselves, see `StateRows`.
   func mergeForward(
     _ merge: Merge, _ a: Buffer, _ b: Buffer, into y: Buffer, rows: Int, width: Int) throws
   /// The gradients of `a` and `b` from `gradY`.

@@ -97,6 +97,9 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
     try options.validate(hiddenSize: hiddenSize)
   }
 
+  /// Whether a layer's outputs are made from those of its directions, and not theirs side by side.
+  var mergesDirections: Bool { directions == 2 && merge != .concatenate }
+
   /// Layer `index` of the stack, 0 at the bottom, in its only direction or one of two.
   public func layer(_ index: Int, isReverse: Bool) -> RecurrentLayer {
     RecurrentLayer(

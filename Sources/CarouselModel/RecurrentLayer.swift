@@ -132,6 +132,22 @@ public struct RecurrentParameters<Buffer> {
   }
 }
 
+/// Where the hidden states of a layer stand in a buffer: (t, n) from `offset + (t·N + n)·stride` on.
+///
+/// Both are multiples of P. The two directions of a layer write `[T, N, 2·P]` side by side so.
+public struct StateRows: Hashable, Sendable {
+  /// The elements from one row to the next.
+  public let stride: Int
+  /// Where the first row begins.
+  public let offset: Int
+
+  /// Names the rows.
+  public init(stride: Int, offset: Int = 0) {
+    self.stride = stride
+    self.offset = offset
+  }
+}
+
 /// What the forward and the backward pass of one recurrent layer share.
 public struct RecurrentWork<B: Backend> {
   /// Cell, sizes, options and direction.
@@ -151,20 +167,28 @@ public struct RecurrentWork<B: Backend> {
   ///
   /// For a reverse layer the states before its first step, which is a sequence's last.
   public var initial: RecurrentState<B.Buffer>?
-  /// Every hidden state, `[T, N, P]`: what the forward pass writes.
+  /// Every hidden state: what the forward pass writes.
   public var y: B.Buffer
+  /// Where the states stand in `y`, and their gradients in the buffer of those.
+  public let stateRows: StateRows
   /// Made for this layer and these sizes.
   public var reserve: B.RecurrentReserve
   /// What the masks of a training pass are drawn from; with nil nothing is dropped, and zoneout is its
   /// expectation.
   public var noise: RecurrentNoise?
 
-  /// Gathers a layer's work.
+  /// Gathers a layer's work; without `stateRows` y is `[T, N, P]`.
   public init(
     layer: RecurrentLayer, steps: Int, batchSize: Int, lengths: B.IndexBuffer? = nil,
     parameters: RecurrentParameters<B.Buffer>, x: B.Buffer, initial: RecurrentState<B.Buffer>?,
-    y: B.Buffer, reserve: B.RecurrentReserve, noise: RecurrentNoise? = nil
+    y: B.Buffer, stateRows: StateRows? = nil, reserve: B.RecurrentReserve,
+    noise: RecurrentNoise? = nil
   ) {
+    let rows = stateRows ?? StateRows(stride: layer.stateSize)
+    precondition(
+      rows.stride > rows.offset && rows.offset >= 0
+        && rows.stride.isMultiple(of: layer.stateSize)
+        && rows.offset.isMultiple(of: layer.stateSize))
     self.layer = layer
     self.steps = steps
     self.batchSize = batchSize
@@ -173,6 +197,7 @@ public struct RecurrentWork<B: Backend> {
     self.x = x
     self.initial = initial
     self.y = y
+    self.stateRows = rows
     self.reserve = reserve
     self.noise = noise
   }

@@ -14,13 +14,14 @@ public final class RecurrentStack<B: Backend> {
   private let backend: B
   private let training: Bool
   private let units: [Unit]
-  /// The outputs of each layer before dropout; with one direction they are those of its unit.
+  /// The outputs of each layer before dropout: where nothing is merged those of its units.
   private let outputs: [B.Buffer]
   /// What the layer above reads: `outputs` itself where nothing is dropped.
   private let dropped: [B.Buffer]
   /// ∂loss/∂output of each layer but the last.
   private let gradOutputs: [B.Buffer]
-  /// ∂loss/∂output of the two directions of a layer, and ∂loss/∂input of the second.
+  /// ∂loss/∂output of the two directions of a layer where it is not a part of the layer's, and
+  /// ∂loss/∂input of the second.
   private let gradDirections: [B.Buffer]
   private let gradSecondInput: B.Buffer?
   private var rows: Int { steps * batchSize }
@@ -32,6 +33,7 @@ public final class RecurrentStack<B: Backend> {
     let parameters: RecurrentParameters<B.Buffer>, gradients: RecurrentParameters<B.Buffer>
     let reserve: B.RecurrentReserve
     let y: B.Buffer
+    let rows: StateRows
   }
 
   /// Allocates the activations for T steps of N sequences; with `training`, for a backward pass too.
@@ -48,34 +50,39 @@ public final class RecurrentStack<B: Backend> {
     self.steps = steps
     self.batchSize = batchSize
     self.training = training
-    let units = try configuration.units.map { description in
+    let directions = configuration.directions
+    let isMerged = configuration.mergesDirections
+    func makeOutputs(_ count: Int) throws -> [B.Buffer] {
+      try (0..<count).map { _ in try backend.makeBuffer(count: outputCount) }
+    }
+    let outputs = try makeOutputs(configuration.layers)
+    let units = try configuration.units.enumerated().map { index, description in
       Unit(
         layer: description.layer,
         parameters: store.recurrent(prefix: prefix, suffix: description.suffix),
         gradients: store.recurrentGradients(prefix: prefix, suffix: description.suffix),
         reserve: try backend.makeReserve(
           for: description.layer, steps: steps, batchSize: batchSize, training: training),
-        y: try backend.makeBuffer(count: rows * configuration.stateSize))
+        y: isMerged
+          ? try backend.makeBuffer(count: rows * configuration.stateSize)
+          : outputs[index / directions],
+        rows: StateRows(
+          stride: isMerged ? configuration.stateSize : configuration.outputSize,
+          offset: isMerged ? 0 : index % directions * configuration.stateSize))
     }
     self.units = units
-    let isMerged = configuration.directions == 2
-    outputs =
-      isMerged
-      ? try (0..<configuration.layers).map { _ in try backend.makeBuffer(count: outputCount) }
-      : units.map(\.y)
+    self.outputs = outputs
     let inner = configuration.layers - 1
     dropped =
       training && configuration.dropout > 0
-      ? try (0..<inner).map { _ in try backend.makeBuffer(count: outputCount) }
-      : Array(outputs.prefix(inner))
-    gradOutputs =
-      training ? try (0..<inner).map { _ in try backend.makeBuffer(count: outputCount) } : []
+      ? try makeOutputs(inner) : Array(outputs.prefix(inner))
+    gradOutputs = training ? try makeOutputs(inner) : []
     gradDirections =
       training && isMerged
       ? try (0..<2).map { _ in try backend.makeBuffer(count: rows * configuration.stateSize) } : []
     let widest = max(configuration.inputSize, inner > 0 ? configuration.outputSize : 0)
     gradSecondInput =
-      training && isMerged ? try backend.makeBuffer(count: rows * widest) : nil
+      training && directions == 2 ? try backend.makeBuffer(count: rows * widest) : nil
   }
 
   /// Copies the states of every layer and direction.
@@ -127,7 +134,7 @@ public final class RecurrentStack<B: Backend> {
             segment: segment),
           final: final?[index])
       }
-      if directions == 2 {
+      if configuration.mergesDirections {
         try backend.mergeForward(
           configuration.merge, units[2 * layer].y, units[2 * layer + 1].y, into: outputs[layer],
           rows: rows, width: configuration.stateSize)
@@ -166,7 +173,7 @@ public final class RecurrentStack<B: Backend> {
       if !isLast { try dropBackward(layer: layer, seed: dropoutSeed, segment: segment) }
       let gradOutput = isLast ? gradY : gradOutputs[layer]
       let gradInput = layer == 0 ? gradX : gradOutputs[layer - 1]
-      if directions == 2 {
+      if configuration.mergesDirections {
         try backend.mergeBackward(
           configuration.merge, gradY: gradOutput, units[2 * layer].y, units[2 * layer + 1].y,
           gradA: gradDirections[0], gradB: gradDirections[1], rows: rows,
@@ -178,7 +185,8 @@ public final class RecurrentStack<B: Backend> {
           work(
             index, x: input(layer, x: x), lengths: lengths, initial: initial, seed: dropoutSeed,
             segment: segment),
-          gradY: directions == 2 ? gradDirections[way] : gradOutput, gradFinal: gradFinal?[index],
+          gradY: configuration.mergesDirections ? gradDirections[way] : gradOutput,
+          gradFinal: gradFinal?[index],
           gradX: way == 0 ? gradInput : gradInput == nil ? nil : gradSecondInput,
           gradInitial: gradInitial?[index],
           gradParameters: units[index].gradients)
@@ -197,7 +205,8 @@ public final class RecurrentStack<B: Backend> {
     let unit = units[index]
     return RecurrentWork(
       layer: unit.layer, steps: steps, batchSize: batchSize, lengths: lengths,
-      parameters: unit.parameters, x: x, initial: initial?[index], y: unit.y, reserve: unit.reserve,
+      parameters: unit.parameters, x: x, initial: initial?[index], y: unit.y,
+      stateRows: unit.rows, reserve: unit.reserve,
       noise: seed.map {
         RecurrentNoise(seed: $0.seed, step: $0.step, unit: index, segment: segment)
       })

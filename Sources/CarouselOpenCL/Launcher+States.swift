@@ -6,10 +6,12 @@ extension Launcher {
   private static let files = ["vector.cl", "states.cl", "state_sums.cl"]
 
   /// `result[offset + unit]` = Σ over steps and sequences of the gradient in `slot` of `gates`
-  /// `[T, N, slots, H]` times the state before the step, or with `isCurrent` the state at it.
+  /// `[T, N, slots, H]` times the state before the step, or with `isCurrent` the state at it; without
+  /// `rows` the states are `[T, N, H]`.
   func sumStates(
-    _ pass: RecurrentPass, gates: Buffer, slots: Int, slot: Int, states: Buffer, initial: Buffer?,
-    lengths: Buffer?, isCurrent: Bool = false, into result: Buffer, offset: Int = 0
+    _ pass: RecurrentPass, gates: Buffer, slots: Int, slot: Int, states: Buffer,
+    rows: StateRows? = nil, initial: Buffer?, lengths: Buffer?, isCurrent: Bool = false,
+    into result: Buffer, offset: Int = 0
   ) throws {
     let (H, lanes) = (pass.hiddenSize, parameters.lanes)
     let vectors = roundUp(ceilDivide(H, parameters.width), to: lanes)
@@ -21,11 +23,13 @@ extension Launcher {
     let ranges = ceilDivide(pass.steps, steps)
     let partials = ranges > 1 ? try scratch(count: ranges * H) : nil
     let elements = Double(pass.rows * H)
+    let rows = rows ?? StateRows(stride: H)
     try launch(
       kernel("state_sums", in: Self.files), global: [vectors, ranges], local: [lanes, 1],
       flops: 2 * elements, bytes: 8 * elements,
       [
-        "gates": .buffer(gates), "states": .buffer(states),
+        "gates": .buffer(gates), "states": .buffer(states), "stride": .int(rows.stride),
+        "offset": .int(rows.offset),
         "initial": .optional(initial), "lengths": .optional(lengths),
         "result": .buffer(partials ?? result),
         "result_offset": .int(partials == nil ? offset : 0), "slot": .int(slot),
@@ -48,7 +52,8 @@ extension Launcher {
       global: [ceilDivide(pass.stateSize, parameters.elements), pass.rows],
       bytes: 8 * Double(pass.rows * pass.stateSize),
       [
-        "y": .buffer(pass.factors), "initial": .optional(pass.initialFactors),
+        "y": .buffer(pass.factors), "stride": .int(pass.factorRows.stride),
+        "offset": .int(pass.factorRows.offset), "initial": .optional(pass.initialFactors),
         "lengths": .optional(pass.lengths), "result": .buffer(result), "T": .int(pass.steps),
         "N": .int(pass.batchSize), "H": .int(pass.stateSize), "reverse": .int(pass.isReverse),
       ])
@@ -58,27 +63,39 @@ extension Launcher {
   /// x with zeros past each sequence's length, whatever it holds there: x itself without lengths.
   func activeInputs(_ pass: RecurrentPass) throws -> Buffer {
     guard let lengths = pass.lengths else { return pass.work.x }
-    let count = pass.rows * pass.layer.inputSize
-    let result = try scratch(count: count)
+    let width = pass.layer.inputSize
+    let result = try scratch(count: pass.rows * width)
+    try copyRows(
+      pass.work.x, stride: width, offset: 0, lengths: lengths, into: result, rows: pass.rows,
+      batchSize: pass.batchSize, width: width)
+    return result
+  }
+
+  /// `result` `[rows, width]` from rows of `x`, with zeros past the lengths where there are any.
+  private func copyRows(
+    _ x: Buffer, stride: Int, offset: Int, lengths: Buffer?, into result: Buffer, rows: Int,
+    batchSize: Int, width: Int
+  ) throws {
     try launch(
       kernel("copy_active", in: Self.files),
-      global: [ceilDivide(pass.layer.inputSize, parameters.elements), pass.rows],
-      bytes: 8 * Double(count),
+      global: [ceilDivide(width, parameters.elements), rows], bytes: 8 * Double(rows * width),
       [
-        "x": .buffer(pass.work.x), "lengths": .buffer(lengths), "result": .buffer(result),
-        "N": .int(pass.batchSize), "C": .int(pass.layer.inputSize),
+        "x": .buffer(x), "stride": .int(stride), "offset": .uint64(UInt64(offset)),
+        "lengths": .optional(lengths), "result": .buffer(result), "N": .int(batchSize),
+        "C": .int(width),
       ])
-    return result
   }
 
   /// After the last step: copies the final states where wanted, and clears y past each sequence's
   /// length.
   func finishSteps(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     if let final {
-      let floatBytes = MemoryLayout<Float>.stride
       let last = pass.isReverse ? 0 : pass.steps - 1
-      let (state, cell) = (pass.stateCount * floatBytes, pass.cellCount * floatBytes)
-      try queue.copy(pass.y, byteOffset: last * state, to: final.hidden, byteCount: state)
+      let (rows, cell) = (pass.work.stateRows, pass.cellCount * MemoryLayout<Float>.stride)
+      try copyRows(
+        pass.y, stride: rows.stride, offset: rows.offset + last * pass.batchSize * rows.stride,
+        lengths: nil, into: final.hidden, rows: pass.batchSize, batchSize: pass.batchSize,
+        width: pass.stateSize)
       if let finalCell = final.cell, let cells = pass.reserve.cells {
         try queue.copy(
           cells, byteOffset: pass.reserve.training ? last * cell : 0, to: finalCell,
@@ -91,8 +108,9 @@ extension Launcher {
       global: [pass.stateSize, pass.batchSize, pass.steps],
       bytes: 4 * Double(pass.rows * pass.stateSize),
       [
-        "y": .buffer(pass.y), "lengths": .buffer(lengths), "N": .int(pass.batchSize),
-        "P": .int(pass.stateSize),
+        "y": .buffer(pass.y), "stride": .int(pass.work.stateRows.stride),
+        "offset": .int(pass.work.stateRows.offset), "lengths": .buffer(lengths),
+        "N": .int(pass.batchSize),
       ])
   }
 }

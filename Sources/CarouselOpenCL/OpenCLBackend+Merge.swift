@@ -60,10 +60,10 @@ extension Merge {
   /// The number of the merge in `merge.cl`.
   fileprivate var kernelNumber: Int {
     switch self {
-    case .concatenate: 0
-    case .sum: 1
-    case .average: 2
-    case .multiply: 3
+    case .concatenate: preconditionFailure("the directions do it themselves")
+    case .sum: 0
+    case .average: 1
+    case .multiply: 2
     }
   }
 }

@@ -162,8 +162,8 @@ extension OpenCLBackend {
       try launcher.sumStates(
         pass, gates: columns.buffer, slots: columns.stride / H,
         slot: isLast ? lastSlot ?? gate : gate, states: reset ?? pass.factors,
-        initial: pass.initialFactors, lengths: pass.lengths, isCurrent: reset != nil,
-        into: gradient, offset: gate * H)
+        rows: reset == nil ? pass.factorRows : nil, initial: pass.initialFactors,
+        lengths: pass.lengths, isCurrent: reset != nil, into: gradient, offset: gate * H)
     }
   }
 

@@ -192,6 +192,8 @@ struct PanelProducts: MatrixProducts {
         "stride": .int(gradY.stride), "offset": .int(gradY.offset),
         "columns_per_item": .int(columnsPerItem), "tiles": .buffer(packed.tiles),
         "x": .optional(x), "C": .int(inputs), "y": .optional(pass?.factors),
+        "y_stride": .int(pass?.factorRows.stride ?? 0),
+        "y_offset": .int(pass?.factorRows.offset ?? 0),
         "h_0": .optional(pass?.initialFactors), "lengths": .optional(pass?.lengths),
         "H": .int(states), "T": .int(pass?.steps ?? K), "N": .int(pass?.batchSize ?? 1),
         "reverse": .int(pass?.isReverse ?? false), "panels": .buffer(packed.panels),

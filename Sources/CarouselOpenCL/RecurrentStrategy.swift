@@ -73,6 +73,9 @@ struct RecurrentPass {
   var weightHH: Buffer { reserve.weightHH ?? parameters.weightHH }
   /// The hidden states and the first of them as the recurrent products read them.
   var factors: Buffer { reserve.masks?.masked ?? y }
+  var factorRows: StateRows {
+    reserve.masks?.masked == nil ? work.stateRows : StateRows(stride: stateSize)
+  }
   var initialFactors: Buffer? {
     reserve.masks?.hidden == nil ? initial?.hidden : reserve.masks?.maskedInitial
   }
@@ -113,7 +116,8 @@ struct RecurrentPass {
       "deviations": .optional(rows?.deviations), "hats_c": .optional(rows?.cellHats),
       "deviations_c": .optional(rows?.cellDeviations), "reset": .optional(rows?.reset),
       "hidden": .optional(rows?.hidden), "T": .int(steps), "N": .int(batchSize),
-      "H": .int(hiddenSize), "P": .int(stateSize), "block_units": .int(layer.block.units),
+      "H": .int(hiddenSize), "P": .int(stateSize), "y_stride": .int(work.stateRows.stride),
+      "y_offset": .int(work.stateRows.offset), "block_units": .int(layer.block.units),
       "block_states": .int(layer.block.states), "training": .int(reserve.training),
       "reverse": .int(isReverse),
     ]

@@ -145,16 +145,20 @@ struct StepRowsStrategy: RecurrentStrategy {
     guard let rows = pass.reserve.rows else { preconditionFailure("a reserve of another layer") }
     let (layer, T, N) = (pass.layer, pass.steps, pass.batchSize)
     let (H, P, GH) = (pass.hiddenSize, pass.stateSize, layer.gateRows)
-    let arguments = pass.arguments(weights: pass.weightHH)
+    let (arguments, y) = (pass.arguments(weights: pass.weightHH), pass.work.stateRows)
     let isDense = layer.options.recurrence != .diagonal
     for step in 0..<T {
       let t = pass.isReverse ? T - 1 - step : step
       let kept = pass.reserve.training ? t * N : 0
       if step > 0 {
-        let before = pass.isReverse ? t + 1 : t - 1
-        try sums(pass, pass.factors, offset: before * N * P, into: rows.sums, at: kept * GH)
+        let before = (pass.isReverse ? t + 1 : t - 1) * N
+        let factorRows = pass.factorRows
+        let factors = TiledProducts.Operand(
+          pass.factors, factorRows.stride, 1,
+          offset: factorRows.offset + before * factorRows.stride)
+        try sums(pass, factors, into: rows.sums, at: kept * GH)
       } else if let initial = pass.initialFactors {
-        try sums(pass, initial, offset: 0, into: rows.sums, at: kept * GH)
+        try sums(pass, .init(initial, P, 1), into: rows.sums, at: kept * GH)
       } else {
         try launcher.queue.fill(
           rows.sums, with: Float(0), byteOffset: 4 * kept * GH, byteCount: 4 * N * GH)
@@ -172,21 +176,21 @@ struct StepRowsStrategy: RecurrentStrategy {
       if let hidden = rows.hidden, let weight = pass.parameters.weightHR {
         try products.multiply(
           .init(hidden, H, 1, offset: kept * H), .init(weight, 1, H), into: pass.y, rows: N,
-          columns: P, depth: H, cOffset: t * N * P)
+          columns: P, depth: H, cOffset: y.offset + t * N * y.stride, cStride: y.stride)
       }
       try launch(finish, pass, arguments, step: t)
     }
     try launcher.finishSteps(pass, final: final)
   }
 
-  /// The recurrent products of the first gates from the states at `offset` of `factors`.
+  /// The recurrent products of the first gates from the states of a step, `factors`.
   private func sums(
-    _ pass: RecurrentPass, _ factors: Buffer, offset: Int, into sums: Buffer, at place: Int
+    _ pass: RecurrentPass, _ factors: TiledProducts.Operand, into sums: Buffer, at place: Int
   ) throws {
     guard pass.layer.options.recurrence != .diagonal else { return }
     let (P, rows) = (pass.stateSize, pass.batchSize)
     try products.multiply(
-      .init(factors, P, 1, offset: offset), .init(pass.weightHH, 1, P), into: sums,
+      factors, .init(pass.weightHH, 1, P), into: sums,
       rows: rows, columns: pass.layer.firstGates * pass.hiddenSize, depth: P,
       cOffset: place, cStride: pass.layer.gateRows)
   }

@@ -85,26 +85,30 @@ struct TiledProducts: MatrixProducts {
   /// but the last, N rows further on in y; the initial ones, if any, come first.
   private func multiply(_ product: GradientProduct, statesBefore pass: RecurrentPass) throws {
     let (N, others) = (pass.batchSize, pass.rows - pass.batchSize)
-    let isReverse = pass.isReverse
+    let (isReverse, rows) = (pass.isReverse, pass.factorRows)
     if let initial = pass.initialFactors {
       try multiply(product, from: isReverse ? others : 0, initial, depth: N)
       if others == 0 { return }
     }
     try multiply(
-      product, from: isReverse ? 0 : N, pass.factors, xFrom: isReverse ? N : 0,
+      product, from: isReverse ? 0 : N, pass.factors,
+      rows: StateRows(
+        stride: rows.stride, offset: rows.offset + (isReverse ? N * rows.stride : 0)),
       depth: others, accumulates: pass.initialFactors != nil)
   }
 
-  /// The product of `depth` rows of gradY from row `first` on and as many of x from `xFirst` on.
+  /// The product of `depth` rows of gradY from row `first` on and as many of x, in `rows` or one
+  /// behind the other.
   private func multiply(
-    _ product: GradientProduct, from first: Int = 0, _ x: Buffer, xFrom xFirst: Int = 0,
+    _ product: GradientProduct, from first: Int = 0, _ x: Buffer, rows: StateRows? = nil,
     depth: Int, accumulates: Bool = false
   ) throws {
     let (gradY, columns) = (product.gradY, product.xColumns)
+    let rows = rows ?? StateRows(stride: columns)
     let begin = gradY.offset + first * gradY.stride + product.columns.lowerBound
     try multiply(
       Operand(gradY.buffer, 1, gradY.stride, offset: begin),
-      Operand(x, columns, 1, offset: xFirst * columns), into: product.weight,
+      Operand(x, rows.stride, 1, offset: rows.offset), into: product.weight,
       rows: product.columns.count, columns: columns, depth: depth, cOffset: product.offset,
       accumulates: accumulates)
   }

@@ -72,6 +72,15 @@ struct Matrix {
   }
 }
 
+/// Hidden states, or their gradients, as `StateRows` says.
+struct StateMatrix {
+  let elements: UnsafeMutablePointer<Double>
+  let stride: Int
+
+  /// The elements of one row.
+  subscript(row: Int) -> UnsafeMutablePointer<Double> { elements + row * stride }
+}
+
 /// `Σ a[k]·b[k]`, in four partial sums, so that an addition need not wait for the one before.
 func dot(
   _ a: UnsafeMutablePointer<Double>, _ b: UnsafeMutablePointer<Double>, count: Int

@@ -11,12 +11,11 @@ extension ReferenceBackend {
   public func mergeForward(
     _ merge: Merge, _ a: Buffer, _ b: Buffer, into y: Buffer, rows: Int, width: Int
   ) {
-    let (a, b) = (a.matrix(rows, width), b.matrix(rows, width))
-    let y = y.matrix(rows, merge == .concatenate ? 2 * width : width)
+    let (a, b, y) = (a.matrix(rows, width), b.matrix(rows, width), y.matrix(rows, width))
     for m in 0..<rows {
       for j in 0..<width {
         switch merge {
-        case .concatenate: (y[m][j], y[m][width + j]) = (a[m][j], b[m][j])
+        case .concatenate: preconditionFailure("the directions do it themselves")
         case .sum: y[m][j] = a[m][j] + b[m][j]
         case .average: y[m][j] = (a[m][j] + b[m][j]) / 2
         case .multiply: y[m][j] = a[m][j] * b[m][j]
@@ -32,13 +31,13 @@ extension ReferenceBackend {
   ) {
     let (a, b) = (a.matrix(rows, width), b.matrix(rows, width))
     let (gradA, gradB) = (gradA.matrix(rows, width), gradB.matrix(rows, width))
-    let gradY = gradY.matrix(rows, merge == .concatenate ? 2 * width : width)
+    let gradY = gradY.matrix(rows, width)
     for m in 0..<rows {
       for j in 0..<width {
         let grad = gradY[m][j]
         (gradA[m][j], gradB[m][j]) =
           switch merge {
-          case .concatenate: (grad, gradY[m][width + j])
+          case .concatenate: preconditionFailure("the directions do it themselves")
           case .sum: (grad, grad)
           case .average: (grad / 2, grad / 2)
           case .multiply: (grad * b[m][j], grad * a[m][j])

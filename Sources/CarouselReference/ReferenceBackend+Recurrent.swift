@@ -21,14 +21,14 @@ extension ReferenceBackend {
     work.reserve.check(work)
     let step = try ReferenceStep(work)
     let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
-    let y = work.y.matrix(work.steps * N, P)
-    y.fill(with: 0)
+    let y = work.states(in: work.y)
+    for row in 0..<work.steps * N { y[row].update(repeating: 0, count: P) }
     for n in 0..<N {
       step.hidden.load(work.initial?.hidden.matrix(N, P)[n])
       step.memory.load(work.initial?.cell?.matrix(N, H)[n])
       for row in work.rows(of: n) {
         step.forward(row: row, sequence: n)
-        y.block(row, of: 1).copy(step.hidden)
+        y[row].update(from: step.hidden[0], count: P)
         work.reserve.row(row, of: work.reserve.cells, H).copy(step.memory)
       }
       final?.hidden.matrix(N, P).block(n, of: 1).copy(step.hidden)

@@ -20,7 +20,7 @@ extension ReferenceBackend {
     let (C, H, P, GH) = (layer.inputSize, layer.hiddenSize, layer.stateSize, layer.gateRows)
     let rowCount = work.steps * work.batchSize
     try walkBack(
-      work, gradY: gradY.matrix(rowCount, P), gradFinal: gradFinal, gradInitial: gradInitial,
+      work, gradY: work.states(in: gradY), gradFinal: gradFinal, gradInitial: gradInitial,
       gradParameters: gradParameters)
 
     let gradInput = reserve.gradInput.matrix(rowCount, GH)
@@ -51,14 +51,14 @@ extension ReferenceBackend {
   /// Leaves the gradients of the products of every step in the reserve, and writes those of h₀, c₀ and
   /// of all parameters but the weights of the products.
   private func walkBack(
-    _ work: RecurrentWork<ReferenceBackend>, gradY: Matrix, gradFinal: RecurrentState<Buffer>?,
+    _ work: RecurrentWork<ReferenceBackend>, gradY: StateMatrix, gradFinal: RecurrentState<Buffer>?,
     gradInitial: RecurrentState<Buffer>?, gradParameters: RecurrentParameters<Buffer>
   ) throws {
     let reserve = work.reserve
     let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
     clear(gradParameters, of: work.layer)
     let step = try ReferenceStep(work, gradients: gradParameters)
-    let y = work.y.matrix(work.steps * N, P)
+    let y = work.states(in: work.y)
     for n in 0..<N {
       let rows = work.rows(of: n)
       step.gradHidden.load(gradFinal?.hidden.matrix(N, P)[n])

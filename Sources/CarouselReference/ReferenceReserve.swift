@@ -54,6 +54,12 @@ public final class ReferenceReserve {
 }
 
 extension RecurrentWork<ReferenceBackend> {
+  /// The layer's states in `buffer`, or their gradients.
+  func states(in buffer: ReferenceBuffer<Double>) -> StateMatrix {
+    let elements = buffer.vector(steps * batchSize * stateRows.stride)
+    return StateMatrix(elements: elements + stateRows.offset, stride: stateRows.stride)
+  }
+
   /// The rows of `[T·N, …]` that are sequence n's steps, in the order in which the layer walks.
   func rows(of n: Int) -> [Int] {
     let length = lengths.map { Int($0.vector(batchSize)[n]) } ?? steps

@@ -18,6 +18,8 @@ struct LayerWork: Work {
   var wantsGradInitial = true
   /// What the masks are drawn from.
   var noise: RecurrentNoise? = RecurrentNoise(seed: 7, step: 3)
+  /// 2 for a layer that has half of each row of y and of its gradients, the second where it is reverse.
+  var directions = 1
   /// How often the same reserve is used, each time with another x.
   var passes = 1
 
@@ -31,7 +33,12 @@ struct LayerWork: Work {
   var rows: Int { steps * batchSize }
   var stateCount: Int { batchSize * layer.stateSize }
   var cellCount: Int { batchSize * layer.hiddenSize }
-  var outputCount: Int { rows * layer.stateSize }
+  var stateRows: StateRows {
+    StateRows(
+      stride: directions * layer.stateSize,
+      offset: layer.isReverse ? (directions - 1) * layer.stateSize : 0)
+  }
+  var outputCount: Int { rows * stateRows.stride }
   var inputCount: Int { rows * layer.inputSize }
   var descriptions: [ParameterDescription] { layer.parameterDescriptions(suffix: "") }
   /// A power of 2 near 1/√H.
@@ -79,7 +86,8 @@ struct LayerWork: Work {
       layer: layer, steps: steps, batchSize: batchSize,
       lengths: try lengths.map { try backend.indices($0) },
       parameters: try parameters ?? self.parameters(on: backend), x: try backend.input(x),
-      initial: initial, y: try backend.output(outputCount), reserve: reserve, noise: noise)
+      initial: initial, y: try backend.output(outputCount), stateRows: stateRows,
+      reserve: reserve, noise: noise)
   }
 
   func reserve<B: Backend>(on backend: B, training: Bool) throws -> B.RecurrentReserve {
@@ -96,6 +104,24 @@ struct LayerWork: Work {
       }
     }
     return x
+  }
+
+  /// Whether element `index` of y is the layer's.
+  private func isOwn(_ index: Int) -> Bool {
+    stateRows.offset..<stateRows.offset + layer.stateSize ~= index % stateRows.stride
+  }
+
+  /// What the layer wrote of y, and nothing beside it.
+  private func outcomeOfY<B: Backend>(on backend: B, _ y: B.Buffer) throws -> Outcome {
+    let all = try backend.outcome("y", y, outputCount)
+    let values = all.values.enumerated()
+    #expect(values.allSatisfy { isOwn($0) || $1.isNaN }, "y was written beside the layer's part")
+    return Outcome(name: all.name, values: values.filter { isOwn($0.offset) }.map(\.element))
+  }
+
+  /// ∂loss/∂y, no numbers beside the layer's part.
+  private func gradientOfY() -> [Double] {
+    numbers(outputCount, stream: 27).enumerated().map { isOwn($0) ? $1 : .nan }
   }
 
   /// y and the final states of a forward pass.
@@ -133,7 +159,7 @@ struct LayerWork: Work {
       initial: isFinalInitial ? final : initial, reserve: reserve)
     try backend.recurrentForward(work, final: final)
     var result = [
-      try backend.outcome("y", work.y, outputCount),
+      try outcomeOfY(on: backend, work.y),
       try backend.outcome("h_n", final.hidden, stateCount),
     ]
     if let cell = final.cell { result.append(try backend.outcome("c_n", cell, cellCount)) }
@@ -142,7 +168,7 @@ struct LayerWork: Work {
     let gradInitial = wantsGradInitial ? try outputState(on: backend) : nil
     let gradients = try parameters { try backend.output($1) }
     try backend.recurrentBackward(
-      work, gradY: backend.input(numbers(outputCount, stream: 27)),
+      work, gradY: backend.input(gradientOfY()),
       gradFinal: hasGradFinal ? state(on: backend, stream: 28) : nil, gradX: gradX,
       gradInitial: gradInitial, gradParameters: gradients)
     var outputs = [

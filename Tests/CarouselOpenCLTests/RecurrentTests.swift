@@ -78,6 +78,7 @@ struct RecurrentTests {
       let layer = Self.layer(cell, 9, cell == .rnn ? 230 : 140)
       var work = LayerWork(layer, steps: 12, batchSize: batchSize)
       work.layer.isReverse = isReverse
+      work.directions = batchSize > 1 ? 2 : 1
       if batchSize > 1 { work.lengths = [12, 0, 3, 12, 7] }
       try expectAgreement(work)
       let patient = try work.outcomes(on: Machine.newBackend(.cpu))
@@ -98,6 +99,7 @@ struct RecurrentTests {
       var work = LayerWork(Self.layer(cell, 5, 33), steps: 7, batchSize: 37)
       work.layer.isReverse = isReverse
       work.hasInitial = hasInitial
+      work.directions = hasInitial ? 2 : 1
       work.lengths = (0..<37).map { Int32($0 * 5 % 8) }
       try expectAgreement(work)
     }

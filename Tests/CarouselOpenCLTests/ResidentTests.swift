@@ -73,6 +73,7 @@ struct ResidentTests {
   func whatWasGivenUpIsDoneByTheNextLaunch(cell: Cell, _ limits: (groups: Int, polls: Int)) throws {
     var work = LayerWork(Self.layer(cell, 33), steps: 3, batchSize: 9)
     work.layer.isReverse = limits.polls == 0
+    work.directions = 2
     let backend = try Self.backend(groups: limits.groups, polls: limits.polls)
     Self.tune(backend, work, tile: try Self.waitingTile(backend, work))
     try expectAgreement(work, on: [backend])
@@ -110,6 +111,7 @@ struct ResidentTests {
       var work = plain
       work.layer.isReverse = isReverse
       work.lengths = [4, 0, 3, 4, 1, 2]
+      work.directions = 2
       works.append(work)
       work.layer.options.zoneoutHidden = 0.25
       if cell == .lstm { work.layer.options.zoneoutCell = 0.5 }
