@@ -118,7 +118,11 @@ class Layer:
             arguments += ["--lengths", ",".join(map(str, self.lengths))]
         report = run_json([settings.carousel, *arguments, *settings.device_options, "--json"])
         wall = report["wall"]
-        return {"seconds": wall["medianSeconds"], "fractionOfPeak": wall["fractionOfPeak"]}
+        return {
+            "seconds": wall["medianSeconds"],
+            "gflops": wall["gflops"],
+            "peakGflops": report["peak"]["gflops"],
+        }
 
     def peer(self, peer):
         return {"seconds": peer.measure("layer", self.description)["medianSeconds"]}
@@ -286,8 +290,19 @@ def measure(selected, settings, peers):
     return measured
 
 
-def summarize(case, turns):
-    """Medians over the turns of each time and of the best peer's time as a multiple of Carousel's."""
+def peak_gflops(turns):
+    """The median of the peaks that Carousel measured beside its cases, or None where it measured none.
+
+    One of them may be half of it, or more than it was a moment later: where two cores of a virtual
+    machine shared one of the machine's while it was measured.
+    """
+    measured = [turn["carousel"].get("peakGflops") for each in turns.values() for turn in each]
+    known = [peak for peak in measured if peak is not None]
+    return statistics.median(known) if known else None
+
+
+def summarize(case, turns, peak):
+    """Medians over the turns: each time, the best peer's as a multiple of Carousel's, the part of `peak`."""
     sides = turns[0].keys()
     peers = [side for side in sides if side != "carousel"]
     result = {
@@ -300,9 +315,9 @@ def summarize(case, turns):
         },
         "turns": turns,
     }
-    fractions = [each["carousel"].get("fractionOfPeak") for each in turns]
-    if fractions[0] is not None:
-        result["fractionOfPeak"] = statistics.median(fractions)
+    rates = [each["carousel"].get("gflops") for each in turns]
+    if rates[0] is not None:
+        result["fractionOfPeak"] = statistics.median(rates) / peak
     if peers:
         ratios = [
             min(each[peer]["seconds"] for peer in peers) / each["carousel"]["seconds"]
@@ -396,7 +411,8 @@ def main():
     peers = {name: Peer(name, settings) for name in settings.peers}
     where = surroundings(settings, peers)
     turns = measure(selected, settings, peers)
-    results = [summarize(case, turns[case]) for case in selected]
+    peak = peak_gflops(turns)
+    results = [summarize(case, turns[case], peak) for case in selected]
     means = geometric_means(results)
 
     names = ", ".join(f"{d['name']} ({d['driver']})" for d in where["devices"])
@@ -406,9 +422,11 @@ def main():
     if means:
         print("\ngeometric mean of the ratios: ", end="")
         print(", ".join(f"{mode} {mean:.2f}" for mode, mean in means.items()))
+    if peak:
+        print(f"\nmeasured peak {peak:.0f} GFLOP/s, the median of the run")
     if settings.json:
         settings.json.parent.mkdir(parents=True, exist_ok=True)
-        document = where | {"geometricMeans": means, "results": results}
+        document = where | {"peakGflops": peak, "geometricMeans": means, "results": results}
         settings.json.write_text(json.dumps(document, indent=1) + "\n")
     if settings.chart:
         settings.chart.parent.mkdir(parents=True, exist_ok=True)
