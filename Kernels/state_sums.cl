@@ -74,8 +74,8 @@ clear_padding(global float *y, int stride, int offset, global const int *lengths
 /// result[t, n, :] = x[t, n, :], whose rows are `stride` apart from `offset` on, of the steps that
 /// sequence n has, 0 past its length, whatever x holds there. Global size: ceil(C / ELEMENTS), T
 /// times N.
-kernel void copy_active(global const float *x, int stride, ulong offset, global const int *lengths,
-                        global float *result, int N, int C) {
+kernel void copy_rows(global const float *x, int stride, ulong offset, global const int *lengths,
+                      global float *result, int N, int C) {
   const int row = get_global_id(1), first = get_global_id(0) * ELEMENTS;
   const int end = min(first + ELEMENTS, C), active = is_active(lengths, row / N, row % N);
   x += offset + (size_t)row * stride;

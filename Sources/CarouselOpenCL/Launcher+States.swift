@@ -77,7 +77,7 @@ extension Launcher {
     batchSize: Int, width: Int
   ) throws {
     try launch(
-      kernel("copy_active", in: Self.files),
+      kernel("copy_rows", in: Self.files),
       global: [ceilDivide(width, parameters.elements), rows], bytes: 8 * Double(rows * width),
       [
         "x": .buffer(x), "stride": .int(stride), "offset": .uint64(UInt64(offset)),
