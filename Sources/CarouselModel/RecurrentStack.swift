@@ -33,7 +33,7 @@ public final class RecurrentStack<B: Backend> {
     let parameters: RecurrentParameters<B.Buffer>, gradients: RecurrentParameters<B.Buffer>
     let reserve: B.RecurrentReserve
     let y: B.Buffer
-    let rows: StateRows
+    let stateRows: StateRows
   }
 
   /// Allocates the activations for T steps of N sequences; with `training`, for a backward pass too.
@@ -66,7 +66,7 @@ public final class RecurrentStack<B: Backend> {
         y: isMerged
           ? try backend.makeBuffer(count: rows * configuration.stateSize)
           : outputs[index / directions],
-        rows: StateRows(
+        stateRows: StateRows(
           stride: isMerged ? configuration.stateSize : configuration.outputSize,
           offset: isMerged ? 0 : index % directions * configuration.stateSize))
     }
@@ -206,7 +206,7 @@ public final class RecurrentStack<B: Backend> {
     return RecurrentWork(
       layer: unit.layer, steps: steps, batchSize: batchSize, lengths: lengths,
       parameters: unit.parameters, x: x, initial: initial?[index], y: unit.y,
-      stateRows: unit.rows, reserve: unit.reserve,
+      stateRows: unit.stateRows, reserve: unit.reserve,
       noise: seed.map {
         RecurrentNoise(seed: $0.seed, step: $0.step, unit: index, segment: segment)
       })
