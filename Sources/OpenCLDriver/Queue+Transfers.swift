@@ -1,7 +1,9 @@
 import COpenCL
 
 extension Queue {
-  /// Writes host memory to `buffer` from `byteOffset` on, and waits: the memory may go then.
+  /// Writes host memory to `buffer` from `byteOffset` on; the memory may go then.
+  ///
+  /// Waits for the device, but for a few bytes that the command can carry.
   @discardableResult
   public func write(
     _ bytes: UnsafeRawBufferPointer, to buffer: Buffer, byteOffset: Int = 0
@@ -12,11 +14,22 @@ extension Queue {
     if writesWholeBuffers {
       return try writeWhole("write", bytes, to: buffer, byteOffset: byteOffset)
     }
+    let offset = buffer.rootOffset + byteOffset
+    if Self.isPattern(bytes.count), offset.isMultiple(of: bytes.count) {
+      return try enqueue("write") {
+        clEnqueueFillBuffer(
+          handle, buffer.root.handle, address, bytes.count, offset, bytes.count, 0, nil, $0)
+      }
+    }
     return try enqueue("write", isBlocking: true) {
       clEnqueueWriteBuffer(
-        handle, buffer.root.handle, cl_bool(CL_TRUE), buffer.rootOffset + byteOffset, bytes.count,
-        address, 0, nil, $0)
+        handle, buffer.root.handle, cl_bool(CL_TRUE), offset, bytes.count, address, 0, nil, $0)
     }
+  }
+
+  /// Whether as many bytes are a pattern of clEnqueueFillBuffer, which takes a copy: a power of 2 up to 128.
+  private static func isPattern(_ byteCount: Int) -> Bool {
+    byteCount <= 128 && byteCount.nonzeroBitCount == 1
   }
 
   /// Writes an array to `buffer` from `byteOffset` on.

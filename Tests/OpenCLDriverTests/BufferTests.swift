@@ -30,6 +30,23 @@ struct BufferTests {
         == [values[2], 7, -8, values[5]])
   }
 
+  /// A few bytes go with the command, and what they were read from is overwritten at once.
+  @Test func writesOfEverySizeTouchOnlyTheirRange() throws {
+    let room = 100
+    let buffer = try Buffer(context: context, byteCount: 4 * room)
+    for count in 1...33 {
+      for first in [0, count, 32, 3] {
+        try queue.fill(buffer, with: Int32(-1))
+        var values = (0..<Int32(count)).map { $0 + 7 }
+        try queue.write(values, to: buffer, byteOffset: 4 * first)
+        for i in values.indices { values[i] = 0 }
+        var expected = [Int32](repeating: -1, count: room)
+        expected.replaceSubrange(first..<first + count, with: (0..<Int32(count)).map { $0 + 7 })
+        #expect(try queue.read(buffer, as: Int32.self, count: room) == expected)
+      }
+    }
+  }
+
   @Test func fillAndCopyTouchOnlyTheirRange() throws {
     let buffer = try Buffer(context: context, byteCount: 40)
     let other = try Buffer(context: context, byteCount: 40)
