@@ -1,6 +1,6 @@
 // Matrix products for CPU devices: C [M, N] = A [M, K] B [K, N], one work-item to a group.
 // lint: vector.cl panel.cl
-// lint: vector.cl panel.cl; -D WIDTH=8
+// lint: vector.cl panel.cl; -D WIDTH=8 -D HALF_WEIGHTS=1 -D FETCH_AHEAD=1
 //
 //   pack_panels   B into panels of COLUMNS columns (panel.cl), from any strides.
 //   gemm          some panels of C for a range of rows.
@@ -9,15 +9,15 @@
 
 /// Packs B, whose element (k, j) is b[offset + k k_stride + j j_stride]. Global size: panels.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-pack_panels(global const float *b, global float *panels, int K, int N, int offset, int k_stride,
+pack_panels(global const float *b, global Packed *panels, int K, int N, int offset, int k_stride,
             int j_stride) {
   const int first = get_global_id(0) * COLUMNS, count = min(COLUMNS, N - first);
-  global float *panel = panels + (size_t)get_global_id(0) * K * COLUMNS;
+  global Packed *panel = panels + (size_t)get_global_id(0) * K * COLUMNS;
   b += offset + (size_t)first * j_stride;
   if (j_stride == 1) {
     for (int k = 0; k < K; ++k) {
-      store_vector(load_lanes(b, count), panel);
-      store_vector(load_lanes(b + WIDTH, count - WIDTH), panel + WIDTH);
+      store_packed(load_lanes(b, count), panel);
+      store_packed(load_lanes(b + WIDTH, count - WIDTH), panel + WIDTH);
       b += k_stride;
       panel += COLUMNS;
     }
@@ -29,7 +29,7 @@ pack_panels(global const float *b, global float *panels, int K, int N, int offse
     for (int j = 0; j < COLUMNS; ++j) {
       global const float *column = b + (size_t)j * j_stride;
       for (int k = k0; k < end; ++k) {
-        panel[k * COLUMNS + j] = j < count ? column[(size_t)k * k_stride] : 0.0f;
+        store_element(j < count ? column[(size_t)k * k_stride] : 0.0f, panel + k * COLUMNS + j);
       }
     }
   }
@@ -39,8 +39,8 @@ pack_panels(global const float *b, global float *panels, int K, int N, int offse
 /// biases of its columns, or where `k0` is not 0 with what is there. What of `ahead` is fetched is
 /// said at panel_product.
 INLINE void
-gemm_tile(int rows, global const float *a, int a_stride, global const float *panel,
-          global const float *ahead, global const float *bias, global const float *bias2,
+gemm_tile(int rows, global const float *a, int a_stride, global const Packed *panel,
+          global const Packed *ahead, global const float *bias, global const float *bias2,
           global float *c, int c_stride, int count, int k0, int depth) {
   REAL sums[ROWS][2];
   if (k0) {
@@ -59,7 +59,7 @@ gemm_tile(int rows, global const float *a, int a_stride, global const float *pan
 /// row to row, C with `c_stride`. Global size: ranges of `panels_per_item` panels of C, ranges of
 /// `rows_per_item` rows.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-gemm(global const float *a, global const float *panels, global const float *bias,
+gemm(global const float *a, global const Packed *panels, global const float *bias,
      global const float *bias2, global float *c, int M, int N, int K, int a_stride, int c_stride,
      int panels_per_item, int rows_per_item) {
   const int left = get_global_id(0) * panels_per_item * COLUMNS;
@@ -68,14 +68,16 @@ gemm(global const float *a, global const float *panels, global const float *bias
   const int pass = pass_depth(K);
   for (int k0 = 0; k0 < K; k0 += pass) {
     const int depth = min(pass, K - k0);
-    global const float *next =
+    global const Packed *next =
         next_panels(panels, left / COLUMNS, right < N ? right / COLUMNS : 0, k0 + depth, K);
     for (int m = first; m < end;) {
       const int rows = next_rows(end - m);
       global const float *row = a + (size_t)m * a_stride + k0;
       for (int column = left; column < right; column += COLUMNS) {
-        global const float *panel = panels + (size_t)column * K + (size_t)k0 * COLUMNS;
-        global const float *rows_ahead = a_stride == depth ? row + (size_t)rows * depth : panel;
+        global const Packed *panel = panels + (size_t)column * K + (size_t)k0 * COLUMNS;
+        // Where the rows do not follow each other, what is there already.
+        global const float *rows_ahead =
+            a_stride == depth ? row + (size_t)rows * depth : (global const float *)panel;
         global float *tile = c + (size_t)m * c_stride + column;
         if (column + COLUMNS < right) fetch_tile(rows, tile + COLUMNS, c_stride);
         else fetch_tile(rows, tile + left - column + (size_t)rows * c_stride, c_stride);

@@ -9,6 +9,8 @@
 //                 row-major matrix.
 //   FETCH_AHEAD   1: while a panel is multiplied, a part of what is read soon comes to the second
 //                 cache.
+//   HALF_WEIGHTS  1: the panels hold FP16, rounded as they are packed and widened as they are read:
+//                 half the bytes, where reading them is the limit.
 //
 // Assumes vector.cl before it.
 
@@ -18,8 +20,48 @@
 #ifndef FETCH_AHEAD
 #define FETCH_AHEAD 0
 #endif
+#ifndef HALF_WEIGHTS
+#define HALF_WEIGHTS 0
+#endif
 
 #define COLUMNS (2 * WIDTH)
+
+/// An element of a panel.
+#if HALF_WEIGHTS
+typedef half Packed;
+#else
+typedef float Packed;
+#endif
+
+INLINE REAL load_packed(global const Packed *source) {
+#if HALF_WEIGHTS
+  return JOIN(vload_half, WIDTH)(0, source);
+#else
+  return load_vector(source);
+#endif
+}
+
+INLINE void store_packed(REAL value, global Packed *destination) {
+#if HALF_WEIGHTS
+  JOIN(vstore_half, WIDTH)(value, 0, destination);
+#else
+  store_vector(value, destination);
+#endif
+}
+
+/// The same of one element.
+INLINE void store_element(float value, global Packed *destination) {
+#if HALF_WEIGHTS
+  vstore_half(value, 0, destination);
+#else
+  *destination = value;
+#endif
+}
+
+/// A layer's weights, where these are packed.
+INLINE global const Packed *packed(global const float *weights) {
+  return (global const Packed *)weights;
+}
 
 /// The k for which packing reads a column that lies along k before it turns to the next: enough
 /// lines of memory for the processor to fetch them ahead, and few enough that what is written stays
@@ -58,7 +100,7 @@
   }
 #define ADD_K                                                                                      \
   {                                                                                                \
-    const REAL left = load_vector(panel), right = load_vector(panel + WIDTH);                      \
+    const REAL left = load_packed(panel), right = load_packed(panel + WIDTH);                      \
     EACH_ROW(ADD_PRODUCTS)                                                                         \
     panel += COLUMNS;                                                                              \
     i += K_STRIDE;                                                                                 \
@@ -70,14 +112,14 @@
 /// constant wherever this is called. Of what begins at `ahead` a quarter of a panel is fetched: a
 /// line to every fourth k.
 INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *const *a,
-                          global const float *panel, int K, global const float *ahead) {
+                          global const Packed *panel, int K, global const Packed *ahead) {
   EACH_ROW(LOAD_SUMS)
   size_t i = 0;
   int k = 0;
 #if WIDTH < 16
   // Beside few products a turn of the loop counts.
   for (; k + 4 <= K; k += 4) {
-    if (FETCH_AHEAD) fetch_second(ahead), ahead += COLUMNS;
+    if (FETCH_AHEAD) fetch_second((global const float *)ahead), ahead += COLUMNS;
     ADD_K
     ADD_K
     ADD_K
@@ -93,14 +135,14 @@ INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float
 #define ADD_FOURTH(j)                                                                              \
   {                                                                                                \
     const REAL x = (REAL)(a[i]);                                                                   \
-    left##j = fma(x, load_vector(panel + 2 * j * WIDTH), left##j);                                 \
-    right##j = fma(x, load_vector(panel + (2 * j + 1) * WIDTH), right##j);                         \
+    left##j = fma(x, load_packed(panel + 2 * j * WIDTH), left##j);                                 \
+    right##j = fma(x, load_packed(panel + (2 * j + 1) * WIDTH), right##j);                         \
     i += K_STRIDE;                                                                                 \
   }
 
 /// The same for one row. Long sums are those of every fourth k first, and then of these: a single
 /// one would wait for itself at each k.
-INLINE void row_product(REAL sums[2], global const float *a, global const float *panel, int K) {
+INLINE void row_product(REAL sums[2], global const float *a, global const Packed *panel, int K) {
   EACH_FOURTH(CLEAR_FOURTH)
   size_t i = 0;
   int k = 0;
@@ -119,14 +161,14 @@ INLINE void row_product(REAL sums[2], global const float *a, global const float 
 
 /// What the rows from `row` on, which the next call takes, fetch of a panel that comes `distance`
 /// floats after the one that they are multiplied with: four calls fetch it all.
-INLINE global const float *
-quarter_ahead(global const float *panel, size_t distance, int K, int row) {
+INLINE global const Packed *
+quarter_ahead(global const Packed *panel, size_t distance, int K, int row) {
   return panel + distance + (size_t)min(row / CALL_ROWS, 3) * K * (COLUMNS / 4);
 }
 
 /// The same as panel_product for as many rows as next_rows gives. The rows may lie anywhere.
 OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a,
-                          global const float *panel, int K, global const float *ahead) {
+                          global const Packed *panel, int K, global const Packed *ahead) {
   if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, panel, K, ahead);
   else if (rows == 4) panel_product(4, sums, a, panel, K, ahead);
   else if (rows == 2) panel_product(2, sums, a, panel, K, ahead);
@@ -135,7 +177,7 @@ OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *cons
 
 /// The same where the rows lie `row_stride` apart from `a` on.
 INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
-                           global const float *panel, int K, global const float *ahead) {
+                           global const Packed *panel, int K, global const Packed *ahead) {
   global const float *each[ROWS];
   for (int r = 0; r < rows; ++r) each[r] = a + (size_t)r * row_stride;
   row_products(rows, sums, each, panel, K, ahead);
@@ -181,18 +223,18 @@ INLINE int pass_depth(int K) {
 
 /// Where the panels begin that an item multiplies after its own from panel `left` on up to `k_end`:
 /// the next k of the same, or the first k of those from `after` on.
-INLINE global const float *
-next_panels(global const float *panels, int left, int after, int k_end, int K) {
+INLINE global const Packed *
+next_panels(global const Packed *panels, int left, int after, int k_end, int K) {
   return panels + (k_end < K ? (size_t)left * K + k_end : (size_t)after * K) * COLUMNS;
 }
 
 /// What the product of panel `index` of an item's `count` fetches, in the item's `turn`th turn
 /// through them: the first two a half each of the ROWS rows from `rows` on, which follow each
 /// other in memory; the others a quarter each of the panels from `panels` on.
-INLINE global const float *item_ahead(int index, int turn, int count, global const float *rows,
-                                      global const float *panels, int K, int depth) {
+INLINE global const Packed *item_ahead(int index, int turn, int count, global const float *rows,
+                                       global const Packed *panels, int K, int depth) {
   if (!FETCH_AHEAD) return panels;
-  if (index < 2) return rows + (size_t)index * (ROWS / 2) * depth;
+  if (index < 2) return (global const Packed *)(rows + (size_t)index * (ROWS / 2) * depth);
   const int quarter = ((count - 2) * turn + index - 2) % (4 * count);
   return panels + (size_t)(quarter / 4) * K * COLUMNS +
          (size_t)(quarter % 4) * depth * (COLUMNS / 4);

@@ -1,6 +1,6 @@
 // Strategy "sequence": one launch walks all steps; a work-item owns a slice of the batch.
 // lint: vector.cl activation.cl lstm.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl gru.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl gru.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D HALF_WEIGHTS=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 // lint: vector.cl activation.cl rnn.cl states.cl layer.cl shares.cl panel.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // Where there are rows enough, a work-item owns a slice of the batch, and nothing is shared: no
@@ -41,7 +41,7 @@
 
 /// Packs a weight [G H, K] for the forward products. Global size: tiles of TILE_UNITS units.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-pack_gates(global const float *weight, global float *panels, int H, int K) {
+pack_gates(global const float *weight, global Packed *panels, int H, int K) {
   const int first = get_global_id(0) * TILE_UNITS;
   panels += (size_t)get_global_id(0) * TILE_PANELS * K * COLUMNS;
   for (int k0 = 0; k0 < K; k0 += PACK_DEPTH) {
@@ -49,8 +49,8 @@ pack_gates(global const float *weight, global float *panels, int H, int K) {
     for (int j = 0; j < TILE_PANELS * COLUMNS; ++j) {
       const int v = j / WIDTH, unit = first + UNITS_OF(v) * WIDTH + j % WIDTH;
       global const float *row = weight + ((size_t)GATE_OF(v) * H + unit) * K;
-      global float *column = panels + (size_t)(j / COLUMNS) * K * COLUMNS + j % COLUMNS;
-      for (int k = k0; k < end; ++k) column[k * COLUMNS] = unit < H ? row[k] : 0.0f;
+      global Packed *column = panels + (size_t)(j / COLUMNS) * K * COLUMNS + j % COLUMNS;
+      for (int k = k0; k < end; ++k) store_element(unit < H ? row[k] : 0.0f, column + k * COLUMNS);
     }
   }
 }
@@ -58,7 +58,8 @@ pack_gates(global const float *weight, global float *panels, int H, int K) {
 /// The inputs, where their product is done with that of the states: x [T, N, C], weight_ih as
 /// pack_gates leaves it, and up to two biases; with x null `gates` begins as x W^T + b.
 typedef struct {
-  global const float *x, *weights, *bias, *bias2;
+  global const float *x, *bias, *bias2;
+  global const Packed *weights;
   int C;
 } Inputs;
 
@@ -111,8 +112,8 @@ INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, c
 /// is called.
 INLINE void
 gate_sums(const int rows, int row, REAL sums[ROWS][TILE_SUMS], int left, int right, int is_begun,
-          const REAL begin[2], global const float *const *x, global const float *panel_x, int C,
-          global const float *const *h, global const float *panel_h, int K) {
+          const REAL begin[2], global const float *const *x, global const Packed *panel_x, int C,
+          global const float *const *h, global const Packed *panel_h, int K) {
   REAL part[ROWS][2];
   if (is_begun) {
     EACH_ROW(GO_ON_WITH_SUMS)
@@ -122,11 +123,11 @@ gate_sums(const int rows, int row, REAL sums[ROWS][TILE_SUMS], int left, int rig
   // One loop for both, which halves the code.
 #pragma unroll 1
   for (int i = panel_x ? 0 : 1; i < (panel_h ? 2 : 1); ++i) {
-    global const float *panel = i ? panel_h : panel_x;
+    global const Packed *panel = i ? panel_h : panel_x;
     const int depth = i ? K : C;
     // The same panel of the next tile.
     const size_t distance = (size_t)TILE_PANELS * depth * COLUMNS;
-    global const float *ahead = quarter_ahead(panel, distance, depth, row);
+    global const Packed *ahead = quarter_ahead(panel, distance, depth, row);
     if (rows == 1) row_product(part[0], i ? h[0] : x[0], panel, depth);
     else panel_product(rows, part, i ? h : x, panel, depth, ahead);
   }
@@ -195,9 +196,9 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
     }
     const size_t at = (size_t)tile * TILE_PANELS + panel;
     const int multiplies_x = has_x && inputs->x, multiplies_h = has_h && has_factors;
-    global const float *panel_x = multiplies_x ? inputs->weights + at * C * COLUMNS : 0;
-    global const float *panel_h =
-        !DIAGONAL && multiplies_h ? layer->weights + (at * H + from) * COLUMNS : 0;
+    global const Packed *panel_x = multiplies_x ? inputs->weights + at * C * COLUMNS : 0;
+    global const Packed *panel_h =
+        !DIAGONAL && multiplies_h ? packed(layer->weights) + (at * H + from) * COLUMNS : 0;
 #define GATE_SUMS(rows)                                                                            \
   gate_sums(rows, row, sums, places[0], places[1], is_begun, begin, block->x + row, panel_x, C,    \
             factors, panel_h, end - from)
@@ -301,11 +302,11 @@ walk_forward(const Layer *given_layer, const Inputs *given_inputs, const Share *
 /// itself. A reverse layer with lengths needs h_0.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
-                 global const float *weights_ih, global const float *bias_ih,
+                 global const Packed *weights_ih, global const float *bias_ih,
                  global const float *bias_ih2, int C, int inputs_before, global const int *order,
                  volatile global int *sync, int step_base, int polls) {
   const Layer layer = LAYER;
-  const Inputs inputs = {x, weights_ih, bias_ih, bias_ih2, C};
+  const Inputs inputs = {x, bias_ih, bias_ih2, weights_ih, C};
   Share share;
   find_share(&share, TILE_UNITS, N, H, order, sync, step_base, polls);
   walk_forward(&layer, &inputs, &share, inputs_before, h_n, c_n);

@@ -1,6 +1,6 @@
 // Strategy "sequence", backward: one launch walks all steps against the layer's direction.
 // lint: vector.cl activation.cl lstm.cl states.cl layer.cl shares.cl panel.cl gradient_tiles.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl activation.cl gru.cl states.cl layer.cl shares.cl panel.cl gradient_tiles.cl; -D WIDTH=16 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl activation.cl gru.cl states.cl layer.cl shares.cl panel.cl gradient_tiles.cl; -D WIDTH=16 -D HALF_WEIGHTS=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 // lint: vector.cl activation.cl rnn.cl states.cl layer.cl shares.cl panel.cl gradient_tiles.cl; -D WIDTH=16 -D DIAGONAL=1 -D ACT_0=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // Slices of the batch and parts of the units as in recurrent_sequence.cl. The gates' gradients take
@@ -21,7 +21,8 @@
 /// What the products of all steps are made from, and the gradients of the inputs: x [T, N, C],
 /// their gradients, or null, and weight_ih packed by pack_panels; see gradient_tiles.cl.
 typedef struct {
-  global const float *x, *weights;
+  global const float *x;
+  global const Packed *weights;
   global float *grad_x, *tiles, *panels;
   int C, K;
 } Products;
@@ -45,7 +46,8 @@ INLINE void add_gradients_from(int rows, int row, REAL sums[ROWS][2], const Laye
     }
     return;
   }
-  global const float *panel = layer->weights + (size_t)(unit / COLUMNS) * GATES * H * COLUMNS;
+  global const Packed *panel =
+      packed(layer->weights) + (size_t)(unit / COLUMNS) * GATES * H * COLUMNS;
   // The gates whose slots and rows follow each other are one product.
   const int is_whole = layer->block_units >= H;
   int end, gates;
@@ -55,7 +57,7 @@ INLINE void add_gradients_from(int rows, int row, REAL sums[ROWS][2], const Laye
     gates = is_whole && gate < PLAIN_GATES ? PLAIN_GATES : 1;
     global const float *a[ROWS];
     for (int r = 0; r < rows; ++r) a[r] = after[r] + (size_t)RECURRENT_SLOT(gate) * H + begin;
-    global const float *gate_panel = panel + (size_t)(gate * H + begin) * COLUMNS;
+    global const Packed *gate_panel = panel + (size_t)(gate * H + begin) * COLUMNS;
     const int depth = (gates - 1) * H + end - begin;
     row_products(rows, sums, a, gate_panel, depth,
                  quarter_ahead(gate_panel, (size_t)GATES * H * COLUMNS, depth, row));
@@ -186,7 +188,7 @@ INLINE void input_tile(int rows, const Layer *layer, const Share *share, const P
     results[r] = products->grad_x + index * C + first;
     sums[r][0] = sums[r][1] = (REAL)(0.0f);
   }
-  global const float *panel = products->weights + (size_t)first * GATES * H;
+  global const Packed *panel = products->weights + (size_t)first * GATES * H;
   row_products(rows, sums, gates, panel, GATES * H, panel);
   for (int r = 0; r < rows; ++r) {
     store_lanes(sums[r][0], results[r], C - first);
@@ -306,7 +308,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
                   global const float *grad_c_n, global float *dh, global float *dc,
                   global float *grad_h_0, global const float *x, int C,
-                  global const float *weights_ih, global float *grad_x, global float *tiles,
+                  global const Packed *weights_ih, global float *grad_x, global float *tiles,
                   global float *panels, global const int *order, volatile global int *sync,
                   int step_base, int polls) {
   const Layer layer = LAYER;

@@ -1,7 +1,7 @@
 // Strategy "sequence" for layers of rows.cl: one launch walks all steps; a work-item owns a slice
 // of the batch and does everything between two products row by row.
 // lint: vector.cl group.cl activation.cl lstm.cl states.cl layer.cl norm.cl rows.cl panel.cl; -D WIDTH=16 -D LANES=1 -D LAYER_NORM=1 -D PROJECTION=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ACT_3=0 -D ACT_4=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
-// lint: vector.cl group.cl activation.cl gru.cl states.cl layer.cl norm.cl rows.cl panel.cl; -D WIDTH=16 -D LANES=1 -D RESET_BEFORE=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
+// lint: vector.cl group.cl activation.cl gru.cl states.cl layer.cl norm.cl rows.cl panel.cl; -D WIDTH=16 -D HALF_WEIGHTS=1 -D LANES=1 -D RESET_BEFORE=1 -D ACT_0=0 -D ACT_1=0 -D ACT_2=1 -D ALPHA_0=1.0f -D BETA_0=0.0f -D ALPHA_1=1.0f -D BETA_1=0.0f -D ALPHA_2=1.0f -D BETA_2=0.0f -D ALPHA_3=1.0f -D BETA_3=0.0f -D ALPHA_4=1.0f -D BETA_4=0.0f
 //
 // Layouts as in layer.cl and rows.cl. The weights are packed by pack_panels: forward as [P, rows]
 // each, backward as they are. Global size: slices.
@@ -17,7 +17,7 @@ typedef struct {
 /// c = a B for the rows from `first` to `end`. B is packed in panels, and its K are `parts` times
 /// `length`. A row of c has `c_stride` floats, of which the product fills `columns`.
 INLINE void
-slice_product(int first, int end, global const float *a, int a_stride, global const float *panels,
+slice_product(int first, int end, global const float *a, int a_stride, global const Packed *panels,
               int parts, int length, int columns, Blocks blocks, global float *c, int c_stride) {
   for (int column = 0; column < columns; column += COLUMNS) {
     const int count = min(COLUMNS, columns - column), place = column % blocks.period;
@@ -26,7 +26,7 @@ slice_product(int first, int end, global const float *a, int a_stride, global co
     if (place + count <= blocks.period) {
       begin = block_range(place, count, blocks.from, blocks.to, length, &stop);
     }
-    global const float *panel = panels + (size_t)column * parts * length;
+    global const Packed *panel = panels + (size_t)column * parts * length;
     for (int n = first; n < end;) {
       const int rows = next_rows(end - n);
       REAL products[ROWS][2];
@@ -61,7 +61,7 @@ slice_sums(const Layer *layer, int first, int end, global const float *factors, 
     return;
   }
   const Blocks blocks = {H, layer->block_units, layer->block_states};
-  slice_product(first, end, factors, factor_stride, weights, 1, P, gates * H, blocks,
+  slice_product(first, end, factors, factor_stride, packed(weights), 1, P, gates * H, blocks,
                 sums + gate * H, stride);
 }
 
@@ -83,7 +83,8 @@ slice_gradients(const Layer *layer, int first, int end, global const float *grad
     return;
   }
   const Blocks blocks = {P, layer->block_states, layer->block_units};
-  slice_product(first, end, gradients + gate * H, stride, weights, gates, H, P, blocks, result, P);
+  slice_product(first, end, gradients + gate * H, stride, packed(weights), gates, H, P, blocks,
+                result, P);
 }
 
 /// What a work-item does of rows_forward, for the rows from `first` to `end`. It has a copy of its
@@ -105,8 +106,9 @@ walk_forward(const Layer *given_layer, int first, int end, global float *h_n, gl
 #endif
     if (PROJECTION) {
       const Blocks whole = {P, P, H};
-      slice_product(first, end, layer.hidden + kept_row(&layer, t, 0) * H, H, layer.weights_p, 1, H,
-                    P, whole, layer.y + y_place(&layer, t, 0), layer.y_stride);
+      slice_product(first, end, layer.hidden + kept_row(&layer, t, 0) * H, H,
+                    packed(layer.weights_p), 1, H, P, whole, layer.y + y_place(&layer, t, 0),
+                    layer.y_stride);
     }
     for (int n = first; n < end; ++n) row_finish(&layer, t, n);
   }
@@ -126,8 +128,8 @@ walk_backward(const Layer *given_layer, const Gradients *given_gradients, int fi
     for (int n = first; n < end; ++n) row_begin(&layer, &g, t, n);
     if (PROJECTION) {
       const Blocks whole = {H, H, P};
-      slice_product(first, end, g.grad_states + step * P, P, layer.weights_p, 1, P, H, whole,
-                    g.grad_hidden, H);
+      slice_product(first, end, g.grad_states + step * P, P, packed(layer.weights_p), 1, P, H,
+                    whole, g.grad_hidden, H);
     }
     for (int n = first; n < end; ++n) row_backward(&layer, &g, t, n);
 #if RESET_BEFORE

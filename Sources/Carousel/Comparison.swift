@@ -125,7 +125,7 @@ extension ProductPrecision {
   public var comparisonBound: Double {
     switch self {
     case .float32, .tf32x3: TensorComparison.defaultBound
-    case .tf32: 0x1p-4
+    case .tf32, .fp16: 0x1p-4
     case .bf16: 0x1p-3
     }
   }

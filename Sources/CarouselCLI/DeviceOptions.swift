@@ -19,10 +19,11 @@ struct DeviceOptions: ParsableArguments {
     help: ArgumentHelp(
       "To what products may round their factors.",
       discussion:
-        "Matrix units make products of rounded factors faster: those of NVIDIA's GPUs from "
+        "tf32, bf16: matrix units make products of rounded factors faster, those of NVIDIA's GPUs from "
         + "compute capability 8.0 on; elsewhere products stay in Float32, but with --kernels gpu on a "
         + "CPU, which rounds as the units do. tf32x3 multiplies two parts of each factor, for errors "
-        + "like Float32's."))
+        + "like Float32's. fp16: a CPU keeps the weights for its products in 16 bits, faster where "
+        + "reading them is the limit: few sequences, many units."))
   var precision = ProductPrecision.float32
 
   /// What was asked for, by option or by environment.
@@ -67,9 +68,11 @@ struct DeviceOptions: ParsableArguments {
   /// Says that what was permitted is of no use.
   private func noteFloat32(_ name: String) {
     guard precision != .float32 else { return }
-    Output.note(
-      "products stay in Float32 on \(name): --precision \(precision.rawValue) needs an NVIDIA GPU of compute "
-        + "capability 8.0 or newer; '--kernels gpu' on a CPU rounds as it does")
+    let reason =
+      precision == .fp16
+      ? "is for the kernels' form for CPUs"
+      : "needs an NVIDIA GPU of compute capability 8.0 or newer; '--kernels gpu' on a CPU rounds as it does"
+    Output.note("products stay in Float32 on \(name): --precision \(precision.rawValue) \(reason)")
   }
 
   /// The OpenCL device that was asked for.

@@ -96,7 +96,11 @@ final class Launcher {
 
   /// Memory that is used by launches queued from here on, and returns to the pool with its last owner.
   func scratch(count: Int) throws -> Buffer {
-    try pool.take(max(count, 1) * MemoryLayout<Float>.stride)
+    try scratch(bytes: count * MemoryLayout<Float>.stride)
+  }
+
+  func scratch(bytes: Int) throws -> Buffer {
+    try pool.take(max(bytes, MemoryLayout<Float>.stride))
   }
 
   /// The records of all launches since the last call of `clearRecords`; waits for the device.

@@ -81,6 +81,6 @@ struct WeightGradient {
 }
 
 /// Bytes of the operands of a product, each moved once.
-func productBytes(rows: Int, columns: Int, depth: Int) -> Double {
-  4 * (Double(rows * depth) + Double(depth * columns) + Double(rows * columns))
+func productBytes(rows: Int, columns: Int, depth: Int, weightBytes: Int = 4) -> Double {
+  4 * (Double(rows * depth) + Double(rows * columns)) + Double(weightBytes * depth * columns)
 }

@@ -38,8 +38,8 @@ public final class OpenCLBackend: Backend {
   /// - Parameters:
   ///   - device: what computes.
   ///   - kernels: the form of the kernels.
-  ///   - precision: to what the factors of products may be rounded; Float32 whatever it says on a GPU
-  ///     without matrix units, and where the kernels' form is that for CPUs.
+  ///   - precision: to what the factors of products may be rounded; Float32 whatever it says where that
+  ///     would be of no use.
   ///   - profiling: whether every launch is recorded, for `launches`.
   ///   - cache: where built programs are kept between runs, and what was tuned.
   /// - Throws: `OpenCLError` where the device refuses, `CarouselError` where a kernel file is missing.
@@ -50,8 +50,7 @@ public final class OpenCLBackend: Backend {
     let queue = try Queue(context: Context(device: device, cache: cache), profiling: profiling)
     let form = kernels.resolved(for: device)
     let launcher = Launcher(
-      queue: queue, form: form,
-      precision: form == .gpu && device.roundsFactors ? precision : .float32)
+      queue: queue, form: form, precision: precision.usable(on: device, form: form))
     self.device = device
     self.launcher = launcher
     kernelForm = launcher.form

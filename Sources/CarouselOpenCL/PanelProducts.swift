@@ -41,8 +41,9 @@ struct PanelProducts: MatrixProducts {
     let files = ["vector.cl", "panel.cl", "gemm_cpu.cl"]
     fetchesAhead = launcher.parameters.width < 16
     let fetching = fetchesAhead ? ["-D FETCH_AHEAD=1"] : []
-    packPanels = try launcher.kernel("pack_panels", in: files, options: fetching)
-    gemm = try launcher.kernel("gemm", in: files, options: fetching)
+    let options = fetching + launcher.precision.panelOptions
+    packPanels = try launcher.kernel("pack_panels", in: files, options: options)
+    gemm = try launcher.kernel("gemm", in: files, options: options)
     func gradientKernel(_ name: String) throws -> Kernel {
       try launcher.kernel(
         name,
@@ -54,7 +55,7 @@ struct PanelProducts: MatrixProducts {
     weightGradients = { try gradientKernel("weight_gradients") }
   }
 
-  /// The floats of B `[K, N]` packed in panels.
+  /// The elements of B `[K, N]` packed in panels.
   func panelCount(depth: Int, columns: Int) -> Int { depth * roundUp(columns, to: panelWidth) }
 
   /// A weight B `[K, N]` packed once for all products until it changes: row-major, or with `transposed`
@@ -64,12 +65,12 @@ struct PanelProducts: MatrixProducts {
   ) throws -> Buffer {
     let key = PackedWeight(
       offset: offset, transposed: transposed, depth: depth, columns: columns)
-    let count = panelCount(depth: depth, columns: columns)
+    let bytes = launcher.precision.packedBytes * panelCount(depth: depth, columns: columns)
     return try b.derived(key) { stale in
-      let panels = try stale ?? launcher.scratch(count: count)
+      let panels = try stale ?? launcher.scratch(bytes: bytes)
       try launcher.launch(
         packPanels, global: [ceilDivide(columns, panelWidth)], local: [1],
-        bytes: 4 * Double(depth * columns + count),
+        bytes: Double(4 * depth * columns + bytes),
         [
           "b": .buffer(b), "panels": .buffer(panels), "K": .int(depth), "N": .int(columns),
           "offset": .int(offset), "k_stride": .int(transposed ? 1 : columns),
@@ -229,7 +230,8 @@ struct PanelProducts: MatrixProducts {
     try launcher.launch(
       gemm, global: [ceilDivide(panelCount, share.panels), ceilDivide(rows, share.rows)],
       local: [1, 1], flops: 2 * Double(rows) * Double(columns) * Double(depth),
-      bytes: productBytes(rows: rows, columns: columns, depth: depth),
+      bytes: productBytes(
+        rows: rows, columns: columns, depth: depth, weightBytes: launcher.precision.packedBytes),
       [
         "a": .buffer(a), "panels": .buffer(panels), "bias": .optional(bias),
         "bias2": .optional(bias2), "c": .buffer(c), "M": .int(rows), "N": .int(columns),

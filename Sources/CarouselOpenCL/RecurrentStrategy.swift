@@ -90,9 +90,9 @@ struct RecurrentPass {
     return 2 * Double(rows * layer.gateRows) * Double(layer.recurrentFanIn) + projection
   }
   /// Bytes of gates, cell and hidden states of all steps, each moved once, and of the weights.
-  func bytes(gatePasses: Int) -> Double {
+  func bytes(gatePasses: Int, weightBytes: Int = 4) -> Double {
     let states = Double(steps * cellCount) * Double(layer.slotCount * gatePasses + 2)
-    return 4 * (states + Double(layer.gateRows * layer.recurrentFanIn))
+    return 4 * states + Double(weightBytes * layer.gateRows * layer.recurrentFanIn)
   }
 
   /// What LAYER_PARAMETERS of `layer.cl` names; the weights as the strategy packs them, and `zeros`

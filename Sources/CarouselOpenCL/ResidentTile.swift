@@ -221,7 +221,7 @@ struct ResidentWork: Hashable {
     // By how much the model was off on matrix units: of 24 passes of LSTMs and GRUs with 128 to 1024 units
     // it then finds the faster way in all.
     switch tile.precision {
-    case .float32: modelClocks(tile)
+    case .float32, .fp16: modelClocks(tile)
     case .tf32, .bf16: 1.3 * modelClocks(tile)
     case .tf32x3: 1.4 * modelClocks(tile)
     }

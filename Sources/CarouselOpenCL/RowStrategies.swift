@@ -61,8 +61,9 @@ struct SequenceRowsStrategy: RecurrentStrategy {
     self.launcher = launcher
     self.products = products
     let files = files(cell) + ["panel.cl", "recurrent_sequence_rows.cl"]
-    forward = try launcher.kernel("rows_forward", in: files, options: cell.kernelOptions)
-    backward = try launcher.kernel("rows_backward", in: files, options: cell.kernelOptions)
+    let options = cell.kernelOptions + launcher.precision.panelOptions
+    forward = try launcher.kernel("rows_forward", in: files, options: options)
+    backward = try launcher.kernel("rows_backward", in: files, options: options)
   }
 
   /// LAYER_PARAMETERS with the weights packed for the products of one way.
@@ -88,7 +89,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     try launcher.launch(
       forward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
-      bytes: pass.bytes(gatePasses: 3),
+      bytes: pass.bytes(gatePasses: 3, weightBytes: launcher.precision.packedBytes),
       arguments(pass, transposed: true) + [
         "h_n": .optional(final?.hidden), "c_n": .optional(final?.cell),
       ])
@@ -98,7 +99,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
     let gradients = try RowGradients(launcher, pass, gradients)
     try launcher.launch(
       backward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
-      bytes: pass.bytes(gatePasses: 3),
+      bytes: pass.bytes(gatePasses: 3, weightBytes: launcher.precision.packedBytes),
       arguments(pass, transposed: false) + gradients.arguments)
   }
 }

@@ -23,7 +23,7 @@ struct SequenceStrategy: RecurrentStrategy {
     ]
     let steps = library + ["recurrent_sequence.cl"]
     let stepsBack = library + ["gradient_tiles.cl", "recurrent_sequence_backward.cl"]
-    let options = cell.kernelOptions
+    let options = cell.kernelOptions + launcher.precision.panelOptions
     let fetching = options + ["-D FETCH_AHEAD=1"]
     func kernel(_ name: String, in files: [String], fetchesAhead: Bool = false) throws -> Kernel {
       try launcher.kernel(name, in: files, options: fetchesAhead ? fetching : options)
@@ -42,7 +42,8 @@ struct SequenceStrategy: RecurrentStrategy {
   /// all cores share is too slow.
   private func weightsStay(_ layer: RecurrentLayer) -> Bool {
     let count = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
-    return count * MemoryLayout<Float>.stride < max(4 << 20, launcher.device.globalCacheBytes / 4)
+    return count * launcher.precision.packedBytes
+      < max(4 << 20, launcher.device.globalCacheBytes / 4)
   }
 
   /// Whether weights come to the second cache before they are read.
@@ -92,7 +93,9 @@ struct SequenceStrategy: RecurrentStrategy {
       steps: pass.steps + (isBefore ? 1 : 0),
       tileUnits: tileUnits(layer),
       flops: pass.flops + (isFused ? pass.inputFlops : 0),
-      bytes: pass.bytes(gatePasses: pass.reserve.training ? isFused ? 1 : 2 : 1),
+      bytes: pass.bytes(
+        gatePasses: pass.reserve.training && !isFused ? 2 : 1,
+        weightBytes: launcher.precision.packedBytes),
       pass.arguments(
         weights: layer.options.recurrence == .diagonal
           ? pass.weightHH : packGates(pass.weightHH, layer, depth: pass.hiddenSize),
@@ -136,7 +139,8 @@ struct SequenceStrategy: RecurrentStrategy {
       pass, backward(fetchesAhead(layer)),
       steps: pass.steps + (gradients.initial == nil && !hasInputs ? 0 : 1),
       tileUnits: products.panelWidth, flops: pass.flops + (hasInputs ? pass.inputFlops : 0),
-      bytes: pass.bytes(gatePasses: 2) + 4 * Double(pass.rows * columns),
+      bytes: pass.bytes(gatePasses: 2, weightBytes: launcher.precision.packedBytes)
+        + 4 * Double(pass.rows * columns),
       pass.arguments(weights: packRows(pass)) + [
         "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
         "grad_c_n": .optional(gradients.final?.cell),
@@ -220,11 +224,11 @@ struct SequenceStrategy: RecurrentStrategy {
   private func packGates(_ weight: Buffer, _ layer: RecurrentLayer, depth: Int) throws -> Buffer {
     let (H, gates) = (layer.hiddenSize, layer.gateCount)
     let tiles = ceilDivide(H, tileUnits(layer))
-    let count = tiles * tileUnits(layer) * gates * depth
+    let bytes = tiles * tileUnits(layer) * gates * depth * launcher.precision.packedBytes
     return try weight.derived(PackedGates(gates: gates, hiddenSize: H, depth: depth)) { stale in
-      let panels = try stale ?? launcher.scratch(count: count)
+      let panels = try stale ?? launcher.scratch(bytes: bytes)
       try launcher.launch(
-        packGates, global: [tiles], local: [1], bytes: 4 * Double(gates * H * depth + count),
+        packGates, global: [tiles], local: [1], bytes: Double(4 * gates * H * depth + bytes),
         ["weight": .buffer(weight), "panels": .buffer(panels), "H": .int(H), "K": .int(depth)])
       return panels
     }

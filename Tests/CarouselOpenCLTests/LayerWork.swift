@@ -22,6 +22,8 @@ struct LayerWork: Work {
   var directions = 1
   /// How often the same reserve is used, each time with another x.
   var passes = 1
+  /// Whether the weights of products are numbers of FP16.
+  var hasHalfWeights = false
 
   init(_ layer: RecurrentLayer, steps: Int, batchSize: Int, lengths: [Int32]? = nil) {
     self.layer = layer
@@ -59,7 +61,12 @@ struct LayerWork: Work {
   }
 
   func parameters<B: Backend>(on backend: B) throws -> RecurrentParameters<B.Buffer> {
-    try parameters { try backend.input(numbers($1, stream: 1 + $0, scale: weightScale)) }
+    try parameters { index, count in
+      let values = numbers(count, stream: 1 + index, scale: weightScale)
+      let isFactor = ["weight_ih", "weight_hh", "weight_hr"].contains(descriptions[index].name)
+      return try backend.input(
+        hasHalfWeights && isFactor ? values.map { Double(Float16($0)) } : values)
+    }
   }
 
   func state<B: Backend>(on backend: B, stream: Int) throws -> RecurrentState<B.Buffer> {

@@ -40,6 +40,7 @@ struct ProductTests {
     let bits: Int
     switch precision {
     case .float32, .tf32x3: return x
+    case .fp16: return Double(Float16(x))
     case .tf32: bits = 10
     case .bf16: bits = 7
     }
@@ -63,7 +64,11 @@ struct ProductTests {
     func product(
       _ a: [Double], _ b: [Double], _ places: (_ m: Int, _ n: Int, _ k: Int) -> (a: Int, b: Int)
     ) -> [Double] {
-      let (a, b) = (a.map { rounded($0, precision) }, b.map { rounded($0, precision) })
+      // FP16 is for weights alone.
+      let (a, b) = (
+        precision == .fp16 ? a : a.map { rounded($0, precision) },
+        precision == .fp16 && kind == .gradients ? b : b.map { rounded($0, precision) }
+      )
       return (0..<M * N).map { i in
         (0..<K).reduce(0) {
           let places = places(i / N, i % N, $1)
@@ -157,7 +162,25 @@ struct ProductTests {
 
   @Test(arguments: Kind.allCases, shapes)
   func everyShapeAgreesInTheCPUForm(kind: Kind, shape: Shape) throws {
-    try expectAgreement(kind, shape, with: PanelProducts(Machine.backend(.cpu).launcher))
+    for precision in [ProductPrecision.float32, .fp16] {
+      let launcher = try Machine.backend(.cpu, precision).launcher
+      #expect(launcher.precision == precision)
+      try expectAgreement(kind, shape, with: PanelProducts(launcher))
+    }
+  }
+
+  /// FP16 to the end of its range and beyond.
+  @Test func weightsBeyondHalfPrecisionAreInfinite() throws {
+    let backend = try Machine.backend(.cpu, .fp16)
+    let weights = [65504, -65519, 65520, 0x1p-24, 0x1p-26, 1 + 0x1p-11, 1 + 0x1.8p-10, .nan]
+    let y = try backend.output(weights.count)
+    try PanelProducts(backend.launcher).forward(
+      x: backend.input([1]), weight: backend.input(weights), bias: nil, bias2: nil, y: y,
+      yStride: nil, rows: 1, columns: weights.count, depth: 1)
+    let values = try backend.read(y, count: weights.count)
+    #expect(
+      values[..<7] == [65504, -65504, .infinity, 0x1p-24, 0, 1, 1 + 0x1p-9] && values[7].isNaN,
+      "\(values)")
   }
 
   @Test(arguments: TiledProducts.tiles.keys.sorted(), Kind.allCases)

@@ -92,6 +92,29 @@ struct RecurrentTests {
     }
   }
 
+  /// With FP16 a layer computes as with weights that were numbers of FP16 before, bit for bit.
+  ///
+  /// Units shared out, slices, and layers of rows.
+  @Test(arguments: [
+    (Cell.lstm, CellOptions()), (.gru, CellOptions()), (.rnn, CellOptions(recurrence: .blocks(5))),
+    (.lstm, CellOptions(projectionSize: 11, layerNorm: true)),
+    (.gru, CellOptions(gruReset: .before)),
+  ])
+  func halfPrecisionRoundsTheWeightsAlone(cell: Cell, options: CellOptions) throws {
+    let half = try Machine.backend(.cpu, .fp16)
+    for (batchSize, hiddenSize) in [(1, 140), (13, 35)] {
+      let layer = RecurrentLayer(
+        cell: cell, inputSize: 9, hiddenSize: hiddenSize, options: options)
+      var work = LayerWork(layer, steps: 4, batchSize: batchSize)
+      let rounding = try work.outcomes(on: half)
+      let unrounded = try work.outcomes(on: Machine.backend(.cpu))
+      work.hasHalfWeights = true
+      let rounded = try work.outcomes(on: Machine.backend(.cpu))
+      #expect(rounding.map(\.values) == rounded.map(\.values), "N \(batchSize), H \(hiddenSize)")
+      #expect(rounding[0].values != unrounded[0].values)
+    }
+  }
+
   /// Slices of eight sequences and more, of any lengths.
   @Test(arguments: Cell.allCases, [false, true])
   func lengthsInAnyOrderAgreeInWideBatches(cell: Cell, isReverse: Bool) throws {
