@@ -25,9 +25,11 @@ PEERS = {
     "pytorch": ("PyTorch", Path(__file__).with_name("pytorch_peer.py")),
     "onnxruntime": ("ONNX Runtime", Path(__file__).with_name("onnxruntime_peer.py")),
 }
-# A call of a layer case computes about this much, between a fraction of a second and a few, in no more
-# than MOST_ITERATIONS passes; where these are short, a round has up to MOST_TURNS calls of each program.
-OPERATIONS_PER_CALL = 2.5e11
+# A call of a layer case computes about this much, a second or so, in FEWEST_ to MOST_ITERATIONS passes:
+# the shorter the turns, the more alike what else the machine does in them. Where passes are short, a round
+# has up to MOST_TURNS calls of each program.
+OPERATIONS_PER_CALL = 1e11
+FEWEST_ITERATIONS = 3
 MOST_ITERATIONS = 300
 MOST_TURNS = 5
 
@@ -84,7 +86,8 @@ class Layer:
 
     @property
     def iterations(self):
-        return min(MOST_ITERATIONS, max(6, round(OPERATIONS_PER_CALL / self.operations)))
+        passes = round(OPERATIONS_PER_CALL / self.operations)
+        return min(MOST_ITERATIONS, max(FEWEST_ITERATIONS, passes))
 
     @property
     def turns(self):
@@ -96,7 +99,7 @@ class Layer:
         return asdict(self) | {
             "lengths": self.lengths,
             "iterations": self.iterations,
-            "warmup": max(2, self.iterations // 5),
+            "warmup": max(1, self.iterations // 5),
         }
 
     def carousel(self, settings):
@@ -152,7 +155,7 @@ class Text:
 
     @property
     def description(self):
-        return asdict(self) | {"iterations": 60, "warmup": 20}
+        return asdict(self) | {"iterations": 40, "warmup": 20}
 
     def carousel(self, settings):
         case = self.description
