@@ -1,9 +1,11 @@
 """Runs random recurrent layers through `carousel run --gradients` and through PyTorch in Float64.
 
-    python Tools/verify_pytorch.py [--count 300] [--seed 1] [--options] [--device D] [--carousel BINARY]
+    python Tools/verify_pytorch.py [--count 300] [--seed 1] [--options | --half] [--device D]
+                                   [--carousel BINARY]
 
 With --options the layers have what PyTorch's own lack, and `recurrent_layers` computes them with
-PyTorch's autograd. Configuration k of seed S is the only one of seed S + k, so that a failure is repeated by itself.
+PyTorch's autograd. With --half Carousel computes with --precision fp16, and PyTorch with weights that were
+rounded to FP16. Configuration k of seed S is the only one of seed S + k, so that a failure is repeated by itself.
 """
 
 import argparse
@@ -106,16 +108,21 @@ class Configuration:
         """What the tensors do not say, as options of `carousel run`."""
         return ["--activation", "relu"] if self.activation == "relu" else []
 
-    def case(self):
-        """The model, everything that IN holds, and all that `carousel run --gradients` writes."""
+    def case(self, half=False):
+        """The model, everything that IN holds, and all that `carousel run --gradients` writes.
+
+        With `half` that of a model whose weights are rounded to FP16.
+        """
         inputs, model = self.inputs(), self.make()
+        parameters = {name: value.detach().float() for name, value in model.named_parameters()}
         with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(parameter.float())
+            for name, parameter in model.named_parameters():
+                rounds = half and name.startswith("weight")
+                parameter.copy_(parameters[name].half() if rounds else parameters[name])
         reference = expected(self, model, inputs)
         if self.lengths is not None:
             inputs["lengths"] = torch.tensor(self.lengths)
-        return dict(model.named_parameters()), inputs, reference
+        return parameters, inputs, reference
 
 
 def expected(configuration, model, inputs):
@@ -187,7 +194,8 @@ def nrms(actual, reference):
 
 def verify(configuration, settings, folder):
     """The tensors that are wrong, with what is wrong about them, and the largest nrms."""
-    parameters, inputs, reference = configuration.case()
+    case = configuration.case(half=True) if settings.half else configuration.case()
+    parameters, inputs, reference = case
     write(folder / "m", {name: value.detach().numpy() for name, value in parameters.items()})
     write(folder / "i", {name: value.numpy() for name, value in inputs.items()})
     (folder / "o").unlink(missing_ok=True)
@@ -195,6 +203,8 @@ def verify(configuration, settings, folder):
     command += ["--outputs", folder / "o", "--gradients", *configuration.words()]
     if settings.device:
         command += ["--device", settings.device]
+    if settings.half:
+        command += ["--precision", "fp16"]
     run = subprocess.run(command, check=False, capture_output=True, text=True)
     if run.returncode != 0:
         return [f"exit status {run.returncode}: {run.stderr.strip()}"], 0.0
@@ -219,7 +229,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--options", action="store_true", help="what PyTorch's own layers lack")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--options", action="store_true", help="what PyTorch's own layers lack")
+    kinds.add_argument("--half", action="store_true", help="with weights in 16 bits")
     parser.add_argument("--device", help="as carousel takes it")
     parser.add_argument("--carousel", type=Path, default=ROOT / ".build/release/carousel")
     settings = parser.parse_args()
@@ -227,7 +239,7 @@ def main():
         parser.error("--count must be at least 1")
     torch.set_num_threads(1)
     kind = OptionConfiguration if settings.options else Configuration
-    words = " --options" if settings.options else ""
+    words = " --options" if settings.options else " --half" if settings.half else ""
     words += f" --device '{settings.device}'" if settings.device else ""
     failures, largest = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
