@@ -109,8 +109,8 @@ INLINE global const Packed *packed(global const float *weights) {
   if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
 
 /// sums[r][0..1] += sum over k of a[r][k K_STRIDE] * panel[k][0..COLUMNS), r < rows. `rows` is a
-/// constant wherever this is called. Of what begins at `ahead` a quarter of a panel is fetched: a
-/// line to every fourth k.
+/// constant wherever this is called. Of what begins at `ahead` as much as a quarter of a panel is
+/// fetched, at every fourth k.
 INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *const *a,
                           global const Packed *panel, int K, global const Packed *ahead) {
   EACH_ROW(LOAD_SUMS)
@@ -160,7 +160,7 @@ INLINE void row_product(REAL sums[2], global const float *a, global const Packed
 }
 
 /// What the rows from `row` on, which the next call takes, fetch of a panel that comes `distance`
-/// floats after the one that they are multiplied with: four calls fetch it all.
+/// elements after the one that they are multiplied with: four calls fetch it all.
 INLINE global const Packed *
 quarter_ahead(global const Packed *panel, size_t distance, int K, int row) {
   return panel + distance + (size_t)min(row / CALL_ROWS, 3) * K * (COLUMNS / 4);
@@ -229,15 +229,16 @@ next_panels(global const Packed *panels, int left, int after, int k_end, int K) 
 }
 
 /// What the product of panel `index` of an item's `count` fetches, in the item's `turn`th turn
-/// through them: the first two a half each of the ROWS rows from `rows` on, which follow each
-/// other in memory; the others a quarter each of the panels from `panels` on.
+/// through them, each as much as a quarter of a panel: the first two of the rows from `rows` on,
+/// which follow each other in memory, ROWS of them with vectors of 8 and Float32; the others of the
+/// panels from `panels` on.
 INLINE global const Packed *item_ahead(int index, int turn, int count, global const float *rows,
                                        global const Packed *panels, int K, int depth) {
   if (!FETCH_AHEAD) return panels;
-  if (index < 2) return (global const Packed *)(rows + (size_t)index * (ROWS / 2) * depth);
-  const int quarter = ((count - 2) * turn + index - 2) % (4 * count);
-  return panels + (size_t)(quarter / 4) * K * COLUMNS +
-         (size_t)(quarter % 4) * depth * (COLUMNS / 4);
+  const size_t quarter = (size_t)depth * (COLUMNS / 4);
+  if (index < 2) return (global const Packed *)rows + index * quarter;
+  const int next = ((count - 2) * turn + index - 2) % (4 * count);
+  return panels + (size_t)(next / 4) * K * COLUMNS + (next % 4) * quarter;
 }
 
 /// How many of `left` rows the next call takes: CALL_ROWS, 4, 2 or 1. 8 are twice 4 rather than 6

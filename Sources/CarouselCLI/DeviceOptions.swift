@@ -2,7 +2,7 @@ import ArgumentParser
 import Carousel
 import Foundation
 
-/// `--device` and `--kernels`: the one place that turns them into a backend.
+/// `--device`, `--kernels` and `--precision`: the one place that turns them into a backend.
 struct DeviceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -17,14 +17,15 @@ struct DeviceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "To what products may round their factors.",
+      "To what products may round their factors (default: float32).",
       discussion:
         "tf32, bf16: matrix units make products of rounded factors faster, those of NVIDIA's GPUs from "
         + "compute capability 8.0 on; elsewhere products stay in Float32, but with --kernels gpu on a "
         + "CPU, which rounds as the units do. tf32x3 multiplies two parts of each factor, for errors "
         + "like Float32's. fp16: a CPU keeps the weights for its products in 16 bits, faster where "
-        + "reading them is the limit: few sequences, many units."))
-  var precision = ProductPrecision.float32
+        + "reading them is the limit (few sequences, many units) and the CPU converts them itself.")
+  )
+  var precision: ProductPrecision?
 
   /// What was asked for, by option or by environment.
   var specification: String {
@@ -40,7 +41,7 @@ struct DeviceOptions: ParsableArguments {
   var words: String {
     let device = device.map { " --device '\($0)'" } ?? ""
     return device + (kernels == .automatic ? "" : " --kernels \(kernels.rawValue)")
-      + (precision == .float32 ? "" : " --precision \(precision.rawValue)")
+      + (precision.map { " --precision \($0.rawValue)" } ?? "")
   }
 
   /// Begins to load the drivers, where they will be used: files are read meanwhile.
@@ -59,18 +60,19 @@ struct DeviceOptions: ParsableArguments {
 
   /// Makes the backend of an OpenCL device; `profiling` records each launch.
   func makeOpenCLBackend(profiling: Bool = false) throws -> OpenCLBackend {
+    let permitted = precision ?? .float32
     let backend = try OpenCLBackend(
-      device: select(), kernels: kernels, precision: precision, profiling: profiling)
-    if backend.precision != precision, !profiling { noteFloat32(backend.name) }
+      device: select(), kernels: kernels, precision: permitted, profiling: profiling)
+    if backend.precision != permitted, !profiling { noteFloat32(backend.name) }
     return backend
   }
 
   /// Says that what was permitted is of no use.
   private func noteFloat32(_ name: String) {
-    guard precision != .float32 else { return }
+    guard let precision, precision != .float32 else { return }
     let reason =
       precision == .fp16
-      ? "is for the kernels' form for CPUs"
+      ? "needs a CPU, and its form of the kernels"
       : "needs an NVIDIA GPU of compute capability 8.0 or newer; '--kernels gpu' on a CPU rounds as it does"
     Output.note("products stay in Float32 on \(name): --precision \(precision.rawValue) \(reason)")
   }

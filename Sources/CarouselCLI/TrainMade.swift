@@ -105,6 +105,7 @@ struct TrainMadeOptions: ParsableArguments {
     settings.seed = seed.seed
     settings.device = device.specification
     settings.kernels = device.kernels.rawValue
+    settings.precision = device.precision?.rawValue
     try settings.validate()
     return settings
   }

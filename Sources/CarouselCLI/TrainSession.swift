@@ -71,13 +71,14 @@ extension DeviceOptions {
     device != nil || ProcessInfo.processInfo.environment["CAROUSEL_DEVICE"]?.isEmpty == false
   }
 
-  /// The device and the kernels of an earlier session, but for what was given now.
+  /// The device, kernels and precision of an earlier session, but for what was given now.
   func resuming(_ settings: TrainingSettings) -> DeviceOptions {
     var result = self
     if !isGiven { result.device = settings.device }
     if kernels == .automatic {
       result.kernels = KernelForm(rawValue: settings.kernels) ?? .automatic
     }
+    result.precision = precision ?? settings.precision.flatMap { ProductPrecision(rawValue: $0) }
     return result
   }
 }

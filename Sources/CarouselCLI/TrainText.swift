@@ -59,6 +59,7 @@ struct TrainText: ParsableCommand {
     settings.seed = seed.seed
     settings.device = device.specification
     settings.kernels = device.kernels.rawValue
+    settings.precision = device.precision?.rawValue
     try settings.validate()
     device.loadDrivers()
     let text = try TrainingText(files: files)

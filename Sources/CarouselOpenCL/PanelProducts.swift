@@ -206,14 +206,28 @@ struct PanelProducts: MatrixProducts {
   ///
   /// It keeps a few panels in its core's cache and reads each row of A once for all of them. Several
   /// ranges of rows for each core, so that the last to finish is short and a range that a product
-  /// leaves out is no core's whole share, each long enough to be worth its launch, and of `leastRows`.
-  private func share(
-    rows: Int, panels: Int, depth: Int, leastRows: Int = 1
-  ) -> (rows: Int, panels: Int) {
+  /// leaves out is no core's whole share, each long enough to be worth its launch.
+  private func share(rows: Int, panels: Int, depth: Int) -> (rows: Int, panels: Int) {
     let panelsPerItem = min(max(panels, 1), launcher.tuning.panelsPerItem ?? panelsPerItem)
-    let shortest = max(leastRows, 500_000 / (2 * panelWidth * panelsPerItem * depth))
-    let ranges = min(4 * launcher.device.computeUnits, max(1, rows / shortest))
-    return (roundUp(ceilDivide(rows, ranges), to: Self.tileRows), panelsPerItem)
+    let ranges = 4 * launcher.device.computeUnits
+    let shortest = max(1, 500_000 / (2 * panelWidth * panelsPerItem * depth))
+    let rowsPerItem = max(ceilDivide(rows, ranges), min(shortest, rows))
+    return (roundUp(rowsPerItem, to: Self.tileRows), panelsPerItem)
+  }
+
+  /// The same where few rows meet panels enough to keep the cores busy: ranges of `manyRows` or more, for
+  /// each of which the weights are read once, from memory that all cores may share.
+  private func shareOfFewRows(_ rows: Int, panels: Int, depth: Int) -> (rows: Int, panels: Int) {
+    let cores = launcher.device.computeUnits
+    let whole = share(rows: rows, panels: panels, depth: depth)
+    guard whole.rows < Self.manyRows, panels >= 2 * whole.panels * cores else { return whole }
+    let ranges = max(1, rows / Self.manyRows)
+    /// The panels that the busiest core has.
+    func most(_ panelsPerItem: Int) -> Int {
+      ceilDivide(ranges * ceilDivide(panels, panelsPerItem), cores) * panelsPerItem
+    }
+    let perItem = ((whole.panels + 1) / 2...whole.panels).reversed().min { most($0) < most($1) }
+    return (roundUp(ceilDivide(rows, ranges), to: Self.tileRows), perItem ?? whole.panels)
   }
 
   /// So many rows take longer to multiply than their panels to come from memory that all cores share.
@@ -224,9 +238,7 @@ struct PanelProducts: MatrixProducts {
     rows: Int, columns: Int, depth: Int, aStride: Int? = nil, cStride: Int? = nil
   ) throws {
     let panelCount = ceilDivide(columns, panelWidth)
-    let keepsCoresBusy = panelCount >= 2 * panelsPerItem * launcher.device.computeUnits
-    let share = share(
-      rows: rows, panels: panelCount, depth: depth, leastRows: keepsCoresBusy ? Self.manyRows : 1)
+    let share = shareOfFewRows(rows, panels: panelCount, depth: depth)
     try launcher.launch(
       gemm, global: [ceilDivide(panelCount, share.panels), ceilDivide(rows, share.rows)],
       local: [1, 1], flops: 2 * Double(rows) * Double(columns) * Double(depth),

@@ -46,6 +46,8 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var device = "auto"
   /// The form of the kernels, as `--kernels` takes it.
   public var kernels = "auto"
+  /// To what products may round their factors, as `--precision` takes it; nil stands for Float32.
+  public var precision: String?
 
   /// Settings with every default but the size of the network and the end of the run.
   public init(recurrent: RecurrentConfiguration, bounds: TrainingBounds) {

@@ -44,6 +44,19 @@ import Testing
     #expect(try forced.json["loss"] as? Double != evaluated.json["loss"] as? Double)
   }
 
+  /// The reference, which rounds nothing, says so each time.
+  @Test func aRunGoesOnWithItsPrecision() throws {
+    let run = try path("rounded")
+    let train = ["train", "adding", "--steps", "3", "--output", run, "--quiet"] + device + small
+    let first = try Command(train + ["--precision", "fp16"])
+    #expect(first.status == 0 && first.errors.contains("--precision fp16"), "\(first.errors)")
+    let resume = ["train", "adding", "--resume", run, "--quiet", "--max-steps"]
+    let resumed = try Command(resume + ["9"])
+    #expect(resumed.status == 0 && resumed.errors.contains("--precision fp16"), "\(resumed.errors)")
+    let exact = try Command(resume + ["10", "--precision", "float32"])
+    #expect(exact.status == 0 && exact.errors.isEmpty, "\(exact.errors)")
+  }
+
   /// A window of several segments, the activations of one or of all kept.
   @Test func checkpointsChangeNoBit() throws {
     var models: [Data] = []

@@ -94,7 +94,7 @@ struct RecurrentTests {
 
   /// With FP16 a layer computes as with weights that were numbers of FP16 before, bit for bit.
   ///
-  /// Units shared out, slices, and layers of rows.
+  /// As long as the weights stay in the caches either way. Units shared out, slices, and layers of rows.
   @Test(arguments: [
     (Cell.lstm, CellOptions()), (.gru, CellOptions()), (.rnn, CellOptions(recurrence: .blocks(5))),
     (.lstm, CellOptions(projectionSize: 11, layerNorm: true)),

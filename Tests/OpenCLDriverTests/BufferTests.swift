@@ -45,6 +45,16 @@ struct BufferTests {
         #expect(try queue.read(buffer, as: Int32.self, count: room) == expected)
       }
     }
+    let parent = try Buffer(context: context, byteCount: 2 * alignment)
+    try queue.fill(parent, with: Int32(0))
+    let slice = try parent.slice(byteOffset: alignment, byteCount: alignment)
+    for (offset, byte) in [(0, 1), (3, 2), (6, 3)] as [(Int, UInt8)] {
+      try queue.write([byte], to: slice, byteOffset: offset)
+    }
+    try queue.write([0x0504] as [UInt16], to: slice, byteOffset: 4)
+    #expect(try queue.read(parent, as: Int32.self, count: 1) == [0])
+    #expect(
+      try queue.read(slice, as: UInt8.self, count: 8) == [1, 0, 0, 2, 4, 5, 3, 0])
   }
 
   @Test func fillAndCopyTouchOnlyTheirRange() throws {
