@@ -103,9 +103,7 @@ struct TrainMadeOptions: ParsableArguments {
     defaults.schedule.peak = 0.002
     var settings = try training.settings(recurrent: recurrent, work: work, defaults: defaults)
     settings.seed = seed.seed
-    settings.device = device.specification
-    settings.kernels = device.kernels.rawValue
-    settings.precision = device.precision?.rawValue
+    device.record(in: &settings)
     try settings.validate()
     return settings
   }

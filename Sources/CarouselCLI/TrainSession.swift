@@ -71,6 +71,13 @@ extension DeviceOptions {
     device != nil || ProcessInfo.processInfo.environment["CAROUSEL_DEVICE"]?.isEmpty == false
   }
 
+  /// Notes the device, kernels and precision for a later session.
+  func record(in settings: inout TrainingSettings) {
+    settings.device = specification
+    settings.kernels = kernels.rawValue
+    settings.precision = precision?.rawValue
+  }
+
   /// The device, kernels and precision of an earlier session, but for what was given now.
   func resuming(_ settings: TrainingSettings) -> DeviceOptions {
     var result = self

@@ -57,9 +57,7 @@ struct TrainText: ParsableCommand {
         recurrent: RecurrentConfiguration(inputSize: 64, hiddenSize: 256),
         bounds: bounds.bounds(defaultMaxEpochs: 10)))
     settings.seed = seed.seed
-    settings.device = device.specification
-    settings.kernels = device.kernels.rawValue
-    settings.precision = device.precision?.rawValue
+    device.record(in: &settings)
     try settings.validate()
     device.loadDrivers()
     let text = try TrainingText(files: files)

@@ -89,9 +89,11 @@ struct RecurrentPass {
     let projection = layer.options.projectionSize.map { 2 * Double(rows * $0 * hiddenSize) } ?? 0
     return 2 * Double(rows * layer.gateRows) * Double(layer.recurrentFanIn) + projection
   }
-  /// Bytes of gates, cell and hidden states of all steps, each moved once, and of the weights.
-  func bytes(gatePasses: Int, weightBytes: Int = 4) -> Double {
+  /// Bytes of gates, cell and hidden states of all steps, each moved once, and of the weights, which are
+  /// packed with `precision`; a diagonal is not.
+  func bytes(gatePasses: Int, precision: ProductPrecision = .float32) -> Double {
     let states = Double(steps * cellCount) * Double(layer.slotCount * gatePasses + 2)
+    let weightBytes = layer.options.recurrence == .diagonal ? 4 : precision.packedBytes
     return 4 * states + Double(weightBytes * layer.gateRows * layer.recurrentFanIn)
   }
 

@@ -89,7 +89,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     try launcher.launch(
       forward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
-      bytes: pass.bytes(gatePasses: 3, weightBytes: launcher.precision.packedBytes),
+      bytes: pass.bytes(gatePasses: 3, precision: launcher.precision),
       arguments(pass, transposed: true) + [
         "h_n": .optional(final?.hidden), "c_n": .optional(final?.cell),
       ])
@@ -99,7 +99,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
     let gradients = try RowGradients(launcher, pass, gradients)
     try launcher.launch(
       backward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
-      bytes: pass.bytes(gatePasses: 3, weightBytes: launcher.precision.packedBytes),
+      bytes: pass.bytes(gatePasses: 3, precision: launcher.precision),
       arguments(pass, transposed: false) + gradients.arguments)
   }
 }

@@ -95,7 +95,7 @@ struct SequenceStrategy: RecurrentStrategy {
       flops: pass.flops + (isFused ? pass.inputFlops : 0),
       bytes: pass.bytes(
         gatePasses: pass.reserve.training && !isFused ? 2 : 1,
-        weightBytes: launcher.precision.packedBytes),
+        precision: launcher.precision),
       pass.arguments(
         weights: layer.options.recurrence == .diagonal
           ? pass.weightHH : packGates(pass.weightHH, layer, depth: pass.hiddenSize),
@@ -139,7 +139,7 @@ struct SequenceStrategy: RecurrentStrategy {
       pass, backward(fetchesAhead(layer)),
       steps: pass.steps + (gradients.initial == nil && !hasInputs ? 0 : 1),
       tileUnits: products.panelWidth, flops: pass.flops + (hasInputs ? pass.inputFlops : 0),
-      bytes: pass.bytes(gatePasses: 2, weightBytes: launcher.precision.packedBytes)
+      bytes: pass.bytes(gatePasses: 2, precision: launcher.precision)
         + 4 * Double(pass.rows * columns),
       pass.arguments(weights: packRows(pass)) + [
         "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
