@@ -75,9 +75,10 @@ gemm(global const float *a, global const Packed *panels, global const float *bia
       global const float *row = a + (size_t)m * a_stride + k0;
       for (int column = left; column < right; column += COLUMNS) {
         global const Packed *panel = panels + (size_t)column * K + (size_t)k0 * COLUMNS;
-        // Where the rows do not follow each other, what is there already.
-        global const float *rows_ahead =
-            a_stride == depth ? row + (size_t)rows * depth : (global const float *)panel;
+        // Where the rows do not follow each other, but for a little, what is there already.
+        global const float *rows_ahead = a_stride - depth <= depth / 8
+                                             ? row + (size_t)rows * a_stride
+                                             : (global const float *)panel;
         global float *tile = c + (size_t)m * c_stride + column;
         if (column + COLUMNS < right) fetch_tile(rows, tile + COLUMNS, c_stride);
         else fetch_tile(rows, tile + left - column + (size_t)rows * c_stride, c_stride);

@@ -1,10 +1,11 @@
 // One recurrent layer at work: what every kernel that walks its steps is given, and what happens to
 // a state between the cell and the next step.
 //
-// Layouts, P the width of a hidden state (H without a projection): gates [T, N, SLOTS, H]; cells,
-// fresh, keep_c [T, N, H]; masked, keep_h [T, N, P]; mask, h_0, masked_0 [N, P]; c_0 [N, H]. The
-// rows of y, and of its gradients, are P wide, and y_stride apart from y_offset on: two directions
-// write theirs side by side. Pointers that a layer or a call has no use for are null.
+// Layouts, P the width of a hidden state (H without a projection): gates [T, N, SLOTS, H], a row of
+// SLOTS H every gates_stride; cells, fresh, keep_c [T, N, H]; masked, keep_h [T, N, P]; mask, h_0,
+// masked_0 [N, P]; c_0 [N, H]. The rows of y, and of its gradients, are P wide, and y_stride apart
+// from y_offset on: two directions write theirs side by side. Pointers that a layer or a call has
+// no use for are null.
 //
 //   weights, weights_n, weights_p    weight_hh, its rows of the new gate where these have a product
 //                                    of their own, and weight_hr, as the strategy packs them.
@@ -52,8 +53,8 @@
       global float *masked, global const float *keep_h, global const float *keep_c,                \
       global float *sums, global float *deviations, global float *hats_c,                          \
       global float *deviations_c, global float *reset, global float *hidden, int T, int N, int H,  \
-      int P, int y_stride, int y_offset, int block_units, int block_states, int training,          \
-      int reverse
+      int P, int gates_stride, int y_stride, int y_offset, int block_units, int block_states,      \
+      int training, int reverse
 
 typedef struct {
   global const float *weights, *weights_n, *weights_p, *bias_hh, *peepholes[3];
@@ -64,7 +65,7 @@ typedef struct {
   global float *masked;
   global const float *keep_h, *keep_c;
   global float *sums, *deviations, *hats_c, *deviations_c, *reset, *hidden;
-  int T, N, H, P, y_stride, block_units, block_states, training, reverse;
+  int T, N, H, P, gates_stride, y_stride, block_units, block_states, training, reverse;
 } Layer;
 
 /// The Layer of a kernel with LAYER_PARAMETERS.
@@ -73,7 +74,7 @@ typedef struct {
     weights, weights_n, weights_p, bias_hh, {peephole_i, peephole_f, peephole_o}, gain_hh, gain_c, \
         bias_c, h_0, c_0, lengths, gates, cells, fresh, y + y_offset, mask, masked_0, masked,      \
         keep_h, keep_c, sums, deviations, hats_c, deviations_c, reset, hidden, T, N, H, P,         \
-        y_stride, block_units, block_states, training, reverse                                     \
+        gates_stride, y_stride, block_units, block_states, training, reverse                       \
   }
 
 /// One step of the cell: `slots` holds sums of products and receives what the backward pass needs;
@@ -94,6 +95,11 @@ INLINE void load_peepholes(Peepholes *p, const Layer *layer, int unit, int count
 /// The step that the layer walks first, or last.
 INLINE int first_step(const Layer *layer) { return layer->reverse ? layer->T - 1 : 0; }
 INLINE int last_step(const Layer *layer) { return layer->reverse ? 0 : layer->T - 1; }
+
+/// Where step t of sequence n stands in the gates.
+INLINE size_t gates_place(const Layer *layer, int t, int n) {
+  return ((size_t)t * layer->N + n) * layer->gates_stride;
+}
 
 /// Where step t of sequence n stands in y, and in its gradients.
 INLINE size_t y_place(const Layer *layer, int t, int n) {

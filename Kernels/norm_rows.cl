@@ -2,10 +2,10 @@
 // lint: vector.cl group.cl norm.cl; -D WIDTH=16 -D LANES=1
 // lint: vector.cl group.cl norm.cl; -D WIDTH=1 -D LANES=64
 //
-// A row of `rows` holds SLOTS H floats, and is normalised from `place` on: `gates` gates of H units
-// together. Arrays of such rows without what lies between them have `stride` floats a row, and
-// theirs begin at `first`; `factors` [M, 2] are the reciprocal deviations, those of this group at
-// `part`. A work-group serves one row.
+// The rows of `rows` are `rows_stride` apart, and each is normalised from `place` on: `gates` gates
+// of H units together. Arrays of such rows without what lies between them have `stride` floats a
+// row, and theirs begin at `first`; `factors` [M, 2] are the reciprocal deviations, those of this
+// group at `part`. A work-group serves one row.
 //
 // Assumes norm.cl before it.
 
@@ -13,11 +13,11 @@
 /// size: LANES, M.
 kernel __attribute__((reqd_work_group_size(LANES, 1, 1))) void
 norm_forward(global float *rows, global const float *gain, global const float *bias,
-             global float *hats, global float *factors, int gates, int H, int slots, int place,
-             int stride, int first, int part) {
+             global float *hats, global float *factors, int gates, int H, int rows_stride,
+             int place, int stride, int first, int part) {
   GROUP_SCRATCH(scratch);
   const size_t m = get_group_id(1);
-  rows += m * slots * H + place;
+  rows += m * rows_stride + place;
   hats += m * stride + first;
   for (int gate = 0; gate < gates; ++gate) {
     EACH_UNIT(unit, H) {
@@ -40,12 +40,12 @@ norm_forward(global float *rows, global const float *gain, global const float *b
 /// The gradients of v in `result` from those of the sums in `rows`. Global size: LANES, M.
 kernel __attribute__((reqd_work_group_size(LANES, 1, 1))) void
 norm_backward(global const float *rows, global const float *gain, global const float *hats,
-              global const float *factors, global float *result, int gates, int H, int slots,
+              global const float *factors, global float *result, int gates, int H, int rows_stride,
               int place, int stride, int first, int part) {
   GROUP_SCRATCH(scratch);
   const size_t m = get_group_id(1);
   const size_t i = m * stride + first;
-  normalize_backward(rows + m * slots * H + place, hats + i, gain + first, factors[2 * m + part],
+  normalize_backward(rows + m * rows_stride + place, hats + i, gain + first, factors[2 * m + part],
                      result + i, gates, H SCRATCH(scratch));
 }
 

@@ -191,11 +191,11 @@ INLINE void
 backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitStep steps[OWN],
               float slots[OWN][SLOTS], float dh[OWN], float dc[OWN], global float *grad_h_0,
               int done, int first_row, int first_unit) {
-  const int T = layer->T, N = layer->N, H = layer->H;
+  const int T = layer->T, H = layer->H;
   const int t = layer->reverse ? done : T - 1 - done, t_after = layer->reverse ? t - 1 : t + 1;
   float sums[OWN][OUT];
-  global const float *after = done ? layer->gates + (size_t)t_after * N * SLOTS * H : 0;
-  product(sums, layer, held, memory, after, SLOTS * H, first_row, first_unit);
+  global const float *after = done ? layer->gates + gates_place(layer, t_after, 0) : 0;
+  product(sums, layer, held, memory, after, layer->gates_stride, first_row, first_unit);
   EACH_OWNED(o) {
     int n, unit;
     if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;

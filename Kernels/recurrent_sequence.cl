@@ -85,7 +85,7 @@ INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, c
     const int n = is_before ? row + r : sequence_of(share, row + r);
     const size_t index = (size_t)t * N + n;
     block->sequence[r] = n;
-    block->gates[r] = layer->gates + index * SLOTS * H;
+    block->gates[r] = layer->gates + index * layer->gates_stride;
     block->x[r] = inputs->x ? inputs->x + index * inputs->C : 0;
     if (is_before) continue;
     block->y[r] = layer->y + y_place(layer, t, n);
@@ -93,6 +93,19 @@ INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, c
     block->factors[r] = layer->mask ? own_factor(layer, t, n) : block->h[r];
     if (HAS_CELL_STATE)
       block->c[r] = own_state(layer->cells, H, layer->c_0, layer, t, n, layer->training);
+  }
+}
+
+/// Copies the factors of a block's rows to where these are `stride` apart, for products to read.
+INLINE void copy_factors(Block *block, int count, int width, global float *copies, int stride) {
+  for (int r = 0; r < count; ++r) {
+    global const float *factors = block->factors[r];
+    global float *copy = copies + (size_t)r * stride;
+    if (!factors) continue;
+    for (int k = 0; k < width; k += WIDTH) {
+      store_lanes(load_lanes(factors + k, width - k), copy + k, width - k);
+    }
+    block->factors[r] = copy;
   }
 }
 
@@ -261,9 +274,9 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
 
 /// What a work-item does of sequence_forward. It has copies of its own of what it is given, whose
 /// parts may stand in registers.
-OUTLINE void
-walk_forward(const Layer *given_layer, const Inputs *given_inputs, const Share *given_share,
-             int inputs_before, global float *h_n, global float *c_n) {
+OUTLINE void walk_forward(const Layer *given_layer, const Inputs *given_inputs,
+                          const Share *given_share, int inputs_before, global float *copies,
+                          int copy_stride, global float *h_n, global float *c_n) {
   const Layer layer = *given_layer;
   Inputs inputs = *given_inputs;
   Share share = *given_share;
@@ -278,6 +291,7 @@ walk_forward(const Layer *given_layer, const Inputs *given_inputs, const Share *
         const int count = min(last - begin, ROWS_TOGETHER);
         Block block;
         find_block(&block, &layer, &inputs, &share, t, begin, count, is_before);
+        if (copies && has_factors) copy_factors(&block, count, layer.H, copies, copy_stride);
         for (int tile = share.first_tile; tile < share.end_tile; ++tile) {
           for (int row = 0; row < count;) {
             const int rows = next_rows(count - row);
@@ -299,15 +313,19 @@ walk_forward(const Layer *given_layer, const Inputs *given_inputs, const Share *
 /// All steps forward. `gates` receives what the backward pass needs where `training` is 1; where x
 /// is null it holds x W^T + b in its first GATES slots. With `inputs_before` that is computed
 /// before the first step, else with each. `weights` is packed by pack_gates, or the diagonal
-/// itself. A reverse layer with lengths needs h_0.
+/// itself. `copies` is null, or for each work-item the factors of as many rows as it takes
+/// together, `copy_stride` apart: the states of a step, where those of y lie badly for the caches.
+/// A reverse layer with lengths needs h_0.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
                  global const Packed *weights_ih, global const float *bias_ih,
-                 global const float *bias_ih2, int C, int inputs_before, global const int *order,
-                 volatile global int *sync, int step_base, int polls) {
+                 global const float *bias_ih2, int C, int inputs_before, global float *copies,
+                 int copy_stride, global const int *order, volatile global int *sync, int step_base,
+                 int polls) {
   const Layer layer = LAYER;
   const Inputs inputs = {x, bias_ih, bias_ih2, weights_ih, C};
   Share share;
   find_share(&share, TILE_UNITS, N, H, order, sync, step_base, polls);
-  walk_forward(&layer, &inputs, &share, inputs_before, h_n, c_n);
+  if (copies) copies += (size_t)get_global_id(0) * min(N, ROWS_TOGETHER) * copy_stride;
+  walk_forward(&layer, &inputs, &share, inputs_before, copies, copy_stride, h_n, c_n);
 }

@@ -95,7 +95,7 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
     // A reverse layer comes to each sequence's h_0 from the sequence's own last step.
     const int own = is_initial && layer->reverse && layer->lengths;
     const int step = own ? max(layer->lengths[n], 1) - 1 : t_after;
-    after[r] = layer->gates + ((size_t)step * N + n) * SLOTS * H;
+    after[r] = layer->gates + gates_place(layer, step, n);
     sums[r][0] = sums[r][1] = (REAL)(0.0f);
     if (is_initial) continue;
     // What comes from memory has the time of the product to come.
@@ -108,7 +108,7 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
       if (HAS_CELL_STATE && cells[r]) fetch(cells[r] + unit);
       if (!DIAGONAL && factors[r]) fetch(factors[r] + unit);
       for (int slot = 0; slot < SLOTS; ++slot) {
-        fetch(layer->gates + (index * SLOTS + slot) * H + unit);
+        fetch(layer->gates + index * layer->gates_stride + slot * H + unit);
         fetch(products->tiles + tile_place(slot * padded_width(H) + unit, k + r, products->K));
       }
     }
@@ -133,7 +133,7 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
         store_lanes(gradient, grad_h_0 + state, count);
         continue;
       }
-      global float *gates = layer->gates + ((size_t)t * N + n) * SLOTS * H + unit;
+      global float *gates = layer->gates + gates_place(layer, t, n) + unit;
       REAL slots[SLOTS], direct = (REAL)(0.0f);
       REAL h_before = (REAL)(0.0f), c_before = (REAL)(0.0f), c = (REAL)(0.0f);
       REAL carried = (REAL)(0.0f), kept = (REAL)(0.0f);
@@ -184,7 +184,7 @@ INLINE void input_tile(int rows, const Layer *layer, const Share *share, const P
   global float *results[ROWS];
   for (int r = 0; r < rows; ++r) {
     const size_t index = (size_t)t * layer->N + sequence_of(share, row + r);
-    gates[r] = layer->gates + index * SLOTS * H;
+    gates[r] = layer->gates + index * layer->gates_stride;
     results[r] = products->grad_x + index * C + first;
     sums[r][0] = sums[r][1] = (REAL)(0.0f);
   }
@@ -231,7 +231,7 @@ begin_tile(const Layer *layer, const Share *share, int first, global const float
 /// No gradient for a tile of a sequence at a step that it does not have.
 INLINE void clear_gates(const Layer *layer, int t, int n, int first) {
   const int H = layer->H, end = min(first + COLUMNS, H);
-  global float *row = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H;
+  global float *row = layer->gates + gates_place(layer, t, n);
   for (int slot = 0; slot < SLOTS; ++slot) {
     for (int unit = first; unit < end; ++unit) row[slot * H + unit] = 0.0f;
   }

@@ -86,7 +86,7 @@ INLINE float gradient_from(const Layer *layer, global const float *after,
       block_range(first, min(UNITS, H - first), layer->block_states, layer->block_units, H, &end);
   float sum = 0.0f;
   for (int gate = 0; gate < GATES; ++gate) {
-    global const float *row = after + ((size_t)n * SLOTS + RECURRENT_SLOT(gate)) * H;
+    global const float *row = after + (size_t)n * layer->gates_stride + RECURRENT_SLOT(gate) * H;
     if (DIAGONAL) {
       if (unit < H && n < N) sum = fma(layer->weights[gate * H + unit], row[unit], sum);
       continue;
@@ -121,7 +121,7 @@ step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *
   const size_t state = (size_t)n * H + unit;
   float gradient = 0.0f;
   if (!is_last) {
-    gradient = gradient_from(&layer, gates + (size_t)t_after * N * SLOTS * H, a_tile, w_tile);
+    gradient = gradient_from(&layer, gates + gates_place(&layer, t_after, 0), a_tile, w_tile);
   }
   if (unit >= H || n >= N) return;
   if (dh) gradient += dh[state];
@@ -142,6 +142,6 @@ step_initial(LAYER_PARAMETERS, global const float *dh, global float *grad_h_0, i
   const Layer layer = LAYER;
   const int unit = get_global_id(0), n = get_global_id(1);
   const size_t state = (size_t)n * H + unit;
-  const float sum = gradient_from(&layer, gates + (size_t)t * N * H * SLOTS, a_tile, w_tile);
+  const float sum = gradient_from(&layer, gates + gates_place(&layer, t, 0), a_tile, w_tile);
   if (unit < H && n < N) grad_h_0[state] = dh ? sum + dh[state] : sum;
 }

@@ -82,7 +82,7 @@ INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
   const int H = layer->H;
   const size_t index = row_at(layer, t, n), kept = kept_row(layer, t, n);
   global float *sums = layer->sums + kept * GATES * H;
-  global float *slots_row = layer->gates + index * SLOTS * H;
+  global float *slots_row = layer->gates + index * layer->gates_stride;
   global float *result = PROJECTION ? layer->hidden + kept * H : layer->y + y_place(layer, t, n);
   const int active = is_active(layer->lengths, t, n);
   normalize_sums(layer, sums, kept, 0 SCRATCH(scratch));
@@ -155,7 +155,7 @@ INLINE void row_new(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
   const int H = layer->H, active = is_active(layer->lengths, t, n);
   const size_t index = row_at(layer, t, n), kept = kept_row(layer, t, n);
   global float *sums = layer->sums + kept * GATES * H;
-  global float *slots_row = layer->gates + index * SLOTS * H;
+  global float *slots_row = layer->gates + index * layer->gates_stride;
   global const float *h_before = hidden_before(layer, t, n);
   normalize_sums(layer, sums, kept, 1 SCRATCH(scratch));
   EACH_UNIT(unit, H) {
@@ -235,9 +235,10 @@ INLINE void products_backward(const Layer *layer, const Gradients *g, size_t ind
   const int H = layer->H;
   if (!LAYER_NORM || count == 0) return;
   const size_t i = (index * GATES + first) * H;
-  normalize_backward(layer->gates + (index * SLOTS + RECURRENT_SLOT(first)) * H, layer->sums + i,
-                     layer->gain_hh + first * H, layer->deviations[2 * index + part],
-                     g->gradients + i, count, H SCRATCH(scratch));
+  normalize_backward(layer->gates + index * layer->gates_stride + RECURRENT_SLOT(first) * H,
+                     layer->sums + i, layer->gain_hh + first * H,
+                     layer->deviations[2 * index + part], g->gradients + i, count,
+                     H SCRATCH(scratch));
 }
 
 /// h' where it reaches h other than through the products.
@@ -249,7 +250,7 @@ INLINE REAL direct_hidden(const Layer *layer, int t, int n, int unit, int count)
 INLINE void row_backward(const Layer *layer, const Gradients *g, int t, int n SCRATCH_PARAMETER) {
   const int H = layer->H;
   const size_t index = row_at(layer, t, n);
-  global float *slots_row = layer->gates + index * SLOTS * H;
+  global float *slots_row = layer->gates + index * layer->gates_stride;
   global const float *gradient = g->grad_hidden + (size_t)n * H;
   const int active = is_active(layer->lengths, t, n);
 #if NORM_CELL
@@ -330,7 +331,7 @@ INLINE void row_backward(const Layer *layer, const Gradients *g, int t, int n SC
 INLINE void row_reset(const Layer *layer, const Gradients *g, int t, int n SCRATCH_PARAMETER) {
   const int H = layer->H, active = is_active(layer->lengths, t, n);
   const size_t index = row_at(layer, t, n), state = (size_t)n * H;
-  global float *slots_row = layer->gates + index * SLOTS * H;
+  global float *slots_row = layer->gates + index * layer->gates_stride;
   global const float *h_before = true_hidden_before(layer, t, n);
   EACH_UNIT(unit, H) {
     const int count = H - unit;

@@ -25,8 +25,8 @@
 kernel __attribute__((reqd_work_group_size(LANES, 1, 1))) void
 state_sums(global const float *gates, global const float *states, int stride, int offset,
            global const float *initial, global const int *lengths, global float *result,
-           int result_offset, int slot, int slots, int T, int N, int H, int reverse, int current,
-           int steps) {
+           int result_offset, int slot, int gates_stride, int T, int N, int H, int reverse,
+           int current, int steps) {
   const int unit = get_global_id(0) * WIDTH, count = min(WIDTH, H - unit);
   const int range = get_global_id(1), first = range * steps;
   if (unit >= H) return;
@@ -39,7 +39,7 @@ state_sums(global const float *gates, global const float *states, int stride, in
       global const float *state = states + ((size_t)t * N + n) * stride;
       if (!current) state = state_before(states, stride, initial, lengths, t, n, T, N, H, reverse);
       if (!state) continue;
-      global const float *gate = gates + (((size_t)t * N + n) * slots + slot) * H;
+      global const float *gate = gates + ((size_t)t * N + n) * gates_stride + slot * H;
       part = fma(load_lanes(gate + unit, count), load_lanes(state + unit, count), part);
     }
     total += part;

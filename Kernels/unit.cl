@@ -9,7 +9,7 @@
 /// What the sums begin as: x W^T + b of each gate.
 INLINE void begin_sums(const Layer *layer, float slots[SLOTS], int t, int n, int unit) {
   const int H = layer->H;
-  global const float *row = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H + unit;
+  global const float *row = layer->gates + gates_place(layer, t, n) + unit;
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) {
     slots[slot] = slot < GATES ? row[(size_t)slot * H] : 0.0f;
@@ -44,7 +44,7 @@ unit_forward(const Layer *layer, float slots[SLOTS], float *h, float *c, int t, 
 /// Keeps in training what the backward pass needs of a step but c.
 INLINE void keep_slots(const Layer *layer, const float slots[SLOTS], int t, int n, int unit) {
   const int H = layer->H;
-  global float *row = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H + unit;
+  global float *row = layer->gates + gates_place(layer, t, n) + unit;
   if (!layer->training || !is_active(layer->lengths, t, n)) return;
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = slots[slot];
@@ -59,7 +59,7 @@ INLINE void load_unit_step(UnitStep *step, float slots[SLOTS], const Layer *laye
                            global const float *grad_y, int t, int n, int unit) {
   const int H = layer->H;
   const size_t index = ((size_t)t * layer->N + n) * H + unit;
-  global const float *row = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H + unit;
+  global const float *row = layer->gates + gates_place(layer, t, n) + unit;
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) slots[slot] = row[(size_t)slot * H];
   step->h_before = step->c_before = step->c = 0.0f;
@@ -82,7 +82,7 @@ INLINE void unit_backward(const Layer *layer, const UnitStep *step, float slots[
                           float gradient, float *dh, float *dc, int t, int n, int unit) {
   const int H = layer->H;
   const size_t index = ((size_t)t * layer->N + n) * H + unit;
-  global float *row = layer->gates + ((size_t)t * layer->N + n) * SLOTS * H + unit;
+  global float *row = layer->gates + gates_place(layer, t, n) + unit;
   if (!is_active(layer->lengths, t, n)) {
 #pragma unroll
     for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = 0.0f;

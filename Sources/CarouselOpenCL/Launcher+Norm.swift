@@ -31,7 +31,7 @@ extension Launcher {
         kernel(name, in: Self.files), global: [parameters.lanes, pass.rows],
         local: [parameters.lanes, 1], flops: flops * elements, bytes: bytes * elements,
         buffers + [
-          "gates": .int(count), "H": .int(H), "slots": .int(layer.slotCount),
+          "gates": .int(count), "H": .int(H), "rows_stride": .int(pass.reserve.gatesStride),
           "place": .int(first * H), "stride": .int(layer.gateRows), "first": .int(first * H),
           "part": .int(part),
         ])
@@ -47,7 +47,7 @@ extension Launcher {
       let gradIH = gradients.normIH, let gradHH = gradients.normHH
     else { preconditionFailure("a reserve of another layer") }
     let (layer, H, GH) = (pass.layer, pass.hiddenSize, pass.layer.gateRows)
-    let (gates, stride) = (pass.reserve.gates, pass.layer.slotCount * pass.hiddenSize)
+    let (gates, stride) = (pass.reserve.gates, pass.reserve.gatesStride)
     let result = try scratch(count: pass.rows * GH)
     try launchGroups(
       "norm_backward", pass, flops: 10, bytes: 12,

@@ -9,7 +9,7 @@ extension Launcher {
   /// `[T, N, slots, H]` times the state before the step, or with `isCurrent` the state at it; without
   /// `rows` the states are `[T, N, H]`.
   func sumStates(
-    _ pass: RecurrentPass, gates: Buffer, slots: Int, slot: Int, states: Buffer,
+    _ pass: RecurrentPass, gates: Buffer, gatesStride: Int, slot: Int, states: Buffer,
     rows: StateRows? = nil, initial: Buffer?, lengths: Buffer?, isCurrent: Bool = false,
     into result: Buffer, offset: Int = 0
   ) throws {
@@ -33,7 +33,7 @@ extension Launcher {
         "initial": .optional(initial), "lengths": .optional(lengths),
         "result": .buffer(partials ?? result),
         "result_offset": .int(partials == nil ? offset : 0), "slot": .int(slot),
-        "slots": .int(slots),
+        "gates_stride": .int(gatesStride),
         "T": .int(pass.steps), "N": .int(pass.batchSize), "H": .int(pass.hiddenSize),
         "reverse": .int(pass.isReverse), "current": .int(isCurrent),
         "steps": .int(steps),

@@ -42,7 +42,7 @@ extension OpenCLBackend {
       x: pass.reserve.x ?? pass.work.x, weight: parameters.weightIH,
       bias: isNormed ? nil : parameters.biasIH,
       bias2: pass.separateBias == nil ? parameters.biasHH : nil, y: pass.reserve.gates,
-      yStride: layer.slotCount * layer.hiddenSize, rows: pass.rows, columns: layer.gateRows,
+      yStride: pass.reserve.gatesStride, rows: pass.rows, columns: layer.gateRows,
       depth: layer.inputSize)
     if isNormed { try launcher.normalizeInputs(pass) }
   }
@@ -89,7 +89,7 @@ extension OpenCLBackend {
     _ pass: RecurrentPass, _ gradients: RecurrentParameters<Buffer>
   ) throws -> (buffer: Buffer, stride: Int) {
     guard pass.layer.options.layerNorm else {
-      return (pass.reserve.gates, pass.layer.slotCount * pass.hiddenSize)
+      return (pass.reserve.gates, pass.reserve.gatesStride)
     }
     return (try launcher.normGradients(pass, gradients), pass.layer.gateRows)
   }
@@ -160,7 +160,7 @@ extension OpenCLBackend {
       let isLast = gate == gateCount - 1
       let reset = isLast ? pass.reserve.rows?.reset : nil
       try launcher.sumStates(
-        pass, gates: columns.buffer, slots: columns.stride / H,
+        pass, gates: columns.buffer, gatesStride: columns.stride,
         slot: isLast ? lastSlot ?? gate : gate, states: reset ?? pass.factors,
         rows: reset == nil ? pass.factorRows : nil, initial: pass.initialFactors,
         lengths: pass.lengths, isCurrent: reset != nil, into: gradient, offset: gate * H)
@@ -183,7 +183,7 @@ extension OpenCLBackend {
       guard let gradient, let slot = gates.firstIndex(of: name) else { continue }
       let isOutput = name == "output"
       try launcher.sumStates(
-        pass, gates: pass.reserve.gates, slots: pass.layer.slotCount, slot: slot,
+        pass, gates: pass.reserve.gates, gatesStride: pass.reserve.gatesStride, slot: slot,
         states: isOutput ? fresh : cells, initial: pass.initial?.cell, lengths: pass.lengths,
         isCurrent: isOutput, into: gradient)
     }

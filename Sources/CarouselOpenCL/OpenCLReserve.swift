@@ -5,6 +5,8 @@ import OpenCLDriver
 public final class OpenCLReserve {
   /// `[T, N, SLOTS, H]`: x·Wᵀ + b, then what the backward pass needs, then the gradients of the sums.
   let gates: Buffer
+  /// The floats from a row `[SLOTS, H]` of `gates` to the next.
+  let gatesStride: Int
   /// Every cell state `[T, N, H]`, or without `training` the last one `[N, H]`.
   let cells: Buffer?
   /// Every cell state before zoneout, `[T, N, H]`, in layers with it.
@@ -30,7 +32,8 @@ public final class OpenCLReserve {
   ) throws {
     let state = batchSize * layer.hiddenSize
     let hasCell = layer.cell.hasCellState
-    gates = try launcher.scratch(count: steps * layer.slotCount * state)
+    gatesStride = launcher.rowStride(layer.slotCount * layer.hiddenSize)
+    gates = try launcher.scratch(count: steps * batchSize * gatesStride)
     cells = hasCell ? try launcher.scratch(count: training ? steps * state : state) : nil
     fresh =
       hasCell && layer.hasZoneout && training ? try launcher.scratch(count: steps * state) : nil

@@ -88,6 +88,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let needsZeros = pass.lengths != nil && layer.isReverse && pass.initialFactors == nil
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     try launcher.begin(zeros, with: nil, count: pass.stateCount)
+    let copyStride = launcher.rowStride(pass.hiddenSize)
     try walk(
       pass, fetchesAhead(layer) ? fetchingForward() : forward,
       steps: pass.steps + (isBefore ? 1 : 0),
@@ -108,8 +109,23 @@ struct SequenceStrategy: RecurrentStrategy {
           "bias_ih": isFused ? .optional(pass.parameters.biasIH) : .nullBuffer,
           "bias_ih2": isFused && isPlain ? .optional(pass.parameters.biasHH) : .nullBuffer,
           "C": .int(layer.inputSize), "inputs_before": .int(isBefore),
+          "copies": .optional(copies(pass, stride: copyStride)), "copy_stride": .int(copyStride),
         ])
   }
+
+  /// Memory for the states that a step of each slice, or part, multiplies, `stride` floats apart; nil where
+  /// they lie well as they are, or few rows are multiplied at once.
+  private func copies(_ pass: RecurrentPass, stride: Int) throws -> Buffer? {
+    let (layer, rows) = (pass.layer, pass.factorRows.stride)
+    guard launcher.rowStride(rows) != rows, layer.options.recurrence != .diagonal,
+      fillsTiles(pass, tileUnits: tileUnits(layer))
+    else { return nil }
+    let rowsTogether = min(pass.batchSize, Self.rowsTogether)
+    return try launcher.scratch(count: launcher.device.computeUnits * rowsTogether * stride)
+  }
+
+  /// ROWS_TOGETHER of the kernels.
+  private static let rowsTogether = 64
 
   /// With little to multiply, or steps that sequences do not have, which a product of all steps would
   /// multiply too; and with rows enough to fill a tile, and weights that stay in the caches.

@@ -128,6 +128,26 @@ struct RecurrentTests {
     }
   }
 
+  /// Rows of y or of gates that are a multiple of 2048 bytes apart, which CPU devices lay otherwise.
+  @Test(arguments: [
+    (Cell.lstm, 512, 1, 18), (.rnn, 512, 1, 18), (.gru, 256, 2, 18), (.lstm, 128, 1, 9),
+    (.rnn, 256, 2, 140),
+  ])
+  func rowsThatMeetInACacheAgree(
+    cell: Cell, hiddenSize: Int, directions: Int, batchSize: Int
+  ) throws {
+    for (dropout, hasLengths) in [(0.0, false), (0.3, true)] {
+      var layer = Self.layer(cell, 5, hiddenSize)
+      layer.isReverse = directions == 2
+      layer.options.recurrentDropout = dropout
+      var work = LayerWork(layer, steps: 2, batchSize: batchSize)
+      work.directions = directions
+      work.hasInitial = !hasLengths
+      if hasLengths { work.lengths = (0..<batchSize).map { Int32($0 * 5 % 3) } }
+      try expectAgreement(work)
+    }
+  }
+
   /// Nothing to sum for the gradients of weights.
   @Test(arguments: Cell.allCases) func sequencesWithoutStepsHaveNoGradients(cell: Cell) throws {
     for batchSize in [2, 16] {
