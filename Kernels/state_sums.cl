@@ -18,10 +18,10 @@
 #endif
 
 /// result[g H + unit] = sum over all sequences and the `steps` steps from g steps on of gates[t, n,
-/// slot, unit] times the state before step t, or with `current` 1 the state at it. `states` are
-/// hidden or cell states, whose rows are `stride` apart from `offset` on, `initial` [N, H] those
-/// before the first step, null for zeros.
-/// Global size: H in vectors, rounded up to LANES, ranges of steps.
+/// slot, unit], a row every `gates_stride`, times the state before step t, or with `current` 1 the
+/// state at it. `states` are hidden or cell states, whose rows are `stride` apart from `offset` on,
+/// `initial` [N, H] those before the first step, null for zeros. Global size: H in vectors, rounded
+/// up to LANES, ranges of steps.
 kernel __attribute__((reqd_work_group_size(LANES, 1, 1))) void
 state_sums(global const float *gates, global const float *states, int stride, int offset,
            global const float *initial, global const int *lengths, global float *result,

@@ -5,9 +5,9 @@ import OpenCLDriver
 extension Launcher {
   private static let files = ["vector.cl", "states.cl", "state_sums.cl"]
 
-  /// `result[offset + unit]` = Σ over steps and sequences of the gradient in `slot` of `gates`
-  /// `[T, N, slots, H]` times the state before the step, or with `isCurrent` the state at it; without
-  /// `rows` the states are `[T, N, H]`.
+  /// `result[offset + unit]` = Σ over steps and sequences of the gradient in `slot` of `gates`, a row
+  /// `[slots, H]` every `gatesStride`, times the state before the step, or with `isCurrent` the state at it;
+  /// without `rows` the states are `[T, N, H]`.
   func sumStates(
     _ pass: RecurrentPass, gates: Buffer, gatesStride: Int, slot: Int, states: Buffer,
     rows: StateRows? = nil, initial: Buffer?, lengths: Buffer?, isCurrent: Bool = false,
