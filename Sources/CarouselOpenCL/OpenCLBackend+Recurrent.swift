@@ -3,7 +3,7 @@ import OpenCLDriver
 
 extension OpenCLBackend {
   /// Allocates the reserve of one layer in device memory: `(SLOTS + 1)·T·N·H` floats with `training`,
-  /// and `3·G·T·N·H` more with layer normalisation.
+  /// `3·G·T·N·H` more with layer normalisation, and 16 for each row of gates that `rowStride` sets apart.
   public func makeReserve(
     for layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
   ) throws -> OpenCLReserve {
