@@ -85,15 +85,18 @@ struct Evaluate: ParsableCommand {
         .checkFailed,
         "\(checkpoint.path): expected a finite loss on \(file), found \(evaluation.loss)")
     }
+    let metrics = TaskMetrics(
+      lossPerByte: evaluation.loss,
+      bytesPerCharacter: text.bytesPerCharacter(in: text.bytes.indices))
     let report = Report(
-      model: checkpoint.path, file: file, device: backend.name, loss: evaluation.loss,
-      bitsPerCharacter: evaluation.bitsPerCharacter, perplexity: evaluation.perplexity,
-      count: evaluation.count)
+      model: checkpoint.path, file: file, device: backend.name, loss: metrics.loss,
+      bitsPerByte: metrics.bitsPerByte, bitsPerCharacter: metrics.bitsPerCharacter,
+      perplexity: evaluation.perplexity, count: evaluation.count)
     if output.json {
       try Output.write(json: report)
     } else {
       try Output.write(
-        "\(file): \(report.bitsPerCharacter.text(decimals: 4)) bits per character, "
+        "\(file): \(metrics.text), "
           + "perplexity \(report.perplexity.text(decimals: 4)), "
           + "loss \(report.loss.text(decimals: 4)), \(report.count) bytes predicted")
     }
@@ -104,7 +107,8 @@ struct Evaluate: ParsableCommand {
     let file: String
     let device: String
     let loss: Double
-    let bitsPerCharacter: Double
+    let bitsPerByte: Double?
+    let bitsPerCharacter: Double?
     let perplexity: Double
     let count: Int
   }

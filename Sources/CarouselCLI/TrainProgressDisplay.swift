@@ -56,12 +56,12 @@ final class TrainProgressDisplay {
   private func line(_ metrics: TrainingMetrics, _ progress: TrainingProgress) -> String {
     "step \(metrics.step)  epoch \(metrics.epoch)  "
       + "loss \((metrics.trainingLoss ?? progress.loss).text(decimals: 4))  "
-      + rate(metrics.charactersPerSecond ?? metrics.sequencesPerSecond ?? 0) + left(progress)
+      + rate(metrics.bytesPerSecond ?? metrics.sequencesPerSecond ?? 0) + left(progress)
   }
 
   private func line(_ metrics: TrainingMetrics) -> String {
     let found =
-      metrics.bitsPerCharacter.map { "held out: \($0.text(decimals: 4)) bits per character" }
+      metrics.bitsPerByte.map { "held out: \(bitsText($0, metrics.bitsPerCharacter))" }
       ?? metrics.validationLoss.map { "held out: a loss of \($0.text(decimals: 5))" } ?? "saved"
     return "step \(metrics.step)  epoch \(metrics.epoch)  \(found)"
       + (metrics.isBest == true ? ", the best so far" : "")
@@ -79,6 +79,19 @@ final class TrainProgressDisplay {
 
   private func write(_ text: String) {
     FileHandle.standardError.write(Data(text.utf8))
+  }
+}
+
+/// Bits per byte, and of a text in UTF-8 bits per character.
+func bitsText(_ perByte: Double, _ perCharacter: Double?) -> String {
+  "\(perByte.text(decimals: 4)) bits per byte"
+    + (perCharacter.map { ", \($0.text(decimals: 4)) bits per character" } ?? "")
+}
+
+extension TaskMetrics {
+  /// The metrics for people.
+  var text: String {
+    bitsPerByte.map { bitsText($0, bitsPerCharacter) } ?? "a loss of \(loss.text(decimals: 5))"
   }
 }
 

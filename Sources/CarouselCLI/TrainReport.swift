@@ -3,52 +3,55 @@ import Carousel
 /// How a run ended, as it goes to standard output.
 struct TrainReport: Encodable {
   let run: String
+  let task: TrainingTask
   let device: String
   let stopped: TrainingResult.Reason
   let step: Int
   let epoch: Int
   let seconds: Double
-  let charactersPerSecond: Double?
+  let bytesPerSecond: Double?
   let sequencesPerSecond: Double?
-  let trainingLoss: Double?
-  let validationLoss: Double?
-  let bitsPerCharacter: Double?
+  let train: TaskMetrics?
+  let validation: TaskMetrics?
   let best: Best?
 
+  /// The best evaluation: the step, and beside it the task's metrics.
   struct Best: Encodable {
     let step: Int
-    let loss: Double
-    let bitsPerCharacter: Double?
+    let metrics: TaskMetrics
+
+    private enum CodingKeys: CodingKey { case step }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(step, forKey: .step)
+      try metrics.encode(to: encoder)
+    }
   }
 
-  init(_ result: TrainingResult, task: TrainingTask, folder: RunFolder, device: String) {
+  init<B: Backend>(_ result: TrainingResult, of trainer: Trainer<B>, in folder: RunFolder) {
     run = folder.path
-    self.device = device
+    task = trainer.task
+    device = trainer.network.backend.name
     stopped = result.reason
     step = result.position.step
     epoch = result.epoch
     seconds = result.position.seconds
-    let isText = task == .text
-    charactersPerSecond = isText ? result.rate : nil
-    sequencesPerSecond = isText ? nil : result.rate
-    trainingLoss = result.position.trainingLoss
-    validationLoss = result.position.evaluation?.loss
-    bitsPerCharacter = isText ? result.position.evaluation?.bitsPerCharacter : nil
+    bytesPerSecond = task == .text ? result.rate : nil
+    sequencesPerSecond = task == .text ? nil : result.rate
+    train = result.position.trainingLoss.map(trainer.trainingMetrics)
+    validation =
+      trainer.holdsOut
+      ? result.position.evaluation.map { trainer.evaluationMetrics($0.loss) } : nil
     best = result.position.best.map {
-      Best(
-        step: $0.step, loss: $0.loss, bitsPerCharacter: isText ? $0.bitsPerCharacter : nil)
+      Best(step: $0.step, metrics: trainer.evaluationMetrics($0.loss))
     }
   }
 
   /// The same for people.
   var text: String {
-    var lines = ["\(run): \(step) steps, epoch \(epoch), \(seconds.timeText)"]
-    if let best {
-      let found =
-        best.bitsPerCharacter.map { "\($0.text(decimals: 4)) bits per character" }
-        ?? "a loss of \(best.loss.text(decimals: 5))"
-      lines.append("best: \(found) after step \(best.step)")
-    }
-    return lines.joined(separator: "\n")
+    let lines = ["\(run): \(step) steps, epoch \(epoch), \(seconds.timeText)"]
+    return (lines + (best.map { ["best: \($0.metrics.text) after step \($0.step)"] } ?? []))
+      .joined(separator: "\n")
   }
 }

@@ -28,8 +28,7 @@ struct TrainSession {
     let result = try trainer.run(
       in: folder, shouldStop: { Interruption.isRequested }, report: { display?.show($0) })
     display?.end()
-    let report = TrainReport(
-      result, task: trainer.task, folder: folder, device: trainer.network.backend.name)
+    let report = TrainReport(result, of: trainer, in: folder)
     if output.json {
       try Output.write(json: report)
     } else {

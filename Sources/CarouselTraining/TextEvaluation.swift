@@ -8,8 +8,6 @@ public struct TextEvaluation: Hashable, Sendable {
   /// The bytes that were predicted: all but the first.
   public let count: Int
 
-  /// The mean cross-entropy in bits.
-  public var bitsPerCharacter: Double { loss.bitsPerCharacter }
   /// exp(loss).
   public var perplexity: Double { exp(loss) }
 }

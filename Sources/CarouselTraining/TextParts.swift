@@ -6,6 +6,8 @@ struct TextParts {
   let training: TextStreams
   /// The last part; nil where nothing is held out.
   let heldOut: ArraySlice<UInt8>?
+  /// The bytes of a character in either part; nil where the text is not UTF-8.
+  let bytesPerCharacter: (training: Double?, heldOut: Double?)
 
   /// Throws where a part is too short.
   init(_ text: TrainingText, settings: TrainingSettings) throws(CarouselError) {
@@ -31,5 +33,9 @@ struct TextParts {
       text.bytes[..<trainingCount], vocabulary: text.vocabulary, batchSize: settings.batchSize,
       steps: settings.steps, remainder: .dropped)
     heldOut = settings.validation == 0 ? nil : text.bytes[trainingCount...]
+    bytesPerCharacter = (
+      text.bytesPerCharacter(in: 0..<trainingCount),
+      text.bytesPerCharacter(in: trainingCount..<count)
+    )
   }
 }

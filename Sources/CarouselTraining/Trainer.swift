@@ -28,6 +28,8 @@ public final class Trainer<B: Backend> {
   /// Whether the run was not resumed.
   let isNew: Bool
   let identity: TrainingText.Identity?
+  /// The bytes of a character in what is trained on and what is held out, of a text in UTF-8.
+  private let bytesPerCharacter: (training: Double?, heldOut: Double?)
   let pass: TrainingPass<B>
   let optimizer: OptimizerState<B>
   let evaluator: (any TrainingEvaluator)?
@@ -92,7 +94,8 @@ public final class Trainer<B: Backend> {
     let parts = try TextParts(text, settings: settings)
     try self.init(
       .text, settings: settings, configuration, parts.training, vocabulary: text.vocabulary,
-      identity: text.identity, backend: backend, resuming: checkpoint
+      identity: text.identity, bytesPerCharacter: parts.bytesPerCharacter, backend: backend,
+      resuming: checkpoint
     ) { network in
       try parts.heldOut.map {
         try TextEvaluator(network, text: $0, vocabulary: text.vocabulary)
@@ -115,7 +118,7 @@ public final class Trainer<B: Backend> {
     try configuration.validateSize()
     try self.init(
       task, settings: settings, configuration, data, vocabulary: ByteVocabulary(of: []),
-      identity: nil, backend: backend, resuming: checkpoint
+      identity: nil, bytesPerCharacter: (nil, nil), backend: backend, resuming: checkpoint
     ) { network in
       try MadeDataEvaluator(network, like: data)
     }
@@ -124,13 +127,15 @@ public final class Trainer<B: Backend> {
   private init(
     _ task: TrainingTask, settings: TrainingSettings, _ configuration: NetworkConfiguration,
     _ data: any TrainingData, vocabulary: ByteVocabulary, identity: TrainingText.Identity?,
-    backend: B, resuming checkpoint: Checkpoint?,
+    bytesPerCharacter: (training: Double?, heldOut: Double?), backend: B,
+    resuming checkpoint: Checkpoint?,
     evaluator: (Network<B>) throws -> (any TrainingEvaluator)?
   ) throws {
     self.task = task
     self.settings = settings
     self.vocabulary = vocabulary
     self.identity = identity
+    self.bytesPerCharacter = bytesPerCharacter
     isNew = checkpoint == nil
     self.data = data
     network =
@@ -202,6 +207,23 @@ public final class Trainer<B: Backend> {
     try run(in: folder) { _ in }
   }
 
+  /// Whether a part of the data is held out, on which evaluations measure the network.
+  public var holdsOut: Bool { evaluator != nil }
+
+  /// What a loss in training says.
+  public func trainingMetrics(_ loss: Double) -> TaskMetrics {
+    task == .text
+      ? TaskMetrics(lossPerByte: loss, bytesPerCharacter: bytesPerCharacter.training)
+      : TaskMetrics(loss: loss)
+  }
+
+  /// What the loss of an evaluation says: of the held-out part, or of the training steps where nothing
+  /// is held out.
+  public func evaluationMetrics(_ loss: Double) -> TaskMetrics {
+    guard task == .text, holdsOut else { return trainingMetrics(loss) }
+    return TaskMetrics(lossPerByte: loss, bytesPerCharacter: bytesPerCharacter.heldOut)
+  }
+
   private func takeStep(_ folder: RunFolder?) throws {
     let began = ContinuousClock.now
     let batch = data.batch(position.step)
@@ -242,7 +264,7 @@ public final class Trainer<B: Backend> {
     if settings.clipNorm != nil { line.gradientNorm = try optimizer.readGradientNorm() }
     let rate = rate(
       seconds: session.seconds - session.loggedSeconds, steps: session.steps - session.loggedSteps)
-    if task == .text { line.charactersPerSecond = rate } else { line.sequencesPerSecond = rate }
+    if task == .text { line.bytesPerSecond = rate } else { line.sequencesPerSecond = rate }
     line.gradientNorms = try gradientProbe?(network)
     session.loggedSeconds = session.seconds
     session.loggedSteps = session.steps
@@ -262,8 +284,10 @@ public final class Trainer<B: Backend> {
     if let evaluator {
       guard let measured = try evaluator.loss(shouldStop: shouldStop) else { return false }
       loss = measured
+      let metrics = evaluationMetrics(loss)
       line.validationLoss = loss
-      if task == .text { line.bitsPerCharacter = loss.bitsPerCharacter }
+      line.bitsPerByte = metrics.bitsPerByte
+      line.bitsPerCharacter = metrics.bitsPerCharacter
     } else {
       loss = position.evaluated.value ?? session.loss
     }

@@ -15,13 +15,15 @@ public struct TrainingMetrics: Hashable, Sendable, Codable {
   /// The norm of the gradient in the last step before it was clipped; absent where nothing is clipped.
   public var gradientNorm: Double?
   /// The bytes of a text trained on per second since the last such line, evaluations left out.
-  public var charactersPerSecond: Double?
+  public var bytesPerSecond: Double?
   /// The same of other tasks, in sequences.
   public var sequencesPerSecond: Double?
   /// The loss of the held-out part in nats; absent where nothing is held out.
   public var validationLoss: Double?
-  /// The same in bits per character.
-  public var bitsPerCharacter: Double?
+  /// The same of a text in bits per byte, and in bits per character where the text is UTF-8.
+  ///
+  /// Files from before `bitsPerByte` have the bits per byte under the other name.
+  public var bitsPerByte: Double?, bitsPerCharacter: Double?
   /// Whether the evaluation was the best so far.
   public var isBest: Bool?
   /// How the gradient of a loss at the last step travels back, where that is measured.

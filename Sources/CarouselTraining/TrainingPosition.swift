@@ -29,8 +29,6 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
     /// The mean loss of the held-out part, or, where nothing is held out, of the training steps since
     /// the last evaluation.
     public var loss: Double
-    /// The same in bits per character.
-    public var bitsPerCharacter: Double { loss.bitsPerCharacter }
   }
 
   /// Takes note of an evaluation and says whether it is the best so far.
@@ -63,9 +61,4 @@ struct RunningMean: Hashable, Sendable, Codable {
 
   /// The mean; nil before the first value.
   var value: Double? { count == 0 ? nil : sum / Double(count) }
-}
-
-extension Double {
-  /// A cross-entropy in nats per byte, as bits per character.
-  public var bitsPerCharacter: Double { self / 0.693147180559945309417232121458 }
 }

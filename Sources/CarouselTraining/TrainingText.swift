@@ -20,6 +20,8 @@ public struct TrainingText: Sendable {
   public let vocabulary: ByteVocabulary
   /// What a run remembers of it.
   public let identity: Identity
+  /// Whether the text is UTF-8.
+  public let isUTF8: Bool
 
   /// Takes a text from memory.
   public init(_ text: some Sequence<UInt8>) {
@@ -51,8 +53,18 @@ public struct TrainingText: Sendable {
     for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
     self.bytes = bytes
     vocabulary = ByteVocabulary(of: bytes)
+    isUTF8 = UTF8Scanner.isUTF8(bytes)
     identity = Identity(
       files: files, byteCount: bytes.count, hash: String(hash, radix: 16))
+  }
+
+  /// The bytes of a character, on average over a part of the text; nil where the text is not UTF-8.
+  ///
+  /// A character that a part begins within does not count as one of the part's.
+  public func bytesPerCharacter(in part: Range<Int>) -> Double? {
+    guard isUTF8 else { return nil }
+    let characters = bytes[part].count { !UTF8Scanner.continuation.contains($0) }
+    return characters == 0 ? nil : Double(part.count) / Double(characters)
   }
 
   /// The text's name in an error.

@@ -44,6 +44,34 @@ import Testing
     #expect(try forced.json["loss"] as? Double != evaluated.json["loss"] as? Double)
   }
 
+  @Test func bitsPerByteAndBitsPerCharacterAreToldApart() throws {
+    let (file, run) = (try path("greek"), try path("run-greek"))
+    try #require(folder).create("greek", String(repeating: "άλφα βήτα; ", count: 20).utf8)
+    let trained = try Command(
+      ["train", "text", file, "--output", run] + device + small + ["--json"]
+        + ["--steps", "6"])
+    #expect(trained.status == 0, "\(trained.errors)")
+    // 11 characters of 19 bytes.
+    for key in ["train", "validation", "best"] {
+      let metrics = try #require(try trained.json[key] as? [String: Any])
+      let loss = try #require(metrics["loss"] as? Double)
+      let perByte = try #require(metrics["bitsPerByte"] as? Double)
+      let perCharacter = try #require(metrics["bitsPerCharacter"] as? Double)
+      #expect(abs(perByte - loss / log(2)) < 1e-9)
+      #expect(abs(perCharacter / perByte - 19.0 / 11) < 0.1)
+    }
+    #expect(trained.errors.contains(" bits per byte, "), "\(trained.errors)")
+    #expect(trained.errors.contains(" bits per character"), "\(trained.errors)")
+    let evaluated = try Command(["evaluate", run, file, "--json"] + device)
+    let json = try evaluated.json
+    let perByte = try #require(json["bitsPerByte"] as? Double)
+    #expect(abs(try #require(json["bitsPerCharacter"] as? Double) / perByte - 19.0 / 11) < 1e-9)
+    let latin = try #require(folder).create("latin", [0xCE, 0x3B, 0x20, 0x3B])
+    let other = try Command(["evaluate", run, latin.path, "--json"] + device)
+    #expect(other.status == 0, "\(other.errors)")
+    #expect(try other.json["bitsPerByte"] is Double && other.json["bitsPerCharacter"] == nil)
+  }
+
   /// The reference, which rounds nothing, says so each time.
   @Test func aRunGoesOnWithItsPrecision() throws {
     let run = try path("rounded")

@@ -127,6 +127,6 @@ import Testing
     let lines = try metrics(folder.run).filter { $0.trainingLoss != nil }
     #expect(lines.count == 2)
     #expect(lines.allSatisfy { $0.gradientNorms?.first?.hidden == 0.5 })
-    #expect(lines.allSatisfy { $0.sequencesPerSecond != nil && $0.charactersPerSecond == nil })
+    #expect(lines.allSatisfy { $0.sequencesPerSecond != nil && $0.bytesPerSecond == nil })
   }
 }

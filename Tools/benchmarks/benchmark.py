@@ -182,7 +182,7 @@ class Text:
 
     def peer(self, peer):
         wall = peer.measure("text", self.description)
-        return {"seconds": self.steps * self.batchSize / wall["charactersPerSecond"]}
+        return {"seconds": self.steps * self.batchSize / wall["bytesPerSecond"]}
 
 
 class Peer:
@@ -235,9 +235,9 @@ def cases():
 def characters_per_second(metrics):
     """The median rate of the lines of a run's metrics, the first one left out as warm-up."""
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
-    rates = [line["charactersPerSecond"] for line in lines if line.get("charactersPerSecond")]
+    rates = [line["bytesPerSecond"] for line in lines if line.get("bytesPerSecond")]
     if len(rates) < 2:
-        sys.exit(f"{metrics} holds {len(rates)} lines with charactersPerSecond, expected 2 or more")
+        sys.exit(f"{metrics} holds {len(rates)} lines with bytesPerSecond, expected 2 or more")
     return statistics.median(rates[1:])
 
 

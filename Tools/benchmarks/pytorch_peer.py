@@ -122,7 +122,7 @@ def text(case):
     return {
         "medianSeconds": statistics.median(seconds),
         "minSeconds": min(seconds),
-        "charactersPerSecond": statistics.median(rates),
+        "bytesPerSecond": statistics.median(rates),
     }
 
 
