@@ -22,6 +22,18 @@ public enum AtomicFile {
     try write(Array(text.utf8), to: path)
   }
 
+  /// Throws `writeFailed` where `path` cannot be written as things are, before work is begun for it.
+  public static func requireWritable(_ path: String) throws(CarouselError) {
+    var status = stat()
+    let isThere = stat(path, &status) == 0
+    if isThere, status.st_mode & S_IFMT == S_IFDIR { throw failure(path, EISDIR) }
+    if isThere, status.st_mode & S_IFMT != S_IFREG { return }
+    let folder = resolved(path).deletingLastPathComponent()
+    guard access(folder.isEmpty ? "." : folder, W_OK | X_OK) == 0 else {
+      throw failure(path, errno)
+    }
+  }
+
   private static func write(
     _ bytes: UnsafeRawBufferPointer, to path: String
   ) throws(CarouselError) {

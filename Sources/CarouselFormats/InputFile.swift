@@ -1,8 +1,11 @@
 import CarouselModel
 import Foundation
 
-/// A regular file that is open for reading, closed when the value goes.
-struct InputFile: ~Copyable {
+/// A regular file that is open for reading, closed with its last owner.
+///
+/// Bytes are read where they are asked for, each call by itself, so that a file that shrinks
+/// meanwhile is an error and not a signal.
+final class InputFile: Sendable {
   /// The path as it was given; begins every sentence about the file.
   let path: String
   /// The size of the file when it was opened.
@@ -35,39 +38,56 @@ struct InputFile: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// The next `count` bytes.
+  /// The `count` bytes from byte `offset` on; `subject` names them where they are too many.
   ///
-  /// Throws where the file ends before them or cannot be read.
-  func read(_ count: Int) throws(CarouselError) -> [UInt8] {
+  /// Throws where they are more than the machine's memory, where the file ends before them, and where
+  /// it cannot be read.
+  func bytes(
+    at offset: Int, count: Int, subject: String = "the file"
+  ) throws(CarouselError) -> [UInt8] {
+    try HostMemory.require(count, for: subject, of: path)
     var failure: CarouselError?
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-      while initializedCount < count, failure == nil {
-        let rest = UnsafeMutableRawBufferPointer(buffer.extracting(initializedCount...))
-        let result = Foundation.read(descriptor, rest.baseAddress, rest.count)
-        if result > 0 {
-          initializedCount += result
-        } else if result == 0 {
-          failure = CarouselError(
-            .badData,
-            "\(path): expected \(count - initializedCount) more bytes, found the end of the file")
-        } else if errno != EINTR {
-          failure = CarouselError(
-            .missingInput, "\(path): expected a readable file, found: \(systemErrorText())")
-        }
+      do throws(CarouselError) {
+        try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+        initializedCount = count
+      } catch {
+        failure = error
       }
     }
     if let failure { throw failure }
     return bytes
+  }
+
+  /// Fills `buffer` with the bytes from byte `offset` on; throws as `bytes` does.
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(CarouselError) {
+    var done = 0
+    while done < buffer.count {
+      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+      let result = pread(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+      if result > 0 {
+        done += result
+      } else if result == 0 {
+        throw CarouselError(
+          .badData,
+          "\(path): expected \(buffer.count - done) more bytes at byte \(offset + done), found the "
+            + "end of the file")
+      } else if errno != EINTR {
+        throw CarouselError(
+          .missingInput, "\(path): expected a readable file, found: \(systemErrorText())")
+      }
+    }
   }
 }
 
 extension [UInt8] {
   /// Reads a whole regular file.
   ///
-  /// Throws `missingInput` where it is not there, not readable or not a regular file.
+  /// Throws `missingInput` where it is not there, not readable or not a regular file, and `badData`
+  /// where it is larger than the machine's memory.
   public init(contentsOfFile path: String) throws(CarouselError) {
     let file = try InputFile(path)
-    self = try file.read(file.byteCount)
+    self = try file.bytes(at: 0, count: file.byteCount)
   }
 }
 

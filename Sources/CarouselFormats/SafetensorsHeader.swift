@@ -1,8 +1,7 @@
 import CarouselModel
-import Foundation
 
 /// What is wrong with a file, to stand behind its name and a colon.
-struct SafetensorsDamage: Error {
+struct FileDamage: Error {
   let sentence: String
 
   init(_ sentence: String) { self.sentence = sentence }
@@ -10,10 +9,11 @@ struct SafetensorsDamage: Error {
 
 /// The header of a safetensors file, checked against the size of its data.
 struct SafetensorsHeader {
-  /// A tensor and where its bytes lie in the data; as many as its shape and type need.
+  /// A tensor and where its bytes lie in the data.
   struct Entry {
     var name: String
-    var elementType: ElementType
+    /// The element type's name, which may be one that is not read.
+    var type: String
     var shape: Shape
     var bytes: Range<Int>
 
@@ -21,147 +21,156 @@ struct SafetensorsHeader {
     fileprivate var place: (Int, Int, String) { (bytes.lowerBound, bytes.upperBound, name) }
   }
 
+  /// What a header may hold.
+  struct Limits: Sendable {
+    /// The longest header that the format allows, in bytes.
+    var byteCount = 100_000_000
+    /// More tensors than any checkpoint of ours has.
+    var tensorCount = 1 << 19
+    /// The most dimensions that PyTorch gives a tensor.
+    var rank = 64
+  }
+
   /// The tensors in the order of their bytes, which they cover without a gap.
   private(set) var entries: [Entry] = []
   private(set) var metadata: [String: String] = [:]
-  /// The members of all objects of the header that were read.
-  private var memberCount = 0
+  private let limits: Limits
 
   /// Reads the JSON text and checks that the tensors cover `dataByteCount` bytes exactly.
-  init(_ text: [UInt8], dataByteCount: Int) throws {
-    // A JSON parser would take UTF-16 too, in which every ASCII character has a zero byte.
+  init(_ text: [UInt8], dataByteCount: Int, limits: Limits) throws(FileDamage) {
+    self.limits = limits
+    // UTF-16 has a zero byte in every ASCII character.
     guard text.first == UInt8(ascii: "{"), !text.contains(0) else {
-      throw SafetensorsDamage(
+      throw FileDamage(
         "expected a safetensors file, found a header that is not a JSON object")
     }
     do {
-      self = try JSONDecoder().decode(SafetensorsHeader.self, from: Data(text))
-    } catch is DecodingError {
-      throw SafetensorsDamage("expected a safetensors file, found a header that is not valid JSON")
+      try read(text)
+    } catch let damage as FileDamage {
+      throw damage
+    } catch {
+      throw FileDamage("expected a safetensors file, found a header that is not valid JSON")
     }
-    try checkUnique(in: text)
     entries.sort { $0.place < $1.place }
     try checkCoverage(of: dataByteCount)
   }
 
-  /// Finds what a JSON parser hides: two members of one name, of which it keeps one.
-  ///
-  /// As every member of the header is known by now, there must be as many as there are colons
-  /// outside of texts.
-  private func checkUnique(in text: [UInt8]) throws(SafetensorsDamage) {
-    var (colons, isText, isEscaped) = (0, false, false)
-    for byte in text {
-      if isEscaped {
-        isEscaped = false
-      } else if isText, byte == UInt8(ascii: "\\") {
-        isEscaped = true
-      } else if byte == UInt8(ascii: "\"") {
-        isText.toggle()
-      } else if !isText, byte == UInt8(ascii: ":") {
-        colons += 1
+  private mutating func read(_ text: [UInt8]) throws {
+    var scanner = JSONScanner(text)
+    var names: Set<String> = []
+    _ = try scanner.object { scanner, name in
+      guard names.insert(name).inserted else { throw Self.twice(name) }
+      if name == "__metadata__" {
+        metadata = try Self.texts(&scanner)
+      } else {
+        guard entries.count < limits.tensorCount else {
+          throw FileDamage(
+            "expected at most \(limits.tensorCount) tensors, found more in a header of "
+              + "\(text.count) bytes")
+        }
+        entries.append(try entry(name, &scanner))
       }
     }
-    guard colons == memberCount else {
-      throw SafetensorsDamage("the header names a tensor or a field twice")
+    guard scanner.isAtEnd() else { throw JSONScanner.Malformed() }
+  }
+
+  private static func twice(_ name: String) -> FileDamage {
+    FileDamage("the header names '\(name)' twice")
+  }
+
+  private static func texts(_ scanner: inout JSONScanner) throws -> [String: String] {
+    let damage = FileDamage("the header's __metadata__ is not an object of texts")
+    var texts: [String: String] = [:]
+    let isObject = try scanner.object { scanner, name in
+      guard let text = try scanner.string() else { throw damage }
+      guard texts.updateValue(text, forKey: name) == nil else { throw twice(name) }
+    }
+    guard isObject else { throw damage }
+    return texts
+  }
+
+  /// One tensor's entry; where its bytes lie among the others' is not yet checked.
+  private func entry(_ name: String, _ scanner: inout JSONScanner) throws -> Entry {
+    let tensor = "the tensor '\(name)'"
+    let damage = FileDamage("\(tensor) is not described by dtype, shape and data_offsets alone")
+    var (type, shape, offsets): (String?, [Int]?, [Int]?)
+    let isObject = try scanner.object { scanner, field in
+      switch field {
+      case "dtype" where type == nil:
+        type = try scanner.string()
+        guard type != nil else { throw FileDamage("the dtype of \(tensor) is not a text") }
+      case "shape" where shape == nil:
+        shape = scanner.wholeNumbers()
+        guard shape != nil else {
+          throw FileDamage("the shape of \(tensor) is not a list of whole numbers from 0 on")
+        }
+      case "data_offsets" where offsets == nil:
+        offsets = scanner.wholeNumbers()
+        guard let offsets, offsets.count == 2, offsets[0] <= offsets[1] else {
+          throw FileDamage(
+            "the data_offsets of \(tensor) are not two whole numbers from 0 on, the second no "
+              + "smaller than the first")
+        }
+      case "dtype", "shape", "data_offsets": throw Self.twice(field)
+      default: throw damage
+      }
+    }
+    guard isObject, let type, let shape, let offsets else { throw damage }
+    guard shape.count <= limits.rank else {
+      throw FileDamage(
+        "\(tensor) has \(shape.count) dimensions, expected at most \(limits.rank)")
+    }
+    let bytes = offsets[0]..<offsets[1]
+    try check(bytes.count, of: tensor, type: type, shape: shape)
+    return Entry(name: name, type: type, shape: Shape(shape), bytes: bytes)
+  }
+
+  /// Throws where a type that is known does not need just `byteCount` bytes.
+  private func check(
+    _ byteCount: Int, of tensor: String, type: String, shape: [Int]
+  ) throws(FileDamage) {
+    let elementType = ElementType(rawValue: type)
+    guard let needed = Shape.byteCount(shape, of: elementType?.byteCount ?? 1) else {
+      throw FileDamage("\(tensor) has the shape \(shape), which is too large")
+    }
+    guard elementType == nil || byteCount == needed else {
+      throw FileDamage(
+        "\(tensor) of shape \(shape) and dtype \(type) needs \(needed) bytes, found \(byteCount)")
     }
   }
 
-  private func checkCoverage(of dataByteCount: Int) throws(SafetensorsDamage) {
+  private func checkCoverage(of dataByteCount: Int) throws(FileDamage) {
     var end = 0
     var previous = ""
     for entry in entries {
       let begin = entry.bytes.lowerBound
       guard begin >= end else {
-        throw SafetensorsDamage(
+        throw FileDamage(
           "the tensors '\(previous)' and '\(entry.name)' overlap at byte \(begin) of the data")
       }
       guard begin == end else {
-        throw SafetensorsDamage(
+        throw FileDamage(
           "the tensor '\(entry.name)' begins at byte \(begin) of the data, expected \(end)")
       }
       (end, previous) = (entry.bytes.upperBound, entry.name)
     }
     guard end == dataByteCount else {
-      throw SafetensorsDamage(
+      throw FileDamage(
         "expected \(end) bytes of data, as the header says, found \(dataByteCount)")
     }
   }
 }
 
-extension SafetensorsHeader: Decodable {
-  private struct Key: CodingKey, Hashable {
-    var stringValue: String
-    var intValue: Int? { nil }
-
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-
-    static let metadata = Key(stringValue: "__metadata__")
-    static let dtype = Key(stringValue: "dtype")
-    static let shape = Key(stringValue: "shape")
-    static let offsets = Key(stringValue: "data_offsets")
-  }
-
-  /// Reads every tensor's entry; where the bytes lie is not yet checked.
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: Key.self)
-    for key in container.allKeys {
-      if key == .metadata {
-        guard let texts = try? container.decode([String: String].self, forKey: key) else {
-          throw SafetensorsDamage("the header's __metadata__ is not an object of texts")
-        }
-        metadata = texts
-        memberCount += 1 + texts.count
-      } else {
-        entries.append(try Self.entry(key, in: container))
-        memberCount += 4  // the tensor and its three fields
-      }
+extension Shape {
+  /// The bytes of a tensor whose elements take `width` each; nil where they are too many to count,
+  /// though another extent be 0.
+  static func byteCount(_ dimensions: [Int], of width: Int) -> Int? {
+    var result = width
+    for extent in dimensions {
+      let (product, overflow) = result.multipliedReportingOverflow(by: extent)
+      guard !overflow else { return nil }
+      result = product
     }
-  }
-
-  private static func entry(
-    _ key: Key, in container: KeyedDecodingContainer<Key>
-  ) throws(SafetensorsDamage) -> Entry {
-    let tensor = "the tensor '\(key.stringValue)'"
-    guard let fields = try? container.nestedContainer(keyedBy: Key.self, forKey: key),
-      Set(fields.allKeys) == [.dtype, .shape, .offsets]
-    else {
-      throw SafetensorsDamage("\(tensor) is not described by dtype, shape and data_offsets alone")
-    }
-    guard let type = try? fields.decode(String.self, forKey: .dtype) else {
-      throw SafetensorsDamage("the dtype of \(tensor) is not a text")
-    }
-    guard let elementType = ElementType(rawValue: type) else {
-      let known = ElementType.allCases.map(\.rawValue).joined(separator: ", ")
-      throw SafetensorsDamage("\(tensor) has the dtype '\(type)', expected one of \(known)")
-    }
-    guard let shape = try? fields.decode([Int].self, forKey: .shape),
-      shape.allSatisfy({ $0 >= 0 })
-    else {
-      throw SafetensorsDamage("the shape of \(tensor) is not a list of whole numbers from 0 on")
-    }
-    guard let offsets = try? fields.decode([Int].self, forKey: .offsets), offsets.count == 2,
-      0 <= offsets[0], offsets[0] <= offsets[1]
-    else {
-      throw SafetensorsDamage(
-        "the data_offsets of \(tensor) are not two whole numbers from 0 on, the second no smaller "
-          + "than the first")
-    }
-    var needed = elementType.byteCount
-    for extent in shape {
-      let (product, overflow) = needed.multipliedReportingOverflow(by: extent)
-      guard !overflow else {
-        throw SafetensorsDamage("\(tensor) has the shape \(shape), which is too large")
-      }
-      needed = product
-    }
-    guard offsets[1] - offsets[0] == needed else {
-      throw SafetensorsDamage(
-        "\(tensor) of shape \(shape) and dtype \(type) needs \(needed) bytes, found "
-          + "\(offsets[1] - offsets[0])")
-    }
-    return Entry(
-      name: key.stringValue, elementType: elementType, shape: Shape(shape),
-      bytes: offsets[0]..<offsets[1])
+    return result
   }
 }

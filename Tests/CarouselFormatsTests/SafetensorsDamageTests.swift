@@ -200,17 +200,22 @@ struct Damage: CustomTestStringConvertible, Sendable {
     }
   }
 
-  @Test func aHeaderBeyondTheLimitIsRefused() throws {
+  @Test func aHeaderBeyondALimitIsRefused() throws {
     let folder = try TemporaryFolder()
+    let entries = ["a", "b", "c"].map { Damage.entry($0, "U8", "[1,0,1]", "[0,0]") }
     let path = try folder.file(
-      "long", holding: safetensors("{" + Damage.entry("a") + "}", data: []))
-    for (limit, words) in [(20, "at most 20 bytes, found one of"), (1000, "expected 8 bytes")] {
-      let error = failure { () throws(CarouselError) in
-        _ = try SafetensorsFile(contentsOf: path, headerLimit: limit)
-      }
+      "long", holding: safetensors("{\(entries.joined(separator: ","))}", data: []))
+    typealias Limits = SafetensorsHeader.Limits
+    for (limits, words) in [
+      (Limits(byteCount: 20), "at most 20 bytes, found one of"),
+      (Limits(tensorCount: 2), "at most 2 tensors, found more in a header of"),
+      (Limits(rank: 2), "'a' has 3 dimensions, expected at most 2"),
+    ] {
+      let error = failure { () throws(CarouselError) in _ = try TensorFile(path, limits: limits) }
       #expect(error?.kind == .badData)
       #expect(error?.message.contains(words) == true, "\(String(describing: error))")
     }
+    #expect(try TensorFile(path, limits: Limits(tensorCount: 3, rank: 3)).entries.count == 3)
   }
 
   @Test func whatIsNotThereOrNotAFileIsMissing() throws {

@@ -1,0 +1,90 @@
+import CarouselModel
+
+extension InputFile {
+  /// The bytes that are read at once.
+  private static let chunkByteCount = 1 << 20
+
+  /// `count` little-endian elements from byte `offset` on, each as the Double of the same value.
+  ///
+  /// Memory beyond the result: one chunk. Throws where the file ends before them, and where `tensor`,
+  /// whose elements they are, holds a whole number that no Double is.
+  func elements(
+    _ type: ElementType, at offset: Int, count: Int, of tensor: String
+  ) throws(CarouselError) -> [Double] {
+    var failure: CarouselError?
+    let values = [Double](unsafeUninitializedCapacity: count) { values, initializedCount in
+      do throws(CarouselError) {
+        try read(type, at: offset, into: values.extracting(..<count), of: tensor)
+        initializedCount = count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return values
+  }
+
+  private func read(
+    _ type: ElementType, at offset: Int, into values: UnsafeMutableBufferPointer<Double>,
+    of tensor: String
+  ) throws(CarouselError) {
+    let width = type.byteCount
+    let chunk = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: min(Self.chunkByteCount, values.count * width), alignment: 8)
+    defer { chunk.deallocate() }
+    var done = 0
+    while done < values.count {
+      let count = min(values.count - done, chunk.count / width)
+      let bytes = UnsafeMutableRawBufferPointer(rebasing: chunk[..<(count * width)])
+      try read(into: bytes, at: offset + done * width)
+      let part = values.extracting(done..<(done + count))
+      type.convert(UnsafeRawBufferPointer(bytes), into: part)
+      if type == .int64 { try checkWholeNumbers(UnsafeRawBufferPointer(bytes), of: tensor) }
+      done += count
+    }
+  }
+
+  private func checkWholeNumbers(
+    _ bytes: UnsafeRawBufferPointer, of tensor: String
+  ) throws(CarouselError) {
+    for offset in stride(from: 0, to: bytes.count, by: 8) {
+      let value = Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self))
+      guard value.magnitude <= 1 << 53 else {
+        throw CarouselError(
+          .badData,
+          "\(path): the tensor '\(tensor)' holds the whole number \(value), expected none beyond "
+            + "2^53")
+      }
+    }
+  }
+}
+
+extension ElementType {
+  fileprivate func convert(
+    _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Double>
+  ) {
+    switch self {
+    case .float64: bytes.convert(into: values) { Double(bitPattern: $0) }
+    case .float32: bytes.convert(into: values) { Double(Float(bitPattern: $0)) }
+    case .float16: bytes.convert(into: values) { Double(Float16(bitPattern: $0)) }
+    case .bfloat16:
+      bytes.convert(into: values) { (bits: UInt16) in
+        Double(Float(bitPattern: UInt32(bits) << 16))
+      }
+    case .int64: bytes.convert(into: values) { Double(Int64(bitPattern: $0)) }
+    case .int32: bytes.convert(into: values) { Double(Int32(bitPattern: $0)) }
+    case .uint8: bytes.convert(into: values) { (byte: UInt8) in Double(byte) }
+    }
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  @inline(__always) fileprivate func convert<Bits: FixedWidthInteger & BitwiseCopyable>(
+    into values: UnsafeMutableBufferPointer<Double>, _ convert: (Bits) -> Double
+  ) {
+    for index in values.indices {
+      let bits = loadUnaligned(fromByteOffset: index * MemoryLayout<Bits>.size, as: Bits.self)
+      values.initializeElement(at: index, to: convert(Bits(littleEndian: bits)))
+    }
+  }
+}
