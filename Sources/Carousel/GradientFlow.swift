@@ -39,7 +39,7 @@ public struct GradientFlow: Sendable {
     let width = model.configuration.inputSize
     let shape: Shape = [steps, batchSize, width]
     var x = ComparisonInput.normal(shape, seed: seed, index: 0)
-    if let embedding = model.embedding {
+    if let embedding = try model.embedding() {
       guard embedding.shape.rank == 2, embedding.shape[0] > 0, embedding.shape[1] == width else {
         throw CarouselError(
           .badData,
@@ -51,7 +51,7 @@ public struct GradientFlow: Sendable {
       x = Tensor(
         shape, tokens.flatMap { embedding.values[Int($0) * width..<(Int($0) + 1) * width] })
     }
-    try self.init(model.configuration, parameters: model.parameters, x: x, seed: seed)
+    try self.init(model.configuration, parameters: model.parameters(), x: x, seed: seed)
   }
 
   /// A network's layers as they are now, over T steps of N sequences drawn as for a model.

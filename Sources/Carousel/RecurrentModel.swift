@@ -2,23 +2,26 @@ import CarouselFormats
 import CarouselModel
 import Foundation
 
-/// A stack of recurrent layers as a safetensors file holds it: PyTorch's names, behind one prefix
-/// (`lstm.`, `recurrent.`) or none.
+/// A stack of recurrent layers as a file holds it: PyTorch's names behind a prefix (`lstm.`,
+/// `recurrent.`) or none.
 ///
 /// The cell is read from the rows of `weight_hh_l0`; layers, directions, bias vectors, peepholes,
 /// projection and layer normalisation from the names; a diagonal or block-diagonal recurrence from the
-/// rank of `weight_hh_l0`. A file that describes its
-/// network by the entry `carousel` of its metadata has the layers behind `recurrent.`. Tensors that
-/// do not belong to the layers are left alone.
+/// rank of `weight_hh_l0`. A file that describes its network by the entry `carousel` of its metadata has
+/// the layers behind `recurrent.`. Names of weight normalisation, of weight-drop and of `nn.LSTMCell` are
+/// read as `StoredModules` says. Tensors that do not belong to the layers are never read.
 public struct RecurrentModel: Sendable {
   /// The layers.
   public let configuration: RecurrentConfiguration
-  /// The parameters under their bare names, `weight_ih_l0` and so on.
-  public let parameters: [String: Tensor]
-  /// The embedding `[V, C]` whose rows the layers read, where the file describes a network.
-  public let embedding: Tensor?
+  /// What the names of the parameters begin with in the file.
+  public let prefix: String
+  /// The linear layers of the file that could read the layers' outputs.
+  public let heads: [LinearHead]
   /// The file, for errors.
   public let source: String
+  private let file: TensorFile?
+  private let stored: [String: StoredParameter]
+  private let storedEmbedding: StoredParameter?
 
   /// What the tensors alone may not tell.
   public struct Hints: Sendable {
@@ -43,34 +46,33 @@ public struct RecurrentModel: Sendable {
     }
   }
 
-  /// Reads a file.
+  /// Opens a safetensors file or a run's folder, and reads the names and shapes of the tensors.
   ///
-  /// Throws `missingInput` where the file cannot be read, and `badData` where it is damaged, holds
-  /// no recurrent layers or several stacks, or layers of a kind that is not supported.
-  public init(contentsOf path: String, hints: Hints = Hints()) throws(CarouselError) {
-    try self.init(SafetensorsFile(contentsOf: path), source: path, hints: hints)
-  }
-
-  /// Takes the layers from a file's tensors; `source` names the file, for errors.
+  /// - Parameters:
+  ///   - path: the file, or a folder, whose `best.safetensors` or `last.safetensors` it is then.
+  ///   - prefix: which of several stacks, with the dot at the end or without it; nil for the only one.
+  ///   - hints: what the tensors do not tell.
+  /// - Throws: `missingInput` where the file cannot be read; `badData` where it is damaged, holds no
+  ///   recurrent layers or several stacks, or layers of a kind that is not supported; a usage error
+  ///   where no stack has the prefix.
   public init(
-    _ file: SafetensorsFile, source: String, hints: Hints = Hints()
+    contentsOf path: String, prefix: String? = nil, hints: Hints = Hints()
   ) throws(CarouselError) {
+    let file = try TensorFile(RunFolder.model(at: path))
+    let source = file.path
+    let modules = StoredModules(file)
     let described = try Self.describedConfiguration(in: file, source: source)
-    let prefix = try described == nil ? Self.prefix(in: file, source: source) : "recurrent."
-    var parameters: [String: Tensor] = [:]
-    for (name, tensor) in file.tensors where name.hasPrefix(prefix) {
-      let bare = String(name.dropFirst(prefix.count))
-      if bare.wholeMatch(of: /(weight|bias)_[a-z_]+_l[0-9]+(_reverse)?/) != nil {
-        parameters[bare] = tensor
-      }
-    }
+    let prefixes = described == nil ? modules.recurrent : ["recurrent."]
+    let module = try Self.choose(prefix, of: prefixes, source: source)
+    stored = modules.recurrentParameters(of: module)
     var hints = hints
     if let described {
       hints = Hints(
         cell: described.cell, hiddenSize: described.hiddenSize,
         forgetGate: described.options.forgetGate, merge: described.merge)
     }
-    let found = try RecurrentTensors(parameters, hints: hints, source: source).configuration
+    let shapes = stored.compactMapValues { $0.shape(in: file) }
+    let found = try RecurrentTensors(shapes, hints: hints, source: source).configuration
     if let described, !found.hasTensors(of: described) {
       throw CarouselError(
         .badData,
@@ -78,9 +80,11 @@ public struct RecurrentModel: Sendable {
           + "metadata describes \(described.summary)")
     }
     configuration = described ?? found
-    self.parameters = parameters
+    self.prefix = module
     self.source = source
-    embedding = described == nil ? nil : file["embedding.weight"]
+    self.file = file
+    storedEmbedding = described == nil ? nil : modules.parameter("weight", of: "embedding.")
+    heads = LinearHead.all(in: modules, of: file, inputSize: configuration.outputSize)
   }
 
   /// Takes layers that are in memory; `source` names them, for errors.
@@ -89,16 +93,22 @@ public struct RecurrentModel: Sendable {
     source: String
   ) {
     self.configuration = configuration
-    self.parameters = parameters
-    self.embedding = embedding
+    prefix = ""
+    heads = []
     self.source = source
+    file = nil
+    stored = parameters.mapValues { .memory($0) }
+    storedEmbedding = embedding.map { .memory($0) }
   }
 
   private init(_ model: RecurrentModel, as configuration: RecurrentConfiguration) {
     self.configuration = configuration
-    parameters = model.parameters
-    embedding = model.embedding
+    prefix = model.prefix
+    heads = model.heads
     source = model.source
+    file = model.file
+    stored = model.stored
+    storedEmbedding = model.storedEmbedding
   }
 
   /// The same parameters in layers whose other options are `configuration`'s.
@@ -118,6 +128,85 @@ public struct RecurrentModel: Sendable {
     return RecurrentModel(self, as: configuration)
   }
 
+  /// Reads the parameters, under their bare names, `weight_ih_l0` and so on.
+  ///
+  /// Throws `badData` where a value is not finite in Float32 or the file has changed.
+  public func parameters() throws(CarouselError) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for description in configuration.parameterDescriptions {
+      guard let parameter = stored[description.name] else {
+        preconditionFailure("the model has no '\(description.name)'")
+      }
+      result[description.name] = try read(
+        parameter, description.name, shape: description.shape)
+    }
+    return result
+  }
+
+  /// Reads the weight `[O, D·H]` and the bias `[O]` of one of `heads`.
+  ///
+  /// Throws as `parameters` does.
+  public func parameters(
+    of head: LinearHead
+  ) throws(CarouselError) -> (weight: Tensor, bias: Tensor?) {
+    let weight = try read(head.weight, head.name + ".weight", shape: head.weightShape)
+    guard let bias = head.bias else { return (weight, nil) }
+    return (weight, try read(bias, head.name + ".bias", shape: [head.outputSize]))
+  }
+
+  /// Reads the embedding `[V, C]` whose rows the layers read, where the file describes a network.
+  public func embedding() throws(CarouselError) -> Tensor? {
+    try storedEmbedding?.tensor(in: file)
+  }
+
+  private func read(
+    _ parameter: StoredParameter, _ name: String, shape: Shape
+  ) throws(CarouselError) -> Tensor {
+    let name = parameter.names.last ?? name
+    try parameter.shape(in: file)?.check(name, expected: shape, source: source)
+    let tensor = try parameter.tensor(in: file)
+    try tensor.checkFinite(name, source: source)
+    return tensor
+  }
+
+  /// The tensors of the file that the layers, and the head where there is one, are made of.
+  public func usedNames(head: LinearHead? = nil) -> [String] {
+    let parameters =
+      configuration.parameterDescriptions.compactMap { stored[$0.name] }
+      + [head?.weight, head?.bias].compactMap(\.self)
+    return parameters.flatMap(\.names)
+  }
+
+  /// All other tensors of the file.
+  public func unusedNames(head: LinearHead? = nil) -> [String] {
+    let used = Set(usedNames(head: head))
+    return file?.entries.map(\.name).filter { !used.contains($0) } ?? []
+  }
+
+  /// The head of this name, or the only one whose name ends with it.
+  ///
+  /// Throws a usage error where there is none; it names those there are.
+  public func head(_ name: String) throws(CarouselError) -> LinearHead {
+    let found =
+      heads.filter { $0.name == name } + heads.filter { $0.name.hasSuffix("." + name) }
+    if found.count == 1 || found.first?.name == name { return found[0] }
+    throw CarouselError(
+      .usage,
+      "\(source): expected a linear layer '\(name)' with \(configuration.outputSize) columns, "
+        + (heads.isEmpty
+          ? "found none of that width"
+          : "found \(heads.map { "'\($0.name)'" }.joined(separator: ", "))"))
+  }
+
+  /// The linear layers that seem to stand behind the layers: those with a usual name, or else the only
+  /// one that fits.
+  public var likelyHeads: [LinearHead] {
+    let usual = heads.filter(\.hasUsualName)
+    if !usual.isEmpty { return usual }
+    let others = heads.filter { !$0.isEmbedding }
+    return others.count == 1 ? others : []
+  }
+
   /// The part of a network's description that is about its recurrent layers.
   private struct Description: Decodable {
     struct Network: Decodable {
@@ -127,7 +216,7 @@ public struct RecurrentModel: Sendable {
   }
 
   private static func describedConfiguration(
-    in file: SafetensorsFile, source: String
+    in file: TensorFile, source: String
   ) throws(CarouselError) -> RecurrentConfiguration? {
     guard let text = file.metadata["carousel"] else { return nil }
     let result: RecurrentConfiguration
@@ -150,21 +239,27 @@ public struct RecurrentModel: Sendable {
     return result
   }
 
-  private static func prefix(
-    in file: SafetensorsFile, source: String
+  private static func choose(
+    _ prefix: String?, of prefixes: [String], source: String
   ) throws(CarouselError) -> String {
-    let mark = "weight_hh_l0"
-    let prefixes = file.tensors.map(\.name)
-      .filter { $0 == mark || $0.hasSuffix("." + mark) }.map { String($0.dropLast(mark.count)) }
+    let found = prefixes.map { "'\($0)'" }.joined(separator: ", ")
     guard let first = prefixes.first else {
       throw CarouselError(
-        .badData, "\(source): expected recurrent layers, found no tensor named '\(mark)'")
+        .badData, "\(source): expected recurrent layers, found no tensor named 'weight_hh_l0'")
+    }
+    if let prefix {
+      guard let chosen = prefixes.first(where: { $0 == prefix || $0 == prefix + "." }) else {
+        throw CarouselError(
+          .usage,
+          "\(source): expected recurrent layers behind '\(prefix)', found them behind \(found)")
+      }
+      return chosen
     }
     guard prefixes.count == 1 else {
       throw CarouselError(
         .badData,
         "\(source): expected one stack of recurrent layers, found \(prefixes.count), behind "
-          + prefixes.map { "'\($0)'" }.joined(separator: ", "))
+          + "\(found); --prefix chooses one")
     }
     return first
   }
@@ -178,13 +273,19 @@ extension RecurrentConfiguration {
   }
 }
 
-extension Tensor {
-  /// Throws `badData` where the shape is not as expected or a value is not finite in Float32.
-  func check(_ name: String, shape expected: Shape, source: String) throws(CarouselError) {
-    guard shape == expected else {
+extension Shape {
+  /// Throws `badData` where the shape of the tensor `name` is not as expected.
+  func check(_ name: String, expected: Shape, source: String) throws(CarouselError) {
+    guard self == expected else {
       throw CarouselError(
-        .badData, "\(source): the tensor '\(name)' has the shape \(shape), expected \(expected)")
+        .badData, "\(source): the tensor '\(name)' has the shape \(self), expected \(expected)")
     }
+  }
+}
+
+extension Tensor {
+  /// Throws `badData` where a value is not finite in Float32.
+  func checkFinite(_ name: String, source: String) throws(CarouselError) {
     guard let index = values.firstIndex(where: { !Float($0).isFinite }) else { return }
     throw CarouselError(
       .badData,

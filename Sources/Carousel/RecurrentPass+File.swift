@@ -5,81 +5,74 @@ extension RecurrentPass {
   /// A pass of a model over the tensors of a file.
   ///
   /// The file holds `x [T, N, C]`, and where wanted `lengths [N]`, `h_0 [L·D, N, P]` and
-  /// `c_0 [L·D, N, H]`;
-  /// with `gradients` also `grad_y [T, N, D·P]`, `grad_h_n` and `grad_c_n`, zeros where absent. `source` names the file, for errors.
+  /// `c_0 [L·D, N, H]`; with `gradients` also `grad_y [T, N, D·P]`, `grad_h_n` and `grad_c_n`, zeros where
+  /// absent. What `x` and `grad_y` hold past a sequence's length does not matter.
   ///
-  /// Throws `badData` where `x` is missing, a shape does not fit the model, a length is not from 0 to
-  /// T, or a value is not finite.
+  /// - Parameters:
+  ///   - model: the layers.
+  ///   - file: the inputs; the names in `unusedNames` are not read.
+  ///   - head: one of the model's linear layers, to be applied to the outputs; `grad_y` is then
+  ///     `[T, N, O]`.
+  ///   - isBatchFirst: `x` and `grad_y` are `[N, T, …]` in the file.
+  ///   - gradients: whether there is a backward pass.
+  /// - Throws: `badData` where `x` is missing, a shape does not fit the model, a length is not from 0 to
+  ///   T, or a value is not finite.
   public init(
-    _ model: RecurrentModel, inputs file: SafetensorsFile, source: String, gradients: Bool
+    _ model: RecurrentModel, inputs file: TensorFile, head: LinearHead? = nil,
+    isBatchFirst: Bool = false, gradients: Bool
   ) throws(CarouselError) {
-    guard let x = file["x"] else {
-      throw CarouselError(
-        .badData,
-        "\(source): expected a tensor 'x' [steps, batchSize, inputSize], found "
-          + (file.tensors.isEmpty
-            ? "no tensor" : file.tensors.map { "'\($0.name)'" }.joined(separator: ", ")))
+    let reader = try RecurrentInputs(file, of: model.configuration, isBatchFirst: isBatchFirst)
+    try reader.check(outputSize: head?.outputSize, gradients: gradients)
+    let lengths = try reader.lengths()
+    self.init(
+      model.configuration, parameters: try model.parameters(),
+      x: try reader.input(lengths: lengths), lengths: lengths)
+    if let head {
+      let (weight, bias) = try model.parameters(of: head)
+      self.head = Head(name: head.name, weight: weight, bias: bias)
     }
-    let inputSize = model.configuration.inputSize
-    guard x.shape.rank == 3, x.shape[0] > 0, x.shape[1] > 0, x.shape[2] == inputSize else {
-      throw CarouselError(
-        .badData,
-        "\(source): the tensor 'x' has the shape \(x.shape), expected "
-          + "[steps, batchSize, \(inputSize)] with at least 1 step and 1 sequence")
-    }
-    try x.check("x", shape: x.shape, source: source)
-    self.init(model.configuration, parameters: model.parameters, x: x)
-    lengths = try Self.lengths(in: file, steps: steps, batchSize: batchSize, source: source)
-    initialHidden = try Self.tensor("h_0", hiddenShape, in: file, source: source)
-    if configuration.cell.hasCellState {
-      initialCell = try Self.tensor("c_0", cellShape, in: file, source: source)
-    }
+    initialHidden = try reader.states("h_0")
+    if configuration.cell.hasCellState { initialCell = try reader.states("c_0") }
     guard gradients else { return }
     var given = Gradients(
-      y: try Self.tensor("grad_y", outputShape, in: file, source: source),
-      finalHidden: try Self.tensor("grad_h_n", hiddenShape, in: file, source: source))
-    if configuration.cell.hasCellState {
-      given.finalCell = try Self.tensor("grad_c_n", cellShape, in: file, source: source)
-    }
+      y: try reader.gradOutput(lengths: lengths),
+      finalHidden: try reader.states("grad_h_n"))
+    if configuration.cell.hasCellState { given.finalCell = try reader.states("grad_c_n") }
     self.gradients = given
   }
 
-  /// The names in a file that no pass of these layers reads.
-  public func unusedNames(in file: SafetensorsFile) -> [String] {
-    var known: Set = ["x", "lengths", "h_0", "grad_y", "grad_h_n"]
-    if configuration.cell.hasCellState { known.formUnion(["c_0", "grad_c_n"]) }
-    return file.tensors.map(\.name).filter { !known.contains($0) }
+  /// T and N of the inputs in a file, from the shape of `x` alone.
+  ///
+  /// Throws as a pass of them does.
+  public static func sizes(
+    of file: TensorFile, for configuration: RecurrentConfiguration, isBatchFirst: Bool
+  ) throws(CarouselError) -> (steps: Int, batchSize: Int) {
+    let inputs = try RecurrentInputs(file, of: configuration, isBatchFirst: isBatchFirst)
+    return (inputs.steps, inputs.batchSize)
   }
 
-  private static func lengths(
-    in file: SafetensorsFile, steps: Int, batchSize: Int, source: String
-  ) throws(CarouselError) -> [Int]? {
-    guard let tensor = file["lengths"] else { return nil }
-    let type = file.elementTypes["lengths"]
-    guard type == .int64 || type == .int32 else {
-      throw CarouselError(
-        .badData,
-        "\(source): the tensor 'lengths' is of the type \(type?.rawValue ?? "F64"), expected I64")
-    }
-    guard tensor.shape == [batchSize] else {
-      throw CarouselError(
-        .badData,
-        "\(source): the tensor 'lengths' has the shape \(tensor.shape), expected [\(batchSize)]")
-    }
-    if let index = tensor.values.firstIndex(where: { !(0...Double(steps) ~= $0) }) {
-      throw CarouselError(
-        .badData,
-        "\(source): the tensor 'lengths' holds \(Int(tensor.values[index])) at element \(index), "
-          + "expected 0 to \(steps), the steps of 'x'")
-    }
-    return tensor.values.map { Int($0) }
+  /// The names in a file of inputs that no pass of these layers reads.
+  public static func unusedNames(
+    in file: TensorFile, of configuration: RecurrentConfiguration, gradients: Bool
+  ) -> [String] {
+    let known = RecurrentInputs.names(configuration, gradients: gradients)
+    return file.entries.map(\.name).filter { !known.contains($0) }
   }
+}
 
-  private static func tensor(
-    _ name: String, _ shape: Shape, in file: SafetensorsFile, source: String
-  ) throws(CarouselError) -> Tensor? {
-    guard let tensor = file[name] else { return nil }
-    try tensor.check(name, shape: shape, source: source)
-    return tensor
+extension Tensor {
+  /// `[T, N, …]` as `[N, T, …]` and back.
+  public var withOuterDimensionsSwapped: Tensor {
+    let (outer, inner) = (shape[0], shape[1])
+    let width = shape.count == 0 ? 0 : shape.count / (outer * inner)
+    var result: [Double] = []
+    result.reserveCapacity(shape.count)
+    for column in 0..<inner {
+      for row in 0..<outer {
+        let begin = (row * inner + column) * width
+        result += values[begin..<(begin + width)]
+      }
+    }
+    return Tensor(Shape([inner, outer] + shape.dimensions.dropFirst(2)), result)
   }
 }

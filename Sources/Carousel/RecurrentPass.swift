@@ -18,10 +18,12 @@ public struct RecurrentPass: Sendable {
   public var gradients: Gradients?
   /// Draws the dropout masks; nil drops nothing.
   public var dropoutSeed: UInt64?
+  /// A linear layer that reads the outputs; nil leaves them as they are.
+  public var head: Head?
 
   /// The gradients of the loss with respect to the outputs.
   public struct Gradients: Sendable {
-    /// ∂loss/∂y `[T, N, D·P]`; nil stands for zeros.
+    /// ∂loss/∂y in the shape of the output; nil stands for zeros.
     public var y: Tensor?
     /// ∂loss/∂h_T `[L·D, N, P]` beyond `y`; nil stands for zeros.
     public var finalHidden: Tensor?
@@ -64,8 +66,11 @@ public struct RecurrentPass: Sendable {
   public var cellShape: Shape {
     [configuration.layers * configuration.directions, batchSize, configuration.hiddenSize]
   }
-  /// `[T, N, D·P]`, the shape of the output, P where the directions are not concatenated.
-  public var outputShape: Shape { [steps, batchSize, configuration.outputSize] }
+  /// The shape of the output: `[T, N, O]` behind a head, else `[T, N, D·P]`, P where the directions are
+  /// not concatenated.
+  public var outputShape: Shape {
+    [steps, batchSize, head?.weight.shape[0] ?? configuration.outputSize]
+  }
 
   /// Computes `y`, `h_n`, `c_n`, and with gradients `grad_x`, `grad_h_0`, `grad_c_0` and `grad_NAME`
   /// for each parameter, in this order.
@@ -73,8 +78,10 @@ public struct RecurrentPass: Sendable {
   /// Throws where a parameter is missing or of a wrong shape, and where the backend has no room.
   public func tensors<B: Backend>(on backend: B) throws -> [NamedTensor] {
     let store = try ParameterStore(
-      configuration.parameterDescriptions, backend: backend, seed: nil)
-    try store.load(parameters, source: "the parameters")
+      configuration.parameterDescriptions + (head?.parameterDescriptions ?? []), backend: backend,
+      seed: nil)
+    try store.load(
+      parameters.merging(head?.parameters ?? []) { $1 }, source: "the parameters")
     let stack = try RecurrentStack(
       configuration, store: store, prefix: "", steps: steps, batchSize: batchSize,
       training: gradients != nil)
@@ -82,12 +89,13 @@ public struct RecurrentPass: Sendable {
       x: backend.makeBuffer(x), lengths: indices(lengths, on: backend),
       initial: states(stack, hidden: initialHidden, cell: initialCell, on: backend))
     let final = try poisonedStates(stack, on: backend)
-    try backend.fill(stack.y, count: outputShape.count, with: .nan)
+    try backend.fill(
+      stack.y, count: steps * batchSize * configuration.outputSize, with: .nan)
     let seed = dropoutSeed.map { (seed: $0, step: 0) }
     try stack.forward(
       x: inputs.x, lengths: inputs.lengths, initial: inputs.initial, final: final,
       dropoutSeed: seed)
-    var result = [("y", try backend.readTensor(stack.y, outputShape))]
+    var result = [("y", try output(of: stack, store: store))]
     result += try read(final, names: ("h_n", "c_n"), from: backend)
     guard let gradients else { return result }
     return try result + backward(gradients, stack: stack, store: store, inputs: inputs)
@@ -119,7 +127,8 @@ public struct RecurrentPass: Sendable {
     }
     try stack.backward(
       x: inputs.x, lengths: inputs.lengths, initial: inputs.initial,
-      gradY: backend.makeBuffer(gradients.y ?? Tensor(zeros: outputShape)),
+      gradY: gradStackOutput(
+        gradients.y ?? Tensor(zeros: outputShape), stack: stack, store: store),
       gradFinal: states(
         stack, hidden: gradients.finalHidden, cell: gradients.finalCell, on: backend),
       gradX: gradX, gradInitial: gradInitial, dropoutSeed: dropoutSeed.map { ($0, 0) })

@@ -1,13 +1,14 @@
 import CarouselModel
 
-/// The parameters of recurrent layers under their bare names, from which the layers are told.
+/// The shapes of the parameters of recurrent layers under their bare names, from which the layers are
+/// told.
 struct RecurrentTensors {
-  private let parameters: [String: Tensor]
+  private let shapes: [String: Shape]
   private let hints: RecurrentModel.Hints
   private let source: String
 
-  init(_ parameters: [String: Tensor], hints: RecurrentModel.Hints, source: String) {
-    self.parameters = parameters
+  init(_ shapes: [String: Shape], hints: RecurrentModel.Hints, source: String) {
+    self.shapes = shapes
     self.hints = hints
     self.source = source
   }
@@ -17,25 +18,25 @@ struct RecurrentTensors {
   /// Throws `badData` where there are none, and a usage error where hints are missing.
   var configuration: RecurrentConfiguration {
     get throws(CarouselError) {
-      guard let input = parameters["weight_ih_l0"]?.shape, input.rank == 2, input.count > 0 else {
+      guard let input = shapes["weight_ih_l0"], input.rank == 2, input.count > 0 else {
         throw CarouselError(
           .badData, "\(source): expected the tensor 'weight_ih_l0' of two dimensions")
       }
       let (cell, hiddenSize, recurrence) = try recurrent
       var options = CellOptions(recurrence: recurrence)
-      options.layerNorm = parameters["weight_ln_ih_l0"] != nil
+      options.layerNorm = shapes["weight_ln_ih_l0"] != nil
       options.bias =
-        parameters["bias_hh_l0"] != nil
-        ? .double : parameters["bias_ih_l0"] != nil ? .single : .none
+        shapes["bias_hh_l0"] != nil
+        ? .double : shapes["bias_ih_l0"] != nil ? .single : .none
       if cell == .lstm {
         options.forgetGate = hints.forgetGate
-        options.peepholes = parameters["weight_ci_l0"] != nil
+        options.peepholes = shapes["weight_ci_l0"] != nil
         options.projectionSize = try projection.map(\.states)
       }
-      let isBidirectional = parameters["weight_hh_l0_reverse"] != nil
+      let isBidirectional = shapes["weight_hh_l0_reverse"] != nil
       let result = RecurrentConfiguration(
         cell: cell, inputSize: input[1], hiddenSize: hiddenSize,
-        layers: (1...).first { parameters["weight_hh_l\($0)"] == nil } ?? 1,
+        layers: (1...).first { shapes["weight_hh_l\($0)"] == nil } ?? 1,
         direction: isBidirectional ? .bidirectional : .forward,
         merge: isBidirectional ? hints.merge : .concatenate, options: options)
       try check(result)
@@ -46,7 +47,7 @@ struct RecurrentTensors {
   /// P and H, where `weight_hr [P, H]` is there.
   private var projection: (states: Int, hiddenSize: Int)? {
     get throws(CarouselError) {
-      guard let shape = parameters["weight_hr_l0"]?.shape else { return nil }
+      guard let shape = shapes["weight_hr_l0"] else { return nil }
       guard shape.rank == 2, shape.count > 0 else {
         throw CarouselError(
           .badData,
@@ -58,7 +59,7 @@ struct RecurrentTensors {
 
   private var recurrent: (cell: Cell, hiddenSize: Int, recurrence: Recurrence) {
     get throws(CarouselError) {
-      guard let shape = parameters["weight_hh_l0"]?.shape, [1, 2, 4].contains(shape.rank),
+      guard let shape = shapes["weight_hh_l0"], [1, 2, 4].contains(shape.rank),
         shape.count > 0
       else {
         throw CarouselError(
@@ -74,7 +75,9 @@ struct RecurrentTensors {
           "\(source): the tensor 'weight_hh_l0' has the shape \(shape), a diagonal recurrence that "
             + "does not tell its cell, expected --cell or --hidden-size")
       }
-      let found = candidates.first { gateCount($0) * hiddenSize == shape[0] }
+      let found = candidates.first {
+        shape[0].isMultiple(of: gateCount($0)) && shape[0] / gateCount($0) == hiddenSize
+      }
       guard let found else {
         throw CarouselError(
           .badData,
@@ -102,7 +105,7 @@ struct RecurrentTensors {
 
   /// A forget gate that is not of its own weights, or a projection, makes it an LSTM.
   private var candidates: [Cell] {
-    hints.forgetGate == .own && parameters["weight_hr_l0"] == nil ? Cell.allCases : [.lstm]
+    hints.forgetGate == .own && shapes["weight_hr_l0"] == nil ? Cell.allCases : [.lstm]
   }
 
   private func gateCount(_ cell: Cell) -> Int {
@@ -111,14 +114,20 @@ struct RecurrentTensors {
 
   private func diagonalSize(rows: Int) -> Int? {
     if let hiddenSize = hints.hiddenSize { return hiddenSize }
-    if let peephole = parameters["weight_ci_l0"]?.shape { return peephole.count }
+    if let peephole = shapes["weight_ci_l0"] { return peephole.count }
     return (hints.forgetGate == .own ? hints.cell : .lstm).map { rows / gateCount($0) }
   }
 
   private func check(_ configuration: RecurrentConfiguration) throws(CarouselError) {
+    do {
+      try configuration.validate()
+    } catch {
+      throw CarouselError(
+        .badData, "\(source): the tensors describe layers that cannot be: \(error.message)")
+    }
     let descriptions = configuration.parameterDescriptions
     let known = Set(descriptions.map(\.name))
-    if let unknown = parameters.keys.filter({ !known.contains($0) }).min() {
+    if let unknown = shapes.keys.filter({ !known.contains($0) }).min() {
       let reason =
         if unknown.hasSuffix("_reverse"), configuration.directions == 1 {
           "no tensor 'weight_hh_l0_reverse'"
@@ -128,10 +137,10 @@ struct RecurrentTensors {
       throw CarouselError(.badData, "\(source): found the tensor '\(unknown)', but \(reason)")
     }
     for description in descriptions {
-      guard let tensor = parameters[description.name] else {
+      guard let shape = shapes[description.name] else {
         throw CarouselError(.badData, "\(source): the tensor '\(description.name)' is missing")
       }
-      try tensor.check(description.name, shape: description.shape, source: source)
+      try shape.check(description.name, expected: description.shape, source: source)
     }
   }
 }

@@ -86,14 +86,10 @@ struct Gradients: ParsableCommand {
   }
 
   private func load(_ path: String) throws -> RecurrentModel {
-    var isFolder: ObjCBool = false
-    let isRun =
-      FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     let hints = RecurrentModel.Hints(
       cell: cell?.values[0], hiddenSize: stack.hiddenSize,
       forgetGate: stack.gates.forgetGate ?? .own, merge: stack.merge ?? .concatenate)
-    let found = try RecurrentModel(
-      contentsOf: isRun ? RunFolder(path).model() : path, hints: hints)
+    let found = try RecurrentModel(contentsOf: path, hints: hints)
     var configuration = found.configuration
     if let cell { configuration.cell = cell.values[0] }
     try stack.apply(to: &configuration)

@@ -6,15 +6,17 @@ struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Passes given tensors through a model once.",
     discussion: """
-      MODEL is a safetensors file with the parameters of an RNN, GRU or LSTM under PyTorch's names; \
-      layer options say what these do not tell, such as --activation relu. The inputs are \
-      x [T, N, C] and, where wanted, lengths [N] (I64, 0 to T), h_0 and c_0 [L·D, N, H]; with \
-      --gradients also grad_y [T, N, D·H], grad_h_n and grad_c_n, zeros where absent. The outputs \
-      are y, h_n, c_n and with --gradients grad_x, grad_h_0, grad_c_0 and grad_NAME of each \
-      parameter. Nothing is dropped.
+      MODEL is a safetensors file with the parameters of an RNN, GRU or LSTM under PyTorch's names, \
+      or a run's folder; layer options say what these do not tell, such as --activation relu. The \
+      inputs are x [T, N, C] and, where wanted, lengths [N] (I64, 0 to T), h_0 and c_0 [L·D, N, H]; \
+      with --gradients also grad_y [T, N, D·H], grad_h_n and grad_c_n, zeros where absent. The \
+      outputs are y, h_n, c_n and with --gradients grad_x, grad_h_0, grad_c_0 and grad_NAME of each \
+      parameter. With --head the linear layer makes y [T, N, O] of the layers' outputs, and grad_y \
+      is of that shape. Nothing is dropped. What was read, and which tensors of the files were not, \
+      is printed on standard error.
       """)
 
-  @Argument(help: "A .safetensors file with the parameters.")
+  @Argument(help: "A .safetensors file with the parameters, or a run's folder.")
   var model: String
 
   @Option(help: ArgumentHelp("A .safetensors file with the inputs.", valueName: "in"))
@@ -26,8 +28,23 @@ struct Run: ParsableCommand {
   @Flag(help: "Pass backward too.")
   var gradients = false
 
+  @Flag(help: "Take x and grad_y, and give y and grad_x, as [N, T, …].")
+  var batchFirst = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Which stack of layers, where the file has several: what its names begin with.",
+      valueName: "name"))
+  var prefix: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Apply this linear layer of the file to the layers' outputs.", valueName: "name"))
+  var head: String?
+
   @OptionGroup var device: DeviceOptions
   @OptionGroup var recurrent: RecurrentOptions
+  @OptionGroup var output: OutputOptions
 
   func validate() throws {
     if let dropout = recurrent.stack.dropout {
@@ -36,14 +53,29 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
-    let found = try RecurrentModel(contentsOf: model, hints: recurrent.hints)
+    let found = try RecurrentModel(
+      contentsOf: model, prefix: prefix, hints: recurrent.hints)
     let model = try found.reading(as: recurrent.configuration(defaults: found.configuration))
-    let file = try SafetensorsFile(contentsOf: inputs)
-    let pass = try RecurrentPass(model, inputs: file, source: inputs, gradients: gradients)
-    for name in pass.unusedNames(in: file) {
-      Output.note("carousel: \(inputs): the tensor '\(name)' is not used")
-    }
+    let head = try head.map { name throws(CarouselError) in try model.head(name) }
+    let file = try TensorFile(inputs)
+    let (steps, batchSize) = try RecurrentPass.sizes(
+      of: file, for: model.configuration, isBatchFirst: batchFirst)
+    try model.configuration.requireRoom(steps: steps, batchSize: batchSize)
+    let pass = try RecurrentPass(
+      model, inputs: file, head: head, isBatchFirst: batchFirst, gradients: gradients)
+    try AtomicFile.requireWritable(outputs)
     let backend: any Backend = try device.makeBackend()
-    try SafetensorsFile(pass.tensors(on: backend)).write(to: outputs)
+    var report = RunReport(
+      model, head: head, inputs: file, pass: pass, isBatchFirst: batchFirst, device: backend.name)
+    for note in report.notes { Output.note("carousel: \(note)") }
+    var tensors = try pass.tensors(on: backend)
+    if batchFirst {
+      for (index, (name, tensor)) in tensors.enumerated() where ["y", "grad_x"].contains(name) {
+        tensors[index].tensor = tensor.withOuterDimensionsSwapped
+      }
+    }
+    try SafetensorsFile(tensors).write(to: outputs)
+    for warning in report.add(tensors, path: outputs) { Output.note("carousel: \(warning)") }
+    if output.json { try Output.write(json: report) }
   }
 }

@@ -37,12 +37,7 @@ public struct Checkpoint: Sendable {
   /// Throws where the file is missing, damaged or not a checkpoint, or where a parameter is missing,
   /// of another shape than the description says, or not finite.
   public init(at path: String) throws(CarouselError) {
-    var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-      try self.init(contentsOf: RunFolder(path).model())
-    } else {
-      try self.init(contentsOf: path)
-    }
+    try self.init(contentsOf: RunFolder.model(at: path))
   }
 
   /// Reads a checkpoint from a file; throws as `init(at:)` does.

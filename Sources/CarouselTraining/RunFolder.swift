@@ -34,6 +34,14 @@ public struct RunFolder: Sendable {
     return found
   }
 
+  /// The file of the model at `path`: that file itself, or the one to use in a run's folder.
+  public static func model(at path: String) throws(CarouselError) -> String {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
+    else { return path }
+    return try RunFolder(path).model()
+  }
+
   /// Throws a usage error where the folder already holds a run.
   public func requireNoRun() throws(CarouselError) {
     guard let file = files.first(where: FileManager.default.fileExists) else { return }

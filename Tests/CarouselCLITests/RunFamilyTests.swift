@@ -82,7 +82,7 @@ import Testing
   func layersAreToldFromTensorsAndOptions(member: Family) throws {
     let folder = try folder(member.configuration)
     let command = try run(folder, member.options, device: "reference")
-    #expect(command.status == 0 && command.errors.isEmpty, "\(command.errors)")
+    #expect(command.status == 0 && command.sentences.count == 2, "\(command.errors)")
     let actual = try SafetensorsFile(contentsOf: folder["o"])
     let expected = try expected(member.configuration)
     #expect(Set(actual.tensors.map(\.name)) == Set(expected.map(\.name)))
