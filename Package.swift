@@ -17,8 +17,7 @@ let package = Package(
       publicHeadersPath: "include"),
 
     // OpenCL in Swift; knows nothing of networks.
-    .systemLibrary(
-      name: "COpenCL", providers: [.apt(["ocl-icd-opencl-dev", "opencl-headers"])]),
+    .target(name: "COpenCL"),
     .target(name: "OpenCLDriver", dependencies: ["COpenCL"]),
 
     // The words of the field, and the two backends that know how to compute them.

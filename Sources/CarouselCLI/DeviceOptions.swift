@@ -61,6 +61,9 @@ struct DeviceOptions: ParsableArguments {
   /// Makes the backend of an OpenCL device; `profiling` records each launch.
   func makeOpenCLBackend(profiling: Bool = false) throws -> OpenCLBackend {
     let permitted = precision ?? .float32
+    if let problem = ProgramCache.standard.problem {
+      Output.note("warning: compiled programs are not kept: \(problem)")
+    }
     let backend = try OpenCLBackend(
       device: select(), kernels: kernels, precision: permitted, profiling: profiling)
     if backend.precision != permitted, !profiling { noteFloat32(backend.name) }
@@ -79,18 +82,25 @@ struct DeviceOptions: ParsableArguments {
 
   /// The OpenCL device that was asked for.
   func select() throws -> Device {
-    do {
-      return try Device.select(specification)
-    } catch  where error.kind == .noPlatform {
-      throw Self.noPlatform
-    }
+    try Self.advise { () throws(OpenCLError) in try Device.select(specification) }
   }
 
-  /// No OpenCL at all.
-  static let noPlatform = CarouselError(
-    .noDevice,
-    "no OpenCL platform is installed: install your device's driver, or for the CPU the package "
-      + "pocl-opencl-icd, or compute with --device reference")
+  /// Says what to install where there is no OpenCL, or no device.
+  static func advise<Result>(_ work: () throws(OpenCLError) -> Result) throws -> Result {
+    do {
+      return try work()
+    } catch {
+      let driver = "your device's driver, or for the CPU the package pocl-opencl-icd"
+      let advice: String
+      switch error.kind {
+      case .noLibrary: advice = "install the package ocl-icd-libopencl1 and \(driver)"
+      case .noPlatform: advice = "install \(driver)"
+      case .noDevice: throw CarouselError(.noDevice, "\(error); or compute with --device reference")
+      default: throw error
+      }
+      throw CarouselError(.noDevice, "\(error): \(advice), or compute with --device reference")
+    }
+  }
 }
 
 extension KernelForm: ExpressibleByArgument {}

@@ -9,9 +9,27 @@ struct Devices: ParsableCommand {
   @OptionGroup var device: DeviceOptions
   @OptionGroup var output: OutputOptions
 
+  @Flag(
+    help: ArgumentHelp(
+      "Show the cache of compiled programs instead: its folder, its size, its limit.",
+      discussion: "CAROUSEL_CACHE names its folder, or is off; else it is carousel in "
+        + "XDG_CACHE_HOME, or in ~/.cache. It is used only where it belongs to you and nobody else "
+        + "can write to it."))
+  var cache = false
+
+  @Flag(help: "Remove all compiled programs from the cache; what was tuned stays.")
+  var clearCache = false
+
+  func validate() throws {
+    guard !(cache && clearCache) else {
+      throw ValidationError("--cache shows what --clear-cache removes: give one of the two")
+    }
+  }
+
   func run() throws {
-    let devices = try Device.all()
-    guard !devices.isEmpty else { throw try noDevice() }
+    if cache { return try CacheReport(ProgramCache.standard).write(output) }
+    if clearCache { return try clear(ProgramCache.standard) }
+    let devices = try DeviceOptions.advise(Device.all)
     let selected = device.isReference ? nil : try device.select()
     let rows = devices.map { Row($0, isDefault: $0.index == selected?.index) }
     if output.json {
@@ -21,11 +39,24 @@ struct Devices: ParsableCommand {
     }
   }
 
-  /// Why nothing can be listed.
-  private func noDevice() throws -> CarouselError {
-    try Platform.all().isEmpty
-      ? DeviceOptions.noPlatform
-      : CarouselError(.noDevice, "no OpenCL platform that is installed has a usable device")
+  private func clear(_ cache: ProgramCache) throws {
+    guard let folder = cache.folder else {
+      throw CarouselError(
+        .usage, "there is no cache to clear: CAROUSEL_CACHE is off, or HOME is not set")
+    }
+    if let problem = cache.problem {
+      throw CarouselError(.writeFailed, "the cache of programs is not cleared: \(problem)")
+    }
+    let removed: ProgramCache.Contents
+    do {
+      removed = try cache.clear()
+    } catch {
+      throw CarouselError(.writeFailed, "\(folder.path): \(error.localizedDescription)")
+    }
+    let report = CacheReport(cache)
+    guard !output.json else { return try report.write(output) }
+    try Output.write(
+      "removed \(removed.count) files, \(byteText(removed.bytes)), from \(folder.path)")
   }
 
   private static func table(_ rows: [Row]) -> Table {
@@ -39,6 +70,33 @@ struct Devices: ParsableCommand {
       ])
     }
     return table
+  }
+
+  /// What is known of the cache of programs.
+  private struct CacheReport: Encodable {
+    let folder: String?, problem: String?
+    let used: Bool
+    let files: Int, bytes: Int, limitBytes: Int
+
+    init(_ cache: ProgramCache) {
+      folder = cache.folder?.path
+      problem = cache.problem
+      used = cache.usableFolder != nil
+      let contents = cache.contents
+      (files, bytes, limitBytes) = (contents.count, contents.bytes, cache.limitBytes)
+    }
+
+    func write(_ output: OutputOptions) throws {
+      if output.json { return try Output.write(json: ["cache": self]) }
+      guard let folder else {
+        return try Output.write("no cache: CAROUSEL_CACHE is off, or HOME is not set")
+      }
+      try Output.write(
+        """
+        folder    \(folder)\(problem.map { ", not used: \($0)" } ?? "")
+        programs  \(files), \(byteText(bytes)) of at most \(byteText(limitBytes))
+        """)
+    }
   }
 
   private struct Row: Encodable {

@@ -96,7 +96,7 @@ struct TuningFile {
 
   init(_ cache: ProgramCache, device: Device, form: KernelForm, precision: ProductPrecision) {
     self.form = form
-    url = cache.folder?.appending(path: "tuning.json")
+    url = cache.usableFolder?.appending(path: "tuning.json")
     let names = [device.name, device.driver, form.rawValue]
     self.device = (precision == .float32 ? names : names + [precision.rawValue])
       .joined(separator: " | ")

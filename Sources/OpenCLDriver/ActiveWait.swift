@@ -7,7 +7,7 @@ import COpenCL
 /// every later command changes. Libraries with threads of their own do the same between their calls.
 final class ActiveWait {
   private let kernel: Kernel
-  /// The number, in memory of the host that is the device's too.
+  /// The number, in memory of the host that is the device's too, and goes with the buffer.
   private let call: UnsafeMutablePointer<Int32>
   private let memory: cl_mem
   private var isWaiting = false
@@ -20,27 +20,23 @@ final class ActiveWait {
 
   /// Waits with `wait_actively(volatile global const int *call, int seen, int polls)`.
   init(kernel: Kernel, context: Context) throws(OpenCLError) {
-    let page = UnsafeMutableRawPointer.allocate(
-      byteCount: Self.pageBytes, alignment: Self.pageBytes)
-    var code: cl_int = 0
-    let buffer = clCreateBuffer(
-      context.handle, cl_mem_flags(CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR), Self.pageBytes, page,
-      &code)
-    do {
-      memory = try made(buffer, code, "sharing memory with \(context.device.name)")
-    } catch {
-      page.deallocate()
-      throw error
+    guard
+      let page = HostMemory.makeBuffer(
+        context.handle, Self.pageBytes, alignment: Self.pageBytes)
+    else {
+      throw OpenCLError(
+        code: CL_MEM_OBJECT_ALLOCATION_FAILURE,
+        doing: "sharing memory with \(context.device.name)")
     }
     self.kernel = kernel
-    call = page.bindMemory(to: Int32.self, capacity: 1)
+    memory = page.memory
+    call = page.address.bindMemory(to: Int32.self, capacity: 1)
     call.pointee = 0
   }
 
-  /// Its queue has ended it, and has no command left.
   deinit {
-    clReleaseMemObject(memory)
-    call.deallocate()
+    end()
+    succeeds(clReleaseMemObject(memory), "releasing a buffer")
   }
 
   /// Queues another waiting, and ends the one before only then: what was queued in between begins when

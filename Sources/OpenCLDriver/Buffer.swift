@@ -87,7 +87,7 @@ public final class Buffer {
     switch origin {
     case .allocation: context.release(handle, byteCount)
     case .pool(let pool, let capacity): pool.giveBack(handle, capacity: capacity)
-    case .slice: clReleaseMemObject(handle)
+    case .slice: succeeds(clReleaseMemObject(handle), "releasing a slice")
     }
   }
 

@@ -45,10 +45,12 @@ public final class Context {
   /// Keeps the programs that were compiled in the disk cache: only now, because some drivers compile
   /// again for it, and whoever waits for a first result should not wait for that.
   deinit {
-    for (key, program) in programsToKeep {
+    let kept = programsToKeep
+    for (key, program) in kept {
       if let binary = program.binary { cache.store(binary, key: key.bytes) }
     }
-    clReleaseContext(handle)
+    if !kept.isEmpty { cache.trim() }
+    succeeds(clReleaseContext(handle), "releasing a context")
   }
 
   /// How many programs go to the disk cache when the context is no longer used.
@@ -90,9 +92,12 @@ public final class Context {
         "the device \(device.name) has \(memoryBytes) bytes of memory, of which "
           + "\(liveBytes) are in use, \(byteCount) more are wanted")
     }
-    if device.type == .cpu, let memory = HugePages.makeBuffer(handle, byteCount) {
+    if device.type == .cpu, byteCount >= HostMemory.hugePageBytes,
+      let page = HostMemory.makeBuffer(
+        handle, byteCount, alignment: HostMemory.hugePageBytes)
+    {
       liveBytes += byteCount
-      return memory
+      return page.memory
     }
     var code: cl_int = 0
     let memory = clCreateBuffer(handle, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &code)
@@ -110,7 +115,7 @@ public final class Context {
 
   /// Releases what `allocate` gave; OpenCL waits for the commands that still use it.
   func release(_ memory: cl_mem, _ byteCount: Int) {
-    clReleaseMemObject(memory)
+    succeeds(clReleaseMemObject(memory), "releasing a buffer")
     liveBytes -= byteCount
   }
 

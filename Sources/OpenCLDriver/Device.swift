@@ -108,29 +108,41 @@ public struct Device: @unchecked Sendable {
   }
 
   /// Every usable device of every platform; a platform that fails to list its own is left out.
-  public static func all() throws(OpenCLError) -> [Device] {
-    devices(of: try Platform.all())
-  }
+  ///
+  /// Throws where there is none, and says why.
+  public static func all() throws(OpenCLError) -> [Device] { try installed().devices }
 
   /// The device that a specification names: `auto`, `gpu`, `cpu`, `P:D` or a part of its name.
   ///
   /// `auto` takes a GPU before an accelerator before a CPU; `auto`, `gpu` and `cpu` take the first
   /// of several. Throws where nothing or, for a part of a name, more than one device matches.
   public static func select(_ specification: String) throws(OpenCLError) -> Device {
-    let platforms = try Platform.all()
-    let devices = devices(of: platforms)
-    let selection = DeviceSelection(
-      candidates: devices.map { .init(index: $0.index, name: $0.name, type: $0.type) },
-      platformCount: platforms.count)
+    let (devices, selection) = try installed()
     return devices[try selection.choose(specification)]
   }
 
-  private static func devices(of platforms: [Platform]) -> [Device] {
-    var devices = platforms.flatMap { (try? $0.devices()) ?? [] }
-    if let first = DeviceSelection.preferred(devices.map(\.type)) {
-      devices[first].isDefault = true
+  /// Every usable device, and the rule that chooses among them.
+  private static func installed() throws(OpenCLError) -> (
+    devices: [Device], selection: DeviceSelection
+  ) {
+    var devices: [Device] = []
+    var problems: [String] = []
+    let platforms = try Platform.all()
+    for platform in platforms {
+      do throws(OpenCLError) {
+        let listed = try platform.devices()
+        devices += listed.usable
+        problems += listed.failures.map(\.description)
+      } catch {
+        problems.append(error.description)
+      }
+      if platform.isPoCL, let problem = PoCL.folder.problem { problems.append(problem) }
     }
-    return devices
+    let selection = DeviceSelection(
+      candidates: devices.map { .init(index: $0.index, name: $0.name, type: $0.type) },
+      platformCount: platforms.count, problems: problems)
+    devices[try selection.preferred()].isDefault = true
+    return (devices, selection)
   }
 }
 

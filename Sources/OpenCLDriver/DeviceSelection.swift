@@ -11,6 +11,8 @@ struct DeviceSelection {
 
   let candidates: [Candidate]
   let platformCount: Int
+  /// Why devices are missing, as far as that is known.
+  var problems: [String] = []
 
   /// The position of what `auto` takes: a GPU before an accelerator before a CPU, the first of each.
   static func preferred(_ types: [Device.Kind]) -> Int? {
@@ -20,18 +22,25 @@ struct DeviceSelection {
     return nil
   }
 
-  /// The position of the device that a specification names.
-  func choose(_ specification: String) throws(OpenCLError) -> Int {
+  /// The position of what `auto` takes.
+  func preferred() throws(OpenCLError) -> Int {
     guard platformCount > 0 else {
       throw error(
-        .noPlatform, OpenCLError.platformNotFound,
-        "no OpenCL platform is installed; install a device's driver, or PoCL for the CPU")
+        .noPlatform, OpenCLError.platformNotFound, "no OpenCL platform is installed")
     }
-    guard let preferred = DeviceSelection.preferred(candidates.map(\.type)) else {
+    guard let position = DeviceSelection.preferred(candidates.map(\.type)) else {
+      let platforms = platformCount == 1 ? "a platform" : "\(platformCount) platforms"
       throw error(
         .noDevice, CL_DEVICE_NOT_FOUND,
-        "OpenCL is installed with \(platformCount) platform(s), but has no usable device")
+        (["OpenCL is installed with \(platforms), but has no usable device"] + problems.prefix(1))
+          .joined(separator: ": "))
     }
+    return position
+  }
+
+  /// The position of the device that a specification names.
+  func choose(_ specification: String) throws(OpenCLError) -> Int {
+    let preferred = try preferred()
     let wanted = specification.lowercased()
     let position: Int?
     switch wanted {

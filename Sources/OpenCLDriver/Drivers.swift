@@ -11,6 +11,7 @@ public enum Drivers {
   ///
   /// Whoever lists platforms or devices meanwhile waits. `wait` before the process ends.
   public static func load() {
+    PoCL.prepare()
     questions.async {
       for platform in (try? Platform.listed()) ?? [] { _ = try? platform.listedDevices() }
     }
@@ -23,6 +24,7 @@ public enum Drivers {
   static func ask<Value>(
     _ question: () throws(OpenCLError) -> Value
   ) throws(OpenCLError) -> Value {
-    try questions.sync { Result(catching: question) }.get()
+    PoCL.prepare()
+    return try questions.sync { Result(catching: question) }.get()
   }
 }

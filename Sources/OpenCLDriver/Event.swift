@@ -12,7 +12,7 @@ public struct ProfilingTimes: Equatable, Sendable {
   public let ended: UInt64
 
   /// The nanoseconds that the device worked.
-  public var duration: UInt64 { ended - started }
+  public var duration: UInt64 { ended > started ? ended - started : 0 }
 }
 
 /// A queued command, to wait for and to measure.
@@ -26,7 +26,7 @@ public final class Event {
   }
 
   deinit {
-    clReleaseEvent(handle)
+    succeeds(clReleaseEvent(handle), "releasing an event")
   }
 
   /// Waits until the command is done; throws where it failed.

@@ -26,7 +26,7 @@ public final class Kernel {
   }
 
   deinit {
-    clReleaseKernel(handle)
+    succeeds(clReleaseKernel(handle), "releasing a kernel")
   }
 
   /// The work-items that one of its work-groups may have on the program's device.

@@ -1,4 +1,6 @@
 import COpenCL
+import Foundation
+import Synchronization
 
 /// A failure of OpenCL: what was being done, and how it ended.
 public struct OpenCLError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -10,6 +12,8 @@ public struct OpenCLError: Error, Equatable, Sendable, CustomStringConvertible {
     case build
     /// The device has not the memory that was asked for.
     case memory
+    /// The OpenCL library is not installed, or cannot be used.
+    case noLibrary
     /// No OpenCL platform is installed.
     case noPlatform
     /// Platforms are installed, but none of them has a usable device.
@@ -58,6 +62,20 @@ public struct OpenCLError: Error, Equatable, Sendable, CustomStringConvertible {
 func check(_ code: cl_int, _ doing: @autoclosure () -> String) throws(OpenCLError) {
   if code != CL_SUCCESS { throw OpenCLError(code: code, doing: doing()) }
 }
+
+/// Whether a call succeeded that ends something, so that nobody can mend a failure; the first one of a
+/// process is written to standard error.
+@discardableResult
+func succeeds(_ code: cl_int, _ doing: StaticString) -> Bool {
+  if code == CL_SUCCESS { return true }
+  if !hasLoggedFailure.exchange(true, ordering: .relaxed) {
+    let line = Array("warning: \(OpenCLError(code: code, doing: "\(doing)"))\n".utf8)
+    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+  return false
+}
+
+private let hasLoggedFailure = Atomic(false)
 
 /// Takes the handle that an OpenCL call made, after checking its status.
 @inline(__always)

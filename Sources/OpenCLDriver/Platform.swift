@@ -17,11 +17,16 @@ public struct Platform: @unchecked Sendable {
 
   /// Every platform, in the order of the ICD loader; none where none is installed.
   ///
-  /// A platform that cannot even tell its name is left out.
+  /// A platform that cannot even tell its name is left out. Throws where there is no OpenCL library.
   public static func all() throws(OpenCLError) -> [Platform] { try Drivers.ask(listed) }
 
   /// The same, on the drivers' queue.
   static func listed() throws(OpenCLError) -> [Platform] {
+    if let reason = carousel_load_opencl() {
+      throw OpenCLError(
+        .noLibrary, code: OpenCLError.platformNotFound, doing: "loading OpenCL",
+        explanation: "the OpenCL library cannot be used (\(String(cString: reason)))")
+    }
     var count: cl_uint = 0
     let code = clGetPlatformIDs(0, nil, &count)
     if code == OpenCLError.platformNotFound || (code == CL_SUCCESS && count == 0) { return [] }
@@ -47,25 +52,32 @@ public struct Platform: @unchecked Sendable {
     version = try text(CL_PLATFORM_VERSION)
   }
 
-  /// Its devices that are available and have a compiler, in the platform's own order.
-  ///
-  /// A device that fails to describe itself is left out; the others keep their numbers.
-  public func devices() throws(OpenCLError) -> [Device] { try Drivers.ask(listedDevices) }
+  /// Its devices that are available and have a compiler, in the platform's own order, and why others were
+  /// left out that failed to describe themselves; the devices keep their numbers.
+  func devices() throws(OpenCLError) -> (usable: [Device], failures: [OpenCLError]) {
+    try Drivers.ask(listedDevices)
+  }
 
   /// The same, on the drivers' queue.
-  func listedDevices() throws(OpenCLError) -> [Device] {
+  func listedDevices() throws(OpenCLError) -> (usable: [Device], failures: [OpenCLError]) {
     let all = cl_device_type(CL_DEVICE_TYPE_ALL)
     var count: cl_uint = 0
     let code = clGetDeviceIDs(handle, all, 0, nil, &count)
-    if code == CL_DEVICE_NOT_FOUND || (code == CL_SUCCESS && count == 0) { return [] }
+    if code == CL_DEVICE_NOT_FOUND || (code == CL_SUCCESS && count == 0) { return ([], []) }
     try check(code, "listing the devices of platform \(name)")
     var handles = [cl_device_id?](repeating: nil, count: Int(count))
     try check(
       clGetDeviceIDs(handle, all, count, &handles, nil), "listing the devices of platform \(name)")
-    return handles.enumerated().compactMap { number, handle in
-      guard let handle, let device = try? Device(handle: handle, platform: self, number: number)
-      else { return nil }
-      return device.isUsable ? device : nil
+    var result: (usable: [Device], failures: [OpenCLError]) = ([], [])
+    for (number, handle) in handles.enumerated() {
+      guard let handle else { continue }
+      do throws(OpenCLError) {
+        let device = try Device(handle: handle, platform: self, number: number)
+        if device.isUsable { result.usable.append(device) }
+      } catch {
+        result.failures.append(error)
+      }
     }
+    return result
   }
 }

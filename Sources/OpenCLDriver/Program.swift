@@ -36,6 +36,7 @@ public final class Program {
   ) throws(OpenCLError) {
     self.name = name
     device = context.device
+    if device.isPoCL, device.type == .cpu { try PoCL.checkCanBuild() }
     if let binary = cache.load(key: key.bytes),
       let program = Program.restore(binary, context, options: key.options)
     {
@@ -48,7 +49,11 @@ public final class Program {
   }
 
   deinit {
-    clReleaseProgram(handle)
+    Self.release(handle)
+  }
+
+  private static func release(_ program: cl_program) {
+    succeeds(clReleaseProgram(program), "releasing a program")
   }
 
   /// A new kernel object for the kernel of this name.
@@ -72,7 +77,7 @@ public final class Program {
         clGetProgramBuildInfo(
           handle, device, cl_program_build_info(CL_PROGRAM_BUILD_LOG), $0, $1, $2)
       }
-      clReleaseProgram(handle)
+      release(handle)
       throw OpenCLError(
         .build, code: code, doing: "building \(name)",
         explanation: "the program \(name) does not build on \(context.device.name) "
@@ -99,7 +104,7 @@ public final class Program {
     guard code == CL_SUCCESS, status == CL_SUCCESS,
       clBuildProgram(program, 1, &device, options, nil, nil) == CL_SUCCESS, hasKernels(program)
     else {
-      clReleaseProgram(program)
+      release(program)
       return nil
     }
     return program

@@ -3,14 +3,18 @@ import Foundation
 /// Built programs on disk, one file each; a file that is not what it should be counts as absent.
 ///
 /// A file holds a mark, the lengths of key and binary, a checksum of the binary, the whole key and
-/// the binary. Its name is a hash of the key, but only an equal key makes a hit.
+/// the binary. Its name is a hash of the key, but only an equal key makes a hit. The folder is used only
+/// where it belongs to this user and nobody else can write to it: what it holds is run.
 public struct ProgramCache: Sendable {
   /// The folder of the files; nil keeps nothing.
   public let folder: URL?
+  /// The most bytes that the files may have; beyond it those that were not used for longest go.
+  public let limitBytes: Int
 
-  /// Keeps programs in a folder, which is made when needed, or nowhere.
-  public init(folder: URL?) {
+  /// Keeps programs in a folder, which is made when needed, or nowhere; 512 MiB of them unless told.
+  public init(folder: URL?, limitBytes: Int = 512 << 20) {
     self.folder = folder
+    self.limitBytes = limitBytes
   }
 
   /// The user's cache: `$CAROUSEL_CACHE` (`off` for none), else `$XDG_CACHE_HOME/carousel`, else
@@ -23,16 +27,11 @@ public struct ProgramCache: Sendable {
     func path(_ variable: String) -> URL? {
       environment[variable].flatMap { $0.isEmpty ? nil : URL(filePath: $0) }
     }
-    if environment["CAROUSEL_CACHE"] == "off" {
-      folder = nil
-    } else {
-      folder =
-        path("CAROUSEL_CACHE") ?? path("XDG_CACHE_HOME")?.appending(path: "carousel")
-        ?? path("HOME")?.appending(path: ".cache/carousel")
-    }
+    let standard =
+      path("CAROUSEL_CACHE") ?? path("XDG_CACHE_HOME")?.appending(path: "carousel")
+      ?? path("HOME")?.appending(path: ".cache/carousel")
+    self.init(folder: environment["CAROUSEL_CACHE"] == "off" ? nil : standard)
   }
-
-  var isEnabled: Bool { folder != nil }
 
   /// The file for a key, where there is a folder.
   func file(for key: [UInt8]) -> URL? {
@@ -41,28 +40,37 @@ public struct ProgramCache: Sendable {
       let digits = String(ProgramCache.hash(key[...], basis: basis), radix: 16)
       return String(repeating: "0", count: 16 - digits.count) + digits
     }
-    return folder?.appending(path: name.joined() + ".clbin")
+    return folder?.appending(path: "\(name.joined()).\(Self.fileExtension)")
   }
 
   /// The binary for a key; nil where there is none that can be trusted.
   func load(key: [UInt8]) -> [UInt8]? {
-    guard let file = file(for: key), let data = try? Data(contentsOf: file) else { return nil }
+    guard usableFolder != nil, let file = file(for: key),
+      let data = try? Data(contentsOf: file)
+    else { return nil }
     let bytes = [UInt8](data)
     let start = ProgramCache.headerSize + key.count
     guard bytes.count > start else { return nil }
     let binary = bytes[start...]
     let expected = ProgramCache.header(key: key, binary: binary) + key
-    return bytes[..<start].elementsEqual(expected) ? Array(binary) : nil
+    guard bytes[..<start].elementsEqual(expected) else { return nil }
+    noteUse(of: file)
+    return Array(binary)
   }
 
   /// Keeps a binary under its key; a failure is no one's concern, the program is there already.
   func store(_ binary: [UInt8], key: [UInt8]) {
-    guard let folder, let file = file(for: key) else { return }
-    try? FileManager.default.createDirectory(
-      at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    guard let folder, let file = file(for: key), PrivateFolder.make(folder.path) == nil
+    else { return }
     let header = ProgramCache.header(key: key, binary: binary[...])
     // Written under another name, then renamed, so that nobody reads half a file.
-    try? Data(header + key + binary).write(to: file, options: .atomic)
+    let partial = folder.appending(path: "\(UUID().uuidString).\(Self.partialExtension)")
+    guard (try? Data(header + key + binary).write(to: partial)) != nil,
+      rename(partial.path, file.path) == 0
+    else {
+      unlink(partial.path)
+      return
+    }
   }
 
   private static let mark = Array("CRSLPRG1".utf8)

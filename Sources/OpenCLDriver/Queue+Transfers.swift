@@ -45,38 +45,30 @@ extension Queue {
     return try result.get()
   }
 
-  /// Reads `buffer` from `byteOffset` on, after all commands queued so far, and waits.
-  @discardableResult
-  public func read(
-    _ buffer: Buffer, byteOffset: Int = 0, into bytes: UnsafeMutableRawBufferPointer
-  ) throws(OpenCLError) -> Event? {
-    checkRange(buffer, byteOffset, bytes.count)
-    guard let address = bytes.baseAddress, bytes.count > 0 else { return nil }
-    let isBlocking = !waitsActively
-    let event = try enqueue("read") {
-      clEnqueueReadBuffer(
-        handle, buffer.root.handle, cl_bool(isBlocking ? CL_TRUE : CL_FALSE),
-        buffer.rootOffset + byteOffset, bytes.count, address, 0, nil, $0)
-    }
-    if !isBlocking { try finish() }
-    return event
-  }
-
-  /// Reads `count` numbers of `buffer` from `byteOffset` on, after all commands queued so far.
+  /// Reads `count` numbers of `buffer` from `byteOffset` on, after all commands queued so far, and waits.
   public func read<Element: BitwiseCopyable>(
     _ buffer: Buffer, byteOffset: Int = 0, as type: Element.Type, count: Int
   ) throws(OpenCLError) -> [Element] {
-    var failure: OpenCLError?
-    let values = [Element](unsafeUninitializedCapacity: count) { elements, initialized in
-      do throws(OpenCLError) {
-        try read(buffer, byteOffset: byteOffset, into: UnsafeMutableRawBufferPointer(elements))
-        initialized = count
-      } catch {
-        failure = error
+    let byteCount = count * MemoryLayout<Element>.stride
+    checkRange(buffer, byteOffset, byteCount)
+    guard byteCount > 0 else { return [] }
+    // Not the memory of an array, which would go with an error while the device still writes to it.
+    let values = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
+    let isBlocking = !waitsActively
+    do throws(OpenCLError) {
+      _ = try enqueue("read") {
+        clEnqueueReadBuffer(
+          handle, buffer.root.handle, cl_bool(isBlocking ? CL_TRUE : CL_FALSE),
+          buffer.rootOffset + byteOffset, byteCount, values.baseAddress, 0, nil, $0)
       }
+      if !isBlocking { try finish() }
+    } catch {
+      // A device that cannot even be waited for keeps the memory.
+      if clFinish(handle) == CL_SUCCESS { values.deallocate() }
+      throw error
     }
-    if let failure { throw failure }
-    return values
+    defer { values.deallocate() }
+    return Array(values)
   }
 
   /// Copies `byteCount` bytes between byte offsets; the two regions must not overlap.

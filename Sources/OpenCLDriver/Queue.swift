@@ -31,11 +31,10 @@ public final class Queue {
   }
 
   deinit {
-    if let activeWait {
-      activeWait.end()
-      clFinish(handle)
-    }
-    clReleaseCommandQueue(handle)
+    // A process that ends while the device computes may crash in the driver.
+    activeWait?.end()
+    succeeds(clFinish(handle), "waiting for a device")
+    succeeds(clReleaseCommandQueue(handle), "releasing a queue")
   }
 
   /// Waits until all its commands are done.
@@ -55,7 +54,7 @@ public final class Queue {
   /// sleep as soon as a command is done.
   public var canWaitActively: Bool {
     !profiling && context.device.computeUnits > 1
-      && context.device.platformName == "Portable Computing Language"
+      && context.device.isPoCL
   }
 
   /// From now on leaves a thread of the device awake for some hundred microseconds after `finish` and

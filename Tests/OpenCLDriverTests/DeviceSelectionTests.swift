@@ -55,6 +55,10 @@ import Testing
     #expect(noPlatform.kind == .noPlatform)
     #expect(noPlatform.name == "CL_PLATFORM_NOT_FOUND_KHR")
     #expect(try failure { _ = try empty.choose("auto") }.kind == .noDevice)
+    let known = DeviceSelection(candidates: [], platformCount: 1, problems: ["it is off"])
+    #expect(
+      try failure { _ = try known.choose("auto") }.description
+        == "OpenCL is installed with a platform, but has no usable device: it is off")
   }
 }
 

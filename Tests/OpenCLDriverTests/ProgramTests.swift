@@ -77,6 +77,68 @@ struct ProgramTests {
     #expect(cache.load(key: Self.key) == Self.binary)
   }
 
+  @Test func whatWasNotUsedForLongestGoesFirst() throws {
+    let folder = try TemporaryFolder()
+    let size = 32 + Self.key.count + 1 + Self.binary.count
+    let cache = ProgramCache(folder: folder.url, limitBytes: 3 * size)
+    let keys = (UInt8(0)..<5).map { Self.key + [$0] }
+    for (age, key) in keys.enumerated() {
+      cache.store(Self.binary, key: key)
+      let file = try #require(cache.file(for: key))
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: Double(age - 100))],
+        ofItemAtPath: file.path)
+    }
+    #expect(cache.contents == ProgramCache.Contents(count: 5, bytes: 5 * size))
+    #expect(cache.load(key: keys[0]) == Self.binary)
+    cache.trim()
+    #expect(keys.map { cache.load(key: $0) != nil } == [true, false, false, true, true])
+    #expect(cache.contents == ProgramCache.Contents(count: 3, bytes: 3 * size))
+    cache.trim()
+    #expect(cache.contents.count == 3)
+  }
+
+  @Test func clearingLeavesWhatIsNoProgram() throws {
+    let folder = try TemporaryFolder()
+    let cache = ProgramCache(folder: folder.url)
+    cache.store(Self.binary, key: Self.key)
+    for name in ["left.part", "tuning.json"] {
+      try Data([1]).write(to: folder.url.appending(path: name))
+    }
+    #expect(try cache.clear().count == 2)
+    #expect(cache.load(key: Self.key) == nil && cache.contents.count == 0)
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["tuning.json"])
+  }
+
+  /// What others can write may be their program.
+  @Test func aFolderThatOthersCanWriteIsNotUsed() throws {
+    let folder = try TemporaryFolder()
+    let cache = ProgramCache(folder: folder.url)
+    cache.store(Self.binary, key: Self.key)
+    for (mode, isUsed) in [(0o777, false), (0o720, false), (0o755, true), (0o700, true)] {
+      try FileManager.default.setAttributes(
+        [.posixPermissions: mode], ofItemAtPath: folder.url.path)
+      #expect((cache.load(key: Self.key) != nil) == isUsed, "\(mode)")
+      #expect((cache.problem == nil) == isUsed)
+      #expect(cache.isEnabled == isUsed)
+      cache.store(Self.binary, key: Self.key + [0])
+      #expect(cache.contents.count == (isUsed ? 2 : 0))
+    }
+    #expect(
+      ProgramCache(folder: URL(filePath: "/dev/null")).problem == "/dev/null is not a folder")
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "needs root"))
+  func aFolderOfAnotherUserIsNotUsed() throws {
+    let folder = try TemporaryFolder()
+    let cache = ProgramCache(folder: folder.url)
+    cache.store(Self.binary, key: Self.key)
+    try #require(chown(folder.url.path, 12345, 12345) == 0)
+    #expect(cache.load(key: Self.key) == nil)
+    #expect(cache.problem?.hasSuffix("belongs to another user") == true)
+  }
+
   @Test func aFolderThatCannotBeMadeIsIgnored() throws {
     let folder = try TemporaryFolder()
     let file = folder.url.appending(path: "file")
