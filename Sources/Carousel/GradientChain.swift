@@ -28,7 +28,7 @@ final class GradientChain<B: Backend> {
     let last = configuration.layers - 1
     let backend = store.backend
     let layer = configuration.layer(last, isReverse: false)
-    let parameters = store.recurrent(prefix: "", suffix: "_l\(last)")
+    let parameters = try store.recurrent(prefix: "", suffix: "_l\(last)")
     let (stateCount, cellCount) = (
       batchSize * configuration.stateSize, batchSize * configuration.hiddenSize
     )
@@ -64,7 +64,7 @@ final class GradientChain<B: Backend> {
     self.backend = backend
     (self.stateCount, self.cellCount) = (stateCount, cellCount)
     self.y = y
-    gradients = store.recurrentGradients(prefix: "", suffix: "_l\(last)")
+    gradients = try store.recurrentGradients(prefix: "", suffix: "_l\(last)")
   }
 
   /// The norms at every step, from ∂loss/∂h_T `[N, P]` on.

@@ -5,14 +5,16 @@
 /// only `read` waits. A result overwrites what its buffer held, unless the text says "adds".
 /// Gradients of a parameter overwrite too: each parameter is used by one operation of a pass.
 ///
-/// Buffers passed to one operation must not overlap unless its comment allows it.
+/// Buffers passed to one operation must not overlap unless its comment allows it. An operation throws
+/// where a buffer is smaller than its sizes ask for, and where an index is out of range, before
+/// anything is computed.
 public protocol Backend: AnyObject {
   /// An array of elements of `elementType` in the backend's memory, released with its last owner.
-  associatedtype Buffer
+  associatedtype Buffer: BackendBuffer
   /// An array of Int32 in the backend's memory.
-  associatedtype IndexBuffer
+  associatedtype IndexBuffer: BackendIndexBuffer
   /// What the forward pass of one recurrent layer keeps for its backward pass.
-  associatedtype RecurrentReserve
+  associatedtype RecurrentReserve: BackendReserve
 
   /// The device's name, as `carousel devices` prints it, or `reference`.
   var name: String { get }

@@ -51,13 +51,13 @@ public final class NetworkPass<B: Backend> {
   ) throws {
     let (backend, configuration) = (network.backend, network.configuration)
     let (O, E) = (configuration.outputSize, configuration.recurrent.inputSize)
-    let (H, rows) = (configuration.recurrent.outputSize, steps * batchSize)
     self.network = network
     self.steps = steps
     self.batchSize = batchSize
     stack = try RecurrentStack(
       configuration.recurrent, store: network.parameters, prefix: "recurrent.", steps: steps,
       batchSize: batchSize, training: training)
+    let rows = steps * batchSize
     self.states = try states ?? stack.makeStates()
     initial = training ? try stack.makeStates() : self.states
     tokens = try backend.makeIndexBuffer(count: rows)
@@ -70,7 +70,8 @@ public final class NetworkPass<B: Backend> {
     gradients =
       training
       ? (
-        try backend.makeBuffer(count: rows * O), try backend.makeBuffer(count: rows * H),
+        try backend.makeBuffer(count: rows * O),
+        try backend.makeBuffer(count: rows * configuration.recurrent.outputSize),
         try backend.makeBuffer(count: rows * E)
       ) : nil
   }
@@ -104,20 +105,10 @@ public final class NetworkPass<B: Backend> {
 
   /// Hands the input of the next `forwardStates` to the backend, which may wait for what is queued.
   func write(_ input: NetworkInput) throws {
-    let configuration = network.configuration
+    try network.configuration.check(input, rows: rows)
     switch input {
-    case .tokens(let values):
-      precondition(
-        configuration.vocabularySize != nil, "tokens for a network that reads features")
-      precondition(values.count == rows, "\(values.count) tokens for \(rows) rows")
-      try backend.write(values, to: tokens)
-    case .features(let values):
-      precondition(
-        configuration.vocabularySize == nil, "features for a network that reads tokens")
-      precondition(
-        values.count == rows * configuration.recurrent.inputSize,
-        "\(values.count) features for \(rows) rows")
-      try backend.write(values, to: x)
+    case .tokens(let values): try backend.write(values, to: tokens)
+    case .features(let values): try backend.write(values, to: x)
     }
   }
 
@@ -201,7 +192,9 @@ public final class NetworkPass<B: Backend> {
     segment: Int = 0, gradFinal: [RecurrentState<B.Buffer>]? = nil,
     gradInitial: [RecurrentState<B.Buffer>]? = nil
   ) throws {
-    guard let gradients else { preconditionFailure("this pass was not made for training") }
+    guard let gradients else {
+      throw CarouselError(.usage, "the pass was not made for training")
+    }
     let (store, configuration) = (network.parameters, network.configuration)
     try queueLoss(targets, count: count, gradLogits: gradients.logits)
     try backend.linearBackward(
@@ -225,15 +218,11 @@ public final class NetworkPass<B: Backend> {
 
   /// Hands what should be predicted to the backend, which may wait for what is queued.
   func write(_ targets: NetworkTargets) throws {
+    try network.configuration.check(targets, rows: rows)
     switch targets {
-    case .classes(let classes):
-      precondition(classes.count == rows, "\(classes.count) targets for \(rows) rows")
-      try backend.write(classes, to: self.targets)
+    case .classes(let classes): try backend.write(classes, to: self.targets)
     case .values(let numbers, let counted):
-      guard let values else { preconditionFailure("values for a network that reads tokens") }
-      precondition(
-        numbers.count == rows * network.configuration.outputSize && counted.count == rows)
-      try backend.write(numbers, to: values)
+      if let values { try backend.write(numbers, to: values) }
       try backend.write(counted, to: self.targets)
     }
   }
@@ -250,7 +239,7 @@ public final class NetworkPass<B: Backend> {
         logits: logits, targets: self.targets, gradLogits: gradLogits, loss: loss, rows: rows,
         classes: outputSize, scale: scale)
     case .values:
-      guard let values else { preconditionFailure("values for a network that reads tokens") }
+      guard let values else { return }
       try backend.squaredError(
         predictions: logits, targets: values, counted: self.targets, gradPredictions: gradLogits,
         loss: loss, rows: rows, width: outputSize, scale: scale / Double(outputSize))

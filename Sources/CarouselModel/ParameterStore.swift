@@ -37,7 +37,9 @@ public final class ParameterStore<B: Backend> {
     var gradientViews: [String: B.Buffer] = [:]
     for (index, (description, offset)) in zip(descriptions, offsets).enumerated() {
       let (name, count) = (description.name, description.shape.count)
-      precondition(valueViews[name] == nil, "two parameters are named \(name)")
+      guard valueViews[name] == nil else {
+        throw CarouselError(.usage, "two parameters are named '\(name)'")
+      }
       let view = try backend.slice(values, offset: offset, count: count)
       valueViews[name] = view
       gradientViews[name] = try backend.slice(gradients, offset: offset, count: count)
@@ -57,32 +59,45 @@ public final class ParameterStore<B: Backend> {
     self.gradientViews = gradientViews
   }
 
-  /// The parameter of this name, which must be one of `descriptions`.
-  public func value(_ name: String) -> B.Buffer { Self.view(name, in: valueViews) }
+  /// The parameter of this name; throws where it is not one of `descriptions`.
+  public func value(_ name: String) throws(CarouselError) -> B.Buffer {
+    try Self.view(name, in: valueViews)
+  }
 
-  /// The gradient of the parameter of this name, which must be one of `descriptions`.
-  public func gradient(_ name: String) -> B.Buffer { Self.view(name, in: gradientViews) }
+  /// The gradient of the parameter of this name; throws where it is not one of `descriptions`.
+  public func gradient(_ name: String) throws(CarouselError) -> B.Buffer {
+    try Self.view(name, in: gradientViews)
+  }
 
-  private static func view(_ name: String, in views: [String: B.Buffer]) -> B.Buffer {
-    guard let view = views[name] else { preconditionFailure("no parameter is named \(name)") }
+  private static func view(
+    _ name: String, in views: [String: B.Buffer]
+  ) throws(CarouselError) -> B.Buffer {
+    guard let view = views[name] else {
+      throw CarouselError(.usage, "no parameter is named '\(name)'")
+    }
     return view
   }
 
-  /// The parameters of a recurrent layer, named `prefix`, the parameter, `suffix`.
-  public func recurrent(prefix: String, suffix: String) -> RecurrentParameters<B.Buffer> {
-    Self.recurrent(valueViews, prefix: prefix, suffix: suffix)
+  /// The parameters of a recurrent layer, named `prefix`, the parameter, `suffix`; throws where there is
+  /// no such layer.
+  public func recurrent(
+    prefix: String, suffix: String
+  ) throws(CarouselError) -> RecurrentParameters<B.Buffer> {
+    try Self.recurrent(valueViews, prefix: prefix, suffix: suffix)
   }
 
   /// The gradients of the parameters of a recurrent layer.
-  public func recurrentGradients(prefix: String, suffix: String) -> RecurrentParameters<B.Buffer> {
-    Self.recurrent(gradientViews, prefix: prefix, suffix: suffix)
+  public func recurrentGradients(
+    prefix: String, suffix: String
+  ) throws(CarouselError) -> RecurrentParameters<B.Buffer> {
+    try Self.recurrent(gradientViews, prefix: prefix, suffix: suffix)
   }
 
   private static func recurrent(
     _ views: [String: B.Buffer], prefix: String, suffix: String
-  ) -> RecurrentParameters<B.Buffer> {
+  ) throws(CarouselError) -> RecurrentParameters<B.Buffer> {
     guard let parameters = RecurrentParameters({ views[prefix + $0 + suffix] }) else {
-      preconditionFailure("no recurrent layer '\(suffix)' under '\(prefix)'")
+      throw CarouselError(.usage, "no recurrent layer '\(suffix)' is under '\(prefix)'")
     }
     return parameters
   }
@@ -94,7 +109,7 @@ public final class ParameterStore<B: Backend> {
   public func gradientTensors() throws -> [(name: String, tensor: Tensor)] { try read(gradient) }
 
   private func read(
-    _ view: (String) -> B.Buffer
+    _ view: (String) throws -> B.Buffer
   ) throws -> [(name: String, tensor: Tensor)] {
     try descriptions.map { description in
       let values = try backend.read(view(description.name), count: description.shape.count)
@@ -122,7 +137,7 @@ public final class ParameterStore<B: Backend> {
           .badData,
           "\(source): the tensor '\(description.name)' holds a value that is not finite")
       }
-      return (view: value(description.name), values: tensor.values)
+      return try (view: value(description.name), values: tensor.values)
     }
     for (view, values) in ordered { try backend.write(values, to: view) }
   }

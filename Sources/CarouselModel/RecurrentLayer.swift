@@ -11,17 +11,25 @@ public struct RecurrentLayer: Hashable, Sendable {
   /// Whether the layer walks from the last step to the first.
   public var isReverse: Bool
 
-  /// Describes a layer; sizes are at least 1.
+  /// Describes a layer; `validate()` checks it.
   public init(
     cell: Cell, inputSize: Int, hiddenSize: Int, options: CellOptions = CellOptions(),
     isReverse: Bool = false
   ) {
-    precondition(inputSize > 0 && hiddenSize > 0)
     self.cell = cell
     self.options = options
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
     self.isReverse = isReverse
+  }
+
+  /// Throws a usage error where a size or a mix of options makes no sense.
+  ///
+  /// Throws an error of the device where a size is beyond any device's memory.
+  public func validate() throws(CarouselError) {
+    try RecurrentConfiguration(
+      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, options: options
+    ).validate()
   }
 
   /// P, the elements of a hidden state: H without a projection.
@@ -184,11 +192,6 @@ public struct RecurrentWork<B: Backend> {
     y: B.Buffer, stateRows: StateRows? = nil, reserve: B.RecurrentReserve,
     noise: RecurrentNoise? = nil
   ) {
-    let rows = stateRows ?? StateRows(stride: layer.stateSize)
-    precondition(
-      rows.stride > rows.offset && rows.offset >= 0
-        && rows.stride.isMultiple(of: layer.stateSize)
-        && rows.offset.isMultiple(of: layer.stateSize))
     self.layer = layer
     self.steps = steps
     self.batchSize = batchSize
@@ -197,7 +200,7 @@ public struct RecurrentWork<B: Backend> {
     self.x = x
     self.initial = initial
     self.y = y
-    self.stateRows = rows
+    self.stateRows = stateRows ?? StateRows(stride: layer.stateSize)
     self.reserve = reserve
     self.noise = noise
   }

@@ -41,8 +41,11 @@ public final class RecurrentStack<B: Backend> {
     _ configuration: RecurrentConfiguration, store: ParameterStore<B>, prefix: String, steps: Int,
     batchSize: Int, training: Bool
   ) throws {
-    precondition(steps > 0 && batchSize > 0)
     let backend = store.backend
+    try configuration.validate()
+    try backend.checkSizes(
+      steps: steps, batchSize: batchSize,
+      width: configuration.outputSize + configuration.inputSize)
     let rows = steps * batchSize
     let outputCount = rows * configuration.outputSize
     self.configuration = configuration
@@ -57,14 +60,14 @@ public final class RecurrentStack<B: Backend> {
     }
     let outputs = try makeOutputs(configuration.layers)
     let units = try configuration.units.enumerated().map { index, description in
-      Unit(
+      try Unit(
         layer: description.layer,
         parameters: store.recurrent(prefix: prefix, suffix: description.suffix),
         gradients: store.recurrentGradients(prefix: prefix, suffix: description.suffix),
-        reserve: try backend.makeReserve(
+        reserve: backend.makeReserve(
           for: description.layer, steps: steps, batchSize: batchSize, training: training),
         y: isMerged
-          ? try backend.makeBuffer(count: rows * configuration.stateSize)
+          ? backend.makeBuffer(count: rows * configuration.stateSize)
           : outputs[index / directions],
         stateRows: StateRows(
           stride: isMerged ? configuration.stateSize : configuration.outputSize,
@@ -166,7 +169,9 @@ public final class RecurrentStack<B: Backend> {
     gradInitial: [RecurrentState<B.Buffer>]? = nil, dropoutSeed: (seed: UInt64, step: Int)? = nil,
     segment: Int = 0
   ) throws {
-    precondition(training, "this stack keeps nothing for a backward pass")
+    guard training else {
+      throw CarouselError(.usage, "the stack keeps nothing for a backward pass")
+    }
     let directions = configuration.directions
     for layer in (0..<configuration.layers).reversed() {
       let isLast = layer == configuration.layers - 1

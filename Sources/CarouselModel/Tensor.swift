@@ -8,15 +8,25 @@ public struct Tensor: Equatable, Sendable {
   /// The elements, row-major; `values.count == shape.count`.
   public var values: [Double]
 
-  /// Makes a tensor from its elements, row-major.
-  public init(_ shape: Shape, _ values: [Double]) {
+  /// Makes a tensor from its elements, row-major; throws where there are more or fewer than the shape has.
+  public init(shape: Shape, values: [Double]) throws(CarouselError) {
+    guard values.count == shape.count else {
+      throw CarouselError(
+        .usage,
+        "a tensor of shape \(shape) has \(shape.count) elements, but was given \(values.count)")
+    }
+    self.init(shape, values)
+  }
+
+  /// The same where the sizes are known to agree.
+  package init(_ shape: Shape, _ values: [Double]) {
     precondition(values.count == shape.count, "\(values.count) values for shape \(shape)")
     self.shape = shape
     self.values = values
   }
 
   /// Makes a tensor of zeros.
-  public init(zeros shape: Shape) {
+  package init(zeros shape: Shape) {
     self.init(shape, [Double](repeating: 0, count: shape.count))
   }
 }

@@ -43,6 +43,12 @@ public final class TrainingPass<B: Backend> {
   public init(
     _ network: Network<B>, steps: Int, batchSize: Int, checkpointSteps: Int? = nil
   ) throws {
+    try network.backend.checkSizes(
+      steps: steps, batchSize: batchSize, width: network.configuration.outputSize)
+    if let checkpointSteps, checkpointSteps < 1 {
+      throw CarouselError(
+        .usage, "the steps between checkpoints must be at least 1, but are \(checkpointSteps)")
+    }
     let length = Self.segmentSteps
     let isForward = network.configuration.recurrent.direction == .forward
     let count = isForward ? (steps + length - 1) / length : 1
@@ -56,7 +62,7 @@ public final class TrainingPass<B: Backend> {
       (keptCount, checkpoints, last, sums) = (1, [], [], nil)
       return
     }
-    let kept = min(count, max(1, ((checkpointSteps ?? steps) + length - 1) / length))
+    let kept = min(count, (min(checkpointSteps ?? steps, steps) + length - 1) / length)
     let first = try NetworkPass(network, steps: length, batchSize: batchSize, training: true)
     func pass(_ steps: Int) throws -> NetworkPass<B> {
       try NetworkPass(
@@ -90,6 +96,8 @@ public final class TrainingPass<B: Backend> {
     guard let sums else {
       return try passes[0].queueGradients(input, targets, dropoutSeed: dropoutSeed)
     }
+    try network.configuration.check(input, rows: steps * batchSize)
+    try network.configuration.check(targets, rows: steps * batchSize)
     let stack = passes[0].stack
     func write(_ segment: Int) throws {
       let (pass, rows) = (pass(segment), rows(segment))

@@ -9,11 +9,14 @@ extension OpenCLBackend {
   public func embeddingForward(
     indices: IndexBuffer, weight: Buffer, y: Buffer, count: Int, vocabulary: Int, width: Int
   ) throws {
+    try checkEmbedding(
+      indices: indices, table: weight, rows: y, count: count, vocabulary: vocabulary, width: width)
     try launcher.launch(
       launcher.kernel("embedding_forward", in: ["vector.cl", "group.cl", "embedding.cl"]),
       global: [lanes, count], local: [lanes, 1], bytes: 4 * Double(count) * Double(2 * width + 1),
       [
-        "indices": .buffer(indices), "weight": .buffer(weight), "y": .buffer(y), "E": .int(width),
+        "indices": .buffer(indices.memory), "weight": .buffer(weight), "y": .buffer(y),
+        "E": .int(width),
       ])
   }
 
@@ -26,6 +29,9 @@ extension OpenCLBackend {
     indices: IndexBuffer, gradY: Buffer, gradWeight: Buffer, count: Int, vocabulary: Int,
     width: Int
   ) throws {
+    try checkEmbedding(
+      indices: indices, table: gradWeight, rows: gradY, count: count, vocabulary: vocabulary,
+      width: width)
     let local = lanes == 1 ? [1, 1] : [Self.sumColumns, Self.sumRows]
     let columns = lanes == 1 ? 1 : roundUp(width, to: Self.sumColumns)
     try launcher.launch(
@@ -33,8 +39,8 @@ extension OpenCLBackend {
       global: [columns, local[1] * vocabulary], local: local, flops: Double(count * width),
       bytes: 4 * (Double(count) * Double(width + 1) + Double(vocabulary * width)),
       [
-        "indices": .buffer(indices), "grad_y": .buffer(gradY), "grad_weight": .buffer(gradWeight),
-        "M": .int(count), "E": .int(width),
+        "indices": .buffer(indices.memory), "grad_y": .buffer(gradY),
+        "grad_weight": .buffer(gradWeight), "M": .int(count), "E": .int(width),
       ])
   }
 
@@ -42,6 +48,7 @@ extension OpenCLBackend {
   public func dropout(
     _ x: Buffer, y: Buffer, count: Int, probability: Double, random: Philox
   ) throws {
+    try checkDropout(x, y: y, count: count, probability: probability)
     try launcher.drop(x, into: y, count: count, probability: probability, random: random)
   }
 
@@ -50,6 +57,9 @@ extension OpenCLBackend {
     logits: Buffer, targets: IndexBuffer, gradLogits: Buffer?, loss: Buffer, rows: Int,
     classes: Int, scale: Double
   ) throws {
+    try checkSoftmaxCrossEntropy(
+      logits: logits, targets: targets, gradLogits: gradLogits, loss: loss, rows: rows,
+      classes: classes)
     let losses = try launcher.scratch(count: rows)
     let passes: Double = gradLogits == nil ? 1 : 2
     let files = ["vector.cl", "activation.cl", "group.cl", "softmax.cl"]
@@ -58,7 +68,7 @@ extension OpenCLBackend {
       local: [lanes, 1], flops: 20 * passes * Double(rows * classes),
       bytes: 4 * passes * Double(rows * classes),
       [
-        "logits": .buffer(logits), "targets": .buffer(targets),
+        "logits": .buffer(logits), "targets": .buffer(targets.memory),
         "grad_logits": .optional(gradLogits), "losses": .buffer(losses), "V": .int(classes),
         "scale": .float(Float(scale)),
       ])
@@ -70,6 +80,9 @@ extension OpenCLBackend {
     predictions: Buffer, targets: Buffer, counted: IndexBuffer, gradPredictions: Buffer?,
     loss: Buffer, rows: Int, width: Int, scale: Double
   ) throws {
+    try checkSquaredError(
+      predictions: predictions, targets: targets, counted: counted,
+      gradPredictions: gradPredictions, loss: loss, rows: rows, width: width)
     let losses = try launcher.scratch(count: rows)
     let elements = Double(rows * width)
     try launcher.launch(
@@ -77,7 +90,7 @@ extension OpenCLBackend {
       flops: 4 * elements, bytes: (gradPredictions == nil ? 8 : 12) * elements,
       [
         "predictions": .buffer(predictions), "targets": .buffer(targets),
-        "counted": .buffer(counted), "grad_predictions": .optional(gradPredictions),
+        "counted": .buffer(counted.memory), "grad_predictions": .optional(gradPredictions),
         "losses": .buffer(losses), "O": .int(width), "scale": .float(Float(scale)),
       ])
     try sum(losses, count: rows, squares: false, scale: scale, root: false, into: loss)
@@ -85,6 +98,8 @@ extension OpenCLBackend {
 
   /// Two launches: sums of chunks, then their sum.
   public func norm(of x: Buffer, count: Int, into norm: Buffer) throws {
+    try check(x, "x", count)
+    try check(norm, "norm", 1)
     try sum(x, count: count, squares: true, scale: 1, root: true, into: norm)
   }
 

@@ -7,6 +7,8 @@ extension OpenCLBackend {
 
   /// Queues one launch.
   public func add(_ y: Buffer, to x: Buffer, count: Int) throws {
+    try check(x, "x", count)
+    try check(y, "y", count)
     try launcher.launch(
       launcher.kernel("add", in: Launcher.mergeFiles), global: [vectors(count)],
       flops: Double(count),
@@ -17,6 +19,7 @@ extension OpenCLBackend {
   public func mergeForward(
     _ merge: Merge, _ a: Buffer, _ b: Buffer, into y: Buffer, rows: Int, width: Int
   ) throws {
+    try checkMerge(merge, a, b, y, rows: rows, width: width)
     try launcher.merge(merge, a, b, into: y, rows: rows, width: width)
   }
 
@@ -25,6 +28,7 @@ extension OpenCLBackend {
     _ merge: Merge, gradY: Buffer, _ a: Buffer, _ b: Buffer, gradA: Buffer, gradB: Buffer,
     rows: Int, width: Int
   ) throws {
+    try checkMerge(merge, gradY, a, b, gradA, gradB, rows: rows, width: width)
     try launcher.launch(
       launcher.kernel("merge_backward", in: Launcher.mergeFiles), global: [vectors(width), rows],
       bytes: 16 * Double(rows * width),

@@ -10,14 +10,15 @@ extension OpenCLBackend {
     _ optimizer: Optimizer, parameters: Buffer, gradients: Buffer, moments: [Buffer], count: Int,
     learningRate: Double, gradientNorm: Buffer?, maximumNorm: Double?, step: Int
   ) throws {
-    precondition(moments.count == optimizer.momentCount)
+    try checkOptimizer(
+      optimizer, parameters: parameters, gradients: gradients, moments: moments, count: count,
+      gradientNorm: gradientNorm, maximumNorm: maximumNorm, step: step)
     let files = ["vector.cl", "optimizer.cl"]
     let items = ceilDivide(count, launcher.parameters.elements)
     // GPUs need a size for their groups: of a global size they know only its divisors.
     let local = launcher.parameters.lanes == 1 ? nil : [launcher.parameters.lanes]
     let global = [local.map { roundUp(items, to: $0[0]) } ?? items]
     let norm = maximumNorm == nil ? nil : gradientNorm
-    precondition(maximumNorm == nil || norm != nil, "a maximum norm needs the gradient's norm")
     func float(_ value: Double) -> KernelArgument { .float(Float(value)) }
     switch optimizer {
     case .sgd(let momentum, let weightDecay):

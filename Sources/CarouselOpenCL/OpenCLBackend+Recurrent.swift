@@ -7,7 +7,9 @@ extension OpenCLBackend {
   public func makeReserve(
     for layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
   ) throws -> OpenCLReserve {
-    try OpenCLReserve(launcher, layer, steps: steps, batchSize: batchSize, training: training)
+    try checkReserve(for: layer, steps: steps, batchSize: batchSize)
+    return try OpenCLReserve(
+      launcher, layer, steps: steps, batchSize: batchSize, training: training)
   }
 
   /// Queues one product of all inputs, where the strategy does not do it on the way, then the steps as
@@ -15,6 +17,7 @@ extension OpenCLBackend {
   public func recurrentForward(
     _ work: RecurrentWork<OpenCLBackend>, final: RecurrentState<Buffer>?
   ) throws {
+    try checkRecurrent(work, final: final)
     try tuned(work.layer, batchSize: work.batchSize) { try queueForward(work, final: final) }
   }
 
@@ -53,6 +56,9 @@ extension OpenCLBackend {
     gradX: Buffer?, gradInitial: RecurrentState<Buffer>?,
     gradParameters: RecurrentParameters<Buffer>
   ) throws {
+    try checkRecurrentBackward(
+      work, gradY: gradY, gradFinal: gradFinal, gradX: gradX, gradInitial: gradInitial,
+      gradParameters: gradParameters)
     try tuned(work.layer, batchSize: work.batchSize) {
       try queueBackward(
         RecurrentPass(work: work), gradY: gradY, gradFinal: gradFinal, gradX: gradX,
@@ -205,6 +211,9 @@ extension OpenCLBackend {
     x: Buffer, weight: Buffer, bias: Buffer?, y: Buffer, rows: Int, inputSize: Int,
     outputSize: Int
   ) throws {
+    try checkLinear(
+      x: x, weight: weight, bias: bias, y: y, rows: rows, inputSize: inputSize,
+      outputSize: outputSize)
     try products.forward(
       x: x, weight: weight, bias: bias, bias2: nil, y: y, yStride: nil, rows: rows,
       columns: outputSize, depth: inputSize)
@@ -215,6 +224,12 @@ extension OpenCLBackend {
     x: Buffer, weight: Buffer, gradY: Buffer, gradX: Buffer?, gradWeight: Buffer,
     gradBias: Buffer?, rows: Int, inputSize: Int, outputSize: Int
   ) throws {
+    try checkLinear(
+      x: x, weight: weight, bias: nil, y: gradY, rows: rows, inputSize: inputSize,
+      outputSize: outputSize)
+    try checkLinear(
+      x: gradX ?? x, weight: gradWeight, bias: gradBias, y: gradY, rows: rows,
+      inputSize: inputSize, outputSize: outputSize)
     try products.gradients(
       GradientColumns(buffer: gradY, stride: outputSize, width: outputSize, depth: rows),
       [

@@ -9,7 +9,7 @@ public final class OpenCLBackend: Backend {
   /// Device memory, Float32.
   public typealias Buffer = OpenCLDriver.Buffer
   /// Device memory, Int32.
-  public typealias IndexBuffer = OpenCLDriver.Buffer
+  public typealias IndexBuffer = OpenCLIndexBuffer
   /// What a recurrent layer keeps on the device.
   public typealias RecurrentReserve = OpenCLReserve
 

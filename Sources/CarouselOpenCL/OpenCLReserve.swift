@@ -2,7 +2,13 @@ import CarouselModel
 import OpenCLDriver
 
 /// What a recurrent layer's forward pass keeps for its backward pass, in device memory.
-public final class OpenCLReserve {
+public final class OpenCLReserve: BackendReserve {
+  /// The layer that it was made for.
+  public let layer: RecurrentLayer
+  /// T and N.
+  public let steps: Int, batchSize: Int
+  /// Whether a backward pass may follow.
+  public let training: Bool
   /// `[T, N, SLOTS, H]`: x·Wᵀ + b, then what the backward pass needs, then the gradients of the sums.
   let gates: Buffer
   /// The floats from a row `[SLOTS, H]` of `gates` to the next.
@@ -15,7 +21,6 @@ public final class OpenCLReserve {
   let gradCell: Buffer?
   /// What the layers of `rows.cl` keep beside.
   let rows: RowsReserve?
-  let training: Bool
 
   /// How the layer's steps are walked, once they were.
   var strategy: (any RecurrentStrategy)?
@@ -30,6 +35,9 @@ public final class OpenCLReserve {
   init(
     _ launcher: Launcher, _ layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
   ) throws {
+    self.layer = layer
+    self.steps = steps
+    self.batchSize = batchSize
     let state = batchSize * layer.hiddenSize
     let hasCell = layer.cell.hasCellState
     gatesStride = launcher.rowStride(layer.slotCount * layer.hiddenSize)

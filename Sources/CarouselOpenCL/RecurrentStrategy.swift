@@ -52,7 +52,7 @@ struct RecurrentPass {
   var layer: RecurrentLayer { work.layer }
   var steps: Int { work.steps }
   var batchSize: Int { work.batchSize }
-  var lengths: Buffer? { work.lengths }
+  var lengths: Buffer? { work.lengths?.memory }
   var parameters: RecurrentParameters<Buffer> { work.parameters }
   var initial: RecurrentState<Buffer>? { work.initial }
   var y: Buffer { work.y }

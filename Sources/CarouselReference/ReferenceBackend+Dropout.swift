@@ -6,8 +6,8 @@ extension ReferenceBackend {
   /// Srivastava et al. 2014, scaled in training so that the expectation stays.
   public func dropout(
     _ x: Buffer, y: Buffer, count: Int, probability: Double, random: Philox
-  ) {
-    precondition(probability >= 0 && probability < 1, "a dropout of \(probability)")
+  ) throws {
+    try checkDropout(x, y: y, count: count, probability: probability)
     let x = x.first(count)
     let y = y.first(count)
     for i in 0..<count {

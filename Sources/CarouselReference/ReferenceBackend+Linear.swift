@@ -4,7 +4,10 @@ extension ReferenceBackend {
   /// `y = x·weightᵀ + bias` with `x [M, K]`, `weight [O, K]`, `bias [O]` or nil, `y [M, O]`.
   public func linearForward(
     x: Buffer, weight: Buffer, bias: Buffer?, y: Buffer, rows: Int, inputSize: Int, outputSize: Int
-  ) {
+  ) throws {
+    try checkLinear(
+      x: x, weight: weight, bias: bias, y: y, rows: rows, inputSize: inputSize,
+      outputSize: outputSize)
     let y = y.matrix(rows, outputSize)
     y.fill(with: 0)
     if let bias { y.addToRows(bias.vector(outputSize)) }
@@ -15,7 +18,13 @@ extension ReferenceBackend {
   public func linearBackward(
     x: Buffer, weight: Buffer, gradY: Buffer, gradX: Buffer?, gradWeight: Buffer,
     gradBias: Buffer?, rows: Int, inputSize: Int, outputSize: Int
-  ) {
+  ) throws {
+    try checkLinear(
+      x: x, weight: weight, bias: nil, y: gradY, rows: rows, inputSize: inputSize,
+      outputSize: outputSize)
+    try checkLinear(
+      x: gradX ?? x, weight: gradWeight, bias: gradBias, y: gradY, rows: rows,
+      inputSize: inputSize, outputSize: outputSize)
     let gradY = gradY.matrix(rows, outputSize)
     if let gradX = gradX?.matrix(rows, inputSize) {
       gradX.fill(with: 0)

@@ -7,8 +7,10 @@ extension ReferenceBackend {
   public func optimize(
     _ optimizer: Optimizer, parameters: Buffer, gradients: Buffer, moments: [Buffer], count: Int,
     learningRate: Double, gradientNorm: Buffer?, maximumNorm: Double?, step: Int
-  ) {
-    precondition(moments.count == optimizer.momentCount && step >= 1)
+  ) throws {
+    try checkOptimizer(
+      optimizer, parameters: parameters, gradients: gradients, moments: moments, count: count,
+      gradientNorm: gradientNorm, maximumNorm: maximumNorm, step: step)
     let theta = parameters.first(count)
     let gradients = gradients.first(count)
     let moments = moments.map { $0.first(count) }
@@ -45,8 +47,7 @@ extension ReferenceBackend {
 
   /// `min(1, maximum / (norm + 1e-6))`, NaN where the norm is NaN; 1 without a maximum.
   private func clipFactor(norm: Buffer?, maximum: Double?) -> Double {
-    guard let maximum else { return 1 }
-    guard let norm else { preconditionFailure("clipping needs the gradient's norm") }
+    guard let maximum, let norm else { return 1 }
     let ratio = maximum / (norm.vector(1)[0] + 1e-6)
     return ratio >= 1 ? 1 : ratio
   }

@@ -9,7 +9,7 @@ extension ReferenceBackend {
   public func makeReserve(
     for layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
   ) throws -> ReferenceReserve {
-    precondition(steps > 0 && batchSize > 0)
+    try checkReserve(for: layer, steps: steps, batchSize: batchSize)
     return try ReferenceReserve(
       layer: layer, steps: steps, batchSize: batchSize, training: training)
   }
@@ -18,7 +18,7 @@ extension ReferenceBackend {
   public func recurrentForward(
     _ work: RecurrentWork<ReferenceBackend>, final: RecurrentState<Buffer>?
   ) throws {
-    work.reserve.check(work)
+    try checkRecurrent(work, final: final)
     let step = try ReferenceStep(work)
     let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
     let y = work.states(in: work.y)

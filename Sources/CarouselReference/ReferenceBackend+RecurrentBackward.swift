@@ -15,8 +15,9 @@ extension ReferenceBackend {
     gradParameters: RecurrentParameters<Buffer>
   ) throws {
     let (layer, reserve) = (work.layer, work.reserve)
-    reserve.check(work)
-    precondition(reserve.training, "this reserve keeps nothing for a backward pass")
+    try checkRecurrentBackward(
+      work, gradY: gradY, gradFinal: gradFinal, gradX: gradX, gradInitial: gradInitial,
+      gradParameters: gradParameters)
     let (C, H, P, GH) = (layer.inputSize, layer.hiddenSize, layer.stateSize, layer.gateRows)
     let rowCount = work.steps * work.batchSize
     try walkBack(
@@ -56,7 +57,7 @@ extension ReferenceBackend {
   ) throws {
     let reserve = work.reserve
     let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
-    clear(gradParameters, of: work.layer)
+    try clear(gradParameters, of: work.layer)
     let step = try ReferenceStep(work, gradients: gradParameters)
     let y = work.states(in: work.y)
     for n in 0..<N {
@@ -78,7 +79,7 @@ extension ReferenceBackend {
   }
 
   /// Sets to 0 what the steps add to.
-  private func clear(_ gradients: RecurrentParameters<Buffer>, of layer: RecurrentLayer) {
+  private func clear(_ gradients: RecurrentParameters<Buffer>, of layer: RecurrentLayer) throws {
     let (H, GH) = (layer.hiddenSize, layer.gateRows)
     for (buffer, count) in [
       (gradients.biasIH, GH), (gradients.biasHH, GH), (gradients.peepholeInput, H),
@@ -86,7 +87,7 @@ extension ReferenceBackend {
       (gradients.weightHR, layer.stateSize * H), (gradients.normIH, GH), (gradients.normHH, GH),
       (gradients.normCell, H), (gradients.normCellBias, H),
     ] {
-      if let buffer { fill(buffer, count: count, with: 0) }
+      if let buffer { try fill(buffer, count: count, with: 0) }
     }
   }
 }

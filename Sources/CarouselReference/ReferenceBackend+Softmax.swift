@@ -9,15 +9,17 @@ extension ReferenceBackend {
   public func softmaxCrossEntropy(
     logits: Buffer, targets: IndexBuffer, gradLogits: Buffer?, loss: Buffer, rows: Int,
     classes: Int, scale: Double
-  ) {
+  ) throws {
+    try checkSoftmaxCrossEntropy(
+      logits: logits, targets: targets, gradLogits: gradLogits, loss: loss, rows: rows,
+      classes: classes)
     let logits = logits.matrix(rows, classes)
-    let targets = targets.first(rows)
+    let targets = targets.values
     let gradLogits = gradLogits?.matrix(rows, classes)
     var sum = 0.0
     for m in 0..<rows {
       let target = Int(targets[m])
       let row = logits[m]
-      precondition(target < classes, "target \(target) of \(classes) classes")
       guard target >= 0 else {
         gradLogits?[m].update(repeating: 0, count: classes)
         continue

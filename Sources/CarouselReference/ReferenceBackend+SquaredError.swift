@@ -5,10 +5,13 @@ extension ReferenceBackend {
   public func squaredError(
     predictions: Buffer, targets: Buffer, counted: IndexBuffer, gradPredictions: Buffer?,
     loss: Buffer, rows: Int, width: Int, scale: Double
-  ) {
+  ) throws {
+    try checkSquaredError(
+      predictions: predictions, targets: targets, counted: counted,
+      gradPredictions: gradPredictions, loss: loss, rows: rows, width: width)
     let predictions = predictions.matrix(rows, width)
     let targets = targets.matrix(rows, width)
-    let counted = counted.first(rows)
+    let counted = counted.values
     let gradPredictions = gradPredictions?.matrix(rows, width)
     var sum = 0.0
     for m in 0..<rows {

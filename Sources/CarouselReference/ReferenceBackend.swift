@@ -3,13 +3,12 @@ import CarouselModel
 /// The specification of every operation: plain loops on the host, all values and sums in Float64.
 ///
 /// It is the truth that a device is compared with, made to be read beside the papers, not to be
-/// fast. An operation is done when its call returns. Indices out of range and buffers that are too
-/// small stop the program. NaN is never masked: what depends on it becomes NaN.
+/// fast. An operation is done when its call returns. NaN is never masked: what depends on it becomes NaN.
 public final class ReferenceBackend: Backend {
   /// Float64 elements in host memory.
-  public typealias Buffer = ReferenceBuffer<Double>
+  public typealias Buffer = ReferenceBuffer
   /// Int32 elements in host memory.
-  public typealias IndexBuffer = ReferenceBuffer<Int32>
+  public typealias IndexBuffer = ReferenceIndexBuffer
   /// What the cells keep and the cell states of a layer's forward pass.
   public typealias RecurrentReserve = ReferenceReserve
 
@@ -30,26 +29,33 @@ public final class ReferenceBackend: Backend {
   public func makeBuffer(count: Int) throws -> Buffer { try Buffer(count: count) }
 
   /// A view of `count` elements from `offset` on, which keeps its parent alive.
-  public func slice(_ buffer: Buffer, offset: Int, count: Int) -> Buffer {
-    precondition(offset % sliceAlignment == 0, "a slice at \(offset), not aligned")
+  public func slice(_ buffer: Buffer, offset: Int, count: Int) throws -> Buffer {
+    try checkSlice(of: buffer, offset: offset, count: count)
     return Buffer(buffer, offset: offset, count: count)
   }
 
   /// Overwrites the first `values.count` elements.
-  public func write(_ values: [Double], to buffer: Buffer) {
+  public func write(_ values: [Double], to buffer: Buffer) throws {
+    try check(buffer, "write", values.count)
     _ = buffer.first(values.count).update(fromContentsOf: values)
   }
 
   /// The first `count` elements.
-  public func read(_ buffer: Buffer, count: Int) -> [Double] { Array(buffer.first(count)) }
+  public func read(_ buffer: Buffer, count: Int) throws -> [Double] {
+    try check(buffer, "read", count)
+    return Array(buffer.first(count))
+  }
 
   /// Copies the first `count` elements.
-  public func copy(_ source: Buffer, to destination: Buffer, count: Int) {
+  public func copy(_ source: Buffer, to destination: Buffer, count: Int) throws {
+    try check(source, "copy", count)
+    try check(destination, "copy", count)
     _ = destination.first(count).update(fromContentsOf: source.first(count))
   }
 
   /// Sets the first `count` elements to `value`.
-  public func fill(_ buffer: Buffer, count: Int, with value: Double) {
+  public func fill(_ buffer: Buffer, count: Int, with value: Double) throws {
+    try check(buffer, "fill", count)
     buffer.first(count).update(repeating: value)
   }
 
@@ -57,8 +63,9 @@ public final class ReferenceBackend: Backend {
   public func makeIndexBuffer(count: Int) throws -> IndexBuffer { try IndexBuffer(count: count) }
 
   /// Overwrites the first `values.count` indices.
-  public func write(_ values: [Int32], to buffer: IndexBuffer) {
-    _ = buffer.first(values.count).update(fromContentsOf: values)
+  public func write(_ values: [Int32], to buffer: IndexBuffer) throws {
+    try check(buffer, count: values.count)
+    buffer.values.replaceSubrange(0..<values.count, with: values)
   }
 
   /// Returns at once: every operation is done when its call returns.

@@ -4,23 +4,22 @@ import Foundation
 /// Elements in host memory: an allocation of its own, or a view of a part of one.
 ///
 /// A view aliases its parent and keeps it alive.
-public final class ReferenceBuffer<Element: Numeric> {
+public final class ReferenceBuffer: BackendBuffer {
   /// The number of elements.
   public let count: Int
   /// The elements, valid as long as the buffer.
-  let elements: UnsafeMutablePointer<Element>
+  let elements: UnsafeMutablePointer<Double>
   private let parent: ReferenceBuffer?
 
   /// Allocates `count` elements, all 0.
   init(count: Int) throws(CarouselError) {
-    precondition(count >= 0, "a buffer of \(count) elements")
-    guard let memory = calloc(max(count, 1), MemoryLayout<Element>.stride) else {
+    guard count >= 0, let memory = calloc(max(count, 1), MemoryLayout<Double>.stride) else {
       throw CarouselError(
         .noDevice,
         "reference: a buffer of \(count) elements was asked for, but there is no memory for it")
     }
     self.count = count
-    elements = memory.bindMemory(to: Element.self, capacity: max(count, 1))
+    elements = memory.bindMemory(to: Double.self, capacity: max(count, 1))
     parent = nil
   }
 
@@ -39,21 +38,32 @@ public final class ReferenceBuffer<Element: Numeric> {
   }
 
   /// Where the elements are, of which there must be at least `count`.
-  func vector(_ count: Int) -> UnsafeMutablePointer<Element> {
+  func vector(_ count: Int) -> UnsafeMutablePointer<Double> {
     precondition(
       0...self.count ~= count, "\(count) elements were expected in a buffer of \(self.count)")
     return elements
   }
 
   /// The first `count` elements.
-  func first(_ count: Int) -> UnsafeMutableBufferPointer<Element> {
+  func first(_ count: Int) -> UnsafeMutableBufferPointer<Double> {
     UnsafeMutableBufferPointer(start: vector(count), count: count)
   }
-}
 
-extension ReferenceBuffer<Double> {
   /// The first `rows · columns` elements as a row-major matrix.
   func matrix(_ rows: Int, _ columns: Int) -> Matrix {
     Matrix(elements: vector(rows * columns), rows: rows, columns: columns)
+  }
+}
+
+/// Indices in host memory.
+public final class ReferenceIndexBuffer: BackendIndexBuffer {
+  /// The indices.
+  public internal(set) var values: [Int32]
+
+  init(count: Int) throws(CarouselError) {
+    guard count >= 0 else {
+      throw CarouselError(.usage, "a buffer cannot hold \(count) indices")
+    }
+    values = [Int32](repeating: 0, count: count)
   }
 }

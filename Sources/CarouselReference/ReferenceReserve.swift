@@ -3,11 +3,13 @@ import CarouselModel
 /// What the forward pass of one recurrent layer keeps for its backward pass.
 ///
 /// With `training` a row for each step of each sequence, `[T, N, …]`; else one row.
-public final class ReferenceReserve {
-  let layer: RecurrentLayer
-  let steps: Int
-  let batchSize: Int
-  let training: Bool
+public final class ReferenceReserve: BackendReserve {
+  /// The layer that it was made for.
+  public let layer: RecurrentLayer
+  /// T and N.
+  public let steps: Int, batchSize: Int
+  /// Whether a backward pass may follow.
+  public let training: Bool
   /// What the cell keeps, `[T, N, K·H]`.
   let kept: ReferenceBackend.Buffer
   /// The cell states as the cell made them and after zoneout, `[T, N, H]` each.
@@ -40,13 +42,6 @@ public final class ReferenceReserve {
     gradRecurrent = try ReferenceBuffer(count: training ? rows * layer.gateRows : 0)
   }
 
-  /// Stops the program where the reserve was made for another layer or other sizes.
-  func check(_ work: RecurrentWork<ReferenceBackend>) {
-    precondition(
-      work.layer == layer && work.steps == steps && work.batchSize == batchSize,
-      "the reserve was made for another layer or other sizes")
-  }
-
   /// Row `index` of one of the arrays, or its only one.
   func row(_ index: Int, of array: ReferenceBackend.Buffer, _ width: Int) -> Matrix {
     array.matrix(training ? steps * batchSize : 1, width).block(training ? index : 0, of: 1)
@@ -55,15 +50,14 @@ public final class ReferenceReserve {
 
 extension RecurrentWork<ReferenceBackend> {
   /// The layer's states in `buffer`, or their gradients.
-  func states(in buffer: ReferenceBuffer<Double>) -> StateMatrix {
+  func states(in buffer: ReferenceBuffer) -> StateMatrix {
     let elements = buffer.vector(steps * batchSize * stateRows.stride)
     return StateMatrix(elements: elements + stateRows.offset, stride: stateRows.stride)
   }
 
   /// The rows of `[T·N, …]` that are sequence n's steps, in the order in which the layer walks.
   func rows(of n: Int) -> [Int] {
-    let length = lengths.map { Int($0.vector(batchSize)[n]) } ?? steps
-    precondition(0...steps ~= length, "sequence \(n) has \(length) of \(steps) steps")
+    let length = lengths.map { Int($0.values[n]) } ?? steps
     return (0..<length).map { (layer.isReverse ? length - 1 - $0 : $0) * batchSize + n }
   }
 }

@@ -33,11 +33,16 @@ public struct MadeData: Sendable {
   /// The steps that are called an epoch.
   static let epochSteps = 1000
 
-  /// Describes sequences; throws a usage error where T is too short for the task.
+  /// Describes sequences; throws a usage error where T is too short for the task, or the task is another.
   public init(
     _ task: TrainingTask, length: Int, batchSize: Int, seed: UInt64, part: Part = .training
   ) throws(CarouselError) {
-    precondition(task != .text)
+    guard task != .text else {
+      throw CarouselError(.usage, "the task text reads a text and makes no sequences")
+    }
+    guard batchSize >= 1 else {
+      throw CarouselError(.usage, "the batch size must be at least 1, but is \(batchSize)")
+    }
     guard length >= 2 else {
       throw CarouselError(
         .usage, "the task \(task.rawValue) needs at least 2 steps, but has \(length)")

@@ -25,9 +25,12 @@ public final class TextEvaluator<B: Backend> {
   public init(
     _ network: Network<B>, text: ArraySlice<UInt8>, vocabulary: ByteVocabulary
   ) throws {
-    precondition(text.count >= 2)
+    guard text.count >= 2 else {
+      throw CarouselError(
+        .badData, "a text needs at least 2 bytes to be evaluated, but has \(text.count)")
+    }
     let batchSize = min(max((text.count - 1) / 1024, 1), 64)
-    streams = TextStreams(
+    streams = try TextStreams(
       text, vocabulary: vocabulary, batchSize: batchSize, steps: min(64, text.count - 1),
       remainder: .padded)
     pass = try NetworkPass(
@@ -41,7 +44,7 @@ public final class TextEvaluator<B: Backend> {
     var count = 0
     for index in 0..<streams.windowCount {
       if shouldStop() { return nil }
-      let window = streams.window(index)
+      let window = try streams.window(index)
       let counted = window.targets.count { $0 >= 0 }
       try pass.forward(tokens: window.inputs)
       sum += try pass.loss(targets: window.targets) * Double(counted)

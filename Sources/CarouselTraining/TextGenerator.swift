@@ -7,7 +7,10 @@ public final class TextGenerator<B: Backend> {
 
   /// Allocates activations for one sequence.
   public init(_ network: Network<B>, vocabulary: ByteVocabulary) throws {
-    precondition(network.configuration.vocabularySize == vocabulary.count)
+    guard network.configuration.vocabularySize == vocabulary.count else {
+      throw CarouselError(
+        .usage, "the network does not read the \(vocabulary.count) bytes of the vocabulary")
+    }
     self.vocabulary = vocabulary
     pass = try NetworkPass(network, steps: 1, batchSize: 1, training: false)
   }
@@ -22,7 +25,9 @@ public final class TextGenerator<B: Backend> {
     prompt: [UInt8], length: Int, sampler: TokenSampler, seed: UInt64,
     body: (UInt8) throws -> Void
   ) throws {
-    precondition(length >= 0)
+    guard length >= 0 else {
+      throw CarouselError(.usage, "the length must be at least 0, but is \(length)")
+    }
     let start = vocabulary.token(UInt8(ascii: "\n")) ?? 0
     let read = try prompt.isEmpty ? [start] : vocabulary.encode(prompt, source: "the prompt")
     let random = Philox(seed: seed, stream: RandomStream.sampling)

@@ -29,7 +29,7 @@ struct TextParts {
         "\(text.name): a validation share of \(settings.validation) needs at least 2 bytes to "
           + "hold out, found \(heldOutCount) of \(count) bytes")
     }
-    training = TextStreams(
+    training = try TextStreams(
       text.bytes[..<trainingCount], vocabulary: text.vocabulary, batchSize: settings.batchSize,
       steps: settings.steps, remainder: .dropped)
     heldOut = settings.validation == 0 ? nil : text.bytes[trainingCount...]

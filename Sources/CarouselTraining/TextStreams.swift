@@ -42,8 +42,11 @@ public struct TextStreams: Sendable {
   public init(
     _ text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, batchSize: Int, steps: Int,
     remainder: Remainder
-  ) {
-    precondition(batchSize > 0 && steps > 0)
+  ) throws(CarouselError) {
+    guard batchSize > 0, steps > 0 else {
+      throw CarouselError(
+        .usage, "a text cannot be cut into \(batchSize) streams of windows of \(steps) bytes")
+    }
     let targets = max(text.count - 1, 0)
     self.text = text
     self.vocabulary = vocabulary
@@ -62,11 +65,12 @@ public struct TextStreams: Sendable {
   /// The tokens that a text needs for one window of N streams of T: N·T + 1.
   public static func minimumCount(batchSize: Int, steps: Int) -> Int { batchSize * steps + 1 }
 
-  /// Window `index`, at least 0 and below `windowCount`.
-  ///
-  /// Traps where the vocabulary lacks a byte.
-  public func window(_ index: Int) -> Window {
-    precondition((0..<windowCount).contains(index))
+  /// Window `index`, at least 0 and below `windowCount`; throws where there is no such window, and where
+  /// the vocabulary lacks a byte.
+  public func window(_ index: Int) throws(CarouselError) -> Window {
+    guard (0..<windowCount).contains(index) else {
+      throw CarouselError(.usage, "window \(index) is not one of the \(windowCount) of the text")
+    }
     var window = Window(
       inputs: [Int32](repeating: 0, count: steps * batchSize),
       targets: [Int32](repeating: -1, count: steps * batchSize))
@@ -74,16 +78,18 @@ public struct TextStreams: Sendable {
       for step in 0..<min(steps, streamLength - index * steps) {
         let position = stream * streamLength + index * steps + step
         guard position + 1 < text.count else { break }
-        window.inputs[step * batchSize + stream] = token(position)
-        window.targets[step * batchSize + stream] = token(position + 1)
+        window.inputs[step * batchSize + stream] = try token(position)
+        window.targets[step * batchSize + stream] = try token(position + 1)
       }
     }
     return window
   }
 
-  private func token(_ position: Int) -> Int32 {
-    guard let token = vocabulary.token(text[text.startIndex + position]) else {
-      preconditionFailure("a byte of the text that the vocabulary lacks")
+  private func token(_ position: Int) throws(CarouselError) -> Int32 {
+    let byte = text[text.startIndex + position]
+    guard let token = vocabulary.token(byte) else {
+      throw CarouselError(
+        .badData, "the vocabulary lacks the byte \(byte) at offset \(position) of the text")
     }
     return token
   }

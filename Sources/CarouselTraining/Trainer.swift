@@ -226,7 +226,7 @@ public final class Trainer<B: Backend> {
 
   private func takeStep(_ folder: RunFolder?) throws {
     let began = ContinuousClock.now
-    let batch = data.batch(position.step)
+    let batch = try data.batch(position.step)
     if batch.begins { try pass.resetStates() }
     let learningRate = settings.schedule.learningRate(
       step: position.step, fraction: scheduleFraction)

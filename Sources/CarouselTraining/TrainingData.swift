@@ -27,15 +27,15 @@ protocol TrainingData: Sendable {
   /// The training steps of an epoch.
   var epochSteps: Int { get }
   /// The batch of one training step, counted from 0.
-  func batch(_ step: Int) -> TrainingBatch
+  func batch(_ step: Int) throws -> TrainingBatch
 }
 
 extension TextStreams: TrainingData {
   var epochSteps: Int { windowCount }
 
-  func batch(_ step: Int) -> TrainingBatch {
+  func batch(_ step: Int) throws -> TrainingBatch {
     let index = step % windowCount
-    let window = window(index)
+    let window = try window(index)
     return TrainingBatch(
       input: .tokens(window.inputs), targets: .classes(window.targets), begins: index == 0)
   }

@@ -61,7 +61,7 @@ private struct OptimizerCase: Decodable {
       let buffer = try backend.buffer(logits.values)
       let loss = try backend.makeBuffer(count: 1)
       let counted = golden.targets.count { $0 >= 0 }
-      backend.softmaxCrossEntropy(
+      try backend.softmaxCrossEntropy(
         logits: buffer, targets: try backend.indices(golden.targets), gradLogits: buffer,
         loss: loss, rows: logits.shape[0], classes: logits.shape[1], scale: 1 / Double(counted))
       expectClose(
@@ -83,8 +83,8 @@ private struct OptimizerCase: Decodable {
       let norm = try backend.makeBuffer(count: 1)
       for (index, (gradient, after)) in zip(golden.gradients, golden.after).enumerated() {
         let gradients = try backend.buffer(gradient.values)
-        backend.norm(of: gradients, count: count, into: norm)
-        backend.optimize(
+        try backend.norm(of: gradients, count: count, into: norm)
+        try backend.optimize(
           golden.optimizer, parameters: parameters, gradients: gradients, moments: moments,
           count: count, learningRate: golden.learningRate, gradientNorm: norm,
           maximumNorm: golden.maximumNorm, step: index + 1)

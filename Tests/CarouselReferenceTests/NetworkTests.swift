@@ -54,8 +54,8 @@ import Testing
     #expect(carried.allSatisfy { $0.contains { $0 != 0 } })
     func loss() throws -> Double {
       for (index, state) in pass.states.enumerated() {
-        backend.write(carried[2 * index], to: state.hidden)
-        backend.write(carried[2 * index + 1], to: try #require(state.cell))
+        try backend.write(carried[2 * index], to: state.hidden)
+        try backend.write(carried[2 * index + 1], to: try #require(state.cell))
       }
       return try pass.lossAndGradients(tokens: tokens, targets: targets, dropoutSeed: (7, 2))
     }
@@ -120,8 +120,8 @@ import Testing
     for step in 1...60 {
       try pass.resetStates()
       losses.append(try pass.lossAndGradients(tokens: tokens, targets: targets))
-      backend.norm(of: store.gradients, count: store.count, into: norm)
-      backend.optimize(
+      try backend.norm(of: store.gradients, count: store.count, into: norm)
+      try backend.optimize(
         adam, parameters: store.values, gradients: store.gradients, moments: moments,
         count: store.count, learningRate: 0.05, gradientNorm: norm, maximumNorm: 1, step: step)
     }

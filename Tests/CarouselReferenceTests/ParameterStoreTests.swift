@@ -28,8 +28,8 @@ import Testing
 
   @Test func aViewAliasesTheWholeAndOutlivesIt() throws {
     var store: ParameterStore<ReferenceBackend>? = try makeStore()
-    let view = try #require(store?.gradient("b"))
-    backend.fill(view, count: 33, with: 3)
+    let view = try #require(try store?.gradient("b"))
+    try backend.fill(view, count: 33, with: 3)
     let all = backend.values(try #require(store?.gradients))
     #expect(all.indices.allSatisfy { all[$0] == (32..<65 ~= $0 ? 3 : 0) })
     store = nil

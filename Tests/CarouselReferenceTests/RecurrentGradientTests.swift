@@ -83,7 +83,7 @@ import Testing
     for (index, description) in store.descriptions.enumerated() {
       guard case .constant(let value) = description.initializer else { continue }
       let moves = normal(description.shape.count, stream: 60 + index)
-      backend.write(moves.map { value + 0.25 * $0 }, to: store.value(description.name))
+      try backend.write(moves.map { value + 0.25 * $0 }, to: store.value(description.name))
     }
   }
 

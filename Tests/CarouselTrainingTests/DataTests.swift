@@ -43,24 +43,26 @@ import Testing
 
   @Test func droppedRemainderGivesWholeWindowsOnly() {
     // 14 targets in 2 streams of 7, windows of 3.
-    let streams = TextStreams(
+    let streams = try TextStreams(
       [UInt8](0..<15)[...], vocabulary: Self.allBytes, batchSize: 2, steps: 3, remainder: .dropped)
     #expect(streams.windowCount == 2)
     #expect(streams.streamLength == 7)
-    #expect(streams.window(0).inputs == [0, 7, 1, 8, 2, 9])
-    #expect(streams.window(0).targets == [1, 8, 2, 9, 3, 10])
-    #expect(streams.window(1).inputs == [3, 10, 4, 11, 5, 12])
-    #expect(streams.window(1).targets == [4, 11, 5, 12, 6, 13])
+    #expect(try streams.window(0).inputs == [0, 7, 1, 8, 2, 9])
+    #expect(try streams.window(0).targets == [1, 8, 2, 9, 3, 10])
+    #expect(try streams.window(1).inputs == [3, 10, 4, 11, 5, 12])
+    #expect(try streams.window(1).targets == [4, 11, 5, 12, 6, 13])
   }
 
   @Test(arguments: [(2, 1, 1), (3, 1, 5), (15, 2, 3), (16, 2, 3), (17, 4, 5), (100, 7, 9)])
-  func paddedStreamsPredictEveryTokenButTheFirstOnce(count: Int, batchSize: Int, steps: Int) {
-    let streams = TextStreams(
+  func paddedStreamsPredictEveryTokenButTheFirstOnce(
+    count: Int, batchSize: Int, steps: Int
+  ) throws {
+    let streams = try TextStreams(
       [UInt8](0..<UInt8(count))[...], vocabulary: Self.allBytes, batchSize: batchSize,
       steps: steps, remainder: .padded)
     var targets: [Int32] = []
     for index in 0..<streams.windowCount {
-      let window = streams.window(index)
+      let window = try streams.window(index)
       for (input, target) in zip(window.inputs, window.targets) where target >= 0 {
         #expect(target == input + 1)
         targets.append(target)
@@ -69,25 +71,25 @@ import Testing
     #expect(targets.sorted() == Array(1..<Int32(count)))
   }
 
-  @Test func aTextShorterThanAWindowHasNone() {
-    func windows(_ count: Int) -> Int {
-      TextStreams(
+  @Test func aTextShorterThanAWindowHasNone() throws {
+    func windows(_ count: Int) throws -> Int {
+      try TextStreams(
         [UInt8](repeating: 0, count: count)[...], vocabulary: Self.allBytes, batchSize: 3,
         steps: 4, remainder: .dropped
       ).windowCount
     }
-    #expect(windows(12) == 0)
-    #expect(windows(13) == 1)
+    #expect(try windows(12) == 0)
+    #expect(try windows(13) == 1)
   }
 
-  @Test func aPartOfATextIsReadByItsVocabulary() {
+  @Test func aPartOfATextIsReadByItsVocabulary() throws {
     let text = Array("-cabbage".utf8)
-    let streams = TextStreams(
+    let streams = try TextStreams(
       text[1..<6], vocabulary: ByteVocabulary(of: text), batchSize: 1, steps: 4,
       remainder: .dropped)
     // -, a, b, c, e, g.
-    #expect(streams.window(0).inputs == [3, 1, 2, 2])
-    #expect(streams.window(0).targets == [1, 2, 2, 1])
+    #expect(try streams.window(0).inputs == [3, 1, 2, 2])
+    #expect(try streams.window(0).targets == [1, 2, 2, 1])
   }
 }
 

@@ -168,8 +168,8 @@ import Testing
       _ = try trainer.run(in: folder.run) { event in
         guard case .stepped(let progress) = event, progress.step == 7 else { return }
         before = try [UInt8](contentsOfFile: folder.run.last)
-        let weight = trainer.network.parameters.value("output.bias")
-        trainer.network.backend.write([.nan], to: weight)
+        let weight = try trainer.network.parameters.value("output.bias")
+        try trainer.network.backend.write([.nan], to: weight)
       }
     }
     #expect(try [UInt8](contentsOfFile: folder.run.last) == before)
@@ -181,8 +181,8 @@ import Testing
     let folder = try TemporaryFolder()
     let settings = TestRun.settings(maxSteps: 20)
     let poisoned = try TestRun.trainer(settings)
-    let weight = poisoned.network.parameters.value("output.bias")
-    poisoned.network.backend.write([.nan], to: weight)
+    let weight = try poisoned.network.parameters.value("output.bias")
+    try poisoned.network.backend.write([.nan], to: weight)
     expectError(.checkFailed, "step 1", folder.run.last) { _ = try poisoned.run(in: folder.run) }
     let kept = try Checkpoint(contentsOf: folder.run.last)
     #expect(kept.description.position == TrainingPosition())
@@ -221,8 +221,8 @@ import Testing
       var isPoisoned = false
       _ = try trainer.run(in: folder.run, shouldStop: { isPoisoned }) { event in
         guard case .stepped(let progress) = event, progress.step == 7 else { return }
-        let weight = trainer.network.parameters.value("output.bias")
-        trainer.network.backend.write([.infinity], to: weight)
+        let weight = try trainer.network.parameters.value("output.bias")
+        try trainer.network.backend.write([.infinity], to: weight)
         isPoisoned = true
       }
     }
