@@ -35,7 +35,7 @@ extension RecurrentPass {
     let y = try store.backend.makePoisonedBuffer(count: outputShape.count)
     try store.backend.linearForward(
       x: stack.y, weight: store.value(head.weightName),
-      bias: head.bias.map { _ in store.value(head.biasName) }, y: y, rows: steps * batchSize,
+      bias: head.bias.map { _ in try store.value(head.biasName) }, y: y, rows: steps * batchSize,
       inputSize: configuration.outputSize, outputSize: head.weight.shape[0])
     return cleared(try store.backend.readTensor(y, outputShape))
   }
@@ -51,7 +51,7 @@ extension RecurrentPass {
       x: stack.y, weight: store.value(head.weightName),
       gradY: store.backend.makeBuffer(cleared(gradY)), gradX: result,
       gradWeight: store.gradient(head.weightName),
-      gradBias: head.bias.map { _ in store.gradient(head.biasName) }, rows: steps * batchSize,
+      gradBias: head.bias.map { _ in try store.gradient(head.biasName) }, rows: steps * batchSize,
       inputSize: configuration.outputSize, outputSize: head.weight.shape[0])
     return result
   }

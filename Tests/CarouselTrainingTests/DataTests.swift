@@ -41,7 +41,7 @@ import Testing
   /// Every byte is its own token.
   static let allBytes = ByteVocabulary(of: 0...255)
 
-  @Test func droppedRemainderGivesWholeWindowsOnly() {
+  @Test func droppedRemainderGivesWholeWindowsOnly() throws {
     // 14 targets in 2 streams of 7, windows of 3.
     let streams = try TextStreams(
       [UInt8](0..<15)[...], vocabulary: Self.allBytes, batchSize: 2, steps: 3, remainder: .dropped)
