@@ -37,7 +37,7 @@ public struct RecurrentComparison: ComparisonCase {
   /// T, N, C, H and L.
   public var sizes: KeyValuePairs<String, Int> {
     [
-      "steps": steps, "batchSize": batchSize, "inputSize": configuration.inputSize,
+      "sequenceLength": steps, "batchSize": batchSize, "inputSize": configuration.inputSize,
       "hiddenSize": configuration.hiddenSize, "layers": configuration.layers,
     ]
   }

@@ -52,7 +52,7 @@ public struct NetworkComparison: ComparisonCase {
   public var sizes: KeyValuePairs<String, Int> {
     let recurrent = configuration.recurrent
     return [
-      "steps": steps, "batchSize": batchSize, "vocabularySize": configuration.outputSize,
+      "sequenceLength": steps, "batchSize": batchSize, "vocabularySize": configuration.outputSize,
       "inputSize": recurrent.inputSize, "hiddenSize": recurrent.hiddenSize,
       "layers": recurrent.layers,
     ]

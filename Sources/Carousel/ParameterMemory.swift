@@ -3,7 +3,7 @@ import CarouselModel
 /// The memory that a network's training needs, in bytes of Float32.
 public struct ParameterMemory: Hashable, Sendable, Encodable {
   /// T and N.
-  public let steps: Int, batchSize: Int
+  public let sequenceLength: Int, batchSize: Int
   /// The parameters.
   public let weightBytes: Int
   /// What the recurrent layers keep for the backward pass: ∝ T·N.
@@ -17,7 +17,7 @@ public struct ParameterMemory: Hashable, Sendable, Encodable {
     _ configuration: RecurrentConfiguration, parameterCount: Int, steps: Int, batchSize: Int
   ) {
     let size = ElementType.float32.byteCount
-    self.steps = steps
+    sequenceLength = steps
     self.batchSize = batchSize
     weightBytes = size * parameterCount
     activationBytes = size * steps * batchSize * configuration.activationsPerStep

@@ -1,13 +1,14 @@
 import ArgumentParser
 import Carousel
 
-/// `--steps`, `--batch-size` and `--lengths`: a batch of sequences, of any lengths.
+/// `--sequence-length`, `--batch-size` and `--lengths`: a batch of sequences, of any lengths.
 struct BatchOptions: ParsableArguments {
   @OptionGroup var work: WorkOptions
 
   @Option(
     help: ArgumentHelp(
-      "The steps of each sequence, 0 to T, such as 3,0,5.", valueName: "count,…"))
+      "The length of each sequence, 0 to T, such as 3,0,5 (default: T for all).",
+      valueName: "count,…"))
   var lengths: Lengths?
 
   /// Whether none was given.
@@ -24,7 +25,7 @@ struct BatchOptions: ParsableArguments {
   }
 }
 
-/// `--lengths`: the steps of each sequence.
+/// `--lengths`: the length of each sequence.
 struct Lengths: ExpressibleByArgument {
   let values: [Int]
 
@@ -43,7 +44,8 @@ struct Lengths: ExpressibleByArgument {
     }
     if let wrong = values.first(where: { !(0...steps ~= $0) }) {
       throw CarouselError(
-        .usage, "--lengths must be between 0 and \(steps), the steps, but one is \(wrong)")
+        .usage, "--lengths must be between 0 and \(steps), the sequence length, but one is \(wrong)"
+      )
     }
   }
 }

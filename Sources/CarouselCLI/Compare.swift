@@ -2,7 +2,7 @@ import ArgumentParser
 import Carousel
 
 /// `carousel compare`: the same work on the device and on the reference.
-struct Compare: ParsableCommand {
+struct Compare: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Does the same work, forward and backward, on the device and on the reference.",
     discussion: """
@@ -13,9 +13,21 @@ struct Compare: ParsableCommand {
       The exit status is 1 where a tensor's nrms is not within its bound.
       """)
 
+  static let basics = [
+    "cell", "hidden-size", "input-size", "layers", "sequence-length", "batch-size", "random",
+    "seed",
+    "device", "json", "help-all",
+  ]
+  static let standard = RecurrentConfiguration(inputSize: 64, hiddenSize: 64)
+  static let standardSequenceLength = 25, standardBatchSize = 8
+  static var defaults: [String: String] {
+    standard.helpDefaults(
+      sequenceLength: standardSequenceLength, batchSize: standardBatchSize)
+  }
+
   @OptionGroup var device: DeviceOptions
-  @OptionGroup var recurrent: RecurrentOptions
-  @OptionGroup var batch: BatchOptions
+  @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
+  @OptionGroup(title: "Layers") var batch: BatchOptions
   @Flag(help: "Every operation, or with --random every layer, at tiny sizes, for a simulator.")
   var tiny = false
   @Option(
@@ -63,9 +75,9 @@ struct Compare: ParsableCommand {
   }
 
   private func givenCase() throws -> any ComparisonCase {
-    let configuration = try recurrent.configuration(
-      defaults: RecurrentConfiguration(inputSize: 64, hiddenSize: 64))
-    let (steps, batchSize, lengths) = try batch.batch(steps: 25, batchSize: 8)
+    let configuration = try recurrent.configuration(defaults: Self.standard)
+    let (steps, batchSize, lengths) = try batch.batch(
+      steps: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     try configuration.requireRoom(steps: steps, batchSize: batchSize)
     return RecurrentComparison(
       configuration, steps: steps, batchSize: batchSize, lengths: lengths)

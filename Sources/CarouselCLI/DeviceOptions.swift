@@ -17,7 +17,7 @@ struct DeviceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "To what products may round their factors (default: float32).",
+      "To what products may round their factors.",
       discussion:
         "tf32, bf16: matrix units make products of rounded factors faster, those of NVIDIA's GPUs from "
         + "compute capability 8.0 on; elsewhere products stay in Float32, but with --kernels gpu on a "

@@ -2,7 +2,7 @@ import ArgumentParser
 import Carousel
 
 /// `carousel evaluate`: how well a model does what it was trained for.
-struct Evaluate: ParsableCommand {
+struct Evaluate: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures how well a trained model does what it was trained for.",
     discussion: """
@@ -10,6 +10,9 @@ struct Evaluate: ParsableCommand {
       read as up to 64 streams of at least 1024 bytes, each from a zero state on. A model of the \
       tasks adding and copy needs no file: it is measured on the sequences that were held out.
       """)
+
+  static let basics = ["override", "device", "json", "help-all"]
+  static let defaults = ["device": "auto"]
 
   @Argument(help: "A run's folder, whose best checkpoint is taken, or a checkpoint.")
   var model: String
@@ -44,7 +47,8 @@ struct Evaluate: ParsableCommand {
 
   private func measure<B: Backend>(_ checkpoint: Checkpoint, on backend: B) throws {
     let (task, settings) = (checkpoint.description.task, checkpoint.description.settings)
-    let network = try checkpoint.makeNetwork(backend: backend, overrides: overrides.values)
+    let network = try checkpoint.makeNetwork(
+      backend: backend, overrides: overrides.values(for: checkpoint))
     let data = try MadeData(
       task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed)
     guard let loss = try MadeDataEvaluator(network, like: data).evaluate() else { return }
@@ -53,13 +57,14 @@ struct Evaluate: ParsableCommand {
         .checkFailed, "\(checkpoint.path): expected a finite loss, found \(loss)")
     }
     let report = MadeReport(
-      model: checkpoint.path, task: task, device: backend.name, steps: settings.steps, loss: loss,
+      model: checkpoint.path, task: task, device: backend.name, sequenceLength: settings.steps,
+      loss: loss,
       lossWithoutMemory: data.baseline)
     if output.json {
       try Output.write(json: report)
     } else {
       try Output.write(
-        "\(task.rawValue) over \(report.steps) steps: a loss of \(loss.text(decimals: 5)), "
+        "\(task.rawValue) over \(report.sequenceLength) steps: a loss of \(loss.text(decimals: 5)), "
           + "\(data.baseline.text(decimals: 5)) without memory")
     }
   }
@@ -68,7 +73,7 @@ struct Evaluate: ParsableCommand {
     let model: String
     let task: TrainingTask
     let device: String
-    let steps: Int
+    let sequenceLength: Int
     let loss: Double
     let lossWithoutMemory: Double
   }
@@ -77,7 +82,8 @@ struct Evaluate: ParsableCommand {
     _ checkpoint: Checkpoint, _ text: TrainingText, _ vocabulary: ByteVocabulary, of file: String,
     on backend: B
   ) throws {
-    let network = try checkpoint.makeNetwork(backend: backend, overrides: overrides.values)
+    let network = try checkpoint.makeNetwork(
+      backend: backend, overrides: overrides.values(for: checkpoint))
     let evaluator = try TextEvaluator(network, text: text.bytes[...], vocabulary: vocabulary)
     guard let evaluation = try evaluator.evaluate() else { return }
     guard evaluation.loss.isFinite else {

@@ -51,10 +51,9 @@ struct Failure {
     case .validationFailure:
       self.init(
         status: CarouselError.Kind.usage.rawValue,
-        sentence: message.replacing(". Did you mean", with: "; did you mean")
-          .replacing(". Please provide one of", with: "; expected one of").lowercasedFirst)
+        sentence: WrongValue(message)?.sentence ?? message.usageSentence)
     default:
-      self.init(status: Self.internalError, sentence: message)
+      self.init(status: Self.internalError, sentence: message.singleLine)
     }
   }
 
@@ -77,9 +76,9 @@ struct Failure {
       }
     }
     if let sentence {
-      Output.note("carousel: \(sentence.singleLine)")
+      Output.note("carousel: \(sentence)")
     }
-    if let log { Output.note(log) }
+    if let log { Output.note(log: log) }
     Drivers.wait()
     Foundation.exit(status)
   }
@@ -93,11 +92,15 @@ extension OpenCLError {
 }
 
 extension String {
-  /// The text with its first letter in lower case, as it goes on behind a colon.
-  fileprivate var lowercasedFirst: String { prefix(1).lowercased() + dropFirst() }
+  /// What the parser says of a command line, as it goes on behind a colon.
+  fileprivate var usageSentence: String {
+    let sentence = replacing(". Did you mean", with: "; did you mean")
+      .replacing(". Please provide one of", with: "; expected one of").singleLine
+    return sentence.prefix(1).lowercased() + sentence.dropFirst()
+  }
 
   /// The text with its line breaks replaced, and no full stop at the end.
-  var singleLine: String {
+  fileprivate var singleLine: String {
     let line = split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
       .filter { !$0.isEmpty }.joined(separator: " ")
     return line.hasSuffix(".") && !line.hasSuffix("...") ? String(line.dropLast()) : line

@@ -43,13 +43,21 @@ struct GateOverride: ExpressibleByArgument {
     gate = String(sides[0])
     self.value = value
   }
+}
 
-  /// Throws where a gate is held at two constants.
-  static func requireOnce(_ overrides: [GateOverride]) throws {
-    let gates = overrides.map(\.gate)
-    if let gate = gates.first(where: { gate in gates.count { $0 == gate } > 1 }) {
-      throw ValidationError("--override was given more than once for \(gate)")
+extension [GateOverride] {
+  /// The constants by the full names of the cell's gates.
+  ///
+  /// Throws where the cell lacks a gate, or a gate is held at two constants.
+  func values(for cell: Cell) throws -> [String: Double] {
+    var result: [String: Double] = [:]
+    for override in self {
+      let gate = try cell.overridableGate(override.gate)
+      guard result.updateValue(override.value, forKey: gate) == nil else {
+        throw CarouselError(.usage, "--override is given more than once for the \(gate) gate")
+      }
     }
+    return result
   }
 }
 
@@ -77,9 +85,10 @@ enum GateTie: String, CaseIterable, ExpressibleByArgument {
   var forgetGate: ForgetGate { self == .inputForget ? .input : .output }
 
   init?(argument: String) {
-    switch argument {
-    case "input=forget", "forget=input": self = .inputForget
-    case "forget=output", "output=forget": self = .forgetOutput
+    let gates = argument.split(separator: "=", omittingEmptySubsequences: false)
+    switch Set(gates.map { Cell.lstm.gateName(String($0)) }) {
+    case ["input", "forget"]: self = .inputForget
+    case ["forget", "output"]: self = .forgetOutput
     default: return nil
     }
   }
@@ -91,10 +100,8 @@ struct OverrideOptions: ParsableArguments {
     help: ArgumentHelp("Hold a gate at a constant; repeatable.", valueName: "gate=value"))
   var override: [GateOverride] = []
 
-  func validate() throws { try GateOverride.requireOnce(override) }
-
-  /// The constants by their gates.
-  var values: [String: Double] {
-    Dictionary(override.map { ($0.gate, $0.value) }) { first, _ in first }
+  /// The constants by the gates of a model's cell.
+  func values(for model: Checkpoint) throws -> [String: Double] {
+    try override.values(for: model.description.settings.recurrent.cell)
   }
 }

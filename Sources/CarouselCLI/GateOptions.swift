@@ -99,12 +99,6 @@ struct GateOptions: ParsableArguments {
         "the forget gate can come from one source only, but "
           + sources.map(\.option).joined(separator: " and ") + " were given")
     }
-    let gates = activation.map { $0.gate ?? "" }
-    if let gate = gates.first(where: { gate in gates.count { $0 == gate } > 1 }) {
-      throw ValidationError(
-        "--activation was given more than once \(gate.isEmpty ? "without a gate" : "for \(gate)")")
-    }
-    try GateOverride.requireOnce(override)
   }
 
   /// Whether none of the words was given.
@@ -128,8 +122,9 @@ struct GateOptions: ParsableArguments {
 
   /// Puts what was given in its place.
   func apply(to options: inout CellOptions, cell: Cell) throws {
+    var activations: Set<String> = []
     for activation in activation {
-      guard let gate = activation.gate ?? (cell == .rnn ? "hidden" : nil) else {
+      guard let word = activation.gate ?? (cell == .rnn ? "hidden" : nil) else {
         throw CarouselError(
           .usage,
           "--activation \(activation.text) does not say for which gate of the \(cell.rawValue) cell, "
@@ -137,9 +132,13 @@ struct GateOptions: ParsableArguments {
             + cell.activationNames.map { "\($0)=\(activation.text)" }
             .joined(separator: " or "))
       }
+      let gate = try cell.activation(named: word)
+      guard activations.insert(gate).inserted else {
+        throw CarouselError(.usage, "--activation is given more than once for \(gate)")
+      }
       options.activations[gate] = activation.activation
     }
-    for override in override { options.overrides[override.gate] = override.value }
+    try options.overrides.merge(override.values(for: cell)) { $1 }
     if let forgetGate { options.forgetGate = forgetGate }
     if peepholes { options.peepholes = true }
     if let bias { options.bias = bias }
@@ -162,9 +161,9 @@ struct GateOptions: ParsableArguments {
   func relevant(to cell: Cell) -> GateOptions {
     var result = self
     result.activation.removeAll { activation in
-      activation.gate.map { !cell.activationNames.contains($0) } ?? (cell != .rnn)
+      activation.gate.map { cell.activationName($0) == nil } ?? (cell != .rnn)
     }
-    result.override.removeAll { cell == .rnn || !cell.gateNames.contains($0.gate) }
+    result.override.removeAll { cell == .rnn || cell.gateName($0.gate) == nil }
     if cell != .lstm {
       result.peepholes = false
       result.tie = nil

@@ -3,13 +3,19 @@ import Carousel
 import Foundation
 
 /// `carousel generate`: text that a model writes.
-struct Generate: ParsableCommand {
+struct Generate: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes text with a trained model.",
     discussion: """
       The bytes that follow the prompt go to standard output as they are drawn, without the prompt. \
       The same model, options and seed on the same device give the same bytes.
       """)
+
+  static let basics = [
+    "prompt", "length", "temperature", "top-k", "top-p", "seed", "override", "device", "json",
+    "help-all",
+  ]
+  static let defaults = ["device": "auto", "seed": "\(SeedOptions.standard)"]
 
   @Argument(help: "A run's folder, whose best checkpoint is taken, or a checkpoint.")
   var model: String
@@ -22,7 +28,8 @@ struct Generate: ParsableCommand {
   @Option(help: ArgumentHelp("The bytes to write.", valueName: "count"))
   var length = 500
 
-  @Option(help: ArgumentHelp("Divides the logits; 0 takes the most probable byte."))
+  @Option(
+    help: ArgumentHelp("Divides the logits; 0 takes the most probable byte.", valueName: "number"))
   var temperature = 1.0
 
   @Option(help: ArgumentHelp("Draw from this many most probable bytes.", valueName: "count"))
@@ -57,7 +64,7 @@ struct Generate: ParsableCommand {
     _ checkpoint: Checkpoint, _ sampler: TokenSampler, on backend: B
   ) throws {
     let generator = try TextGenerator(
-      checkpoint.makeNetwork(backend: backend, overrides: overrides.values),
+      checkpoint.makeNetwork(backend: backend, overrides: overrides.values(for: checkpoint)),
       vocabulary: checkpoint.vocabulary)
     var bytes: [UInt8] = []
     try generator.generate(

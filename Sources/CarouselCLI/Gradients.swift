@@ -3,7 +3,7 @@ import Carousel
 import Foundation
 
 /// `carousel gradients`: how the gradient travels back through time.
-struct Gradients: ParsableCommand {
+struct Gradients: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract:
       "Measures the gradient of a loss at the last step with respect to every state before.",
@@ -15,18 +15,29 @@ struct Gradients: ParsableCommand {
       the spectral radius of W_hh foretells whether the gradient vanishes or explodes.
       """)
 
+  static let basics = [
+    "cell", "hidden-size", "layers", "sequence-length", "override", "forget-bias", "plot", "seed",
+    "device", "json", "help-all",
+  ]
+  static let standard = RecurrentConfiguration(inputSize: 64, hiddenSize: 64)
+  static let standardSequenceLength = 50, standardBatchSize = 8
+  static var defaults: [String: String] {
+    standard.helpDefaults(
+      sequenceLength: standardSequenceLength, batchSize: standardBatchSize)
+  }
+
   @Argument(
     help: "A run's folder, a checkpoint, or a .safetensors file; without it, at initialisation.")
   var model: String?
 
   @Option(
     help: ArgumentHelp(
-      "The cells side by side: \(Cell.allValueStrings.joined(separator: ", ")) (default: lstm).",
+      "The cell, or several to compare: \(Cell.allValueStrings.joined(separator: ", ")).",
       valueName: "cell,…"))
   var cell: CellList?
 
-  @OptionGroup var stack: StackOptions
-  @OptionGroup var work: WorkOptions
+  @OptionGroup(title: "Layers") var stack: StackOptions
+  @OptionGroup(title: "Layers") var work: WorkOptions
 
   @Option(
     help: ArgumentHelp("Draw the norms over the steps as a picture.", valueName: "file.svg"))
@@ -64,7 +75,8 @@ struct Gradients: ParsableCommand {
   }
 
   private func flows() throws -> [GradientFlow] {
-    let (steps, batchSize) = try work.sizes(steps: 50, batchSize: 8)
+    let (steps, batchSize) = try work.sizes(
+      steps: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     if let model {
       let loaded = try load(model)
       try loaded.configuration.requireRoom(steps: steps, batchSize: batchSize)
@@ -72,9 +84,10 @@ struct Gradients: ParsableCommand {
         try GradientFlow(loaded, steps: steps, batchSize: batchSize, seed: seed.seed)
       ]
     }
-    let cells = cell?.values ?? [.lstm]
+    let cells = cell?.values ?? [Self.standard.cell]
     return try cells.map { cell in
-      var configuration = RecurrentConfiguration(cell: cell, inputSize: 64, hiddenSize: 64)
+      var configuration = Self.standard
+      configuration.cell = cell
       var stack = stack
       if cells.count > 1 { stack.gates = try gates(for: cell, among: cells) }
       try stack.apply(to: &configuration)
@@ -100,19 +113,20 @@ struct Gradients: ParsableCommand {
   /// The options that mean something to a cell; throws where one means nothing to any of the cells.
   private func gates(for cell: Cell, among cells: [Cell]) throws -> GateOptions {
     for override in stack.gates.override
-    where !cells.contains(where: { $0 != .rnn && $0.gateNames.contains(override.gate) }) {
+    where !cells.contains(where: { $0 != .rnn && $0.gateName(override.gate) != nil }) {
       throw CarouselError(
         .usage,
         "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has a gate "
-          + "'\(override.gate)'")
+          + "'\(override.gate)'"
+          + suggestion(for: override.gate, among: cells.flatMap(\.gateNames)))
     }
     for activation in stack.gates.activation {
       let gate = activation.gate ?? "hidden"
-      guard !cells.contains(where: { $0.activationNames.contains(gate) }) else { continue }
+      guard !cells.contains(where: { $0.activationName(gate) != nil }) else { continue }
       throw CarouselError(
         .usage,
         "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has an activation "
-          + "'\(gate)'")
+          + "'\(gate)'" + suggestion(for: gate, among: cells.flatMap(\.activationNames)))
     }
     return cells.contains(.lstm) || cell != .rnn
       ? stack.gates.relevant(to: cell) : stack.gates

@@ -25,7 +25,9 @@ struct CarouselCommand: ParsableCommand {
   static func main() {
     signal(SIGPIPE, SIG_IGN)
     do {
-      var command = try parseAsRoot()
+      let invocation = try Invocation(Array(CommandLine.arguments.dropFirst()))
+      if let page = try invocation.helpPage() { return try Output.write(page) }
+      var command = try parseAsRoot(invocation.parserWords())
       try command.run()
     } catch {
       Failure(error).exit()

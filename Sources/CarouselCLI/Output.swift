@@ -3,14 +3,17 @@ import Foundation
 
 /// Data to standard output, everything else to standard error.
 enum Output {
-  /// Writes a line of data, or several, and fails where they do not arrive.
+  /// Writes a line of text, or several, and fails where they do not arrive.
+  ///
+  /// Control characters are written as escapes.
   static func write(_ text: String) throws {
-    try write(Array((text.hasSuffix("\n") ? text : text + "\n").utf8))
+    let lines = text.escapingControls(except: "\n")
+    try write(Array((lines.hasSuffix("\n") ? lines : lines + "\n").utf8))
   }
 
   /// Writes one JSON document.
   static func write(json value: some Encodable) throws {
-    try write(JSON.encode(value, pretty: true))
+    try write(Array((JSON.encode(value, pretty: true) + "\n").utf8))
   }
 
   /// Writes bytes as they are.
@@ -31,12 +34,54 @@ enum Output {
     }
   }
 
-  /// Writes a line of progress, a log or a warning; a reader that went away is no failure.
+  /// Writes a line of progress or a warning; a reader that went away is no failure.
+  ///
+  /// Control characters are written as escapes, and a line too long to read loses its middle.
   static func note(_ text: String) {
-    let bytes = Array((text + "\n").utf8)
+    writeError(text.escapingControls().shortened(to: 800) + "\n")
+  }
+
+  /// Writes lines that a compiler said.
+  static func note(log: String) {
+    writeError(log.escapingControls(except: "\n\t").shortened(to: 20_000) + "\n")
+  }
+
+  private static func writeError(_ text: String) {
+    let bytes = Array(text.utf8)
     _ = bytes.withUnsafeBytes { Foundation.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }
 
 /// Whoever read standard output has seen enough: no failure.
 struct ClosedPipe: Error {}
+
+extension String {
+  /// The text with its control characters, and those that change the direction of writing, as escapes:
+  /// names out of files may hold any.
+  func escapingControls(except kept: String = "") -> String {
+    var result = ""
+    for scalar in unicodeScalars {
+      let category = scalar.properties.generalCategory
+      let isControl =
+        [.control, .lineSeparator, .paragraphSeparator].contains(category)
+        || scalar.properties.isBidiControl
+      guard isControl, !kept.unicodeScalars.contains(scalar) else {
+        result.unicodeScalars.append(scalar)
+        continue
+      }
+      switch scalar {
+      case "\n": result += "\\n"
+      case "\r": result += "\\r"
+      case "\t": result += "\\t"
+      default: result += "\\u{" + String(scalar.value, radix: 16) + "}"
+      }
+    }
+    return result
+  }
+
+  /// The text without its middle where it has more than `limit` characters.
+  func shortened(to limit: Int) -> String {
+    guard count > limit else { return self }
+    return prefix(limit * 2 / 3) + " … " + suffix(limit / 3 - 3)
+  }
+}

@@ -1,9 +1,13 @@
 import ArgumentParser
 
-/// `--json`.
+/// `--json` and `--help-all`.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print one JSON document on standard output.")
   var json = false
+
+  /// Answered by `Invocation` before anything is parsed.
+  @Flag(help: "Show all options in groups, also those that --help leaves out.")
+  var helpAll = false
 }
 
 /// `--seed`.
@@ -11,11 +15,13 @@ struct SeedOptions: ParsableArguments {
   @Option(
     name: .customLong("seed"),
     help: ArgumentHelp(
-      "The seed of all random numbers; the same seed on the same device gives the same bits "
-        + "(default: 1).",
-      valueName: "number"))
+      "The seed of all random numbers; the same seed on the same device gives the same bits.",
+      valueName: "seed"))
   var given: UInt64?
 
+  /// What is taken where none is given.
+  static let standard: UInt64 = 1
+
   /// What was given, or the default.
-  var seed: UInt64 { given ?? 1 }
+  var seed: UInt64 { given ?? Self.standard }
 }

@@ -2,17 +2,26 @@ import ArgumentParser
 import Carousel
 
 /// `carousel parameters`: how many there are, and how often unrolling uses them.
-struct Parameters: ParsableCommand {
+struct Parameters: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Counts the parameters, tensor by tensor, shared and unrolled.",
     discussion: """
       Without --output-size and --vocabulary-size only the recurrent layers are counted. Each of \
-      --steps uses every recurrent and output parameter once; an embedding is a table that a step \
+      --sequence-length steps uses every recurrent and output parameter once; an embedding is a table that a step \
       reads one row of, and is not among these uses. Memory is counted in Float32: what the \
       equations of the backward pass take from the recurrent layers' steps, and Adam's two moments.
       """)
 
-  @OptionGroup var recurrent: RecurrentOptions
+  static let basics = [
+    "cell", "input-size", "hidden-size", "layers", "sequence-length", "batch-size", "output-size",
+    "vocabulary-size", "reductions", "measure", "json", "help-all",
+  ]
+  static let standard = RecurrentConfiguration(inputSize: 64, hiddenSize: 64)
+  static var defaults: [String: String] {
+    standard.helpDefaults(sequenceLength: 1, batchSize: 1)
+  }
+
+  @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
 
   @Option(help: ArgumentHelp("O, the units of a linear output layer.", valueName: "count"))
   var outputSize: Int?
@@ -22,7 +31,7 @@ struct Parameters: ParsableCommand {
       "V, the tokens of an embedding whose width is the input size.", valueName: "count"))
   var vocabularySize: Int?
 
-  @OptionGroup var work: WorkOptions
+  @OptionGroup(title: "Layers") var work: WorkOptions
 
   @Flag(help: "Set the standard cell beside each way to make it smaller.")
   var reductions = false
@@ -40,8 +49,7 @@ struct Parameters: ParsableCommand {
   }
 
   func run() throws {
-    let configuration = try recurrent.configuration(
-      defaults: RecurrentConfiguration(inputSize: 64, hiddenSize: 64))
+    let configuration = try recurrent.configuration(defaults: Self.standard)
     let (steps, batchSize) = try work.sizes(steps: 1, batchSize: 1)
     let tensors = try descriptions(configuration)
     let total = tensors.reduce(0) { $0 + $1.shape.count }
@@ -49,7 +57,7 @@ struct Parameters: ParsableCommand {
     let (uses, overflow) = used.multipliedReportingOverflow(by: steps)
     guard !overflow, total < 1 << 56 else {
       throw CarouselError(
-        .usage, "--steps \(steps) times \(used) parameters is more than can be counted")
+        .usage, "--sequence-length \(steps) times \(used) parameters is more than can be counted")
     }
     let document = Document(
       total: total,
@@ -145,10 +153,10 @@ private struct Document: Encodable {
     }
     for (part, count) in parts { counts.add([part, "", "\(count)"]) }
     counts.add(["total", "", "\(total)"])
-    var bytes = Table(["steps", "batch", "weights", "activations", "optimizer"])
+    var bytes = Table(["sequence length", "batch", "weights", "activations", "optimizer"])
     for row in memory {
       bytes.add(
-        ["\(row.steps)", "\(row.batchSize)"]
+        ["\(row.sequenceLength)", "\(row.batchSize)"]
           + [row.weightBytes, row.activationBytes, row.optimizerBytes].map(byteText))
     }
     let uses = """

@@ -2,7 +2,7 @@ import ArgumentParser
 import Carousel
 
 /// `carousel profile`: throughput, kernel by kernel, against what the device can do.
-struct Profile: ParsableCommand {
+struct Profile: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Times a pass of recurrent layers, kernel by kernel, against the measured peak.",
     discussion: """
@@ -14,9 +14,20 @@ struct Profile: ParsableCommand {
       in their last bits from those before.
       """)
 
+  static let basics = [
+    "cell", "hidden-size", "input-size", "layers", "sequence-length", "batch-size", "mode", "tune",
+    "report", "device", "json", "help-all",
+  ]
+  static let standard = RecurrentConfiguration(inputSize: 512, hiddenSize: 512)
+  static let standardSequenceLength = 25, standardBatchSize = 64
+  static var defaults: [String: String] {
+    standard.helpDefaults(
+      sequenceLength: standardSequenceLength, batchSize: standardBatchSize)
+  }
+
   @OptionGroup var device: DeviceOptions
-  @OptionGroup var recurrent: RecurrentOptions
-  @OptionGroup var batch: BatchOptions
+  @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
+  @OptionGroup(title: "Layers") var batch: BatchOptions
 
   @Option(help: "A pass: training (forward and backward) or inference (forward alone).")
   var mode = Mode.training
@@ -76,9 +87,9 @@ struct Profile: ParsableCommand {
   }
 
   private func profile() throws -> RecurrentProfile {
-    let configuration = try recurrent.configuration(
-      defaults: RecurrentConfiguration(inputSize: 512, hiddenSize: 512))
-    let (steps, batchSize, lengths) = try batch.batch(steps: 25, batchSize: 64)
+    let configuration = try recurrent.configuration(defaults: Self.standard)
+    let (steps, batchSize, lengths) = try batch.batch(
+      steps: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     try configuration.requireRoom(steps: steps, batchSize: batchSize)
     return RecurrentProfile(
       configuration, steps: steps, batchSize: batchSize, lengths: lengths,
@@ -116,7 +127,7 @@ struct Profile: ParsableCommand {
     let layers = profile.configuration
     return [
       ("cell", .text(layers.cell.rawValue)), ("mode", .text(mode.rawValue)),
-      ("steps", .integer(profile.steps)), ("batchSize", .integer(profile.batchSize)),
+      ("sequenceLength", .integer(profile.steps)), ("batchSize", .integer(profile.batchSize)),
       ("inputSize", .integer(layers.inputSize)), ("hiddenSize", .integer(layers.hiddenSize)),
       ("layers", .integer(layers.layers)), ("direction", .text(layers.direction.rawValue)),
       ("bias", .text(layers.options.bias.rawValue)), ("dropout", .number(layers.dropout)),

@@ -6,7 +6,7 @@ import Foundation
 ///
 /// Each is optional, so that a command can tell what was given and has its own defaults.
 struct RecurrentOptions: ParsableArguments {
-  @Option(help: "The cell: \(Cell.allValueStrings.joined(separator: ", ")).")
+  @Option(help: "The cell.")
   var cell: Cell?
 
   @OptionGroup var stack: StackOptions
@@ -27,6 +27,11 @@ struct RecurrentOptions: ParsableArguments {
     if let cell { result.cell = cell }
     try stack.apply(to: &result)
     try result.validate()
+    if let dropout = stack.dropout, dropout > 0, result.layers == 1 {
+      Output.note(
+        "carousel: --dropout \(dropout) changes nothing with one layer, for it drops what one layer "
+          + "passes to the next; --recurrent-dropout drops within a layer")
+    }
     return result
   }
 }
@@ -42,19 +47,18 @@ struct StackOptions: ParsableArguments {
   @Option(help: ArgumentHelp("L, the number of layers.", valueName: "count"))
   var layers: Int?
 
-  @Option(help: "The way through time: \(Direction.allValueStrings.joined(separator: ", ")).")
+  @Option(help: "The direction through time.")
   var direction: Direction?
 
   @Flag(help: "The same as --direction bidirectional.")
   var bidirectional = false
 
-  @Option(
-    help: "What two directions become: \(Merge.allValueStrings.joined(separator: ", ")).")
+  @Option(help: "How the outputs of two directions are merged.")
   var merge: Merge?
 
   @Option(
     help: ArgumentHelp(
-      "The probability of dropping what one layer hands to the next.", valueName: "probability"))
+      "The probability of dropping what one layer passes to the next.", valueName: "probability"))
   var dropout: Double?
 
   @OptionGroup var gates: GateOptions

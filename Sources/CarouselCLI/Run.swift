@@ -2,7 +2,7 @@ import ArgumentParser
 import Carousel
 
 /// `carousel run`: one pass on given tensors.
-struct Run: ParsableCommand {
+struct Run: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Passes given tensors through a model once.",
     discussion: """
@@ -15,6 +15,12 @@ struct Run: ParsableCommand {
       is of that shape. Nothing is dropped. What was read, and which tensors of the files were not, \
       is printed on standard error.
       """)
+
+  static let basics = [
+    "inputs", "outputs", "gradients", "batch-first", "prefix", "head", "cell", "activation",
+    "direction", "device", "json", "help-all",
+  ]
+  static let defaults = ["device": "auto"]
 
   @Argument(help: "A .safetensors file with the parameters, or a run's folder.")
   var model: String
@@ -43,7 +49,7 @@ struct Run: ParsableCommand {
   var head: String?
 
   @OptionGroup var device: DeviceOptions
-  @OptionGroup var recurrent: RecurrentOptions
+  @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {

@@ -2,43 +2,64 @@ import ArgumentParser
 import Carousel
 
 /// `carousel train adding`: the sum of two marked numbers of a long sequence.
-struct TrainAdding: ParsableCommand {
+struct TrainAdding: PagedCommand {
   static let configuration = CommandConfiguration(
     commandName: "adding",
     abstract: "Trains a network on the adding problem: to sum two marked numbers of a sequence.",
     discussion: """
-      --steps numbers between 0 and 1 are read, two of which are marked, one in either half; their \
+      --sequence-length numbers between 0 and 1 are read, two of which are marked, one in either half; their \
       sum is to be predicted at the end. Always predicting 1 has the mean squared error 0.167. The \
       sequences are made on the way, a function of the seed; 1000 steps are an epoch, and about 1000 \
-      other sequences are held out. The run's folder and Ctrl-C are as in 'train text'. The defaults \
-      are --hidden-size 128, --layers 1, --steps 200 and --batch-size 32.
+      other sequences are held out. The run's folder and Ctrl-C are as in 'train text'.
       """)
+
+  static let basics = TrainMadeOptions.basics
+  static let standard = TrainMadeOptions.standard(steps: 200, inputSize: 2)
+  static var defaults: [String: String] { standard.helpDefaults }
 
   @OptionGroup var made: TrainMadeOptions
 
-  func run() throws { try made.run(.adding, steps: 200, inputSize: 2) }
+  func run() throws { try made.run(.adding, defaults: Self.standard) }
 }
 
 /// `carousel train copy`: a few symbols again after a long pause.
-struct TrainCopy: ParsableCommand {
+struct TrainCopy: PagedCommand {
   static let configuration = CommandConfiguration(
     commandName: "copy",
     abstract: "Trains a network on copy memory: to repeat 10 symbols after a long pause.",
     discussion: """
-      10 symbols of 8 are read, then --steps blanks, then the symbols are to be repeated. Without \
-      memory the cross-entropy is 10 ln 8 / (steps + 20) nats a step. The sequences are made on the \
+      10 symbols of 8 are read, then --sequence-length blanks, then the symbols are to be repeated. Without \
+      memory the cross-entropy is 10 ln 8 / (T + 20) nats a step. The sequences are made on the \
       way, a function of the seed; 1000 steps are an epoch, and about 1000 other sequences are held \
-      out. The run's folder and Ctrl-C are as in 'train text'. The defaults are --hidden-size 128, \
-      --layers 1, --steps 50 and --batch-size 32.
+      out. The run's folder and Ctrl-C are as in 'train text'.
       """)
+
+  static let basics = TrainMadeOptions.basics
+  static let standard = TrainMadeOptions.standard(steps: 50, inputSize: 16)
+  static var defaults: [String: String] { standard.helpDefaults }
 
   @OptionGroup var made: TrainMadeOptions
 
-  func run() throws { try made.run(.copy, steps: 50, inputSize: 16) }
+  func run() throws { try made.run(.copy, defaults: Self.standard) }
 }
 
 /// The words of a task whose sequences are made on the way.
 struct TrainMadeOptions: ParsableArguments {
+  static let basics = [
+    "cell", "hidden-size", "sequence-length", "batch-size", "learning-rate", "max-epochs",
+    "max-time", "output", "resume", "device", "seed", "help-all",
+  ]
+
+  /// What a task takes where nothing else is given; T and C are its own.
+  static func standard(steps: Int, inputSize: Int) -> TrainingSettings {
+    var result = TrainingSettings(
+      recurrent: RecurrentConfiguration(inputSize: inputSize, hiddenSize: 128),
+      bounds: TrainBoundOptions.standard)
+    (result.steps, result.batchSize) = (steps, 32)
+    result.schedule.peak = 0.002
+    return result
+  }
+
   @OptionGroup var place: TrainRunOptions
   @OptionGroup(title: "Network") var recurrent: RecurrentOptions
   @OptionGroup(title: "Optimization") var training: TrainOptions
@@ -60,8 +81,8 @@ struct TrainMadeOptions: ParsableArguments {
     }
   }
 
-  /// Begins a run of the task, or goes on with one; T and C are the defaults.
-  func run(_ task: TrainingTask, steps: Int, inputSize: Int) throws {
+  /// Begins a run of the task, or goes on with one.
+  func run(_ task: TrainingTask, defaults: TrainingSettings) throws {
     if let path = place.resume {
       let folder = RunFolder(path)
       let checkpoint = try Checkpoint(contentsOf: folder.last)
@@ -77,14 +98,14 @@ struct TrainMadeOptions: ParsableArguments {
         task, settings, resuming: checkpoint, in: folder,
         on: device.resuming(settings).makeBackend())
     } else {
-      let settings = try newSettings(task, steps: steps, inputSize: inputSize)
+      let settings = try newSettings(task, defaults)
       try train(
         task, settings, resuming: nil, in: place.newFolder(task.rawValue), on: device.makeBackend())
     }
   }
 
   private func newSettings(
-    _ task: TrainingTask, steps: Int, inputSize: Int
+    _ task: TrainingTask, _ defaults: TrainingSettings
   ) throws -> TrainingSettings {
     if task == .adding {
       for (option, size) in [
@@ -96,12 +117,8 @@ struct TrainMadeOptions: ParsableArguments {
         }
       }
     }
-    var defaults = TrainingSettings(
-      recurrent: RecurrentConfiguration(inputSize: inputSize, hiddenSize: 128),
-      bounds: bounds.bounds(defaultMaxEpochs: 10))
-    (defaults.steps, defaults.batchSize) = (steps, 32)
-    defaults.schedule.peak = 0.002
     var settings = try training.settings(recurrent: recurrent, work: work, defaults: defaults)
+    settings.bounds = bounds.bounds()
     settings.seed = seed.seed
     device.record(in: &settings)
     try settings.validate()

@@ -4,59 +4,58 @@ import Carousel
 /// How a network is trained; each is optional, so that `--resume` can tell what was given.
 struct TrainOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("E, the width of the embedding (default: 64).", valueName: "count"))
+    help: ArgumentHelp("E, the width of the embedding.", valueName: "count"))
   var embeddingSize: Int?
 
-  @Option(help: "The optimizer (default: adam).")
+  @Option(help: "The optimizer.")
   var optimizer: OptimizerSettings.Kind?
 
   @Option(
     help: ArgumentHelp(
-      "The learning rate after the warm-up (default: 0.004, 0.002 without a text).",
+      "The learning rate after the warm-up.",
       valueName: "rate"))
   var learningRate: Double?
 
-  @Option(help: ArgumentHelp("The weight decay (default: 0).", valueName: "number"))
+  @Option(help: ArgumentHelp("The weight decay.", valueName: "number"))
   var weightDecay: Double?
 
-  @Option(help: ArgumentHelp("The momentum of sgd (default: 0.9).", valueName: "number"))
+  @Option(help: ArgumentHelp("The momentum of sgd.", valueName: "number"))
   var momentum: Double?
 
   @Option(
     help: ArgumentHelp(
-      "How the learning rate falls (default: inverse-sqrt).",
+      "How the learning rate falls.",
       discussion: "cosine and linear end with the run; the others do not depend on its length."))
   var schedule: LearningRateSchedule.Decay?
 
   @Option(
     help: ArgumentHelp(
-      "By what cosine and linear measure the run; time is not repeatable to the "
-        + "bit (default: steps)."))
+      "By what cosine and linear measure the run; time is not repeatable bit for bit."))
   var scheduleBy: TrainingSettings.Clock?
 
   @Option(
     help: ArgumentHelp(
-      "The steps in which the learning rate rises (default: 100).", valueName: "count"))
+      "The steps in which the learning rate rises.", valueName: "count"))
   var warmupSteps: Int?
 
   @Option(
     help: ArgumentHelp(
-      "The learning rate at the end, or the least one (default: 0).", valueName: "rate"))
+      "The learning rate at the end, or the least one.", valueName: "rate"))
   var finalLearningRate: Double?
 
   @Option(
     help: ArgumentHelp(
-      "The period of the schedule step; where inverse-sqrt begins to fall (default: 500).",
+      "The period of the schedule step; where inverse-sqrt begins to fall.",
       valueName: "count"))
   var decaySteps: Int?
 
   @Option(
-    help: ArgumentHelp("The factor of the schedule step (default: 0.5).", valueName: "number"))
+    help: ArgumentHelp("The factor of the schedule step.", valueName: "number"))
   var decayFactor: Double?
 
   @Option(
     help: ArgumentHelp(
-      "The norm to which the whole gradient is cut, 0 for none (default: 1).",
+      "The norm to which the whole gradient is cut, 0 for none.",
       valueName: "norm"))
   var clipNorm: Double?
 
@@ -71,16 +70,16 @@ struct TrainOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The share at the text's end that is held out, 0 for none (default: 0.1).",
+      "The share at the text's end that is held out, 0 for none.",
       valueName: "share"))
   var validation: Double?
 
   @Option(
-    help: ArgumentHelp("The steps between evaluations (default: 1000).", valueName: "count"))
+    help: ArgumentHelp("The steps between evaluations.", valueName: "count"))
   var evaluateEvery: Int?
 
   @Option(
-    help: ArgumentHelp("The steps between lines of metrics (default: 100).", valueName: "count"))
+    help: ArgumentHelp("The steps between lines of metrics.", valueName: "count"))
   var logEvery: Int?
 
   @Option(

@@ -5,7 +5,7 @@ import Carousel
 struct TrainRunOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The run's folder (default: runs/NAME-time).", valueName: "folder"))
+      "The run's folder (default: runs/NAME-TIME).", valueName: "folder"))
   var output: String?
 
   @Flag(help: "Replace the run that the folder already holds.")
@@ -28,7 +28,7 @@ struct TrainRunOptions: ParsableArguments {
 struct TrainBoundOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The walks through the text (default: 10 where no bound is given).", valueName: "count"))
+      "The passes over the data.", valueName: "count"))
   var maxEpochs: Int?
 
   @Option(help: ArgumentHelp("The updates of the parameters.", valueName: "count"))
@@ -39,14 +39,15 @@ struct TrainBoundOptions: ParsableArguments {
       "The time of all sessions of the run together: 90, 90s, 10m or 2h.", valueName: "time"))
   var maxTime: TimeSpan?
 
-  /// Whether none was given.
-  var isEmpty: Bool { maxEpochs == nil && maxSteps == nil && maxTime == nil }
+  /// Where a run ends that was given no bound.
+  static let standard = TrainingBounds(maxEpochs: 10)
 
-  /// The bounds that were given, or `defaultMaxEpochs` where none was.
-  func bounds(defaultMaxEpochs: Int) -> TrainingBounds {
-    TrainingBounds(
-      maxEpochs: isEmpty ? defaultMaxEpochs : maxEpochs, maxSteps: maxSteps,
-      maxSeconds: maxTime?.seconds)
+  /// Whether none was given.
+  private var isEmpty: Bool { maxEpochs == nil && maxSteps == nil && maxTime == nil }
+
+  /// The bounds that were given, or the standard one where none was.
+  func bounds() -> TrainingBounds {
+    isEmpty ? Self.standard : bounds(over: TrainingBounds())
   }
 
   /// The bounds of an earlier session with what was given in their place.

@@ -3,7 +3,7 @@ import Carousel
 import Foundation
 
 /// `carousel train text`: a network that predicts the next byte of a text.
-struct TrainText: ParsableCommand {
+struct TrainText: PagedCommand {
   static let configuration = CommandConfiguration(
     commandName: "text",
     abstract: "Trains a network to predict the next byte of a text.",
@@ -11,9 +11,17 @@ struct TrainText: ParsableCommand {
       The text is read as streams side by side, with truncated backpropagation that carries the \
       recurrent states from window to window; its last part is held out for validation. The run's \
       folder holds settings.json, metrics.jsonl, best.safetensors and last.safetensors. Ctrl-C saves \
-      and exits with 130; --resume then goes on to the same bits as if nothing had happened. The \
-      defaults are --hidden-size 256, --layers 1, --steps 64 and --batch-size 64.
+      and exits with 130; --resume then continues to the same bits as if nothing had happened.
       """)
+
+  static let basics = [
+    "cell", "hidden-size", "layers", "learning-rate", "max-epochs", "max-time", "output", "resume",
+    "device", "seed", "help-all",
+  ]
+  static let standard = TrainingSettings(
+    recurrent: RecurrentConfiguration(inputSize: 64, hiddenSize: 256),
+    bounds: TrainBoundOptions.standard)
+  static var defaults: [String: String] { standard.helpDefaults }
 
   @Argument(help: ArgumentHelp("The text; several files are read one behind the other."))
   var files: [String] = []
@@ -52,10 +60,8 @@ struct TrainText: ParsableCommand {
 
   private func begin() throws {
     var settings = try training.settings(
-      recurrent: recurrent, work: work,
-      defaults: TrainingSettings(
-        recurrent: RecurrentConfiguration(inputSize: 64, hiddenSize: 256),
-        bounds: bounds.bounds(defaultMaxEpochs: 10)))
+      recurrent: recurrent, work: work, defaults: Self.standard)
+    settings.bounds = bounds.bounds()
     settings.seed = seed.seed
     device.record(in: &settings)
     try settings.validate()

@@ -1,23 +1,28 @@
 import ArgumentParser
 import Carousel
 
-/// `--steps` and `--batch-size`: how much work a pass is.
+/// `--sequence-length` and `--batch-size`: how much work a pass is.
 struct WorkOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("T, the time steps of a pass.", valueName: "count"))
-  var steps: Int?
+  /// Other names of options, which the parser takes as well.
+  static let aliases = ["--steps"]
 
-  @Option(help: ArgumentHelp("N, the sequences side by side.", valueName: "count"))
+  @Option(
+    name: [.customLong("sequence-length"), .customLong("steps")],
+    help: ArgumentHelp("T, the time steps of a sequence.", valueName: "count"))
+  var sequenceLength: Int?
+
+  @Option(help: ArgumentHelp("N, the sequences of a batch.", valueName: "count"))
   var batchSize: Int?
 
   /// Whether neither was given.
-  var isEmpty: Bool { steps == nil && batchSize == nil }
+  var isEmpty: Bool { sequenceLength == nil && batchSize == nil }
 
   /// What was given, or the defaults, checked.
   func sizes(
     steps defaultSteps: Int, batchSize defaultBatchSize: Int
   ) throws -> (steps: Int, batchSize: Int) {
     (
-      try atLeastOne(steps ?? defaultSteps, "--steps"),
+      try atLeastOne(sequenceLength ?? defaultSteps, "--sequence-length"),
       try atLeastOne(batchSize ?? defaultBatchSize, "--batch-size")
     )
   }

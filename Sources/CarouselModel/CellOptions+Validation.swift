@@ -1,20 +1,16 @@
 extension CellOptions {
   /// Throws a usage error where the options make no sense for `cell`, or not together.
   public func validate(for cell: Cell) throws(CarouselError) {
-    for name in overrides.keys.sorted() where cell == .rnn || !cell.gateNames.contains(name) {
-      let gates = cell == .rnn ? "none" : cell.gateNames.joined(separator: ", ")
-      throw CarouselError(
-        .usage, "the \(cell.rawValue) cell has no gate '\(name)', its gates: \(gates)")
+    for name in overrides.keys.sorted() where try cell.overridableGate(name) != name {
+      throw CarouselError(.usage, "overrides take the gates' full names, but one is '\(name)'")
     }
     for (name, value) in overrides where !value.isFinite {
       throw CarouselError(.usage, "the \(name) gate cannot be held at \(value)")
     }
     for (name, activation) in activations.sorted(by: { $0.key < $1.key }) {
-      guard cell.activationNames.contains(name) else {
+      guard try cell.activation(named: name) == name else {
         throw CarouselError(
-          .usage,
-          "the \(cell.rawValue) cell has no activation '\(name)', it has "
-            + cell.activationNames.joined(separator: ", "))
+          .usage, "activations take the gates' full names, but one is '\(name)'")
       }
       try activation.validate(gate: name)
     }

@@ -94,7 +94,7 @@ import Testing
     #expect(cases.count == 1)
     #expect(
       cases[0]["sizes"] as? [String: Int] == [
-        "steps": 3, "batchSize": 2, "inputSize": 4, "hiddenSize": 5, "layers": 2,
+        "sequenceLength": 3, "batchSize": 2, "inputSize": 4, "hiddenSize": 5, "layers": 2,
       ])
     let names = try #require(cases[0]["tensors"] as? [[String: Any]]).map { $0["name"] as? String }
     #expect(

@@ -83,9 +83,9 @@ import Testing
       "--batch-size", "2",
     ])
     let memory = try #require(try command.json["memory"] as? [[String: Int]])
-    #expect(memory.map { $0["steps"] } == [7, 14, 28, 56])
+    #expect(memory.map { $0["sequenceLength"] } == [7, 14, 28, 56])
     for row in memory {
-      let steps = try #require(row["steps"])
+      let steps = try #require(row["sequenceLength"])
       #expect(row["weightBytes"] == 4 * 200)
       #expect(row["optimizerBytes"] == 8 * 200)
       #expect(row["activationBytes"] == 4 * 2 * steps * (3 + 6 * 5))

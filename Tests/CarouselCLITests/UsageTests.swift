@@ -37,6 +37,8 @@ import Testing
       "parameters --seed 3", "parameters --measure",
       "profile --batch-size 2 --lengths 3",
       "profile --steps 2 --lengths 3", "train text --resume run --seed 2",
+      "compare --tiny --seed 1 --seed 2", "compare --steps 3 --sequence-length=3",
+      "train adding --max-steps 1 --max-steps 2 --device reference",
     ])
   func wrongUsageExits64(line: String) throws {
     let command = try Command(line.split(separator: " ").map(String.init))
@@ -44,8 +46,63 @@ import Testing
     #expect(command.isOneSentence, "\(command.errors)")
   }
 
-  @Test func misspeltOptionIsCorrected() throws {
-    #expect(try Command(["devices", "--jsom"]).errors.contains("'--json'"))
+  @Test(arguments: [
+    ("devices --jsom", "'--json'"), ("trian text x", "'carousel train'"),
+    ("train txt", "'carousel train text'"), ("compare --hiden-size 3", "'--hidden-size'"),
+    ("compare --forget-bais 3", "'--forget-bias'"), ("compare --override forgt=0", "'forget'"),
+    ("compare --cell lsmt", "'lstm'"), ("compare --activation ouput=relu", "'output'"),
+    ("gradients --cell lstm,gru --override updat=0", "'update'"),
+  ])
+  func misspeltWordIsCorrected(line: String, word: String) throws {
+    let command = try Command(line.split(separator: " ").map(String.init))
+    #expect(command.status == 64)
+    #expect(command.errors.contains("did you mean \(word)?"), "\(command.errors)")
+  }
+
+  @Test func twoValuesOfOneOptionAreNamed() throws {
+    let errors = try Command(["compare", "--seed", "1", "--tiny", "--seed=2"]).errors
+    #expect(
+      errors == "carousel: --seed takes one value, but two are given: '1' and '2'\n")
+  }
+
+  @Test func negativeNumberIsAValue() throws {
+    let command = try Command(["generate", "model", "--temperature", "-1"])
+    #expect(command.status == 64)
+    #expect(command.errors.contains("temperature must be at least 0"), "\(command.errors)")
+  }
+
+  @Test func listWhereOneNumberBelongsIsSaidSo() throws {
+    #expect(
+      try Command(["compare", "--sequence-length", "5,10"]).errors
+        == "carousel: --sequence-length takes one whole number, but is '5,10'\n")
+  }
+
+  @Test func controlCharactersOfNamesAreEscaped() throws {
+    let name = "a\u{1B}[31m\nb\u{202E}c\u{9B}"
+    let command = try Command(["evaluate", name, "text", "--device", "reference"])
+    #expect(command.status == 66)
+    #expect(command.isOneSentence)
+    #expect(command.errors.contains("a\\u{1b}[31m\\nb\\u{202e}c\\u{9b}"), "\(command.errors)")
+  }
+
+  @Test func longNameLosesItsMiddle() throws {
+    let command = try Command(
+      ["evaluate", String(repeating: "x", count: 100_000), "text", "--device", "reference"])
+    #expect(command.isOneSentence)
+    #expect(command.errors.count < 1000)
+  }
+
+  @Test func dropoutOfOneLayerIsWarnedAbout() throws {
+    let small = ["--device", "reference", "--dropout", "0.5", "--hidden-size", "3"]
+    for arguments in [
+      ["parameters"], ["compare", "--sequence-length", "2", "--batch-size", "1"],
+    ] {
+      let one = try Command(arguments + small)
+      #expect(one.status == 0)
+      #expect(one.errors.count { $0 == "\n" } == 1)
+      #expect(one.errors.contains("--dropout 0.5 changes nothing with one layer"))
+      #expect(try Command(arguments + small + ["--layers", "2"]).errors.isEmpty)
+    }
   }
 
   @Test func fullStandardOutputExits74() throws {
