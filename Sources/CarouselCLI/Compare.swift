@@ -86,7 +86,9 @@ struct Compare: PagedCommand {
   private func compare<B: Backend>(_ cases: [Work], on backend: B) throws {
     var results: [CaseResult] = []
     let precision = (backend as? OpenCLBackend)?.precision ?? .float32
-    for work in cases {
+    for (index, work) in cases.enumerated() {
+      let words = CaseResult.titleWords(work.work)
+      Progress.show(Status("case", index + 1, of: cases.count, words: words))
       let result = CaseResult(
         work.work,
         tensors: try work.work.compare(
@@ -104,18 +106,12 @@ struct Compare: PagedCommand {
       try Output.write(
         "\(backend.name): \(results.count - failures) of \(results.count) cases agree")
     }
-    if let count = (backend as? OpenCLBackend)?.programsToKeepCount, count > Self.manyPrograms {
-      Output.note("carousel: keeping \(count) compiled programs for the next run")
-    }
     if failures > 0 {
       throw CarouselError(
         .checkFailed,
         "\(failures) of \(results.count) cases on \(backend.name) do not agree with the reference")
     }
   }
-
-  /// To keep more than these takes long enough to say so.
-  private static let manyPrograms = 10
 
   private struct Document: Encodable {
     let device: String
@@ -144,10 +140,14 @@ private struct CaseResult: Encodable {
     self.tensors = tensors.map(TensorResult.init)
     ok = tensors.allSatisfy(\.ok)
     self.command = ok ? nil : command
-    title =
-      ([work.cell?.rawValue, work.operation].compactMap { $0 }
-      + work.sizes.map { "\($0.key) \($0.value)" } + work.options.map { "\($0.key) \($0.value)" })
-      .joined(separator: ", ")
+    title = Self.titleWords(work).joined(separator: ", ")
+  }
+
+  /// What is compared: the cell, the operation, sizes and options.
+  static func titleWords(_ work: any ComparisonCase) -> [String] {
+    [work.cell?.rawValue, work.operation].compactMap { $0 }
+      + work.sizes.map { "\($0.key) \($0.value)" }
+      + work.options.map { "\($0.key) \($0.value)" }
   }
 
   var text: String {

@@ -39,6 +39,7 @@ struct Evaluate: PagedCommand {
     guard let file else {
       throw ValidationError("a text is missing; expected a file behind the model")
     }
+    Progress.show(Status("reading \(file)"))
     let text = try TrainingText(files: [file])
     let vocabulary = try checkpoint.vocabulary
     try vocabulary.check(text.bytes, source: file)
@@ -51,7 +52,9 @@ struct Evaluate: PagedCommand {
       backend: backend, overrides: overrides.values(for: checkpoint))
     let data = try MadeData(
       task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed)
-    guard let loss = try MadeDataEvaluator(network, like: data).evaluate() else { return }
+    let evaluator = try MadeDataEvaluator(network, like: data)
+    guard let loss = try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
+    else { return }
     guard loss.isFinite else {
       throw CarouselError(
         .checkFailed, "\(checkpoint.path): expected a finite loss, found \(loss)")
@@ -85,7 +88,8 @@ struct Evaluate: PagedCommand {
     let network = try checkpoint.makeNetwork(
       backend: backend, overrides: overrides.values(for: checkpoint))
     let evaluator = try TextEvaluator(network, text: text.bytes[...], vocabulary: vocabulary)
-    guard let evaluation = try evaluator.evaluate() else { return }
+    guard let evaluation = try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
+    else { return }
     guard evaluation.loss.isFinite else {
       throw CarouselError(
         .checkFailed,

@@ -68,6 +68,7 @@ struct Failure {
 
   /// Says it and ends the process.
   func exit() -> Never {
+    Progress.end()
     if let answer {
       do {
         try Output.write(answer)

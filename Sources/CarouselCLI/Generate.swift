@@ -67,9 +67,13 @@ struct Generate: PagedCommand {
       checkpoint.makeNetwork(backend: backend, overrides: overrides.values(for: checkpoint)),
       vocabulary: checkpoint.vocabulary)
     var bytes: [UInt8] = []
+    var count = 0
     try generator.generate(
       prompt: Array(prompt.utf8), length: length, sampler: sampler, seed: seed.seed
     ) { byte in
+      count += 1
+      let count = count
+      Progress.show(Status("byte", count, of: length))
       if output.json { bytes.append(byte) } else { try Output.write([byte]) }
     }
     if output.json {

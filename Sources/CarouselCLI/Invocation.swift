@@ -35,6 +35,11 @@ struct Invocation {
   /// The commands as they are typed.
   var name: String { commands.map { $0._commandName }.joined(separator: " ") }
 
+  /// Whether no progress is wanted.
+  var isQuiet: Bool {
+    rest.prefix { $0 != "--" }.contains { $0 == "--quiet" || $0 == "-q" }
+  }
+
   /// The page that was asked for; nil where something is to be done.
   func helpPage() throws -> String? {
     let asked = rest.prefix { $0 != "--" }

@@ -28,7 +28,9 @@ struct CarouselCommand: ParsableCommand {
       let invocation = try Invocation(Array(CommandLine.arguments.dropFirst()))
       if let page = try invocation.helpPage() { return try Output.write(page) }
       var command = try parseAsRoot(invocation.parserWords())
+      if !invocation.isQuiet { Progress.begin() }
       try command.run()
+      Progress.end()
     } catch {
       Failure(error).exit()
     }

@@ -18,6 +18,14 @@ enum Output {
 
   /// Writes bytes as they are.
   static func write(_ bytes: [UInt8]) throws {
+    guard let last = bytes.last else { return }
+    let endsLine = isTerminal ? last == UInt8(ascii: "\n") : nil
+    try Progress.interrupt(endsLine: endsLine) { try send(bytes) }
+  }
+
+  private static let isTerminal = isatty(STDOUT_FILENO) == 1
+
+  private static func send(_ bytes: [UInt8]) throws {
     var rest = bytes[...]
     while !rest.isEmpty {
       let written = rest.withUnsafeBytes {
@@ -48,7 +56,9 @@ enum Output {
 
   private static func writeError(_ text: String) {
     let bytes = Array(text.utf8)
-    _ = bytes.withUnsafeBytes { Foundation.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    Progress.interrupt(endsLine: nil) {
+      _ = bytes.withUnsafeBytes { Foundation.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
   }
 }
 

@@ -1,9 +1,12 @@
 import ArgumentParser
 
-/// `--json` and `--help-all`.
+/// `--json`, `--quiet` and `--help-all`.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print one JSON document on standard output.")
   var json = false
+
+  @Flag(name: .shortAndLong, help: "Show no progress.")
+  var quiet = false
 
   /// Answered by `Invocation` before anything is parsed.
   @Flag(help: "Show all options in groups, also those that --help leaves out.")

@@ -2,11 +2,8 @@ import Carousel
 import Foundation
 
 /// The progress of a run on standard error: a bar on a terminal, plain lines otherwise.
-final class TrainProgressDisplay {
+struct TrainProgressDisplay: Sendable {
   private let task: TrainingTask
-  private let isTerminal = isatty(STDERR_FILENO) == 1
-  private var shown = ContinuousClock.now - .seconds(1)
-  private var isBarShown = false
 
   init(_ task: TrainingTask) { self.task = task }
 
@@ -19,38 +16,31 @@ final class TrainProgressDisplay {
       "\(folder.path): \(data), "
         + "\(trainer.network.parameters.descriptions.reduce(0) { $0 + $1.shape.count }) parameters, "
         + "\(trainer.epochSteps) steps an epoch, on \(trainer.network.backend.name)")
+    Progress.show(Status("first step"))
   }
 
   /// Shows an event.
   func show(_ event: TrainingEvent) {
     switch event {
-    case .stepped(let progress):
-      if isTerminal { showBar(progress) }
+    case .stepped(let progress): Progress.show(status(progress))
     case .logged(let metrics, let progress):
-      if !isTerminal { Output.note(line(metrics, progress)) }
+      if !Terminal.canRedraw { Output.note(line(metrics, progress)) }
+    case .evaluating(let share):
+      Progress.show(Status("validating, \(Int(share * 100))%", fraction: share))
     case .evaluated(let metrics, _):
-      end()
       Output.note(line(metrics))
+      Progress.show(Status("saving"))
     }
   }
 
-  /// Leaves the bar's line.
-  func end() {
-    if isBarShown { write("\r\u{1B}[K") }
-    isBarShown = false
-  }
-
-  private func showBar(_ progress: TrainingProgress) {
-    guard shown.duration(to: .now) > .milliseconds(100) else { return }
-    shown = .now
-    isBarShown = true
-    let width = 24
-    let filled = Int(progress.fraction * Double(width))
-    let bar = String(repeating: "━", count: filled) + String(repeating: "╌", count: width - filled)
-    write(
-      "\r\u{1B}[K\(bar) \(Int(progress.fraction * 100))%  step \(progress.step)  "
-        + "epoch \(progress.epoch)  loss \(progress.loss.text(decimals: 3))  "
-        + "\(rate(progress.rate))\(left(progress))")
+  private func status(_ progress: TrainingProgress) -> Status {
+    var status = Status(
+      "\(Int(progress.fraction * 100))%", "step \(progress.step)",
+      "loss \(progress.loss.text(decimals: 3))", fraction: progress.fraction)
+    if let seconds = progress.secondsLeft { status.words.append("\(seconds.timeText) left") }
+    status.words += [rate(progress.rate), "epoch \(progress.epoch)"]
+    status.countsSeconds = false
+    return status
   }
 
   private func line(_ metrics: TrainingMetrics, _ progress: TrainingProgress) -> String {
@@ -75,10 +65,6 @@ final class TrainProgressDisplay {
 
   private func left(_ progress: TrainingProgress) -> String {
     progress.secondsLeft.map { "  \($0.timeText) left" } ?? ""
-  }
-
-  private func write(_ text: String) {
-    FileHandle.standardError.write(Data(text.utf8))
   }
 }
 

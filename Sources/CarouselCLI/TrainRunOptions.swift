@@ -14,9 +14,6 @@ struct TrainRunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Go on with the run in this folder.", valueName: "folder"))
   var resume: String?
 
-  @Flag(name: .shortAndLong, help: "No progress.")
-  var quiet = false
-
   func validate() throws {
     if resume != nil, output != nil || force {
       throw ValidationError("--resume goes on in the run's own folder, without --output or --force")

@@ -15,7 +15,7 @@ struct TrainSession {
 
   /// Trains until the run ends, or saves it and ends the process where it was interrupted.
   func train<B: Backend>(_ trainer: Trainer<B>, in folder: RunFolder) throws {
-    let display = place.quiet ? nil : TrainProgressDisplay(trainer.task)
+    let display = output.quiet ? nil : TrainProgressDisplay(trainer.task)
     display?.begin(trainer, in: folder)
     if logsGradients {
       let settings = trainer.settings
@@ -27,7 +27,7 @@ struct TrainSession {
     Interruption.listen()
     let result = try trainer.run(
       in: folder, shouldStop: { Interruption.isRequested }, report: { display?.show($0) })
-    display?.end()
+    Progress.show(Status("ending"))
     let report = TrainReport(result, of: trainer, in: folder)
     if output.json {
       try Output.write(json: report)

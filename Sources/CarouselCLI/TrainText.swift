@@ -66,6 +66,7 @@ struct TrainText: PagedCommand {
     device.record(in: &settings)
     try settings.validate()
     device.loadDrivers()
+    Progress.show(Status("reading \(files.joined(separator: ", "))"))
     let text = try TrainingText(files: files)
     let name = URL(fileURLWithPath: files[0]).deletingPathExtension().lastPathComponent
     let folder = try place.newFolder(name)

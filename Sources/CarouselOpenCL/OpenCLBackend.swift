@@ -68,10 +68,6 @@ public final class OpenCLBackend: Backend {
     get throws { try launcher.records() }
   }
 
-  /// How many compiled programs go to the disk cache when the backend is no longer used, which may take as
-  /// long as they took to compile.
-  public var programsToKeepCount: Int { launcher.queue.context.programsToKeepCount }
-
   /// Forgets the launches so far.
   public func clearLaunches() { launcher.clearRecords() }
 

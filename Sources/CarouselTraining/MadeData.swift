@@ -126,8 +126,8 @@ extension MadeData: TrainingData {
 
 /// Measures a network on sequences that it was not trained on, always the same ones.
 public final class MadeDataEvaluator<B: Backend> {
-  /// The batches that are measured.
-  private let batches: Int
+  /// The passes that an evaluation is.
+  public let passCount: Int
   private let data: MadeData
   private let pass: NetworkPass<B>
 
@@ -135,25 +135,27 @@ public final class MadeDataEvaluator<B: Backend> {
   public init(_ network: Network<B>, like data: MadeData) throws {
     self.data = try MadeData(
       data.task, length: data.length, batchSize: data.batchSize, seed: data.seed, part: .test)
-    batches = (1000 + data.batchSize - 1) / data.batchSize
+    passCount = (1000 + data.batchSize - 1) / data.batchSize
     pass = try NetworkPass(
       network, steps: data.steps, batchSize: data.batchSize, training: false)
   }
 
   /// The mean loss; nil where `shouldStop` became true on the way.
-  public func evaluate(shouldStop: () -> Bool = { false }) throws -> Double? {
+  public func evaluate(shouldStop: () throws -> Bool = { false }) throws -> Double? {
     var sum = 0.0
-    for index in 0..<batches {
-      if shouldStop() { return nil }
+    for index in 0..<passCount {
+      if try shouldStop() { return nil }
       let batch = data.batch(index)
       try pass.resetStates()
       try pass.forward(batch.input)
       sum += try pass.loss(batch.targets)
     }
-    return sum / Double(batches)
+    return sum / Double(passCount)
   }
 }
 
 extension MadeDataEvaluator: TrainingEvaluator {
-  func loss(shouldStop: () -> Bool) throws -> Double? { try evaluate(shouldStop: shouldStop) }
+  func loss(shouldStop: () throws -> Bool) throws -> Double? {
+    try evaluate(shouldStop: shouldStop)
+  }
 }

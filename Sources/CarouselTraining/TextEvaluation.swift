@@ -18,7 +18,7 @@ public struct TextEvaluation: Hashable, Sendable {
 /// states carried from window to window, each from a zero state on. So the result depends on the
 /// text and the parameters alone, not on how the network was trained.
 public final class TextEvaluator<B: Backend> {
-  private let streams: TextStreams
+  let streams: TextStreams
   private let pass: NetworkPass<B>
 
   /// Cuts a text of at least 2 bytes, each known to the vocabulary, and allocates activations.
@@ -38,12 +38,12 @@ public final class TextEvaluator<B: Backend> {
   }
 
   /// Evaluates the network as its parameters are now; nil where `shouldStop` became true on the way.
-  public func evaluate(shouldStop: () -> Bool = { false }) throws -> TextEvaluation? {
+  public func evaluate(shouldStop: () throws -> Bool = { false }) throws -> TextEvaluation? {
     try pass.resetStates()
     var sum = 0.0
     var count = 0
     for index in 0..<streams.windowCount {
-      if shouldStop() { return nil }
+      if try shouldStop() { return nil }
       let window = try streams.window(index)
       let counted = window.targets.count { $0 >= 0 }
       try pass.forward(tokens: window.inputs)

@@ -282,7 +282,13 @@ public final class Trainer<B: Backend> {
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
     let loss: Double
     if let evaluator {
-      guard let measured = try evaluator.loss(shouldStop: shouldStop) else { return false }
+      var passes = 0
+      let measured = try evaluator.loss {
+        try report(.evaluating(Double(passes) / Double(max(evaluator.passCount, 1))))
+        passes += 1
+        return shouldStop()
+      }
+      guard let measured else { return false }
       loss = measured
       let metrics = evaluationMetrics(loss)
       line.validationLoss = loss

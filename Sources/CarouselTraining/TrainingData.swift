@@ -43,10 +43,17 @@ extension TextStreams: TrainingData {
 
 /// Measures a network as its parameters are now.
 protocol TrainingEvaluator {
-  /// The loss; nil where `shouldStop` became true on the way.
-  func loss(shouldStop: () -> Bool) throws -> Double?
+  /// The passes that an evaluation is.
+  var passCount: Int { get }
+  /// The loss; nil where `shouldStop`, which is asked before each pass, became true on the way.
+  func loss(shouldStop: () throws -> Bool) throws -> Double?
 }
 
 extension TextEvaluator: TrainingEvaluator {
-  func loss(shouldStop: () -> Bool) throws -> Double? { try evaluate(shouldStop: shouldStop)?.loss }
+  /// The passes that an evaluation is.
+  public var passCount: Int { streams.windowCount }
+
+  func loss(shouldStop: () throws -> Bool) throws -> Double? {
+    try evaluate(shouldStop: shouldStop)?.loss
+  }
 }

@@ -36,6 +36,8 @@ public enum TrainingEvent: Sendable {
   case stepped(TrainingProgress)
   /// A line of metrics on the training was due.
   case logged(TrainingMetrics, TrainingProgress)
+  /// An evaluation is under way, of which this share is done, from 0 to 1.
+  case evaluating(Double)
   /// An evaluation was done.
   case evaluated(TrainingMetrics, TrainingProgress)
 }

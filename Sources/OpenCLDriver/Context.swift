@@ -46,15 +46,14 @@ public final class Context {
   /// again for it, and whoever waits for a first result should not wait for that.
   deinit {
     let kept = programsToKeep
-    for (key, program) in kept {
-      if let binary = program.binary { cache.store(binary, key: key.bytes) }
+    for (index, (key, program)) in kept.enumerated() {
+      DriverActivity.saving(number: index + 1, count: kept.count).during {
+        if let binary = program.binary { cache.store(binary, key: key.bytes) }
+      }
     }
     if !kept.isEmpty { cache.trim() }
     succeeds(clReleaseContext(handle), "releasing a context")
   }
-
-  /// How many programs go to the disk cache when the context is no longer used.
-  public var programsToKeepCount: Int { programsToKeep.count }
 
   private var programsToKeep: [ProgramKey: Program] {
     cache.isEnabled ? programs.filter { !$0.value.isFromDiskCache } : [:]

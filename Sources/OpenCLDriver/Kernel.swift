@@ -13,7 +13,7 @@ public final class Kernel {
   public let parameters: [KernelParameter]?
 
   let handle: cl_kernel
-  private var isChecked = false
+  private var wasLaunched = false
 
   init(program: Program, name: String) throws(OpenCLError) {
     var code: cl_int = 0
@@ -60,16 +60,20 @@ public final class Kernel {
     }
   }
 
-  /// Compares arguments with the parameters, at the first call only: they are written out in the
-  /// source of whoever launches, so a difference is a bug there and ends the program.
+  /// Compares arguments with the parameters, at the first call only, for which it returns true.
+  ///
+  /// They are written out in the source of whoever launches, so a difference is a bug there and ends
+  /// the program.
   @inline(__always)
-  func checkOnce(_ arguments: KernelArguments) {
-    if isChecked { return }
-    isChecked = true
-    guard let parameters else { return }
-    if let mismatch = KernelParameter.mismatch(of: arguments, with: parameters, kernel: name) {
+  func checkOnce(_ arguments: KernelArguments) -> Bool {
+    if wasLaunched { return false }
+    wasLaunched = true
+    if let parameters,
+      let mismatch = KernelParameter.mismatch(of: arguments, with: parameters, kernel: name)
+    {
       fatalError(mismatch)
     }
+    return true
   }
 
   /// Whether the compiler tells that the kernel does not write to what a parameter points to.
@@ -152,16 +156,20 @@ extension Queue {
     precondition(
       local == nil || local?.count == global.count,
       "\(kernel.name) launched with \(global) work-items in groups of \(local ?? [])")
-    kernel.checkOnce(arguments)
+    let isFirst = kernel.checkOnce(arguments)
     for (position, (name, value)) in arguments.elements.enumerated() {
       try kernel.set(value, at: position, name)
       if case .buffer(let buffer) = value, !kernel.onlyReads(position) {
         buffer.countWrite()
       }
     }
-    return try enqueue(kernel.name) {
-      clEnqueueNDRangeKernel(
-        handle, kernel.handle, cl_uint(global.count), nil, global, local, 0, nil, $0)
+    func enqueue() throws(OpenCLError) -> Event? {
+      try self.enqueue(kernel.name) {
+        clEnqueueNDRangeKernel(
+          handle, kernel.handle, cl_uint(global.count), nil, global, local, 0, nil, $0)
+      }
     }
+    guard isFirst else { return try enqueue() }
+    return try DriverActivity.firstLaunch(kernel: kernel.name).during(enqueue)
   }
 }

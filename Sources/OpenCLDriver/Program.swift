@@ -45,7 +45,9 @@ public final class Program {
       return
     }
     isFromDiskCache = false
-    handle = try Program.compile(key, context, name: name)
+    handle = try DriverActivity.compiling(name).during { () throws(OpenCLError) in
+      try Program.compile(key, context, name: name)
+    }
   }
 
   deinit {

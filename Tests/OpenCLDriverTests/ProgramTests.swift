@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import OpenCLDriver
@@ -24,6 +25,26 @@ struct ProgramTests {
     #expect(
       error.description == "OpenCL failed with CL_INVALID_KERNEL_NAME (-46) while "
         + "looking for kernel missing in scale")
+  }
+
+  @Test func compilingIsToldAndItsEnd() throws {
+    final class Told: Sendable {
+      let names = Mutex<[String?]>([])
+    }
+    let told = Told()
+    DriverActivity.observe { activity in
+      if case .compiling(let program, let number) = activity {
+        told.names.withLock { $0.append(number > 0 ? program : nil) }
+      } else if activity == nil {
+        told.names.withLock { $0.append(nil) }
+      }
+    }
+    defer { DriverActivity.observe(nil) }
+    let context = try Machine.context()
+    for _ in 1...2 { _ = try context.program(name: "told", source: Source.scale) }
+    let names = told.names.withLock { $0 }
+    #expect(names.count { $0 == "told" } == 1)
+    #expect(names.drop { $0 != "told" }.contains(nil))
   }
 
   @Test func sameSourceAndOptionsAreTheSameProgram() throws {
@@ -202,7 +223,6 @@ struct DiskCacheTests {
     var context: Context? = try Machine.context(cache: ProgramCache(folder: folder.url))
     _ = try context?.program(name: "scale", source: Source.scale)
     #expect(try files.isEmpty)
-    #expect(context?.programsToKeepCount == 1)
     context = nil
     #expect(try files.count == 1)
   }
