@@ -35,7 +35,7 @@ struct Devices: ParsableCommand {
     if output.json {
       try Output.write(json: ["devices": rows])
     } else {
-      try Output.write(Self.table(rows).text)
+      try Output.write(Self.text(rows))
     }
   }
 
@@ -59,17 +59,20 @@ struct Devices: ParsableCommand {
       "removed \(removed.count) files, \(byteText(removed.bytes)), from \(folder.path)")
   }
 
-  private static func table(_ rows: [Row]) -> Table {
-    var table = Table(
-      ["", "index", "type", "name", "units", "memory", "local", "version", "driver", "vendor"])
-    for row in rows {
-      table.add([
-        row.default ? "*" : "", row.index, row.type, row.name, "\(row.computeUnits)",
-        byteText(row.globalMemoryBytes), byteText(row.localMemoryBytes), row.version, row.driver,
-        row.vendor,
-      ])
+  /// Three lines for each device, so that they fit a terminal, and what the mark says.
+  private static func text(_ rows: [Row]) -> String {
+    let devices = rows.map { row in
+      """
+      \(row.default ? "*" : " ") \(row.index)  \(row.type)  \(row.name)
+             \(row.computeUnits) compute units, \(byteText(row.globalMemoryBytes)) of memory, \
+      \(byteText(row.localMemoryBytes)) of local memory
+             \(row.version), driver \(row.driver), \(row.vendor)
+      """
     }
-    return table
+    let legend =
+      "* computes unless --device names another, by its index, type or a part of its name"
+    return devices.joined(separator: "\n")
+      + (rows.contains(where: \.default) ? "\n\n" + legend : "")
   }
 
   /// What is known of the cache of programs.
