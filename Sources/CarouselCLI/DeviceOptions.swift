@@ -27,11 +27,18 @@ struct DeviceOptions: ParsableArguments {
   )
   var precision: ProductPrecision?
 
+  /// What is asked for where neither option nor environment says more.
+  static let standard = "auto"
+  /// What the options are where they are absent, for the help.
+  static let helpDefaults = [
+    "device": standard, "precision": ProductPrecision.float32.rawValue,
+  ]
+
   /// What was asked for, by option or by environment.
   var specification: String {
     if let device { return device }
     let environment = ProcessInfo.processInfo.environment["CAROUSEL_DEVICE"] ?? ""
-    return environment.isEmpty ? "auto" : environment
+    return environment.isEmpty ? Self.standard : environment
   }
 
   /// Whether the CPU reference was asked for.

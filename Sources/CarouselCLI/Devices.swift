@@ -2,9 +2,12 @@ import ArgumentParser
 import Carousel
 
 /// `carousel devices`: what OpenCL offers on this machine.
-struct Devices: ParsableCommand {
+struct Devices: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Lists the OpenCL devices, the one that --device asks for marked.")
+
+  static let basics = ["device", "json", "cache", "clear-cache", "help-all"]
+  static let defaults = DeviceOptions.helpDefaults
 
   @OptionGroup var device: DeviceOptions
   @OptionGroup var output: OutputOptions

@@ -12,7 +12,7 @@ struct Evaluate: PagedCommand {
       """)
 
   static let basics = ["override", "device", "json", "help-all"]
-  static let defaults = ["device": "auto"]
+  static let defaults = DeviceOptions.helpDefaults
 
   @Argument(help: "A run's folder, whose best checkpoint is taken, or a checkpoint.")
   var model: String

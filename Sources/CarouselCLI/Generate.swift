@@ -15,7 +15,9 @@ struct Generate: PagedCommand {
     "prompt", "length", "temperature", "top-k", "top-p", "seed", "override", "device", "json",
     "help-all",
   ]
-  static let defaults = ["device": "auto", "seed": "\(SeedOptions.standard)"]
+  static let defaults = DeviceOptions.helpDefaults.merging([
+    "seed": "\(SeedOptions.standard)"
+  ]) { $1 }
 
   @Argument(help: "A run's folder, whose best checkpoint is taken, or a checkpoint.")
   var model: String

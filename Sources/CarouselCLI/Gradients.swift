@@ -59,7 +59,11 @@ struct Gradients: PagedCommand {
   func run() throws {
     let flows = try flows()
     let backend = try device.makeBackend()
-    let results = try flows.map { try result($0, on: backend) }
+    let results = try flows.map { flow in
+      let cell = flow.configuration.cell.rawValue
+      Progress.show(Status("gradients of the \(cell)"))
+      return try result(flow, on: backend)
+    }
     if let plot {
       try GradientPlot(results.map(\.line)).write(to: plot)
     }

@@ -28,9 +28,8 @@ extension RecurrentConfiguration {
   func helpDefaults(sequenceLength: Int, batchSize: Int) -> [String: String] {
     helpDefaults.merging([
       "sequence-length": "\(sequenceLength)", "batch-size": "\(batchSize)",
-      "seed": "\(SeedOptions.standard)", "device": "auto",
-      "precision": ProductPrecision.float32.rawValue,
-    ]) { $1 }
+      "seed": "\(SeedOptions.standard)",
+    ]) { $1 }.merging(DeviceOptions.helpDefaults) { $1 }
   }
 }
 

@@ -20,7 +20,7 @@ struct Run: PagedCommand {
     "inputs", "outputs", "gradients", "batch-first", "prefix", "head", "cell", "activation",
     "direction", "device", "json", "help-all",
   ]
-  static let defaults = ["device": "auto"]
+  static let defaults = DeviceOptions.helpDefaults
 
   @Argument(help: "A .safetensors file with the parameters, or a run's folder.")
   var model: String
@@ -59,6 +59,7 @@ struct Run: PagedCommand {
   }
 
   func run() throws {
+    Progress.show(Status("reading"))
     let found = try RecurrentModel(
       contentsOf: model, prefix: prefix, hints: recurrent.hints)
     let model = try found.reading(as: recurrent.configuration(defaults: found.configuration))
@@ -74,12 +75,15 @@ struct Run: PagedCommand {
     var report = RunReport(
       model, head: head, inputs: file, pass: pass, isBatchFirst: batchFirst, device: backend.name)
     for note in report.notes { Output.note("carousel: \(note)") }
+    Progress.show(Status("computing"))
     var tensors = try pass.tensors(on: backend)
     if batchFirst {
       for (index, (name, tensor)) in tensors.enumerated() where ["y", "grad_x"].contains(name) {
         tensors[index].tensor = tensor.withOuterDimensionsSwapped
       }
     }
+    let path = outputs
+    Progress.show(Status("writing \(path)"))
     try SafetensorsFile(tensors).write(to: outputs)
     for warning in report.add(tensors, path: outputs) { Output.note("carousel: \(warning)") }
     if output.json { try Output.write(json: report) }

@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct HelpTests {
   private static let commands = [
-    "train text", "train adding", "train copy", "evaluate", "generate", "compare", "profile",
+    "devices", "train text", "train adding", "train copy", "evaluate", "generate", "compare",
+    "profile",
     "parameters", "gradients", "run",
   ]
 
