@@ -62,14 +62,15 @@ struct Devices: PagedCommand {
       "removed \(removed.count) files, \(byteText(removed.bytes)), from \(folder.path)")
   }
 
-  /// Three lines for each device, so that they fit a terminal, and what the mark says.
+  /// A few lines for each device, so that they fit a terminal, and what the mark says.
   private static func text(_ rows: [Row]) -> String {
     let devices = rows.map { row in
       """
       \(row.default ? "*" : " ") \(row.index)  \(row.type)  \(row.name)
              \(row.computeUnits) compute units, \(byteText(row.globalMemoryBytes)) of memory, \
       \(byteText(row.localMemoryBytes)) of local memory
-             \(row.version), driver \(row.driver), \(row.vendor)
+             \(row.version)
+             driver \(row.driver), \(row.vendor)
       """
     }
     let legend =

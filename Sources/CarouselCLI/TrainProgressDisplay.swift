@@ -16,7 +16,7 @@ struct TrainProgressDisplay: Sendable {
       "\(folder.path): \(data), "
         + "\(trainer.network.parameters.descriptions.reduce(0) { $0 + $1.shape.count }) parameters, "
         + "\(trainer.epochSteps) steps an epoch, on \(trainer.network.backend.name)")
-    Progress.show(Status("first step"))
+    Progress.show(Status("preparing the first step"))
   }
 
   /// Shows an event.

@@ -27,7 +27,7 @@ struct TrainSession {
     Interruption.listen()
     let result = try trainer.run(
       in: folder, shouldStop: { Interruption.isRequested }, report: { display?.show($0) })
-    Progress.show(Status("ending"))
+    Progress.show(Status("done"))
     let report = TrainReport(result, of: trainer, in: folder)
     if output.json {
       try Output.write(json: report)
