@@ -16,21 +16,21 @@ final class ActiveWait {
 
   /// The looks at the number before the thread goes to sleep all the same: about 100 µs.
   private static let polls: Int32 = 3000
-  private static let pageBytes = 4096
+  /// A line of the caches that nothing else changes.
+  private static let byteCount = HostMemory.alignment
 
   /// Waits with `wait_actively(volatile global const int *call, int seen, int polls)`.
   init(kernel: Kernel, context: Context) throws(OpenCLError) {
-    guard
-      let page = HostMemory.makeBuffer(
-        context.handle, Self.pageBytes, alignment: Self.pageBytes)
+    guard let address = HostMemory.allocate(Self.byteCount),
+      let memory = HostMemory.makeBuffer(context.handle, Self.byteCount, at: address)
     else {
       throw OpenCLError(
         code: CL_MEM_OBJECT_ALLOCATION_FAILURE,
         doing: "sharing memory with \(context.device.name)")
     }
     self.kernel = kernel
-    memory = page.memory
-    call = page.address.bindMemory(to: Int32.self, capacity: 1)
+    self.memory = memory
+    call = address.bindMemory(to: Int32.self, capacity: 1)
     call.pointee = 0
   }
 

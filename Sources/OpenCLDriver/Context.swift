@@ -91,12 +91,17 @@ public final class Context {
         "the device \(device.name) has \(memoryBytes) bytes of memory, of which "
           + "\(liveBytes) are in use, \(byteCount) more are wanted")
     }
-    if device.type == .cpu, byteCount >= HostMemory.hugePageBytes,
-      let page = HostMemory.makeBuffer(
-        handle, byteCount, alignment: HostMemory.hugePageBytes)
-    {
-      liveBytes += byteCount
-      return page.memory
+    // PoCL takes its own memory when a buffer is first used, and ends the process where there is none.
+    if device.type == .cpu, byteCount >= HostMemory.hugePageBytes || device.isPoCL {
+      guard let address = HostMemory.allocate(byteCount) else {
+        throw noRoom(
+          "this process gets no \(byteCount) bytes of memory for a buffer, with "
+            + "\(liveBytes) in use on \(device.name)")
+      }
+      if let memory = HostMemory.makeBuffer(handle, byteCount, at: address) {
+        liveBytes += byteCount
+        return memory
+      }
     }
     var code: cl_int = 0
     let memory = clCreateBuffer(handle, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &code)

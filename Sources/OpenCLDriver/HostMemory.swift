@@ -8,19 +8,29 @@ enum HostMemory {
   /// sooner.
   static let hugePageBytes = 2 << 20
 
-  /// Makes a buffer in memory that is aligned to a power of two.
-  ///
-  /// The driver frees the memory with the buffer, once no command uses it any more. Nil where the system or the driver refuses.
-  static func makeBuffer(
-    _ context: cl_context, _ byteCount: Int, alignment: Int
-  ) -> (memory: cl_mem, address: UnsafeMutableRawPointer)? {
+  /// The alignment of what is smaller, that of OpenCL's longest vector.
+  static let alignment = 128
+
+  /// Takes memory from the system; nil where it has none.
+  static func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer? {
     var address: UnsafeMutableRawPointer?
-    guard posix_memalign(&address, alignment, byteCount) == 0, let address else { return nil }
+    let isHuge = byteCount >= hugePageBytes
+    guard posix_memalign(&address, isHuge ? hugePageBytes : alignment, byteCount) == 0 else {
+      return nil
+    }
     #if os(Linux)
     // Whole pages alone: the rest of the last one would be memory that nobody uses.
-    let wholePages = byteCount / hugePageBytes * hugePageBytes
-    if alignment == hugePageBytes { madvise(address, wholePages, MADV_HUGEPAGE) }
+    if isHuge { madvise(address, byteCount / hugePageBytes * hugePageBytes, MADV_HUGEPAGE) }
     #endif
+    return address
+  }
+
+  /// Makes a buffer in memory of `allocate`, which the driver frees with the buffer, once no command uses it.
+  ///
+  /// Frees it and returns nil where the driver refuses.
+  static func makeBuffer(
+    _ context: cl_context, _ byteCount: Int, at address: UnsafeMutableRawPointer
+  ) -> cl_mem? {
     let flags = cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR)
     guard let memory = clCreateBuffer(context, flags, byteCount, address, nil) else {
       free(address)
@@ -34,6 +44,6 @@ enum HostMemory {
       if succeeds(clReleaseMemObject(memory), "releasing a buffer") { free(address) }
       return nil
     }
-    return (memory, address)
+    return memory
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import OpenCLDriver
@@ -170,6 +171,33 @@ struct BufferTests {
       #expect(error.description.contains(part))
     }
     #expect(context.liveBytes == 0)
+  }
+
+  /// PoCL ends the process where it finds no memory for a buffer that it made before.
+  @Test(.enabled(if: Machine.isPoCL, "a limit of PoCL's"))
+  func memoryThatTheSystemRefusesIsAnError() async {
+    await #expect(processExitsWith: .success) {
+      let context = try Machine.context()
+      let queue = try Queue(context: context)
+      func fillBuffer(_ byteCount: Int) throws -> Buffer {
+        let buffer = try Buffer(context: context, byteCount: byteCount)
+        try queue.fill(buffer, with: Float(1))
+        try queue.finish()
+        return buffer
+      }
+      _ = try fillBuffer(1 << 20)
+      let pages = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).prefix {
+        $0 != " "
+      }
+      let bytes = try #require(rlim_t(pages)) * 4096 + 64 << 20
+      var limit = rlimit(rlim_cur: bytes, rlim_max: bytes)
+      try #require(setrlimit(__rlimit_resource_t(9), &limit) == 0)  // RLIMIT_AS
+      var buffers: [Buffer] = []
+      let error = try failure {
+        for count in 0..<1000 { buffers.append(try fillBuffer(count % 2 == 0 ? 1 << 20 : 4 << 20)) }
+      }
+      try #require(error.kind == .memory && !buffers.isEmpty)
+    }
   }
 
   @Test func moreThanTheMemoryIsRefusedThoughTheDriverMightGrantIt() throws {

@@ -10,6 +10,8 @@ import Testing
 enum Machine {
   static var hasDevice: Bool { (try? device) != nil }
 
+  static var isPoCL: Bool { (try? device.isPoCL) == true }
+
   /// The device that `CAROUSEL_TEST_DEVICE` names, or the default one.
   static var device: Device {
     get throws {
