@@ -1,49 +1,62 @@
 import CarouselFormats
 import CarouselOpenCL
 
-extension ProfileReport.Wall {
-  /// Sums up the seconds of at least one pass of `flops` operations each.
-  public init(seconds: [Double], flops: Double, peak: ProfileReport.Peak) {
-    let sorted = seconds.sorted()
-    let middle = sorted.count / 2
-    let median =
-      sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-    let gflops = flops / median / 1e9
+/// The launches of one kernel in one pass, added up.
+struct KernelSums {
+  let name: String
+  let count: Int
+  let seconds: Double, flops: Double, bytes: Double
+
+  var gflops: Double { rate(flops) }
+  var gigabytesPerSecond: Double { rate(bytes) }
+
+  private func rate(_ amount: Double) -> Double {
+    seconds > 0 ? amount / seconds * 1e-9 : 0
+  }
+
+  /// Every kernel among `launches`, the longest first.
+  static func all(of launches: [LaunchRecord]) -> [KernelSums] {
+    Dictionary(grouping: launches, by: \.kernel).map { name, launches in
+      KernelSums(
+        name: name, count: launches.count, seconds: launches.reduce(0) { $0 + $1.seconds },
+        flops: launches.reduce(0) { $0 + $1.flops }, bytes: launches.reduce(0) { $0 + $1.bytes })
+    }.sorted { ($1.seconds, $0.name) < ($0.seconds, $1.name) }
+  }
+}
+
+extension ProfileReport {
+  /// Sums up a measurement: the wall over all passes, the kernels of the median pass.
+  public init(
+    device: Device, details: [(key: String, value: JSONScalar)], tuning: [Choice]? = nil,
+    measurement: ProfileMeasurement
+  ) {
+    var peak = Peak(
+      measured: measurement.peaks.map { ($0.gflops, $0.gigabytesPerSecond) })
+    let reached = measurement.reached
+    peak.raise(gflops: reached.gflops, gigabytesPerSecond: reached.gigabytesPerSecond)
+    let wall = Wall(
+      seconds: measurement.passes.map(\.seconds), flops: measurement.flops,
+      neededFlops: measurement.neededFlops, peak: peak)
     self.init(
-      medianSeconds: median, minSeconds: sorted[0], gflops: gflops,
-      fractionOfPeak: gflops / peak.gflops)
+      device: device.name, driver: device.driver, peak: peak, details: details, tuning: tuning,
+      wall: wall, kernels: Kernel.rows(of: measurement.medianPass.launches, peak: peak))
   }
 }
 
 extension ProfileReport.Kernel {
-  /// Sums up launches, a row for each kernel, the longest first.
+  /// Sums up the launches of a pass, a row for each kernel, the longest first.
   public static func rows(of launches: [LaunchRecord], peak: ProfileReport.Peak) -> [Self] {
-    let total = launches.reduce(0) { $0 + $1.seconds }
-    return Dictionary(grouping: launches, by: \.kernel).map { name, launches in
-      let seconds = launches.reduce(0) { $0 + $1.seconds }
-      let flops = launches.reduce(0) { $0 + $1.flops }
-      let bytes = launches.reduce(0) { $0 + $1.bytes }
-      return Self(
-        name: name, launches: launches.count, totalSeconds: seconds,
-        share: total > 0 ? seconds / total : 0, gflops: rate(flops, seconds),
-        gigabytesPerSecond: rate(bytes, seconds),
-        arithmeticIntensity: bytes > 0 ? flops / bytes : 0,
-        bound: bound(seconds: seconds, flops: flops, bytes: bytes, peak: peak))
-    }.sorted { ($1.totalSeconds, $0.name) < ($0.totalSeconds, $1.name) }
-  }
-
-  private static func rate(_ amount: Double, _ seconds: Double) -> Double {
-    seconds > 0 ? amount / seconds / 1e9 : 0
-  }
-
-  /// The roof that a kernel is nearer to, or latency where it reaches a quarter of neither.
-  public static func bound(
-    seconds: Double, flops: Double, bytes: Double, peak: ProfileReport.Peak
-  ) -> ProfileReport.Bound {
-    let compute = flops / (peak.gflops * 1e9)
-    let bandwidth = bytes / (peak.gigabytesPerSecond * 1e9)
-    guard max(compute, bandwidth) >= seconds / 4 else { return .latency }
-    return compute >= bandwidth ? .compute : .bandwidth
+    let sums = KernelSums.all(of: launches)
+    let total = sums.reduce(0) { $0 + $1.seconds }
+    return sums.map {
+      Self(
+        name: $0.name, launches: $0.count, totalSeconds: $0.seconds,
+        share: total > 0 ? $0.seconds / total : 0, gflops: $0.gflops,
+        gigabytesPerSecond: $0.gigabytesPerSecond,
+        arithmeticIntensity: $0.bytes > 0 ? $0.flops / $0.bytes : 0,
+        bound: ProfileReport.Bound(
+          gflops: $0.gflops, gigabytesPerSecond: $0.gigabytesPerSecond, peak: peak))
+    }
   }
 }
 

@@ -39,15 +39,26 @@ public struct RecurrentProfile: Sendable {
   /// three times that with the backward pass, whatever the kernels really do; with lengths, of the
   /// steps that the sequences have.
   public var flops: Double {
-    let rows = lengths?.reduce(0, +) ?? steps * batchSize
-    return configuration.units.reduce(0) { sum, unit in
+    configuration.units.reduce(0) { sum, unit in
       sum + unit.layer.flops(steps: rows, batchSize: 1, backward: training)
     }
   }
 
+  /// The floating-point operations that the layers of one pass need: no more than `flops`, see
+  /// `RecurrentLayer.neededFlops`.
+  public var neededFlops: Double {
+    let sequences = lengths?.count { $0 > 0 } ?? batchSize
+    return configuration.units.reduce(0) { sum, unit in
+      sum + unit.layer.neededFlops(rows: rows, sequences: sequences, backward: training)
+    }
+  }
+
+  /// The steps that all sequences have together.
+  private var rows: Int { lengths?.reduce(0, +) ?? steps * batchSize }
+
   /// The seconds that each pass takes by the host's clock, from an idle device to an idle device.
   public func wallSeconds<B: Backend>(on backend: B) throws -> [Double] {
-    let pass = try Pass(self, on: backend)
+    let pass = try RecurrentProfilePass(self, on: backend)
     for _ in 0..<warmup { try pass.run() }
     try backend.synchronize()
     let clock = ContinuousClock()
@@ -59,45 +70,10 @@ public struct RecurrentProfile: Sendable {
       return duration / .seconds(1)
     }
   }
-
-  /// The median seconds of a pass under every choice of a backend's tuning; the fastest is the
-  /// backend's from then on.
-  ///
-  /// The choices are measured in turn, `rounds` times, so that what else the machine does falls on all of
-  /// them; the least of a choice's medians counts.
-  public func tune(
-    on backend: OpenCLBackend, rounds: Int = 3
-  ) throws -> [(choice: LayerTuning, medianSeconds: Double)] {
-    let layers = configuration.units.map(\.layer)
-    let choices = backend.tuningChoices
-    var least = [Double](repeating: .infinity, count: choices.count)
-    for _ in 0..<max(rounds, 1) {
-      for (index, choice) in choices.enumerated() {
-        backend.tune(layers, batchSize: batchSize, choice)
-        let seconds = try wallSeconds(on: backend).sorted()
-        least[index] = min(least[index], seconds[seconds.count / 2])
-      }
-    }
-    let results = zip(choices, least).sorted { $0.1 < $1.1 }
-    backend.tune(layers, batchSize: batchSize, results[0].0)
-    return results.map { (choice: $0.0, medianSeconds: $0.1) }
-  }
-
-  /// Every launch of the timed passes, on a backend made for profiling.
-  public func launches(on backend: OpenCLBackend) throws -> [LaunchRecord] {
-    let pass = try Pass(self, on: backend)
-    for _ in 0..<warmup { try pass.run() }
-    try backend.synchronize()
-    backend.clearLaunches()
-    for _ in 0..<iterations { try pass.run() }
-    let launches = try backend.launches
-    backend.clearLaunches()
-    return launches
-  }
 }
 
 /// The buffers of a pass, and how it is queued.
-private final class Pass<B: Backend> {
+final class RecurrentProfilePass<B: Backend> {
   private let stack: RecurrentStack<B>
   private let final: [RecurrentState<B.Buffer>]
   private let x: B.Buffer

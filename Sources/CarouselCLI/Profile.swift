@@ -6,12 +6,22 @@ struct Profile: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Times a pass of recurrent layers, kernel by kernel, against the measured peak.",
     discussion: """
-      The wall time is the host's, from an idle device to an idle device; the kernels' times are \
-      the device's own, of a second run with profiling. Operations are counted as \
-      2·T·N·G·H·(C+H) for a layer and direction forward, three times that with the backward pass. \
-      --tune measures the ways of computing these layers for this batch size, and keeps the \
-      fastest beside the cached programs for all commands on this device; results may then differ \
-      in their last bits from those before.
+      All times are those of one pass: a pass by the host's clock, from an idle device to an idle \
+      device, and in the median pass each kernel by the device's, all its launches together; so \
+      the kernels take no longer than the pass. With --json that is totalSeconds.
+
+      The peak is measured before, between and after the passes: multiply-adds from registers, \
+      and a copy through memory. The largest measurement counts. A kernel is bound by compute or \
+      by memory where it reaches half of that peak or more, and else by latency.
+
+      The rate counts the operations that the layers need. The nominal count, gflops of the wall \
+      with --json, is 2·T·N·G·H·(C+H) for a layer and direction forward and three times that with \
+      the backward pass, T·N being the steps that the sequences have; a diagonal recurrence, \
+      blocks or a projection need fewer, as does the first step, whose state is zero.
+
+      --tune measures the ways of computing these layers for this batch size, then the fastest \
+      and the rules alternately, and keeps it for all commands on this device where it wins by \
+      more than the noise; results may then differ in their last bits from those before.
       """)
 
   static let basics = [
@@ -38,8 +48,17 @@ struct Profile: PagedCommand {
   @Option(help: ArgumentHelp("The passes before, not timed.", valueName: "count"))
   var warmup = 3
 
+  @Flag(help: "Do not record each kernel, which takes some devices time: the wall alone.")
+  var wallOnly = false
+
   @Flag(help: "Measure the ways of computing these layers first, and keep the fastest.")
   var tune = false
+
+  @Flag(help: "With --tune: print what is kept for this device, and measure nothing.")
+  var show = false
+
+  @Flag(help: "With --tune: forget what is kept for this device, and measure nothing.")
+  var forget = false
 
   @Option(help: ArgumentHelp("Write a Chrome trace, for Perfetto.", valueName: "file"))
   var trace: String?
@@ -56,6 +75,13 @@ struct Profile: PagedCommand {
 
   func validate() throws {
     if warmup < 0 { throw ValidationError("--warmup must be at least 0, but is \(warmup)") }
+    if show && forget { throw ValidationError("--show and --forget cannot be given together") }
+    if (show || forget) && !tune {
+      throw ValidationError("\(show ? "--show" : "--forget") is given with --tune")
+    }
+    if wallOnly, trace != nil {
+      throw ValidationError("--trace records each kernel, which --wall-only leaves out")
+    }
   }
 
   func run() throws {
@@ -63,27 +89,48 @@ struct Profile: PagedCommand {
       throw CarouselError(
         .usage, "profile times the kernels of an OpenCL device, but --device is reference")
     }
+    if show || forget { return try showKept() }
     let profile = try profile()
-    let device = try device.select()
     let tuning = tune ? try tuned(profile) : nil
-    let (peak, seconds) = try measure(profile)
-    let backend = try self.device.makeOpenCLBackend(profiling: true)
-    let launches = try profile.launches(on: backend)
+    let backend = try device.makeOpenCLBackend(profiling: !wallOnly)
+    let measurement = try profile.measure(on: backend)
     let result = ProfileReport(
-      device: device.name, driver: device.driver, peak: peak,
-      details: details(profile, precision: backend.precision),
-      tuning: tuning,
-      wall: .init(seconds: seconds, flops: profile.flops, peak: peak),
-      kernels: ProfileReport.Kernel.rows(of: launches, peak: peak))
+      device: backend.device, details: details(profile, precision: backend.precision),
+      tuning: tuning, measurement: measurement)
     if let trace {
-      try ChromeTrace(device: device.name, launches: launches).write(to: trace)
+      try ChromeTrace(
+        device: backend.device.name, launches: measurement.passes.flatMap(\.launches)
+      ).write(to: trace)
     }
     if let report { try result.writeHTML(to: report) }
     if output.json {
       try Output.write(json: result)
     } else {
-      try Output.write(text(result, passes: profile.iterations))
+      try Output.write(result.text)
     }
+  }
+
+  /// `--show` and `--forget`.
+  private func showKept() throws {
+    let device = try device.select()
+    let kept = KeptTuning.all(for: device)
+    if forget {
+      let count = try KeptTuning.forgetAll(for: device)
+      Output.note("forgot what was kept for \(count) layers on \(device.name)")
+    }
+    if output.json {
+      try Output.write(json: KeptTunings(device: device.name, kept: forget ? [] : kept))
+    } else if show {
+      var table = Table(["layer", "kernels", "way to compute"])
+      for choice in kept { table.add([choice.layer, choice.kernels, choice.words]) }
+      try Output.write(
+        kept.isEmpty ? "nothing is kept for \(device.name): the rules decide" : table.text)
+    }
+  }
+
+  private struct KeptTunings: Encodable {
+    let device: String
+    let kept: [KeptTuning]
   }
 
   private func profile() throws -> RecurrentProfile {
@@ -97,28 +144,26 @@ struct Profile: PagedCommand {
       iterations: try atLeastOne(iterations, "--iterations"), warmup: warmup, seed: seed.seed)
   }
 
-  /// Measures every choice, keeps the fastest, and returns all of them.
+  /// Measures every choice, keeps the fastest where it wins, and returns all of them.
   private func tuned(_ profile: RecurrentProfile) throws -> [ProfileReport.Choice] {
     let backend = try device.makeOpenCLBackend()
-    let results = try profile.tune(on: backend)
+    let outcome = try profile.tune(on: backend)
     let file = try backend.keepTuning(
-      profile.configuration.units.map(\.layer), batchSize: profile.batchSize, results[0].choice)
-    Output.note(
-      file.map { "kept '\(results[0].choice.description)' in \($0)" }
-        ?? "nothing is kept, for CAROUSEL_CACHE is off")
-    return results.map {
+      profile.configuration.units.map(\.layer), batchSize: profile.batchSize, outcome.winner)
+    let (gain, noise) = (
+      percent(outcome.verdict.gain, digits: 1), percent(outcome.verdict.noise, digits: 1)
+    )
+    let beside = "'\(outcome.best.description)' saves \(gain) of the time, the noise is \(noise)"
+    if outcome.winner == nil {
+      Output.note("the rules stay, and nothing else is kept: \(beside)")
+    } else {
+      Output.note(
+        file.map { "\(beside): kept in \($0)" }
+          ?? "\(beside), but nothing is kept, for CAROUSEL_CACHE is off")
+    }
+    return outcome.choices.map {
       ProfileReport.Choice(words: $0.choice.description, medianSeconds: $0.medianSeconds)
     }
-  }
-
-  /// The peak and the wall times, by a backend of its own that is gone before the next is made.
-  private func measure(_ profile: RecurrentProfile) throws -> (ProfileReport.Peak, [Double]) {
-    let backend = try device.makeOpenCLBackend()
-    let peak = try backend.measurePeak()
-    return (
-      ProfileReport.Peak(gflops: peak.gflops, gigabytesPerSecond: peak.gigabytesPerSecond),
-      try profile.wallSeconds(on: backend)
-    )
   }
 
   private func details(
@@ -141,33 +186,5 @@ struct Profile: PagedCommand {
       ("iterations", .integer(profile.iterations)), ("warmup", .integer(profile.warmup)),
       ("flops", .number(profile.flops)),
     ]
-  }
-
-  private func text(_ result: ProfileReport, passes: Int) -> String {
-    var table = Table(
-      ["kernel", "launches", "ms a pass", "share %", "GFLOP/s", "GB/s", "FLOP/byte", "bound by"])
-    for kernel in result.kernels {
-      table.add([
-        kernel.name, "\(kernel.launches)",
-        decimal(kernel.totalSeconds / Double(passes) * 1e3, digits: 3),
-        decimal(kernel.share * 100), decimal(kernel.gflops), decimal(kernel.gigabytesPerSecond),
-        decimal(kernel.arithmeticIntensity), kernel.bound.rawValue,
-      ])
-    }
-    var choices = Table(["way to compute", "ms a pass"])
-    for choice in result.tuning ?? [] {
-      choices.add([choice.words, decimal(choice.medianSeconds * 1e3, digits: 3)])
-    }
-    let (peak, wall) = (result.peak, result.wall)
-    return (result.tuning == nil ? "" : choices.text + "\n\n") + """
-      \(result.device)
-      \(result.details.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
-      peak  \(decimal(peak.gflops)) GFLOP/s, \(decimal(peak.gigabytesPerSecond)) GB/s, measured
-      wall  \(decimal(wall.medianSeconds * 1e3, digits: 3)) ms median, \
-      \(decimal(wall.minSeconds * 1e3, digits: 3)) ms at best, \(decimal(wall.gflops)) GFLOP/s, \
-      \(decimal(wall.fractionOfPeak * 100))% of the peak
-
-      \(table.text)
-      """
   }
 }

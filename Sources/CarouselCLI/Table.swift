@@ -47,5 +47,26 @@ func byteText(_ count: Int) -> String {
 /// A number with three digits and its power of ten: `1.23e-07`.
 func scientific(_ value: Double) -> String { String(format: "%.2e", value) }
 
+/// A part of a whole: `12%`.
+func percent(_ part: Double, digits: Int = 0) -> String {
+  decimal(part * 100, digits: digits) + "%"
+}
+
+/// The text in lines of at most 80 columns where its words allow it: the first behind `prefix`, the others
+/// behind as many spaces.
+func folded(_ text: String, behind prefix: String = "") -> String {
+  var lines = [prefix]
+  var isFirst = true
+  for word in text.split(separator: " ") {
+    if !isFirst, lines[lines.count - 1].count + 1 + word.count > 80 {
+      lines.append(String(repeating: " ", count: prefix.count))
+      isFirst = true
+    }
+    lines[lines.count - 1] += (isFirst ? "" : " ") + word
+    isFirst = false
+  }
+  return lines.joined(separator: "\n")
+}
+
 /// A number with this many digits behind the point.
 func decimal(_ value: Double, digits: Int = 1) -> String { String(format: "%.\(digits)f", value) }

@@ -23,11 +23,12 @@ extension ProfileReport {
     <p class="quiet">Driver \(driver.htmlEscaped)</p>
     </header>
     \(figures)
+    \(noteList)
     \(detailList)
     <section>
     <h2>Roofline</h2>
     <p class="quiet">Each dot is a kernel, its area the kernel's share of the time. The lines are \
-    the peaks measured on this device.</p>
+    the peaks measured on this device; a dot above the slope has its data in the caches.</p>
     <p class="legend">\(legend)</p>
     \(roofline)
     </section>
@@ -44,22 +45,38 @@ extension ProfileReport {
 
   private var figures: String {
     let percentage = (wall.fractionOfPeak * 100).readable
+    let nominal = hasNominalRate ? "; nominal \(wall.gflops.readable)" : ""
+    func spread(_ part: Double) -> String {
+      "\(peak.measurements) measurements, spread \((part * 100).fixed(0)) %"
+    }
     let all = [
-      (wall.medianSeconds.readableSeconds, "Median", "fastest \(wall.minSeconds.readableSeconds)"),
+      (
+        wall.medianSeconds.readableSeconds, "A pass, median",
+        "fastest \(wall.minSeconds.readableSeconds)"
+      ),
       (
         "\(wall.gflops.readable) <small>GFLOP/s</small>", "Reached",
-        "peak \(peak.gflops.readable) GFLOP/s"
+        "by the median\(nominal)"
       ),
-      ("\(percentage) <small>%</small>", "Of the peak", "by the median"),
       (
-        "\(peak.gigabytesPerSecond.readable) <small>GB/s</small>", "Peak bandwidth",
-        "measured"
+        "\(percentage) <small>%</small>", "Of the peak",
+        "\(peak.gflops.readable) GFLOP/s: \(spread(peak.gflopsSpread))"
+      ),
+      (
+        "\(peak.gigabytesPerSecond.readable) <small>GB/s</small>", "Peak of memory",
+        spread(peak.gigabytesPerSecondSpread)
       ),
     ]
     let tiles = all.map { value, name, note in
       "<div><dd>\(value)</dd><dt>\(name)</dt><p>\(note)</p></div>"
     }
     return "<dl class=\"figures\">\n\(tiles.joined(separator: "\n"))\n</dl>"
+  }
+
+  private var noteList: String {
+    guard !notes.isEmpty else { return "" }
+    let items = notes.map { "<li>\($0.htmlEscaped)</li>" }
+    return "<ul class=\"notes\">\n\(items.joined(separator: "\n"))\n</ul>"
   }
 
   private var detailList: String {
@@ -89,7 +106,7 @@ extension ProfileReport {
     }
     return """
       <div class="wide"><table>
-      <thead><tr><th scope="col">Kernel</th><th scope="col">Launches</th><th scope="col">Time</th>\
+      <thead><tr><th scope="col">Kernel</th><th scope="col">Launches</th><th scope="col">Time a pass</th>\
       <th scope="col">Share</th><th scope="col">GFLOP/s</th><th scope="col">GB/s</th>\
       <th scope="col">FLOP/byte</th><th scope="col">Bound by</th></tr></thead>
       <tbody>
@@ -102,12 +119,12 @@ extension ProfileReport {
   private static let style = """
     :root {
       --ground: #fdfdfc; --ink: #1d2329; --quiet: #626c76; --line: #e3e5e7; --soft: #f3f4f4;
-      --compute: #2563c9; --bandwidth: #c2620c; --latency: #858d96;
+      --compute: #2563c9; --memory: #c2620c; --latency: #858d96;
     }
     @media (prefers-color-scheme: dark) {
       :root {
         --ground: #14171a; --ink: #e8eaec; --quiet: #97a1ab; --line: #2c3238; --soft: #1d2125;
-        --compute: #6ea3f7; --bandwidth: #ef9a4a; --latency: #8a939c;
+        --compute: #6ea3f7; --memory: #ef9a4a; --latency: #8a939c;
       }
     }
     * { box-sizing: border-box; margin: 0; }
@@ -134,6 +151,7 @@ extension ProfileReport {
     .figures small { font-size: .9rem; font-weight: 450; color: var(--quiet); }
     .figures p { color: var(--quiet); font-size: .8rem; }
     .figures p small { font-size: inherit; }
+    .notes { color: var(--quiet); font-size: .9rem; padding-left: 1.2rem; margin-bottom: 1.25rem; }
     .details {
       list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .4rem; font-size: .85rem;
     }
@@ -150,10 +168,10 @@ extension ProfileReport {
       display: inline-block; width: .6rem; height: .6rem; border-radius: 50%; margin-right: .4rem;
     }
     i.compute { background: var(--compute); }
-    i.bandwidth { background: var(--bandwidth); }
+    i.memory { background: var(--memory); }
     i.latency { background: var(--latency); }
     .wide { overflow-x: auto; margin-top: .6rem; }
-    svg { display: block; width: 100%; min-width: 34rem; height: auto; }
+    svg { display: block; width: 100%; min-width: 42rem; height: auto; }
     svg text { font-size: 12px; fill: var(--quiet); }
     svg .grid { stroke: var(--line); stroke-width: 1; }
     svg .roof { fill: none; stroke: var(--ink); stroke-width: 1.75; stroke-linejoin: round; }
@@ -164,7 +182,7 @@ extension ProfileReport {
     svg .lead { stroke: var(--quiet); stroke-width: .75; }
     svg circle { fill-opacity: .78; stroke: var(--ground); stroke-width: 1.5; }
     svg circle.compute { fill: var(--compute); }
-    svg circle.bandwidth { fill: var(--bandwidth); }
+    svg circle.memory { fill: var(--memory); }
     svg circle.latency { fill: var(--latency); }
     table { border-collapse: collapse; width: 100%; font-size: .88rem; }
     th, td { padding: .45rem .75rem; text-align: right; white-space: nowrap; font-weight: 400; }

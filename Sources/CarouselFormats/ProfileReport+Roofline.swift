@@ -136,27 +136,29 @@ struct RooflinePlot {
     for dot in dots { labels.occupied.append(dot.box) }
     // The largest get the best places for their labels, and lie below the smaller dots.
     let ordered = dots.sorted { $0.radius > $1.radius }
-    let placed = ordered.map { label($0, &labels) }
+    let placed = ordered.compactMap { label($0, &labels) }
     return (ordered.map(\.svg) + placed.map(\.lead) + placed.map(\.text))
       .joined(separator: "\n")
   }
 
-  /// A dot's name, and a line that leads to it where it stands farther off; else that is empty.
+  /// A dot's name, and a line that leads to it where it stands farther off; else that is empty. Nil where
+  /// the plot has no room left: the dot shows its name when it is pointed at, and the table has it.
   private func label(
     _ dot: Dot, _ labels: inout LabelPlacer
-  ) -> (lead: String, text: String) {
+  ) -> (lead: String, text: String)? {
     let name = dot.kernel.name
     let short = name.count > 36 ? name.prefix(35) + "…" : name[...]
-    let place = labels.place(width: Double(short.count) * 6.7, around: dot.box)
+    let width = Double(short.count) * 6.7 + 2
+    guard let place = labels.place(width: width, around: dot.box) else { return nil }
     let text = """
       <text class="kernel halo" x="\(place.x.fixed(1))" y="\((place.y + 10.5).fixed(1))">\
       \(String(short).htmlEscaped)</text>
       """
-    guard abs(place.y + place.height / 2 - dot.y) > dot.radius + 8 else { return ("", text) }
-    let nearX = place.x > dot.x ? place.x - 2 : place.x + place.width + 2
+    guard place.distance(to: dot.box) > 8 else { return ("", text) }
+    let end = place.nearest(toX: dot.x, y: dot.y)
     let lead = """
-      <line class="lead" x1="\(dot.x.fixed(1))" y1="\(dot.y.fixed(1))" x2="\(nearX.fixed(1))" \
-      y2="\((place.y + 7).fixed(1))"/>
+      <line class="lead" x1="\(dot.x.fixed(1))" y1="\(dot.y.fixed(1))" x2="\(end.x.fixed(1))" \
+      y2="\(end.y.fixed(1))"/>
       """
     return (lead, text)
   }

@@ -5,12 +5,18 @@ import CarouselModel
 ///
 /// Encoded, it is the document that `profile --json` prints; `html` is a page for people.
 public struct ProfileReport: Sendable {
-  /// What a device was measured to reach.
+  /// What a device was measured to reach: the largest of several measurements.
   public struct Peak: Sendable, Encodable {
     /// Floating-point operations in 10⁹ per second, a fused multiply-add counted as two.
     public var gflops: Double
-    /// Bytes read and written in 10⁹ per second.
+    /// Bytes of memory read and written in 10⁹ per second.
     public var gigabytesPerSecond: Double
+    /// How often it was measured.
+    public var measurements = 1
+    /// How far the measurements lie apart, from the smallest to the largest, as a part of the largest.
+    public var gflopsSpread = 0.0, gigabytesPerSecondSpread = 0.0
+    /// Whether work was faster than every measurement, and its rate is the peak.
+    public internal(set) var isRaised = false
 
     /// Makes a peak.
     public init(gflops: Double, gigabytesPerSecond: Double) {
@@ -21,22 +27,27 @@ public struct ProfileReport: Sendable {
 
   /// The whole work as the host's clock saw it.
   public struct Wall: Sendable, Encodable {
-    /// The median of all iterations, in seconds.
+    /// The median of all passes, in seconds.
     public var medianSeconds: Double
-    /// The fastest iteration, in seconds.
+    /// The fastest pass, in seconds.
     public var minSeconds: Double
-    /// The operations counted for the work, by the median, in 10⁹ per second.
+    /// The nominal operations of a pass, 2·T·N·G·H·(C+H) forward, by the median, in 10⁹ per second.
     public var gflops: Double
-    /// `gflops` against the device's peak, 0 to 1.
+    /// The operations that the layers need, by the median, in 10⁹ per second: fewer with a diagonal
+    /// recurrence, blocks or a projection, and without the product of a first state of zeros.
+    public var neededGflops: Double
+    /// `neededGflops` against the device's peak, 0 to 1.
     public var fractionOfPeak: Double
 
     /// Makes the times of a work.
     public init(
-      medianSeconds: Double, minSeconds: Double, gflops: Double, fractionOfPeak: Double
+      medianSeconds: Double, minSeconds: Double, gflops: Double, neededGflops: Double,
+      fractionOfPeak: Double
     ) {
       self.medianSeconds = medianSeconds
       self.minSeconds = minSeconds
       self.gflops = gflops
+      self.neededGflops = neededGflops
       self.fractionOfPeak = fractionOfPeak
     }
   }
@@ -45,25 +56,26 @@ public struct ProfileReport: Sendable {
   public enum Bound: String, Sendable, Encodable, CaseIterable {
     /// The rate of floating-point operations.
     case compute
-    /// The rate of bytes.
-    case bandwidth
-    /// Neither: the launch, or waiting.
+    /// The rate at which memory moves bytes.
+    case memory
+    /// Neither: launching, waiting for each other, or results that wait for others.
     case latency
   }
 
-  /// All launches of one kernel together.
+  /// All launches of one kernel in one pass together.
   public struct Kernel: Sendable, Encodable {
     /// The kernel's name in its source.
     public var name: String
-    /// How often it was launched.
+    /// How often a pass launches it.
     public var launches: Int
-    /// Its time on the device over all launches, in seconds.
+    /// Its time on the device in a pass, all launches together, in seconds.
     public var totalSeconds: Double
-    /// Its part of the time of all kernels, 0 to 1.
+    /// Its part of the time of all kernels of a pass, 0 to 1.
     public var share: Double
     /// Its floating-point operations in 10⁹ per second.
     public var gflops: Double
-    /// The bytes that it has to read and write, in 10⁹ per second.
+    /// The bytes that it has to read and write, in 10⁹ per second; above the peak where the caches have
+    /// them.
     public var gigabytesPerSecond: Double
     /// Its floating-point operations per byte.
     public var arithmeticIntensity: Double
@@ -90,7 +102,7 @@ public struct ProfileReport: Sendable {
   public struct Choice: Sendable, Encodable {
     /// What is done how.
     public var words: String
-    /// The median of its iterations, in seconds.
+    /// The median of its passes, in seconds.
     public var medianSeconds: Double
 
     /// Describes a choice.
@@ -112,7 +124,8 @@ public struct ProfileReport: Sendable {
   public var tuning: [Choice]?
   /// The whole work by the host's clock.
   public var wall: Wall
-  /// The kernels in the order to show them: the longest first.
+  /// The kernels of the median pass in the order to show them: the longest first. Together they take no
+  /// longer than the wall.
   public var kernels: [Kernel]
 
   /// Makes a report; no two details share a key.
@@ -146,6 +159,7 @@ extension ProfileReport: Encodable {
     case tuning
     case wall
     case kernels
+    case notes
   }
 
   /// Encodes the document of `profile --json`; the details become its object `case`.
@@ -159,5 +173,6 @@ extension ProfileReport: Encodable {
     try container.encodeIfPresent(tuning, forKey: .tuning)
     try container.encode(wall, forKey: .wall)
     try container.encode(kernels, forKey: .kernels)
+    try container.encode(notes, forKey: .notes)
   }
 }

@@ -42,6 +42,18 @@ struct Box {
     x < other.x + other.width && other.x < x + width && y < other.y + other.height
       && other.y < y + height
   }
+
+  /// How far two rectangles lie apart, 0 where they touch or overlap.
+  func distance(to other: Box) -> Double {
+    let dx = max(other.x - (x + width), x - (other.x + other.width), 0)
+    let dy = max(other.y - (y + height), y - (other.y + other.height), 0)
+    return (dx * dx + dy * dy).squareRoot()
+  }
+
+  /// The point of the rectangle that is nearest to another.
+  func nearest(toX otherX: Double, y otherY: Double) -> (x: Double, y: Double) {
+    (min(max(otherX, x), x + width), min(max(otherY, y), y + height))
+  }
 }
 
 /// Finds places for labels where they cover neither dots nor each other.
@@ -51,22 +63,31 @@ struct LabelPlacer {
   /// What is taken.
   var occupied: [Box] = []
 
-  /// Takes the free place nearest to `dot`; the one to its right where none is free.
-  mutating func place(width: Double, around dot: Box) -> Box {
-    let height = 14.0
-    let level = dot.y + dot.height / 2 - height / 2
-    let right = Box(x: dot.x + dot.width + 4, y: level, width: width, height: height)
-    let left = Box(x: dot.x - 4 - width, y: level, width: width, height: height)
-    let candidates = (0...24).flatMap { step in
-      [right, left].map { box in
-        var box = box
-        box.y += Double((step + 1) / 2 * (step % 2 == 0 ? -1 : 1)) * 8
-        return box
+  /// How high a label is, and how far it stays from its dot.
+  private static let height = 14.0, gap = 4.0
+
+  /// Takes the free place nearest to `dot`, to its right where several are as near; nil where the area has
+  /// no room left.
+  mutating func place(width: Double, around dot: Box) -> Box? {
+    let beside = [dot.x + dot.width + Self.gap, dot.x - Self.gap - width]
+    let columns = stride(from: area.x, through: area.x + area.width - width, by: 12)
+    let level = dot.y + dot.height / 2 - Self.height / 2
+    // Level with the dot before above and below.
+    let rows = (-Int(area.height / 7)...Int(area.height / 7)).map { Double(7 * $0) }
+      .sorted { abs($0) < abs($1) }
+    var best: (distance: Double, place: Box)?
+    for x in beside + Array(columns) {
+      for offset in rows {
+        let box = Box(x: x, y: level + offset, width: width, height: Self.height)
+        let distance = box.distance(to: dot)
+        if distance < (best?.distance ?? .infinity) - 1e-6, distance >= Self.gap - 1e-9, isFree(box)
+        {
+          best = (distance, box)
+        }
       }
     }
-    let place = candidates.first { isFree($0) } ?? right
-    occupied.append(place)
-    return place
+    if let best { occupied.append(best.place) }
+    return best?.place
   }
 
   private func isFree(_ box: Box) -> Bool {

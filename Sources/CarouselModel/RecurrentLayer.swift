@@ -101,6 +101,28 @@ public struct RecurrentLayer: Hashable, Sendable {
       2 * Double(steps) * Double(batchSize) * Double(gateRows) * Double(inputSize + hiddenSize)
     return backward ? 3 * forward : forward
   }
+
+  /// The recurrent weights of each gate of a unit: P, P/K with K blocks, 1 with a diagonal.
+  public var recurrentFanIn: Int {
+    switch options.recurrence {
+    case .dense: stateSize
+    case .diagonal: 1
+    case .blocks(let count): stateSize / count
+    }
+  }
+
+  /// Floating-point operations that the products of one pass need, for sequences that have `rows` steps
+  /// together and begin at a state of zeros; `sequences` of them have a step at all.
+  ///
+  /// 2·rows·G·H·C + 2·(rows − sequences)·G·H·F, where F is `recurrentFanIn`, and 2·rows·P·H with a
+  /// projection; three times that with the backward pass. A dense layer needs what `flops` counts, but for
+  /// the product of the state before the first step.
+  public func neededFlops(rows: Int, sequences: Int, backward: Bool) -> Double {
+    let inputs = Double(rows) * Double(gateRows) * Double(inputSize)
+    let states = Double(rows - sequences) * Double(gateRows) * Double(recurrentFanIn)
+    let projection = options.projectionSize.map { Double(rows) * Double($0) * Double(hiddenSize) }
+    return (backward ? 3 : 1) * 2 * (inputs + states + (projection ?? 0))
+  }
 }
 
 /// The parameters of one recurrent layer, or their gradients, in a backend's memory.

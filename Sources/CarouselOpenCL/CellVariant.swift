@@ -101,7 +101,4 @@ extension RecurrentLayer {
     guard case .blocks(let count) = options.recurrence else { return (hiddenSize, stateSize) }
     return (hiddenSize / count, stateSize / count)
   }
-
-  /// The recurrent weights that a unit's gates have each: their states, 1 with a diagonal.
-  var recurrentFanIn: Int { options.recurrence == .diagonal ? 1 : block.states }
 }

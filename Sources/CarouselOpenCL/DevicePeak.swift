@@ -8,30 +8,44 @@ public struct DevicePeak: Codable, Sendable {
   public let gflops: Double
   /// Bytes read and written by a copy far larger than the caches, in 10⁹ per second.
   public let gigabytesPerSecond: Double
+
+  /// States what was measured.
+  public init(gflops: Double, gigabytesPerSecond: Double) {
+    self.gflops = gflops
+    self.gigabytesPerSecond = gigabytesPerSecond
+  }
 }
 
 // The twin of peak.cl.
 extension OpenCLBackend {
-  /// Measures the device's peak: the best of several runs of each kernel, about half a second in all.
+  /// Measures the device's peak: the best of many short runs of each kernel, for about half a second.
+  ///
+  /// On a busy machine a short run may find all cores idle, which a long one never does.
+  ///
+  /// The kernels have the device's own form, whatever the backend computes with, and are not among its
+  /// `launches`.
   public func measurePeak() throws -> DevicePeak {
-    DevicePeak(gflops: try measureGflops(), gigabytesPerSecond: try measureBandwidth())
+    let launcher = Launcher(
+      queue: launcher.queue, form: KernelForm.automatic.resolved(for: device), precision: .float32)
+    return DevicePeak(
+      gflops: try measureGflops(launcher), gigabytesPerSecond: try measureBandwidth(launcher))
   }
 
   private static let files = ["vector.cl", "peak.cl"]
   /// CHAINS of `peak.cl`.
   private static let chains = 12
-  private var isWide: Bool { launcher.parameters.width > 1 }
   private var computeUnits: Int { device.computeUnits }
 
-  private func measureGflops() throws -> Double {
+  private func measureGflops(_ launcher: Launcher) throws -> Double {
     let width = launcher.parameters.width
+    let isWide = width > 1
     let group = isWide ? 1 : 256
     let items = computeUnits * (isWide ? 1 : 8 * group)
     let result = try launcher.scratch(count: items * width)
     let kernel = try launcher.kernel("peak_multiply_add", in: Self.files)
     var iterations = 1000
     let perIteration = Double(2 * Self.chains * width * items)
-    return try best(atLeast: 0.01, iterations: &iterations) { iterations in
+    return try best(atLeast: 0.002, iterations: &iterations) { iterations in
       try launcher.launch(
         kernel, global: [items], local: [group], flops: perIteration * Double(iterations),
         bytes: Double(4 * items * width),
@@ -40,19 +54,23 @@ extension OpenCLBackend {
     } / 1e9
   }
 
-  private func measureBandwidth() throws -> Double {
+  private func measureBandwidth(_ launcher: Launcher) throws -> Double {
     let width = launcher.parameters.width
+    let isWide = width > 1
     let group = isWide ? 1 : 256
     let items = isWide ? computeUnits * 4 : computeUnits * 8 * group
     // Two arrays of 64 MiB, or an eighth of the memory where that is less.
     let floats = min(1 << 24, device.globalMemoryBytes / 32)
     let vectors = max(1, floats / (items * width))
-    let x = try makeBuffer(count: items * width * vectors)
-    let y = try makeBuffer(count: items * width * vectors)
+    let (x, y) = (
+      try launcher.scratch(count: items * width * vectors),
+      try launcher.scratch(count: items * width * vectors)
+    )
+    for buffer in [x, y] { try launcher.queue.fill(buffer, with: Float(0)) }
     let kernel = try launcher.kernel("peak_copy", in: Self.files)
     let bytes = Double(8 * items * width * vectors)
     var launches = 1
-    return try best(atLeast: 0.02, iterations: &launches) { launches in
+    return try best(atLeast: 0.005, iterations: &launches) { launches in
       for _ in 0..<launches {
         try launcher.launch(
           kernel, global: [items], local: [group], bytes: bytes,
@@ -62,13 +80,14 @@ extension OpenCLBackend {
     } / 1e9
   }
 
-  /// The best rate of ten runs of `work`, which returns how much it did, each at least `seconds` long.
+  /// The best rate of ten runs or more of `work` that take a fifth of a second together; `work` returns how
+  /// much it did, and each run is at least `seconds` long.
   private func best(
     atLeast seconds: Double, iterations: inout Int, work: (Int) throws -> Double
   ) throws -> Double {
     var rate = 0.0
-    var runs = 0
-    while runs < 10 {
+    var (runs, total) = (0, 0.0)
+    while runs < 10 || total < 0.2 {
       try synchronize()
       let start = DispatchTime.now().uptimeNanoseconds
       let amount = try work(iterations)
@@ -79,6 +98,7 @@ extension OpenCLBackend {
       } else {
         rate = max(rate, amount / elapsed)
         runs += 1
+        total += elapsed
       }
     }
     return rate

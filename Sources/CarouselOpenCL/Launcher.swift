@@ -11,6 +11,18 @@ public struct LaunchRecord: Sendable {
   public let bytes: Double
   /// The device's clock in nanoseconds, when the launch was queued, began and ended.
   public let queued: UInt64, started: UInt64, ended: UInt64
+
+  /// States what a launch did and when.
+  public init(
+    kernel: String, flops: Double, bytes: Double, queued: UInt64, started: UInt64, ended: UInt64
+  ) {
+    self.kernel = kernel
+    self.flops = flops
+    self.bytes = bytes
+    self.queued = queued
+    self.started = started
+    self.ended = ended
+  }
 }
 
 /// A kernel's name is not enough: a strategy's kernel is another one with each cell.
@@ -123,6 +135,9 @@ final class Launcher {
   }
 
   func clearRecords() { pending.removeAll() }
+
+  /// How many launches `records` has records of.
+  var recordCount: Int { pending.count }
 }
 
 extension Device {

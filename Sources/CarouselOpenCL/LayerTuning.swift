@@ -1,6 +1,4 @@
 import CarouselModel
-import Foundation
-import OpenCLDriver
 
 /// How layers of one size are computed on a device, where it can be done in several ways.
 ///
@@ -87,53 +85,6 @@ struct TunedLayer: Hashable {
   }
 }
 
-/// The choices that were measured, in a file beside the programs of the cache; a file that is not what
-/// it should be counts as empty.
-struct TuningFile {
-  private let url: URL?
-  private let device: String
-  private let form: KernelForm
-
-  init(_ cache: ProgramCache, device: Device, form: KernelForm, precision: ProductPrecision) {
-    self.form = form
-    url = cache.usableFolder?.appending(path: "tuning.json")
-    let names = [device.name, device.driver, form.rawValue]
-    self.device = (precision == .float32 ? names : names + [precision.rawValue])
-      .joined(separator: " | ")
-  }
-
-  private typealias Contents = [String: [String: LayerTuning]]
-
-  private var contents: Contents {
-    guard let url, let data = try? Data(contentsOf: url) else { return [:] }
-    return (try? JSONDecoder().decode(Contents.self, from: data)) ?? [:]
-  }
-
-  /// The choices for this device, by the layers' names.
-  func load() -> [String: LayerTuning] {
-    let choices = Set(LayerTuning.choices(form))
-    return (contents[device] ?? [:]).filter { choices.contains($0.value) }
-  }
-
-  /// Keeps choices, beside those that are there; returns the file, or nil where there is no cache.
-  func store(_ choices: [String: LayerTuning]) throws -> String? {
-    guard let url else { return nil }
-    var all = contents
-    all[device, default: [:]].merge(choices) { $1 }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    do {
-      try FileManager.default.createDirectory(
-        at: url.deletingLastPathComponent(), withIntermediateDirectories: true,
-        attributes: [.posixPermissions: 0o700])
-      try encoder.encode(all).write(to: url, options: .atomic)
-    } catch {
-      throw CarouselError(.writeFailed, "\(url.path): \(error.localizedDescription)")
-    }
-    return url.path
-  }
-}
-
 extension OpenCLBackend {
   /// Every way of computing a layer on this backend that `tune` can choose from.
   public var tuningChoices: [LayerTuning] { LayerTuning.choices(kernelForm) }
@@ -145,12 +96,13 @@ extension OpenCLBackend {
 
   /// Keeps a choice for every backend that is made on this device from now on.
   ///
-  /// Returns the file that holds it, or nil where nothing is kept; throws where it cannot be written.
+  /// With nil what was kept for these layers is forgotten, and the rules decide. Returns the file that holds
+  /// the choice, or nil where nothing is kept; throws where it cannot be written.
   public func keepTuning(
-    _ layers: [RecurrentLayer], batchSize: Int, _ choice: LayerTuning
+    _ layers: [RecurrentLayer], batchSize: Int, _ choice: LayerTuning?
   ) throws -> String? {
-    let names = layers.map { TunedLayer(layer: $0, batchSize: batchSize).name }
-    return try tuningFile.store(Dictionary(names.map { ($0, choice) }) { $1 })
+    try tuningFile.store(
+      choice, for: layers.map { TunedLayer(layer: $0, batchSize: batchSize).name })
   }
 
   /// Does a layer's work as it was tuned.

@@ -68,6 +68,11 @@ public final class OpenCLBackend: Backend {
     get throws { try launcher.records() }
   }
 
+  /// How many launches there were since the last `clearLaunches`; 0 without profiling.
+  ///
+  /// Does not wait for the device.
+  public var launchCount: Int { launcher.recordCount }
+
   /// Forgets the launches so far.
   public func clearLaunches() { launcher.clearRecords() }
 

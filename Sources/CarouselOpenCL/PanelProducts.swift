@@ -146,6 +146,9 @@ struct PanelProducts: MatrixProducts {
     let share = share(rows: tileColumns, panels: panelCount, depth: K)
     let ranges = ceilDivide(tileColumns, share.rows)
     let hands = min(launcher.device.computeUnits, ranges)
+    // The tiles hold the steps that the sequences have; the work is divided by their room.
+    let computed =
+      try packed.lengths == nil ? K : states.map { try launcher.computedRows($0.pass).all } ?? K
     try launcher.launch(
       weightGradients(),
       global: [
@@ -153,10 +156,10 @@ struct PanelProducts: MatrixProducts {
       ],
       local: [1, 1, 1],
       flops: results.reduce(0) {
-        $0 + 2 * Double($1.rows(of: gradY)) * Double(columns($1)) * Double(K)
+        $0 + 2 * Double($1.rows(of: gradY)) * Double(columns($1)) * Double(computed)
       },
       bytes: results.reduce(0) {
-        $0 + productBytes(rows: $1.rows(of: gradY), columns: columns($1), depth: K)
+        $0 + productBytes(rows: $1.rows(of: gradY), columns: columns($1), depth: computed)
       },
       [
         "tiles": .buffer(packed.tiles), "panels": .buffer(packed.panels),

@@ -83,16 +83,35 @@ struct RecurrentPass {
   var freshCells: Buffer? { reserve.fresh ?? reserve.cells }
 
   /// Floating-point operations of the product of all inputs.
-  var inputFlops: Double { 2 * Double(rows * layer.gateRows) * Double(layer.inputSize) }
-  /// Floating-point operations of the recurrent products, and of the projection, over all steps.
-  var flops: Double {
-    let projection = layer.options.projectionSize.map { 2 * Double(rows * $0 * hiddenSize) } ?? 0
-    return 2 * Double(rows * layer.gateRows) * Double(layer.recurrentFanIn) + projection
+  var inputFlops: Double { inputFlops(rows: rows) }
+  /// Floating-point operations of the product of so many inputs.
+  func inputFlops(rows: Int) -> Double {
+    2 * Double(rows * layer.gateRows) * Double(layer.inputSize)
   }
-  /// Bytes of gates, cell and hidden states of all steps, each moved once, and of the weights, which are
-  /// packed with `precision`; a diagonal is not.
-  func bytes(gatePasses: Int, precision: ProductPrecision = .float32) -> Double {
-    let states = Double(steps * cellCount) * Double(layer.slotCount * gatePasses + 2)
+  /// Floating-point operations of the recurrent product of so many states.
+  func recurrentFlops(rows: Int) -> Double {
+    2 * Double(rows * layer.gateRows) * Double(layer.recurrentFanIn)
+  }
+  /// Floating-point operations of the projection at all steps, 0 without one.
+  var projectionFlops: Double {
+    layer.options.projectionSize.map { 2 * Double(rows * $0 * hiddenSize) } ?? 0
+  }
+  /// The rows that kernels compute which take each sequence for T steps.
+  var allRows: ComputedRows {
+    ComputedRows(all: rows, first: batchSize, last: batchSize)
+  }
+  /// The states that meet the recurrent weights on the way forward: none before a sequence's first step
+  /// where it begins at zero.
+  func statesBefore(_ computed: ComputedRows) -> Int {
+    computed.all - (initialFactors == nil ? computed.first : 0)
+  }
+  /// Bytes of gates, cell and hidden states of `rows` steps, of all without it, each moved once, and of the
+  /// weights, which are packed with `precision`; a diagonal is not.
+  func bytes(
+    rows: Int? = nil, gatePasses: Int, precision: ProductPrecision = .float32
+  ) -> Double {
+    let states =
+      Double((rows ?? self.rows) * hiddenSize) * Double(layer.slotCount * gatePasses + 2)
     let weightBytes = layer.options.recurrence == .diagonal ? 4 : precision.packedBytes
     return 4 * states + Double(weightBytes * layer.gateRows * layer.recurrentFanIn)
   }
@@ -127,7 +146,33 @@ struct RecurrentPass {
   }
 }
 
+/// The steps of all sequences that a kernel computes, and those of them that are its first and its last in
+/// the layer's direction.
+struct ComputedRows {
+  let all: Int, first: Int, last: Int
+
+  /// The gradients that meet the recurrent weights on the way back: those of all steps but the last, and
+  /// with `initial` of one step more.
+  func gradientsAfter(batchSize: Int, initial: Bool) -> Int {
+    all - last + (initial ? batchSize : 0)
+  }
+}
+
 extension Launcher {
+  /// The rows that a kernel computes which leaves out the steps that sequences do not have.
+  ///
+  /// Only a profile asks: the lengths are read from the device once, until they change.
+  func computedRows(_ pass: RecurrentPass) throws -> ComputedRows {
+    guard let lengths = pass.lengths, queue.profiling else { return pass.allRows }
+    let (T, N) = (pass.steps, pass.batchSize)
+    let counts = try lengths.counted("rows of \(T) steps of \(N)") {
+      let lengths = try queue.read(lengths, as: Int32.self, count: N).map { min(Int($0), T) }
+      return [lengths.reduce(0, +), lengths.count { $0 > 0 }, lengths.count { $0 == T }]
+    }
+    return ComputedRows(
+      all: counts[0], first: counts[pass.isReverse ? 2 : 1], last: counts[pass.isReverse ? 1 : 2])
+  }
+
   /// The buffer in which the gradient of the cell state travels back and ends as that of the first, in
   /// the caller's buffer where the caller wants it; nil for cells without one.
   func carriedCellGradient(_ pass: RecurrentPass, _ gradients: RecurrentGradients) -> Buffer? {

@@ -35,7 +35,7 @@ final class ResidentStrategy: RecurrentStrategy {
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
     let carried = launcher.carriedCellGradient(pass, gradients)
     let isWalked = try walk(
-      pass, isBackward: true,
+      pass, isBackward: true, hasInitialGradient: gradients.initial != nil,
       [
         "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
         "grad_c_n": .optional(gradients.final?.cell),
@@ -50,11 +50,12 @@ final class ResidentStrategy: RecurrentStrategy {
   ///
   /// A kernel that fails at its first use has done nothing: launching is what was refused.
   private func walk(
-    _ pass: RecurrentPass, isBackward: Bool, _ arguments: KernelArguments
+    _ pass: RecurrentPass, isBackward: Bool, hasInitialGradient: Bool = false,
+    _ arguments: KernelArguments
   ) throws -> Bool {
     while let choice = try choice(pass, isBackward: isBackward) {
       do {
-        try walk(pass, choice, arguments)
+        try walk(pass, choice, hasInitialGradient: hasInitialGradient, arguments)
         return true
       } catch is OpenCLError where !choice.wasTried {
         refuse(choice.tile)
@@ -65,15 +66,21 @@ final class ResidentStrategy: RecurrentStrategy {
 
   /// Launches the kernel that walks the steps, and the one behind it that does what is left.
   private func walk(
-    _ pass: RecurrentPass, _ choice: Choice, _ arguments: KernelArguments
+    _ pass: RecurrentPass, _ choice: Choice, hasInitialGradient: Bool, _ arguments: KernelArguments
   ) throws {
     let tile = choice.tile
     let tiles = ceilDivide(pass.hiddenSize, tile.units)
     let teams = ceilDivide(pass.batchSize, tile.rows)
     let sync = choice.rest == nil ? nil : try sync(tiles: tiles, teams: teams)
     let all = pass.arguments(weights: pass.weightHH) + arguments + ["sync": .optional(sync)]
+    let computed = pass.allRows
+    let rows =
+      tile.isBackward
+      ? computed.gradientsAfter(batchSize: pass.batchSize, initial: hasInitialGradient)
+      : pass.statesBefore(computed)
     try launcher.launch(
-      choice.all, global: [tiles * tile.items, teams], local: [tile.items, 1], flops: pass.flops,
+      choice.all, global: [tiles * tile.items, teams], local: [tile.items, 1],
+      flops: pass.recurrentFlops(rows: rows),
       bytes: pass.bytes(gatePasses: tile.isBackward || pass.reserve.training ? 2 : 1),
       all + ["polls": .int(launcher.residentPolls)])
     let isFirst = !choice.wasTried

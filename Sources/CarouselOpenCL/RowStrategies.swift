@@ -88,7 +88,8 @@ struct SequenceRowsStrategy: RecurrentStrategy {
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     try launcher.launch(
-      forward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
+      forward, global: [launcher.slices(pass)], local: [1],
+      flops: pass.recurrentFlops(rows: pass.statesBefore(pass.allRows)) + pass.projectionFlops,
       bytes: pass.bytes(gatePasses: 3, precision: launcher.precision),
       arguments(pass, transposed: true) + [
         "h_n": .optional(final?.hidden), "c_n": .optional(final?.cell),
@@ -98,7 +99,8 @@ struct SequenceRowsStrategy: RecurrentStrategy {
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
     let gradients = try RowGradients(launcher, pass, gradients)
     try launcher.launch(
-      backward, global: [launcher.slices(pass)], local: [1], flops: pass.flops,
+      backward, global: [launcher.slices(pass)], local: [1],
+      flops: pass.recurrentFlops(rows: pass.rows) + pass.projectionFlops,
       bytes: pass.bytes(gatePasses: 3, precision: launcher.precision),
       arguments(pass, transposed: false) + gradients.arguments)
   }

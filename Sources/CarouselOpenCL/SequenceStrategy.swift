@@ -89,14 +89,18 @@ struct SequenceStrategy: RecurrentStrategy {
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     try launcher.begin(zeros, with: nil, count: pass.stateCount)
     let copyStride = launcher.rowStride(pass.hiddenSize)
+    let computed = try launcher.computedRows(pass)
+    let inputRows = isBefore ? pass.rows : isFused ? computed.all : 0
     try walk(
       pass, fetchesAhead(layer) ? fetchingForward() : forward,
       steps: pass.steps + (isBefore ? 1 : 0),
       tileUnits: tileUnits(layer),
-      flops: pass.flops + (isFused ? pass.inputFlops : 0),
+      flops: pass.recurrentFlops(rows: zeros == nil ? pass.statesBefore(computed) : computed.all)
+        + pass.inputFlops(rows: inputRows),
       bytes: pass.bytes(
-        gatePasses: pass.reserve.training && !isFused ? 2 : 1,
-        precision: launcher.precision),
+        rows: computed.all, gatePasses: pass.reserve.training && !isFused ? 2 : 1,
+        precision: launcher.precision)
+        + inputBytes(pass, rows: inputRows),
       pass.arguments(
         weights: layer.options.recurrence == .diagonal
           ? pass.weightHH : packGates(pass.weightHH, layer, depth: pass.hiddenSize),
@@ -111,6 +115,13 @@ struct SequenceStrategy: RecurrentStrategy {
           "C": .int(layer.inputSize), "inputs_before": .int(isBefore),
           "copies": .optional(copies(pass, stride: copyStride)), "copy_stride": .int(copyStride),
         ])
+  }
+
+  /// Bytes of so many inputs and of their weights, each moved once.
+  private func inputBytes(_ pass: RecurrentPass, rows: Int) -> Double {
+    guard rows > 0 else { return 0 }
+    let (layer, weightBytes) = (pass.layer, launcher.precision.packedBytes)
+    return Double((4 * rows + weightBytes * layer.gateRows) * layer.inputSize)
   }
 
   /// Memory for the states that a step of each slice, or part, multiplies, `stride` floats apart; nil where
@@ -151,12 +162,17 @@ struct SequenceStrategy: RecurrentStrategy {
     guard let packed = gradients.packed else { preconditionFailure("nowhere to pack gradients") }
     let (layer, hasInputs) = (pass.layer, gradients.x != nil)
     let columns = layer.inputSize + pass.hiddenSize * (1 + layer.slotCount)
+    let computed = try launcher.computedRows(pass)
+    let inputRows = hasInputs ? computed.all : 0
+    let gradientRows = computed.gradientsAfter(
+      batchSize: pass.batchSize, initial: gradients.initial != nil)
     try walk(
       pass, backward(fetchesAhead(layer)),
       steps: pass.steps + (gradients.initial == nil && !hasInputs ? 0 : 1),
-      tileUnits: products.panelWidth, flops: pass.flops + (hasInputs ? pass.inputFlops : 0),
-      bytes: pass.bytes(gatePasses: 2, precision: launcher.precision)
-        + 4 * Double(pass.rows * columns),
+      tileUnits: products.panelWidth,
+      flops: pass.recurrentFlops(rows: gradientRows) + pass.inputFlops(rows: inputRows),
+      bytes: pass.bytes(rows: computed.all, gatePasses: 2, precision: launcher.precision)
+        + 4 * Double(computed.all * columns) + inputBytes(pass, rows: inputRows),
       pass.arguments(weights: packRows(pass)) + [
         "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
         "grad_c_n": .optional(gradients.final?.cell),

@@ -36,7 +36,8 @@ struct StepStrategy: RecurrentStrategy {
     for step in 0..<T {
       try launcher.launch(
         forward, global: global(pass), local: [group.units, group.batch],
-        flops: pass.flops / Double(T),
+        flops: step == 0 && pass.initialFactors == nil
+          ? 0 : pass.recurrentFlops(rows: pass.batchSize),
         bytes: pass.bytes(gatePasses: reserve.training ? 2 : 1) / Double(T),
         arguments + ["t": .int(pass.isReverse ? T - 1 - step : step)])
     }
@@ -53,7 +54,7 @@ struct StepStrategy: RecurrentStrategy {
     for step in (0..<T).reversed() {
       try launcher.launch(
         backward, global: global(pass), local: [group.units, group.batch],
-        flops: step == T - 1 ? 0 : pass.flops / Double(T),
+        flops: step == T - 1 ? 0 : pass.recurrentFlops(rows: pass.batchSize),
         bytes: pass.bytes(gatePasses: 2) / Double(T),
         arguments + [
           "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
@@ -64,7 +65,8 @@ struct StepStrategy: RecurrentStrategy {
     guard let gradInitialHidden = gradients.initial?.hidden else { return }
     try launcher.launch(
       kernel("step_initial"), global: global(pass), local: [group.units, group.batch],
-      flops: pass.flops / Double(T), bytes: pass.bytes(gatePasses: 1) / Double(T),
+      flops: pass.recurrentFlops(rows: pass.batchSize),
+      bytes: pass.bytes(gatePasses: 1) / Double(T),
       arguments + [
         "dh": .optional(gradHidden), "grad_h_0": .buffer(gradInitialHidden),
         "t": .int(pass.isReverse ? T - 1 : 0),

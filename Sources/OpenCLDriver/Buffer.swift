@@ -17,6 +17,7 @@ public final class Buffer {
   /// The queued commands that may have written to its memory; counted in the root.
   private var writes = 0
   private var derivatives: [AnyHashable: (version: Int, buffer: Buffer)] = [:]
+  private var counts: [AnyHashable: (version: Int, values: [Int])] = [:]
 
   /// The buffer that it is a slice of, or itself; transfers go there, beginning at `rootOffset`.
   var root: Buffer {
@@ -48,6 +49,14 @@ public final class Buffer {
     let buffer = try make(known?.buffer)
     derivatives[key] = (version, buffer)
     return buffer
+  }
+
+  /// What `count` finds in its contents, found again only after they may have changed.
+  public func counted(_ key: AnyHashable, count: () throws -> [Int]) rethrows -> [Int] {
+    if let known = counts[key], known.version == version { return known.values }
+    let values = try count()
+    counts[key] = (version, values)
+    return values
   }
 
   private enum Origin {

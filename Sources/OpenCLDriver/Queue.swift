@@ -53,8 +53,7 @@ public final class Queue {
   /// Whether the device has threads that `waitActively(with:)` can keep awake: those of PoCL, which
   /// sleep as soon as a command is done.
   public var canWaitActively: Bool {
-    !profiling && context.device.computeUnits > 1
-      && context.device.isPoCL
+    context.device.computeUnits > 1 && context.device.isPoCL
   }
 
   /// From now on leaves a thread of the device awake for some hundred microseconds after `finish` and
@@ -90,11 +89,11 @@ public final class Queue {
     let code = body(&handle)
     let event = Event(
       handle: try made(handle, code, "queueing \(command) on \(context.device.name)"))
-    guard profiling else {
-      activeWait?.countCommand()
+    if let activeWait {
+      activeWait.countCommand()
       last = event
-      return nil
     }
+    guard profiling else { return nil }
     recorder?(command, event)
     return event
   }

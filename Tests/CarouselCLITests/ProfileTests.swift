@@ -25,39 +25,121 @@ import Testing
     let flops = factor * 2 * 5 * 3 * 4 * 9 * (7 + 9 + 9 + 9)
     let gflops = try #require(wall["gflops"])
     #expect(abs(gflops * median * 1e9 / flops - 1) < 1e-9)
+    // Without the product of the first step's state, which is zero.
+    let needed = factor * 2 * 3 * 4 * 9 * (5 * (7 + 9) + 4 * (9 + 9))
+    let neededGflops = try #require(wall["neededGflops"])
+    #expect(abs(neededGflops * median * 1e9 / needed - 1) < 1e-9)
     let fraction = try #require(wall["fractionOfPeak"])
-    #expect(abs(fraction * (try #require(peak["gflops"])) / gflops - 1) < 1e-9)
+    #expect(abs(fraction * (try #require(peak["gflops"])) / neededGflops - 1) < 1e-9)
+    #expect(fraction <= 1)
     #expect((json["case"] as? [String: Any])?["mode"] as? String == mode)
     let kernels = try #require(json["kernels"] as? [[String: Any]])
     #expect(abs(kernels.reduce(0) { $0 + ($1["share"] as? Double ?? .nan) } - 1) < 1e-9)
     for kernel in kernels {
       #expect((kernel["name"] as? String)?.isEmpty == false)
-      #expect((kernel["launches"] as? Int ?? 0) % 4 == 0)
+      #expect((kernel["launches"] as? Int ?? 0) > 0)
       #expect((kernel["totalSeconds"] as? Double ?? 0) > 0)
-      #expect(kernel["gflops"] is Double && kernel["gigabytesPerSecond"] is Double)
+      #expect(try #require(kernel["gflops"] as? Double) <= (try #require(peak["gflops"])))
+      #expect(kernel["gigabytesPerSecond"] is Double)
     }
+    let together = kernels.reduce(0) { $0 + ($1["totalSeconds"] as? Double ?? .nan) }
+    #expect(together <= median)
     let trace = try JSONSerialization.jsonObject(
       with: Data(contentsOf: URL(filePath: folder["trace.json"])))
     let events = (trace as? [String: Any])?["traceEvents"] as? [[String: Any]]
     let launches = kernels.reduce(0) { $0 + ($1["launches"] as? Int ?? 0) }
-    #expect(events?.count { $0["ph"] as? String == "X" } == launches)
+    #expect(events?.count { $0["ph"] as? String == "X" } == 4 * launches)
     let page = try String(contentsOfFile: folder["report.html"], encoding: .utf8)
     #expect(page.contains("<svg"))
   }
 
   @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
-  func tuningKeepsTheFastestBesideThePrograms() throws {
+  func tuningMeasuresTheRulesTooAndSaysWhatItKeeps() throws {
     let folder = try Folder()
-    let command = try Command(
-      shell: "CAROUSEL_CACHE=\(folder["cache"]) $carousel profile --tune --json --steps 3 "
-        + "--batch-size 2 --input-size 4 --hidden-size 5 --iterations 2")
+    let work = "--tune --json --steps 3 --batch-size 2 --input-size 4 --hidden-size 5"
+    let cache = "CAROUSEL_CACHE=\(folder["cache"]) $carousel profile"
+    let command = try Command(shell: "\(cache) \(work) --iterations 2")
     #expect(command.status == 0, "\(command.errors)")
     let choices = try #require(try command.json["tuning"] as? [[String: Any]])
     let seconds = choices.compactMap { $0["medianSeconds"] as? Double }
     #expect(choices.count > 1 && seconds.count == choices.count && seconds == seconds.sorted())
-    #expect(Set(choices.compactMap { $0["words"] as? String }).count == choices.count)
-    let kept = try String(contentsOfFile: folder["cache/tuning.json"], encoding: .utf8)
-    #expect(kept.contains("lstm N2 C4 H5"))
+    let words = choices.compactMap { $0["words"] as? String }
+    #expect(Set(words).count == choices.count && words.contains("as the rules say"))
+    // What is kept, if anything, is what the sentence says and what --show prints.
+    let shown = try Command(shell: "\(cache) --tune --show --json")
+    let kept = try #require(try shown.json["kept"] as? [[String: String]])
+    let isKept = command.errors.contains("kept in \(folder["cache/tuning.json"])")
+    #expect(kept.count == (isKept ? 1 : 0), "\(command.errors)")
+    #expect(isKept || command.errors.contains("the rules stay"))
+    #expect(kept.allSatisfy { $0["layer"] == "lstm N2 C4 H5 P5 F5" })
+    #expect(kept.allSatisfy { words.contains($0["words"] ?? "") })
+  }
+
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
+  func whatIsKeptForADeviceIsShownAndForgotten() throws {
+    let folder = try Folder()
+    let device = try #require(
+      (try Command(["devices", "--json"]).json["devices"] as? [[String: Any]])?.first {
+        $0["default"] as? Bool == true
+      })
+    let names = [device["name"], device["driver"]].compactMap { $0 as? String }
+    let choice = ["panelsPerItem": 4]
+    let contents = [
+      (names + ["cpu"]).joined(separator: " | "): ["gru N2 C3 H4 P4 F4 -DACT_0=0": choice],
+      (names + ["cpu", "fp16"]).joined(separator: " | "): ["lstm N1 C3 H4 P4 F4 -DX=0": choice],
+      "another device | 1 | cpu": ["rnn N1 C3 H4 P4 F4 -DX=0": choice],
+    ]
+    try folder.create("tuning.json", JSONSerialization.data(withJSONObject: contents))
+    let profile = "CAROUSEL_CACHE=\(folder[""]) $carousel profile --tune"
+    let shown = try Command(shell: "\(profile) --show")
+    #expect(shown.status == 0, "\(shown.errors)")
+    let lines = shown.output.split(separator: "\n").dropFirst()
+    #expect(lines.count == 2 && lines.allSatisfy { $0.hasSuffix("4 panels") }, "\(shown.output)")
+    #expect(lines.first?.hasPrefix("gru N2 C3 H4 P4 F4   cpu") == true, "\(shown.output)")
+    let forgotten = try Command(shell: "\(profile) --forget")
+    #expect(forgotten.status == 0 && forgotten.output.isEmpty, "\(forgotten.errors)")
+    #expect(forgotten.errors.contains("2 layers"))
+    #expect(try Command(shell: "\(profile) --show").output.contains("nothing is kept"))
+    let left = try String(contentsOfFile: folder["tuning.json"], encoding: .utf8)
+    #expect(left.contains("another device") && !left.contains("gru N2"))
+  }
+
+  @Test(arguments: [
+    ["--show"], ["--forget"], ["--tune", "--show", "--forget"], ["--wall-only", "--trace", "x"],
+  ])
+  func optionsThatDoNotGoTogetherExit64(options: [String]) throws {
+    let command = try Command(["profile"] + options)
+    #expect(command.status == 64 && command.isOneSentence, "\(command.errors)")
+  }
+
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
+  func wallOnlyHasNoKernels() throws {
+    let json = try Command([
+      "profile", "--json", "--wall-only", "--steps", "1", "--batch-size", "1", "--input-size", "1",
+      "--hidden-size", "1", "--iterations", "1", "--warmup", "0",
+    ]).json
+    #expect((json["kernels"] as? [Any])?.isEmpty == true)
+    #expect(
+      (json["wall"] as? [String: Double])?["fractionOfPeak"].map { $0 > 0 && $0 <= 1 } == true)
+    #expect((json["peak"] as? [String: Any])?["measurements"] as? Int == 2)
+  }
+
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"), arguments: ["cpu", "gpu"])
+  func aDiagonalCountsItsOwnOperations(kernels: String) throws {
+    let json = try Command([
+      "profile", "--json", "--kernels", kernels, "--recurrence", "diagonal", "--steps", "6",
+      "--batch-size", "4", "--input-size", "3", "--hidden-size", "500", "--iterations", "2",
+    ]).json
+    let (peak, wall) = (json["peak"] as? [String: Double], json["wall"] as? [String: Double])
+    let (median, gflops) = (try #require(wall?["medianSeconds"]), try #require(wall?["gflops"]))
+    #expect(abs(gflops * median * 1e9 / (3 * 2 * 6 * 4 * 4 * 500 * 503) - 1) < 1e-9)
+    let needed = try #require(wall?["neededGflops"])
+    #expect(abs(needed * median * 1e9 / (3 * 2 * 4 * 4 * 500 * (6 * 3 + 5)) - 1) < 1e-9)
+    #expect(
+      try abs(#require(wall?["fractionOfPeak"]) * #require(peak?["gflops"]) / needed - 1) < 1e-9)
+    for kernel in try #require(json["kernels"] as? [[String: Any]]) {
+      #expect(try #require(kernel["gflops"] as? Double) <= #require(peak?["gflops"]))
+    }
   }
 
   @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
@@ -81,27 +163,5 @@ import Testing
     ])
     #expect(command.status == 74)
     #expect(command.isOneSentence, "\(command.errors)")
-  }
-
-  @Test func wallSumsUpOddAndEvenCounts() {
-    let peak = ProfileReport.Peak(gflops: 8, gigabytesPerSecond: 1)
-    let odd = ProfileReport.Wall(seconds: [3, 1, 2], flops: 4e9, peak: peak)
-    #expect(odd.medianSeconds == 2)
-    #expect(odd.minSeconds == 1)
-    #expect(odd.gflops == 2)
-    #expect(odd.fractionOfPeak == 0.25)
-    let even = ProfileReport.Wall(seconds: [4, 1, 3, 2], flops: 5e9, peak: peak)
-    #expect(even.medianSeconds == 2.5)
-  }
-
-  @Test func kernelIsBoundByTheNearerRoof() {
-    let peak = ProfileReport.Peak(gflops: 100, gigabytesPerSecond: 10)
-    func bound(_ flops: Double, _ bytes: Double) -> ProfileReport.Bound {
-      ProfileReport.Kernel.bound(seconds: 1, flops: flops, bytes: bytes, peak: peak)
-    }
-    #expect(bound(60e9, 1e9) == .compute)
-    #expect(bound(60e9, 9e9) == .bandwidth)
-    #expect(bound(10e9, 1e9) == .latency)
-    #expect(bound(0, 0) == .latency)
   }
 }

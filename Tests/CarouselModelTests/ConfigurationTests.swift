@@ -61,6 +61,29 @@ import Testing
     #expect(error.message.contains(word))
   }
 
+  @Test func aLayerNeedsTheOperationsOfItsOwnWeights() {
+    func layer(_ change: (inout CellOptions) -> Void = { _ in }) -> RecurrentLayer {
+      var layer = RecurrentLayer(cell: .lstm, inputSize: 5, hiddenSize: 12)
+      change(&layer.options)
+      return layer
+    }
+    // 7 steps of 3 sequences: 4 of them are not a sequence's first.
+    func needed(_ layer: RecurrentLayer, backward: Bool = false) -> Double {
+      layer.neededFlops(rows: 7, sequences: 3, backward: backward)
+    }
+    // 2·G·H, times 7·C and 4 times the recurrent weights of a unit's gate.
+    for (recurrence, weights) in [
+      (Recurrence.dense, 7 * 5 + 4 * 12), (.diagonal, 7 * 5 + 4),
+      (.blocks(3), 7 * 5 + 4 * 4),
+    ] {
+      #expect(needed(layer { $0.recurrence = recurrence }) == Double(96 * weights))
+    }
+    #expect(needed(layer(), backward: true) == 3 * needed(layer()))
+    // And 2·7·P·H for the projection.
+    #expect(needed(layer { $0.projectionSize = 2 }) == Double(96 * (7 * 5 + 4 * 2) + 336))
+    #expect(needed(layer()) <= layer().flops(steps: 7, batchSize: 1, backward: false))
+  }
+
   @Test func anEmptyOrEndlessVocabularyIsRefused() throws {
     let stack = RecurrentConfiguration(inputSize: 3, hiddenSize: 3)
     for (size, kind) in [(0, CarouselError.Kind.usage), (.max, .noDevice)] {

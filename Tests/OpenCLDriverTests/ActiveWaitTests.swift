@@ -13,9 +13,9 @@ struct ActiveWaitTests {
     kernel void add(global int *sum, int value) { *sum += value; }
     """
 
-  @Test func everyCommandEndsTheWaiting() throws {
+  @Test(arguments: [false, true]) func everyCommandEndsTheWaiting(profiling: Bool) throws {
     let context = try Machine.context()
-    let queue = try Queue(context: context)
+    let queue = try Queue(context: context, profiling: profiling)
     guard queue.canWaitActively else { return }
     let program = try context.program(name: "active_wait", source: Self.source)
     let add = try program.kernel("add")

@@ -104,7 +104,7 @@ class Layer:
 
     def carousel(self, settings):
         case = self.description
-        arguments = ["profile", "--cell", self.cell, "--mode", self.mode]
+        arguments = ["profile", "--wall-only", "--cell", self.cell, "--mode", self.mode]
         for option, value in [
             ("--steps", self.steps),
             ("--batch-size", self.batchSize),

@@ -1,0 +1,60 @@
+import Carousel
+
+extension ProfileReport {
+  /// The report as `profile` prints it, in 80 columns where names allow it.
+  var text: String {
+    [
+      tuningText, summary, notes.map { folded($0, behind: "note  ") }.joined(separator: "\n"),
+      kernelText,
+    ].filter { !$0.isEmpty }.joined(separator: "\n\n")
+  }
+
+  private var tuningText: String {
+    guard let tuning else { return "" }
+    var table = Table(["way to compute", "ms a pass"])
+    for choice in tuning { table.add([choice.words, milliseconds(choice.medianSeconds)]) }
+    return table.text
+  }
+
+  private var summary: String {
+    let details = details.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    let measured = "the largest of \(peak.measurements) measurements"
+    var lines = [
+      device, folded(details),
+      "peak  \(decimal(peak.gflops)) GFLOP/s, \(decimal(peak.gigabytesPerSecond)) GB/s of memory",
+      "      \(measured), which differ by \(percent(peak.gflopsSpread)) and "
+        + percent(peak.gigabytesPerSecondSpread),
+      "wall  \(milliseconds(wall.medianSeconds)) ms a pass, the median; "
+        + "\(milliseconds(wall.minSeconds)) ms at best",
+      "      \(decimal(wall.neededGflops)) GFLOP/s, "
+        + "\(decimal(wall.fractionOfPeak * 100))% of the peak",
+    ]
+    if hasNominalRate {
+      let needed = percent(wall.neededGflops / wall.gflops, digits: 1)
+      lines.append(
+        folded(
+          "nominal \(decimal(wall.gflops)) GFLOP/s, by the full count 2·T·N·G·H·(C+H) for a pass forward, "
+            + "of which \(needed) are needed", behind: "      "))
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private var kernelText: String {
+    guard !kernels.isEmpty else { return "" }
+    var table = Table(
+      ["kernel", "launches", "ms a pass", "share", "GFLOP/s", "GB/s", "FLOP/B", "bound by"])
+    for kernel in kernels {
+      table.add([
+        kernel.name, "\(kernel.launches)", milliseconds(kernel.totalSeconds),
+        percent(kernel.share, digits: 1), decimal(kernel.gflops),
+        decimal(kernel.gigabytesPerSecond), decimal(kernel.arithmeticIntensity),
+        kernel.bound.rawValue,
+      ])
+    }
+    let part = kernels.reduce(0) { $0 + $1.totalSeconds } / wall.medianSeconds
+    return table.text
+      + "\n\nkernels take \(percent(part)) of the wall; launching and waiting take the rest"
+  }
+}
+
+private func milliseconds(_ seconds: Double) -> String { decimal(seconds * 1e3, digits: 3) }
