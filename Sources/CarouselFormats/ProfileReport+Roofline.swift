@@ -141,8 +141,9 @@ struct RooflinePlot {
       .joined(separator: "\n")
   }
 
-  /// A dot's name, and a line that leads to it where it stands farther off; else that is empty. Nil where
-  /// the plot has no room left: the dot shows its name when it is pointed at, and the table has it.
+  /// A dot's name, and a line that leads to it where it stands farther off; else that is empty.
+  ///
+  /// Nil where the plot has no room left: the dot shows its name when it is pointed at, and the table has it.
   private func label(
     _ dot: Dot, _ labels: inout LabelPlacer
   ) -> (lead: String, text: String)? {

@@ -124,8 +124,9 @@ public struct ProfileReport: Sendable {
   public var tuning: [Choice]?
   /// The whole work by the host's clock.
   public var wall: Wall
-  /// The kernels of the median pass in the order to show them: the longest first. Together they take no
-  /// longer than the wall.
+  /// The kernels of the median pass in the order to show them: the longest first.
+  ///
+  /// Together they take no longer than the wall.
   public var kernels: [Kernel]
 
   /// Makes a report; no two details share a key.
