@@ -75,13 +75,20 @@ extension RecurrentProfile {
   /// the machine does falls on both; with launches on a backend that was made for profiling.
   ///
   /// Costs the passes and about half a second for each of three measurements of the peak, or of two
-  /// around a single pass.
-  public func measure(on backend: OpenCLBackend) throws -> ProfileMeasurement {
+  /// around a single pass. `progress` is told what is being done.
+  public func measure(
+    on backend: OpenCLBackend, progress: (String) -> Void = { _ in }
+  ) throws -> ProfileMeasurement {
     let pass = try RecurrentProfilePass(self, on: backend)
     let clock = ContinuousClock()
-    var peaks = [try backend.measurePeak()]
+    func measurePeak() throws -> DevicePeak {
+      progress("measuring the peak of \(backend.name)")
+      return try backend.measurePeak()
+    }
+    var peaks = [try measurePeak()]
     var timed: [(seconds: Double, launches: Range<Int>)] = []
     for (half, count) in [(iterations + 1) / 2, iterations / 2].enumerated() where count > 0 {
+      progress("timing \(count) of \(iterations) passes")
       // What a measurement of the peak left in the caches is no pass's.
       for _ in 0..<(half == 0 ? warmup : min(warmup, 1)) { try pass.run() }
       try backend.synchronize()
@@ -93,7 +100,7 @@ extension RecurrentProfile {
         }
         timed.append((duration / .seconds(1), first..<backend.launchCount))
       }
-      peaks.append(try backend.measurePeak())
+      peaks.append(try measurePeak())
     }
     let launches = try backend.launches
     backend.clearLaunches()
@@ -103,8 +110,7 @@ extension RecurrentProfile {
       },
       peaks: peaks, flops: flops, neededFlops: neededFlops,
       cacheBytes: backend.device.globalCacheBytes)
-    try measurement.measureAgain(times: 4) { try backend.measurePeak() }
-    backend.clearLaunches()
+    try measurement.measureAgain(times: 4, measurePeak)
     return measurement
   }
 }

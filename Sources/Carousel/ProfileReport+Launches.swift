@@ -62,7 +62,7 @@ extension ProfileReport.Kernel {
 
 extension LaunchRecord {
   /// The time on the device.
-  var seconds: Double { Double(ended - started) * 1e-9 }
+  var seconds: Double { ended > started ? Double(ended - started) * 1e-9 : 0 }
 }
 
 extension ChromeTrace {

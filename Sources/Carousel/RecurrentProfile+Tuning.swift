@@ -46,9 +46,10 @@ extension RecurrentProfile {
   ///
   /// The choices are measured in turn, `rounds` times, so that what else the machine does falls on all of
   /// them; the least of a choice's medians counts. The fastest of many is often the luckiest: whether it
-  /// wins is decided by `turns` of it and the rules alone, alternately.
+  /// wins is decided by `turns` of it and the rules alone, alternately. `progress` is told what is being done.
   public func tune(
-    on backend: OpenCLBackend, rounds: Int = 3, turns: Int = 9
+    on backend: OpenCLBackend, rounds: Int = 3, turns: Int = 9,
+    progress: (String) -> Void = { _ in }
   ) throws -> TuningOutcome {
     let layers = configuration.units.map(\.layer)
     func medianSeconds(_ choice: LayerTuning) throws -> Double {
@@ -58,8 +59,9 @@ extension RecurrentProfile {
     }
     let (rules, choices) = (LayerTuning(), backend.tuningChoices)
     var least: [LayerTuning: Double] = [:]
-    for _ in 0..<max(rounds, 1) {
-      for choice in [rules] + choices {
+    for round in 1...max(rounds, 1) {
+      for (index, choice) in ([rules] + choices).enumerated() {
+        progress("way \(index + 1) of \(choices.count + 1), round \(round) of \(max(rounds, 1))")
         least[choice] = min(least[choice] ?? .infinity, try medianSeconds(choice))
       }
     }
@@ -69,6 +71,7 @@ extension RecurrentProfile {
     }
     var seconds: (best: [Double], rules: [Double]) = ([], [])
     for turn in 0..<max(turns, 1) {
+      progress("the fastest beside the rules, turn \(turn + 1) of \(max(turns, 1))")
       // Each is the first of its turn as often as the other.
       if turn % 2 == 0 { seconds.best.append(try medianSeconds(best)) }
       seconds.rules.append(try medianSeconds(rules))

@@ -93,7 +93,7 @@ struct Profile: PagedCommand {
     let profile = try profile()
     let tuning = tune ? try tuned(profile) : nil
     let backend = try device.makeOpenCLBackend(profiling: !wallOnly)
-    let measurement = try profile.measure(on: backend)
+    let measurement = try profile.measure(on: backend) { words in Progress.show(Status(words)) }
     let result = ProfileReport(
       device: backend.device, details: details(profile, precision: backend.precision),
       tuning: tuning, measurement: measurement)
@@ -147,7 +147,7 @@ struct Profile: PagedCommand {
   /// Measures every choice, keeps the fastest where it wins, and returns all of them.
   private func tuned(_ profile: RecurrentProfile) throws -> [ProfileReport.Choice] {
     let backend = try device.makeOpenCLBackend()
-    let outcome = try profile.tune(on: backend)
+    let outcome = try profile.tune(on: backend) { words in Progress.show(Status(words)) }
     let file = try backend.keepTuning(
       profile.configuration.units.map(\.layer), batchSize: profile.batchSize, outcome.winner)
     let (gain, noise) = (

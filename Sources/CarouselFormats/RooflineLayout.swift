@@ -86,7 +86,10 @@ struct LabelPlacer {
         }
       }
     }
-    if let best { occupied.append(best.place) }
+    guard var taken = best?.place else { return nil }
+    taken.x -= Self.gap
+    taken.width += 2 * Self.gap
+    occupied.append(taken)
     return best?.place
   }
 

@@ -146,11 +146,17 @@ import Testing
   func profileCountsTheStepsThatSequencesHave() throws {
     let json = try Command([
       "profile", "--json", "--mode", "inference", "--steps", "9", "--lengths", "9,0,2",
-      "--input-size", "7", "--hidden-size", "5", "--iterations", "1",
+      "--kernels", "cpu", "--input-size", "7", "--hidden-size", "5", "--iterations", "1",
     ]).json
     let details = try #require(json["case"] as? [String: Any])
     // 2 · 11 steps · 4 · 5 · (7 + 5)
     #expect(details["flops"] as? Double == 5280)
+    // Without the states before the first step of two sequences, 2 · 2 · 4 · 5 · 5; so do the kernels.
+    let computed = try #require(json["kernels"] as? [[String: Any]]).reduce(0) { sum, kernel in
+      let (rate, seconds) = (kernel["gflops"] as? Double, kernel["totalSeconds"] as? Double)
+      return sum + (rate ?? .nan) * (seconds ?? .nan) * 1e9
+    }
+    #expect(abs(computed / 4880 - 1) < 1e-9)
     #expect(details["batchSize"] as? Int == 3 && details["lengths"] as? String == "9 0 2")
   }
 
