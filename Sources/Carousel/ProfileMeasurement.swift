@@ -64,8 +64,8 @@ public struct ProfileMeasurement: Sendable {
       || !peaks.contains { $0.gigabytesPerSecond >= reached.gigabytesPerSecond }
   }
 
-  /// Measures the peak again while a pass is faster, a few times at most.
-  mutating func measureAgain(times: Int, _ measure: () throws -> DevicePeak) rethrows {
+  /// Measures the peak again while work was faster than all measurements so far, some times at most.
+  public mutating func measureAgain(times: Int, _ measure: () throws -> DevicePeak) rethrows {
     for _ in 0..<times where isPeakTooLow { peaks.append(try measure()) }
   }
 }

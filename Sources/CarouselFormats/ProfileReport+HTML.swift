@@ -55,7 +55,7 @@ extension ProfileReport {
         "fastest \(wall.minSeconds.readableSeconds)"
       ),
       (
-        "\(wall.gflops.readable) <small>GFLOP/s</small>", "Reached",
+        "\(wall.neededGflops.readable) <small>GFLOP/s</small>", "Reached",
         "by the median\(nominal)"
       ),
       (
@@ -147,7 +147,7 @@ extension ProfileReport {
       background: var(--ground); padding: .9rem 1rem; display: flex; flex-direction: column;
     }
     .figures dt { order: -1; color: var(--quiet); font-size: .85rem; }
-    .figures dd { font-size: 1.5rem; font-weight: 600; line-height: 1.35; white-space: nowrap; }
+    .figures dd { font-size: 1.5rem; font-weight: 600; line-height: 1.35; }
     .figures small { font-size: .9rem; font-weight: 450; color: var(--quiet); }
     .figures p { color: var(--quiet); font-size: .8rem; }
     .figures p small { font-size: inherit; }

@@ -118,6 +118,22 @@ import Testing
     #expect(measurement(peaks: [(99, 10)], needed: 0, bytes: 20_001).isPeakTooLow)
   }
 
+  @Test func thePeakIsMeasuredAgainUntilNothingIsFaster() {
+    func peaks(_ later: [Double]) -> [Double] {
+      var measurement = ProfileMeasurement(
+        passes: [TimedPass(seconds: 1e-6, launches: [])],
+        peaks: [DevicePeak(gflops: 50, gigabytesPerSecond: 1)], flops: 90_000,
+        neededFlops: 90_000, cacheBytes: 0)
+      var rest = later[...]
+      measurement.measureAgain(times: 3) {
+        DevicePeak(gflops: rest.removeFirst(), gigabytesPerSecond: 1)
+      }
+      return measurement.peaks.map(\.gflops)
+    }
+    #expect(peaks([70, 91, 99, 99]) == [50, 70, 91])
+    #expect(peaks([70, 71, 72, 99]) == [50, 70, 71, 72])
+  }
+
   @Test func whatIsDoubtfulIsSaid() {
     func notes(_ peak: ProfileReport.Peak, bandwidth: Double = 1) -> [String] {
       ProfileReport(

@@ -48,6 +48,7 @@ import FoundationXML
     #expect(html.contains("<li>&lt;b&gt; <b>1.5</b></li>"))
     #expect(html.contains("229 GFLOP/s") && html.contains("31.7 <small>GB/s"))
     #expect(html.contains("85.1 <small>ms") && html.contains("51.5 <small>%"))
+    #expect(html.contains("118 <small>GFLOP/s") && html.contains("nominal 240"))
     for outside in ["http:", "https:", "<script", "<link", "url(", "@import", "src="] {
       #expect(!html.contains(outside))
     }
