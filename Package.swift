@@ -42,6 +42,12 @@ let package = Package(
         "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "Example", dependencies: ["Carousel"]),
+    .executableTarget(
+      name: "MeasureActivations",
+      dependencies: [
+        "CarouselOpenCL", "OpenCLDriver",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
 
     .testTarget(name: "OpenCLDriverTests", dependencies: ["OpenCLDriver"]),
     .testTarget(name: "CarouselModelTests", dependencies: ["CarouselModel"]),

@@ -7,14 +7,15 @@
 // Assumes vector.cl before it.
 
 /// The numbers of the functions below: bounds, the parts of the exponential and the coefficients of
-/// its polynomial, those of the numerator and the denominator of tanh.
+/// its polynomial, then those of tanh.
 typedef struct {
-  REAL most, least, log2_e, rounding, ln2_high, ln2_low, one, e2, e3, e4, e5, e6;
-  REAL tanh_most, tanh_least, p1, p3, p5, p7, p9, p11, p13, q0, q2, q4, q6;
+  REAL exponential_least, sigmoid_least, sigmoid_most, log2_e, rounding, ln2_high, ln2_low, one;
+  REAL e2, e3, e4, e5, e6, tanh_most, double_log2_e, half_ln2, t3, t5, t7, three;
 } Numbers;
 constant const Numbers numbers = {
-    .most = (REAL)(87.0f),
-    .least = (REAL)(-87.0f),
+    .exponential_least = (REAL)(-88.0f),
+    .sigmoid_least = (REAL)(-88.5f),
+    .sigmoid_most = (REAL)(88.0f),
     .log2_e = (REAL)(1.44269504f),
     .rounding = (REAL)(12582912.0f),
     .ln2_high = (REAL)(0.693145752f),
@@ -25,19 +26,13 @@ constant const Numbers numbers = {
     .e4 = (REAL)(4.16683890e-2f),
     .e5 = (REAL)(8.36871658e-3f),
     .e6 = (REAL)(1.38145988e-3f),
-    .tanh_most = (REAL)(7.90531111f),
-    .tanh_least = (REAL)(-7.90531111f),
-    .p1 = (REAL)(4.89352455891786e-3f),
-    .p3 = (REAL)(6.37261928875436e-4f),
-    .p5 = (REAL)(1.48572235717979e-5f),
-    .p7 = (REAL)(5.12229709037114e-8f),
-    .p9 = (REAL)(-8.60467152213735e-11f),
-    .p11 = (REAL)(2.00018790482477e-13f),
-    .p13 = (REAL)(-2.76076847742355e-16f),
-    .q0 = (REAL)(4.89352518554385e-3f),
-    .q2 = (REAL)(2.26843463243900e-3f),
-    .q4 = (REAL)(1.18534705686654e-4f),
-    .q6 = (REAL)(1.19825839466702e-6f),
+    .tanh_most = (REAL)(10.0f),
+    .double_log2_e = (REAL)(2.88539004f),
+    .half_ln2 = (REAL)(0.346573591f),
+    .t3 = (REAL)(-0.333333224f),
+    .t5 = (REAL)(0.133311838f),
+    .t7 = (REAL)(-0.0527267791f),
+    .three = (REAL)(3.0f),
 };
 
 /// The numbers, as operands in memory where they are more vectors than there are registers. Told
@@ -51,14 +46,12 @@ INLINE constant const Numbers *the_numbers(void) {
   return result;
 }
 
-/// e^(sign x) as a factor of the power of two that `scale` receives; sign is 1 or -1. Clamped
-/// beyond -87 <= x <= 87. The factor is a polynomial of degree 6 on |r| <= ln(2)/2, where sign x =
-/// n ln 2 + r with ln 2 in two parts (Cody & Waite 1980). Its own error, minimized by Remez'
-/// algorithm, is 3e-9 of its value.
-INLINE REAL scaled_exponential(const float sign, REAL x, REAL *scale) {
+/// p of e^(sign x) = (1 + p r) scale for -88 <= sign x <= 88.5; sign is 1 or -1. p is a polynomial
+/// of degree 5 in `r`, |r| <= ln(2)/2, where sign x = n ln 2 + r with ln 2 in two parts (Cody &
+/// Waite 1980); the error of 1 + p r, minimized by Remez' algorithm, is 3e-9 of its value. `scale`
+/// receives 2^n, which is 0 for n = -127 and infinite for n = 128.
+INLINE REAL exponential_parts(const float sign, REAL x, REAL *rest, REAL *scale) {
   constant const Numbers *c = the_numbers();
-  x = x > c->most ? c->most : x;
-  x = x < c->least ? c->least : x;
   // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
   const REAL shifted = fma(x, sign * c->log2_e, c->rounding);
   const REAL n = shifted - c->rounding;
@@ -68,43 +61,65 @@ INLINE REAL scaled_exponential(const float sign, REAL x, REAL *scale) {
   p = fma(p, r, c->e4);
   p = fma(p, r, c->e3);
   p = fma(p, r, c->e2);
-  p = fma(p, r, c->one);
+  *rest = r;
   *scale = AS_REAL((AS_INTEGER(shifted) << 23) + AS_INTEGER(c->one));
   return fma(p, r, c->one);
 }
 
-/// e^x, within 1 ulp for -87 <= x <= 87, clamped beyond.
+/// e^x for x <= 0. Below -87.68, where it is less than every normal number, 0.
 INLINE REAL exponential(REAL x) {
-  REAL scale;
-  const REAL factor = scaled_exponential(1.0f, x, &scale);
-  return factor * scale;
+  constant const Numbers *c = the_numbers();
+  x = x < c->exponential_least ? c->exponential_least : x;
+  REAL r, scale;
+  const REAL p = exponential_parts(1.0f, x, &r, &scale);
+  return fma(p, r, c->one) * scale;
 }
 
-/// The logistic function 1 / (1 + e^-x), within 2.5 ulp down to x = -87, where it stays (1.6e-38).
+/// e^x - 1 for x <= 0, as accurate near 0 as elsewhere.
+INLINE REAL exponential_minus_one(REAL x) {
+  constant const Numbers *c = the_numbers();
+  x = x < c->exponential_least ? c->exponential_least : x;
+  REAL r, scale;
+  const REAL p = exponential_parts(1.0f, x, &r, &scale);
+  return fma(p * r, scale, scale - c->one);
+}
+
+/// The logistic function 1 / (1 + e^-x). Below x = -88.37, where it is less than every normal
+/// number, 0.
 INLINE REAL sigmoid(REAL x) {
-  const REAL one = the_numbers()->one;
-  REAL scale;
-  const REAL factor = scaled_exponential(-1.0f, x, &scale);
-  return one / fma(factor, scale, one);
+  constant const Numbers *c = the_numbers();
+  x = x > c->sigmoid_most ? c->sigmoid_most : x;
+  x = x < c->sigmoid_least ? c->sigmoid_least : x;
+  REAL r, scale;
+  const REAL p = exponential_parts(-1.0f, x, &r, &scale);
+  return c->one / fma(fma(p, r, c->one), scale, c->one);
 }
 
-/// tanh x: an odd polynomial of degree 13 over an even one of degree 6, the minimax pair used by
-/// Eigen and XLA, within 5 ulp. Constant from |x| = 7.9 on, at 1 less 2.5 ulp; never beyond 1.
+/// tanh x. With |x| = n ln(2)/2 + w, t = tanh w and u = 2^-n the addition theorem says
+///
+///   tanh |x| = (1 - u + (1 + u) t) / (1 + u + (1 - u) t)
+///            = 1 - u + u ((3 - u) t - (1 - u)) / (1 + u + (1 - u) t).
+///
+/// The last form rounds a quotient that tends to 0 where tanh |x| tends to 1, so that 1 - tanh²
+/// keeps its digits; for n = 0 it is t, an odd polynomial of degree 7 in |w| <= ln(2)/4 with an
+/// error of 2e-10 of its value.
 INLINE REAL hyperbolic_tangent(REAL x) {
   constant const Numbers *c = the_numbers();
-  x = x > c->tanh_most ? c->tanh_most : x;
-  x = x < c->tanh_least ? c->tanh_least : x;
-  const REAL s = x * x;
-  REAL p = fma(s, c->p13, c->p11);
-  p = fma(p, s, c->p9);
-  p = fma(p, s, c->p7);
-  p = fma(p, s, c->p5);
-  p = fma(p, s, c->p3);
-  p = fma(p, s, c->p1);
-  REAL q = fma(s, c->q6, c->q4);
-  q = fma(q, s, c->q2);
-  q = fma(q, s, c->q0);
-  return x * (p / q);
+  const INTEGER sign = AS_INTEGER(x) & (INTEGER)(-0x7fffffff - 1);
+  REAL a = AS_REAL(AS_INTEGER(x) ^ sign);
+  a = a > c->tanh_most ? c->tanh_most : a;
+  const REAL shifted = fma(a, c->double_log2_e, c->rounding);
+  const REAL n = shifted - c->rounding;
+  const REAL w = fma(n, -c->half_ln2, a);
+  const REAL s = w * w;
+  REAL p = fma(s, c->t7, c->t5);
+  p = fma(p, s, c->t3);
+  const REAL t = fma(w * s, p, w);
+  const REAL u = AS_REAL(AS_INTEGER(c->one) - (AS_INTEGER(shifted) << 23));
+  const REAL limit = c->one - u;
+  const REAL numerator = u * fma(c->three - u, t, -limit);
+  const REAL y = limit + numerator / fma(limit, t, c->one + u);
+  return AS_REAL(AS_INTEGER(y) | sign);
 }
 
 // The functions of Sources/CarouselModel/Activation.swift, by number. ACT_n, ALPHA_n and BETA_n say
@@ -148,9 +163,14 @@ INLINE REAL activate(const int function, REAL alpha, REAL beta, REAL x) {
     return y < zero ? zero : y > one ? one : y;
   }
   case ELU:
-    return x < zero ? alpha * (exponential(x) - one) : x;
-  case SOFTSIGN:
+    return x < zero ? alpha * exponential_minus_one(x) : x;
+  case SOFTSIGN: {
+    // From 2^25 on 1 + |x| is |x|.
+    const REAL most = (REAL)(33554432.0f);
+    x = x > most ? most : x;
+    x = x < -most ? -most : x;
     return x / (one + fabs(x));
+  }
   case SOFTPLUS:
     return (x < zero ? zero : x) + log1p(exponential(-fabs(x)));
   default:
@@ -158,7 +178,8 @@ INLINE REAL activate(const int function, REAL alpha, REAL beta, REAL x) {
   }
 }
 
-/// The function's derivative where its value was y.
+/// The function's derivative where its value was y. What is subtracted from a limit is exact where
+/// y is near to it: the slope is that of y as it was rounded.
 INLINE REAL activation_slope(const int function, REAL alpha, REAL beta, REAL y) {
   const REAL zero = (REAL)(0.0f), one = (REAL)(1.0f);
   switch (function) {
@@ -175,7 +196,7 @@ INLINE REAL activation_slope(const int function, REAL alpha, REAL beta, REAL y) 
   case THRESHOLDED_RELU:
     return y > zero ? one : zero;
   case SCALED_TANH:
-    return beta * (alpha - y * y / alpha);
+    return beta / alpha * ((alpha - y) * (alpha + y));
   case HARD_SIGMOID:
     return (y > zero ? one : zero) * (y < one ? alpha : zero);
   case ELU:
@@ -183,7 +204,7 @@ INLINE REAL activation_slope(const int function, REAL alpha, REAL beta, REAL y) 
   case SOFTSIGN:
     return (one - fabs(y)) * (one - fabs(y));
   case SOFTPLUS:
-    return one - exponential(-y);
+    return -exponential_minus_one(-y);
   default:
     return zero;
   }

@@ -22,6 +22,8 @@ struct LayerWork: Work {
   var directions = 1
   /// How often the same reserve is used, each time with another x.
   var passes = 1
+  /// The factor of x and of the initial states.
+  var scale = 1.0
   /// Whether the weights of products are numbers of FP16.
   var hasHalfWeights = false
 
@@ -70,7 +72,10 @@ struct LayerWork: Work {
   }
 
   func state<B: Backend>(on backend: B, stream: Int) throws -> RecurrentState<B.Buffer> {
-    try state(stream: stream) { try backend.input(numbers($1, stream: $0)) }
+    let scale = stream == 25 ? scale : 1
+    return try state(stream: stream) {
+      try backend.input(numbers($1, stream: $0, scale: scale))
+    }
   }
 
   func outputState<B: Backend>(on backend: B) throws -> RecurrentState<B.Buffer> {
@@ -103,7 +108,7 @@ struct LayerWork: Work {
 
   /// x, no numbers where a sequence has no step: nothing may depend on them.
   private func inputs(stream: Int) -> [Double] {
-    var x = numbers(inputCount, stream: stream)
+    var x = numbers(inputCount, stream: stream, scale: scale)
     for (n, length) in (lengths ?? []).enumerated() {
       for t in Int(length)..<max(steps, Int(length)) {
         let first = (t * batchSize + n) * layer.inputSize

@@ -28,6 +28,16 @@ struct RecurrentTests {
     LayerWork(layer(cell, 6, 18), steps: 3, batchSize: 5)
   }
 
+  /// Gates that are open or closed have a slope of 0, so that whole gradients are 0.
+  @Test(arguments: Cell.allCases, [0x1p10, 0x1p100])
+  func saturatedGatesAreExact(cell: Cell, scale: Double) throws {
+    var work = Self.small(cell)
+    work.scale = scale
+    let outcomes = try work.outcomes(on: ReferenceBackend())
+    #expect(scale < 1e30 || outcomes.contains { $0.values.allSatisfy { $0 == 0 } })
+    try expectAgreement(work)
+  }
+
   @Test(arguments: Cell.allCases, BiasMode.allCases)
   func everyBiasModeAgrees(cell: Cell, bias: BiasMode) throws {
     var work = Self.small(cell)
