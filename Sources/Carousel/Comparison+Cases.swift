@@ -4,7 +4,7 @@ import CarouselModel
 public enum ComparisonCases {
   /// Every operation, over sizes that hurt: 1, odd ones, one past a power of two, long and wide ones.
   public static var standard: [any ComparisonCase] {
-    recurrent + family(steps: 9, batchSize: 5, inputSize: 19, hiddenSize: 33) + inference
+    recurrent + scaled + family(steps: 9, batchSize: 5, inputSize: 19, hiddenSize: 33) + inference
       + operations + networks
   }
 
@@ -51,6 +51,13 @@ public enum ComparisonCases {
       stack(cell: .gru, 50, 32, 20, 128),
       stack(cell: .gru, 20, 65, 129, 257, layers: 2, bias: .none, dropout: 0.2),
     ]
+  }
+
+  /// Inputs and states so large that gates are open or closed.
+  private static var scaled: [any ComparisonCase] {
+    Cell.allCases.flatMap { cell in
+      [30, 1e3, 1e6, 1e30].map { stack(cell: cell, 20, 9, 31, 40, layers: 2, scale: $0) }
+    }
   }
 
   private static var inference: [any ComparisonCase] {
@@ -120,14 +127,15 @@ public enum ComparisonCases {
   private static func stack(
     cell: Cell = .lstm, _ steps: Int, _ batchSize: Int, _ inputSize: Int, _ hiddenSize: Int,
     layers: Int = 1,
-    bias: BiasMode = .double, dropout: Double = 0, states: Bool = true,
+    bias: BiasMode = .double, dropout: Double = 0, scale: Double = 1, states: Bool = true,
     finalGradients: Bool = true, training: Bool = true
   ) -> any ComparisonCase {
     RecurrentComparison(
       RecurrentConfiguration(
         cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: layers,
         options: CellOptions(bias: bias), dropout: dropout),
-      steps: steps, batchSize: batchSize, givenStates: states, finalGradients: finalGradients,
+      steps: steps, batchSize: batchSize, scale: scale, givenStates: states,
+      finalGradients: finalGradients,
       training: training)
   }
 

@@ -18,11 +18,13 @@ extension ComparisonCases {
     let settles = configuration.cell == .gru && options.overrides["new"] != nil
     let longest = tiny ? 3 : options.layerNorm ? 4 : settles ? 6 : 20
     let (steps, batchSize) = (draw.number(1...longest), draw.number(1...(tiny ? 3 : 9)))
-    return RecurrentComparison(
+    var result = RecurrentComparison(
       configuration, steps: steps, batchSize: batchSize,
       lengths: draw.happens(0.5) ? (0..<batchSize).map { _ in draw.number(0...steps) } : nil,
       givenStates: draw.happens(0.7), finalGradients: draw.happens(0.7),
       training: draw.happens(0.8))
+    result.scale = draw.scale(of: configuration)
+    return result
   }
 }
 
@@ -59,6 +61,16 @@ private struct Draw {
 
   private mutating func one<Value>(of values: [Value]) -> Value {
     values[number(0...values.count - 1)]
+  }
+
+  /// The factor of inputs and states, 1 for half of the cases.
+  ///
+  /// Normalisation squares it and so do merges by multiplication, once in each layer: those squares have
+  /// to be numbers of Float32.
+  mutating func scale(of configuration: RecurrentConfiguration) -> Double {
+    let largest =
+      configuration.merge == .multiply ? 1e3 : configuration.options.layerNorm ? 1e6 : 1e30
+    return happens(0.5) ? 1 : one(of: [30, 1e3, 1e6, 1e30].filter { $0 <= largest })
   }
 
   mutating func configuration() -> RecurrentConfiguration {

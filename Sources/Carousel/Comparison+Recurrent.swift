@@ -8,6 +8,8 @@ public struct RecurrentComparison: ComparisonCase {
   public let steps: Int, batchSize: Int
   /// The steps of each sequence, from 0 to T; nil stands for T everywhere.
   public var lengths: [Int]?
+  /// The factor of x, h₀ and c₀, which are normal numbers without it, states of half the size.
+  public var scale: Double
   /// Whether h₀ and c₀ are given, or zeros.
   public var givenStates: Bool
   /// Whether ∂loss/∂h_T and ∂loss/∂c_T are given, or zeros.
@@ -18,13 +20,14 @@ public struct RecurrentComparison: ComparisonCase {
   /// Describes a case.
   public init(
     _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, lengths: [Int]? = nil,
-    givenStates: Bool = true, finalGradients: Bool = true, training: Bool = true
+    scale: Double = 1, givenStates: Bool = true, finalGradients: Bool = true, training: Bool = true
   ) {
     precondition(lengths.map { $0.count == batchSize } ?? true)
     self.configuration = configuration
     self.steps = steps
     self.batchSize = batchSize
     self.lengths = lengths
+    self.scale = scale
     self.givenStates = givenStates
     self.finalGradients = finalGradients
     self.training = training
@@ -48,7 +51,13 @@ public struct RecurrentComparison: ComparisonCase {
       ("mode", training ? "training" : "inference"),
       ("states", givenStates ? "given" : "zero"),
       ("finalGradients", finalGradients && training ? "given" : "zero"),
-    ]
+    ] + (scale == 1 ? [] : [("scale", "\(scale)")])
+  }
+  /// The larger of what a layer's input and state have elements.
+  public var sumLength: Int {
+    max(
+      configuration.inputSize, configuration.hiddenSize,
+      configuration.layers > 1 ? configuration.outputSize : 0)
   }
 
   /// y, h_n, c_n, and with training all gradients.
@@ -61,15 +70,15 @@ public struct RecurrentComparison: ComparisonCase {
     var pass = RecurrentPass(
       configuration, parameters: configuration.drawnParameters(seed: seed),
       x: ComparisonInput.normal(
-        [steps, batchSize, configuration.inputSize], seed: seed, index: 0),
+        [steps, batchSize, configuration.inputSize], seed: seed, index: 0, deviation: scale),
       lengths: lengths, dropoutSeed: training ? seed : nil)
     let (hiddenShape, cellShape) = (pass.hiddenShape, pass.cellShape)
-    func state(_ shape: Shape, _ index: Int) -> Tensor {
-      ComparisonInput.normal(shape, seed: seed, index: index, deviation: 0.5)
+    func state(_ shape: Shape, _ index: Int, scale: Double = 1) -> Tensor {
+      ComparisonInput.normal(shape, seed: seed, index: index, deviation: 0.5 * scale)
     }
     if givenStates {
-      pass.initialHidden = state(hiddenShape, 1)
-      pass.initialCell = state(cellShape, 2)
+      pass.initialHidden = state(hiddenShape, 1, scale: scale)
+      pass.initialCell = state(cellShape, 2, scale: scale)
     }
     if training {
       pass.gradients = RecurrentPass.Gradients(

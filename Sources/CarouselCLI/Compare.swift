@@ -9,7 +9,9 @@ struct Compare: PagedCommand {
       Without sizes or layer options, every operation and every option over many sizes; with them, \
       this one case. --random draws cases of its own; case k of seed S is the only case of seed S+k, \
       and a case that fails is followed by the command that repeats it. \
-      nrms is the root mean square error over the largest magnitude of the reference's tensor. \
+      nrms is the root mean square error over the largest magnitude of the reference's tensor; its \
+      bound is 80 roundings of Float32, or what such roundings make of the reference's own result times \
+      4 where that is more. \
       The exit status is 1 where a tensor's nrms is not within its bound.
       """)
 
@@ -34,16 +36,23 @@ struct Compare: PagedCommand {
     help: ArgumentHelp(
       "Draw this many random layers, sizes, options, lengths and states.", valueName: "count"))
   var random: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Multiply the inputs and states of this one case by a factor.", valueName: "factor"))
+  var scale: Double?
   @OptionGroup var seed: SeedOptions
   @OptionGroup var output: OutputOptions
 
-  private var isOneCase: Bool { !recurrent.isEmpty || !batch.isEmpty }
+  private var isOneCase: Bool { !recurrent.isEmpty || !batch.isEmpty || scale != nil }
 
   func validate() throws {
     if tiny || random != nil, isOneCase {
       throw ValidationError(
         "\(tiny ? "--tiny" : "--random") brings its own sizes, but sizes or layer options are given "
           + "too")
+    }
+    if let scale, !(scale > 0 && scale <= 1e30) {
+      throw ValidationError("--scale is a number above 0 and up to 1e30, but \(scale) was given")
     }
   }
 
@@ -80,7 +89,7 @@ struct Compare: PagedCommand {
       steps: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     try configuration.requireRoom(steps: steps, batchSize: batchSize)
     return RecurrentComparison(
-      configuration, steps: steps, batchSize: batchSize, lengths: lengths)
+      configuration, steps: steps, batchSize: batchSize, lengths: lengths, scale: scale ?? 1)
   }
 
   private func compare<B: Backend>(_ cases: [Work], on backend: B) throws {

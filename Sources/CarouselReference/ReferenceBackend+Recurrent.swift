@@ -19,7 +19,7 @@ extension ReferenceBackend {
     _ work: RecurrentWork<ReferenceBackend>, final: RecurrentState<Buffer>?
   ) throws {
     try checkRecurrent(work, final: final)
-    let step = try ReferenceStep(work)
+    let step = try ReferenceStep(work, rounding: rounding)
     let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
     let y = work.states(in: work.y)
     for row in 0..<work.steps * N { y[row].update(repeating: 0, count: P) }

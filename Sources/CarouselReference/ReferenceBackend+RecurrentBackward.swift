@@ -58,7 +58,7 @@ extension ReferenceBackend {
     let reserve = work.reserve
     let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
     try clear(gradParameters, of: work.layer)
-    let step = try ReferenceStep(work, gradients: gradParameters)
+    let step = try ReferenceStep(work, gradients: gradParameters, rounding: rounding)
     let y = work.states(in: work.y)
     for n in 0..<N {
       let rows = work.rows(of: n)

@@ -19,10 +19,24 @@ public final class ReferenceBackend: Backend {
   /// Where a slice may begin: offsets are multiples of this many elements.
   public let sliceAlignment: Int
 
+  /// What imitates Float32; nil for the truth.
+  let rounding: Rounding?
+
   /// Makes the reference; `sliceAlignment` mimics a device that asks for aligned slices.
   public init(sliceAlignment: Int = 1) {
     precondition(sliceAlignment > 0)
     self.sliceAlignment = sliceAlignment
+    rounding = nil
+  }
+
+  /// Makes a reference that is as far from the truth as Float32 is.
+  ///
+  /// Every number that is written to it, and every one that a recurrent layer keeps, is wrong by an error
+  /// drawn from `seed`, as large as Float32's rounding; those written by √K/2 roundings, in place of
+  /// the roundings of sums of K products, `sumLength`.
+  public init(roundingSeed seed: UInt64, sumLength: Int) {
+    sliceAlignment = 1
+    rounding = Rounding(seed: seed, sumLength: sumLength)
   }
 
   /// Allocates `count` elements, all 0; throws where there is no memory for them.
@@ -37,7 +51,9 @@ public final class ReferenceBackend: Backend {
   /// Overwrites the first `values.count` elements.
   public func write(_ values: [Double], to buffer: Buffer) throws {
     try check(buffer, "write", values.count)
-    _ = buffer.first(values.count).update(fromContentsOf: values)
+    let elements = buffer.first(values.count)
+    _ = elements.update(fromContentsOf: values)
+    rounding?.roundFactors(elements)
   }
 
   /// The first `count` elements.

@@ -43,7 +43,11 @@ extension ReferenceStep {
       if P == H { gradHidden[0][unit] += gradient.hidden }
       gradMemory[0][unit] += gradient.cell
     }
+    rounding?.round(gradInput[0], count: layer.gateRows)
+    rounding?.round(gradRecurrent[0], count: layer.gateRows)
     productsBackward(row, sequence: n, kept: kept, input: input, recurrent: recurrent)
+    rounding?.round(gradHidden[0], count: P)
+    rounding?.round(gradMemory[0], count: H)
   }
 
   /// ∂ of the cell's output from ∂h~.
@@ -76,7 +80,7 @@ extension ReferenceStep {
     }
     var gradCell = results.map(\.cell)
     if let gain = work.parameters.normCell?.vector(H) {
-      let norm = LayerNormalization(fresh[0], count: H)
+      let norm = LayerNormalization(fresh[0], count: H, rounding: rounding)
       let (gradGain, gradShift) = (
         gradients?.normCell?.vector(H), gradients?.normCellBias?.vector(H)
       )

@@ -14,6 +14,7 @@ import CarouselModel
 struct ReferenceStep {
   let work: RecurrentWork<ReferenceBackend>
   let gradients: RecurrentParameters<ReferenceBackend.Buffer>?
+  let rounding: Rounding?
   let masks: RecurrentMasks
   let cell: any UnitCell
   let weightIH: Matrix
@@ -36,20 +37,23 @@ struct ReferenceStep {
 
   init(
     _ work: RecurrentWork<ReferenceBackend>,
-    gradients: RecurrentParameters<ReferenceBackend.Buffer>? = nil
+    gradients: RecurrentParameters<ReferenceBackend.Buffer>? = nil, rounding: Rounding?
   ) throws {
     let (layer, parameters) = (work.layer, work.parameters)
     let gateRows = layer.gateRows
     self.work = work
     self.gradients = gradients
+    self.rounding = rounding
     masks = RecurrentMasks(work)
     cell = layer.unitCell(parameters, gradients: gradients)
     weightIH = parameters.weightIH.matrix(gateRows, layer.inputSize)
     let count = RecurrentProduct(parameters.weightHH, for: layer).count
     let dropped = try masks.dropped(parameters.weightHH, count: count)
     weightHH = RecurrentProduct(dropped, for: layer)
-    normIH = ProductNormalization(parameters.normIH, gradient: gradients?.normIH, for: layer)
-    normHH = ProductNormalization(parameters.normHH, gradient: gradients?.normHH, for: layer)
+    normIH = ProductNormalization(
+      parameters.normIH, gradient: gradients?.normIH, for: layer, rounding: rounding)
+    normHH = ProductNormalization(
+      parameters.normHH, gradient: gradients?.normHH, for: layer, rounding: rounding)
     let (P, H) = (layer.stateSize, layer.hiddenSize)
     let scratch = try [gateRows, gateRows, P, H, P, H].map { try Buffer(count: $0) }
     (a, u) = (scratch[0].matrix(1, gateRows), scratch[1].matrix(1, gateRows))
@@ -80,6 +84,7 @@ struct ReferenceStep {
     inputProducts.addProduct(
       work.x.matrix(work.steps * work.batchSize, layer.inputSize).block(row, of: 1),
       transposed: weightIH)
+    rounding?.round(inputProducts[0], count: gateRows)
     a.copy(inputProducts)
     for group in layer.groups {
       normIH?.apply(to: a, group: group)
@@ -109,6 +114,8 @@ struct ReferenceStep {
         kept: kept)
       (outputs[0][unit], fresh[0][unit]) = (state.hidden, state.cell)
     }
+    rounding?.round(kept.elements, count: layer.keptCount * H)
+    rounding?.round(fresh[0], count: H)
     if let normalized = normalizedCell(row) {
       for unit in 0..<H { outputs[0][unit] = cell.output(unit, kept: kept, cell: normalized[unit]) }
     }
@@ -120,6 +127,7 @@ struct ReferenceStep {
     let products = reserve.row(row, of: reserve.recurrentProducts, layer.gateRows)
     for i in group { products[0][i] = 0 }
     weightHH.add(factors, to: products, rows: group)
+    rounding?.round(products[0] + group.lowerBound, count: group.count)
     for i in group { u[0][i] = products[0][i] }
     normHH?.apply(to: u, group: group)
     add(work.parameters.biasHH, to: u, group)
@@ -129,7 +137,8 @@ struct ReferenceStep {
   func normalizedCell(_ row: Int) -> [Double]? {
     let (H, _) = sizes
     guard let gain = work.parameters.normCell?.vector(H) else { return nil }
-    let norm = LayerNormalization(reserve.row(row, of: reserve.fresh, H)[0], count: H)
+    let norm = LayerNormalization(
+      reserve.row(row, of: reserve.fresh, H)[0], count: H, rounding: rounding)
     return norm.normalized.enumerated().map { $1 * gain[$0] + (cellShift?[$0] ?? 0) }
   }
 
@@ -148,5 +157,6 @@ struct ReferenceStep {
       let kept = masks.keptCell(row: row, unit)
       memory[0][unit] = kept * memory[0][unit] + (1 - kept) * fresh[0][unit]
     }
+    rounding?.round(hidden[0], count: P)
   }
 }

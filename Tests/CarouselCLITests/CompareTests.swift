@@ -44,6 +44,26 @@ import Testing
     #expect(try command.json["ok"] as? Bool == true)
   }
 
+  @Test(
+    .enabled(if: Command.hasDevice, "no OpenCL device"), arguments: ["30", "1e3", "1e6", "1e30"])
+  func largeInputsAreCompared(scale: String) throws {
+    let command = try Command(["compare", "--scale", scale, "--json"] + Self.small)
+    #expect(command.status == 0, "\(command.errors)")
+    let cases = try #require(try command.json["cases"] as? [[String: Any]])
+    let options = try #require(cases.first?["options"] as? [String: String])
+    #expect(options["scale"].flatMap { Double($0) } == Double(scale))
+  }
+
+  /// Of two numbers normalisation leaves their order, and of its gradient next to nothing.
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"), arguments: 1...3, [1, 2])
+  func normalisationOfFewUnitsIsCompared(seed: Int, hiddenSize: Int) throws {
+    let command = try Command([
+      "compare", "--cell=rnn", "--layer-norm", "--hidden-size=\(hiddenSize)", "--input-size=1",
+      "--steps=5", "--batch-size=3", "--seed=\(seed)", "--json",
+    ])
+    #expect(command.status == 0, "\(command.errors)")
+  }
+
   /// More weights than the cores' caches hold are fetched while those before them are multiplied.
   @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
   func manyWeightsAreCompared() throws {
@@ -128,6 +148,27 @@ import Testing
     actual[0] = value
     let comparison = TensorComparison(name: "t", actual: actual, reference: [1, -2, 3])
     #expect(!comparison.ok)
+  }
+
+  /// y = tanh 10 is 1 in Float32, and its slope 0.
+  @Test func theBoundFollowsTheConditioning() throws {
+    let layers = RecurrentConfiguration(cell: .rnn, inputSize: 1, hiddenSize: 1)
+    let plain = RecurrentComparison(layers, steps: 2, batchSize: 3)
+    var saturated = plain
+    saturated.scale = 30
+    for (work, isLarger) in [(plain, false), (saturated, true)] {
+      let rounding = ReferenceBackend(roundingSeed: 5, sumLength: work.sumLength)
+      let (actual, exact) = try (
+        work.tensors(on: rounding, seed: 1), work.tensors(on: ReferenceBackend(), seed: 1)
+      )
+      let errors = zip(actual, exact).map {
+        TensorComparison(
+          name: $0.name, actual: $0.tensor.values, reference: $1.tensor.values)
+      }
+      #expect(errors.allSatisfy { $0.nrms > 0 })
+      #expect(errors.contains { !$0.ok } == isLarger)
+      #expect(try work.compare(on: rounding, seed: 1).allSatisfy(\.ok))
+    }
   }
 
   @Test func nrmsIsThatOfTheContract() {

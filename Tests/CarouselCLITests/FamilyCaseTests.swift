@@ -124,11 +124,13 @@ import Testing
   }
 
   @Test func valuesOfRandomCasesStayFinite() throws {
-    for seed in 1...60 as ClosedRange<UInt64> {
+    for seed in 1...100 as ClosedRange<UInt64> {
       let work = ComparisonCases.random(seed: seed)
+      // Float32 ends at 3.4e38.
+      let largest = work.scale > 1e3 ? 1e37 : 1e20
       for (name, tensor) in try work.tensors(on: ReferenceBackend(), seed: seed) {
         #expect(
-          tensor.values.allSatisfy { $0.magnitude < 1e15 }, "seed \(seed), \(name)")
+          tensor.values.allSatisfy { $0.magnitude < largest }, "seed \(seed), \(name)")
       }
     }
   }
