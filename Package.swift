@@ -59,7 +59,8 @@ let package = Package(
       name: "CarouselOpenCLTests",
       dependencies: ["CarouselOpenCL", "CarouselReference", "CarouselModel", "OpenCLDriver"]),
     .testTarget(
-      name: "CarouselFormatsTests", dependencies: ["CarouselFormats", "CarouselModel"]),
+      name: "CarouselFormatsTests", dependencies: ["CarouselFormats", "CarouselModel"],
+      resources: [.copy("PyTorch")]),
     .testTarget(
       name: "CarouselTrainingTests",
       dependencies: [

@@ -6,14 +6,15 @@ struct Run: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Passes given tensors through a model once.",
     discussion: """
-      MODEL is a safetensors file with the parameters of an RNN, GRU or LSTM under PyTorch's names, \
-      or a run's folder; layer options say what these do not tell, such as --activation relu. The \
-      inputs are x [T, N, C] and, where wanted, lengths [N] (I64, 0 to T), h_0 and c_0 [L·D, N, H]; \
-      with --gradients also grad_y [T, N, D·H], grad_h_n and grad_c_n, zeros where absent. The \
-      outputs are y, h_n, c_n and with --gradients grad_x, grad_h_0, grad_c_0 and grad_NAME of each \
-      parameter. With --head the linear layer makes y [T, N, O] of the layers' outputs, and grad_y \
-      is of that shape. Nothing is dropped. What was read, and which tensors of the files were not, \
-      is printed on standard error.
+      MODEL is a safetensors or PyTorch file (.pt, tensors only: nothing in it is executed) with \
+      the parameters of an RNN, GRU or LSTM under PyTorch's names, or a run's folder; layer \
+      options say what these do not tell, such as --activation relu. The inputs are x [T, N, C] \
+      and, where wanted, lengths [N] (I64, 0 to T), h_0 and c_0 [L·D, N, H]; with --gradients \
+      also grad_y [T, N, D·H], grad_h_n and grad_c_n, zeros where absent. The outputs are y, \
+      h_n, c_n and with --gradients grad_x, grad_h_0, grad_c_0 and grad_NAME of each parameter. \
+      With --head the linear layer makes y [T, N, O] of the layers' outputs, and grad_y is of \
+      that shape. Nothing is dropped. What was read, and which tensors of the files were not, is \
+      printed on standard error.
       """)
 
   static let basics = [
@@ -22,7 +23,7 @@ struct Run: PagedCommand {
   ]
   static let defaults = DeviceOptions.helpDefaults
 
-  @Argument(help: "A .safetensors file with the parameters, or a run's folder.")
+  @Argument(help: "A .safetensors or .pt file with the parameters, or a run's folder.")
   var model: String
 
   @Option(help: ArgumentHelp("A .safetensors file with the inputs.", valueName: "in"))

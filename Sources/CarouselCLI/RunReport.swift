@@ -55,7 +55,7 @@ struct RunReport: Encodable {
     unused = Names(model: model.unusedNames(head: head), inputs: unusedInputs)
     used = Names(
       model: model.usedNames(head: head),
-      inputs: inputs.entries.map(\.name).filter { !unusedInputs.contains($0) })
+      inputs: inputs.entries.map { $0.name }.filter { !unusedInputs.contains($0) })
     notes =
       [
         "\(model.source): \(layers.summary)"

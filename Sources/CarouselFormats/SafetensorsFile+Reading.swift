@@ -52,7 +52,7 @@ extension TensorFile.Contents {
       entries: header.entries.map {
         TensorFile.Entry(
           name: $0.name, type: $0.type, elementType: ElementType(rawValue: $0.type),
-          shape: $0.shape, offset: begin + $0.bytes.lowerBound)
+          shape: $0.shape, offset: begin + $0.bytes.lowerBound, strides: $0.shape.contiguousStrides)
       }, metadata: header.metadata)
   }
 }

@@ -162,6 +162,16 @@ struct SafetensorsHeader {
 }
 
 extension Shape {
+  /// The elements from one index to the next in each dimension, row-major.
+  var contiguousStrides: [Int] {
+    var (result, stride) = ([Int](), 1)
+    for extent in dimensions.reversed() {
+      result.append(stride)
+      stride = stride &* extent
+    }
+    return result.reversed()
+  }
+
   /// The bytes of a tensor whose elements take `width` each; nil where they are too many to count,
   /// though another extent be 0.
   static func byteCount(_ dimensions: [Int], of width: Int) -> Int? {

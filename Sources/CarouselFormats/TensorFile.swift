@@ -17,6 +17,8 @@ public final class TensorFile: Sendable {
     public let shape: Shape
     /// The byte of the file at which the first element begins.
     let offset: Int
+    /// The elements from one index to the next in each dimension.
+    let strides: [Int]
   }
 
   /// What a format's reader finds in a file.
@@ -35,7 +37,10 @@ public final class TensorFile: Sendable {
   private let file: InputFile
   private let indices: [String: Int]
 
-  /// Opens a safetensors file.
+  /// Opens a safetensors file, or the zip archive that PyTorch's `torch.save` writes.
+  ///
+  /// The tensors of the latter are named by the keys that lead to them, with dots between. Nothing in
+  /// its pickle is executed, and a pickle that asks for more than tensors is refused.
   ///
   /// Throws `missingInput` where the file is not there or not readable, and `badData` where its header
   /// is not as the format wants it, or larger than its limits. Nothing is allocated for data that the
@@ -47,7 +52,7 @@ public final class TensorFile: Sendable {
   init(_ path: String, limits: SafetensorsHeader.Limits) throws(CarouselError) {
     file = try InputFile(path)
     do {
-      let contents = try Contents.safetensors(file, limits: limits)
+      let contents = try Contents.any(file, limits: limits)
       entries = contents.entries
       metadata = contents.metadata
     } catch let damage as FileDamage {
@@ -84,12 +89,38 @@ public final class TensorFile: Sendable {
       )
     }
     let subject = "the tensor '\(entry.name)' of shape \(entry.shape)"
-    guard let byteCount = Shape.byteCount(entry.shape.dimensions, of: 8) else {
-      throw CarouselError(.badData, "\(path): \(subject) is too large")
+    let isContiguous = entry.isContiguous
+    // Float64; for other strides the elements that lie between too, and their places.
+    let (needed, overflow) =
+      (Shape.byteCount(entry.shape.dimensions, of: isContiguous ? 8 : 16) ?? .max)
+      .addingReportingOverflow(isContiguous ? 0 : 8 * min(entry.span, file.byteCount))
+    try HostMemory.require(overflow ? .max : needed, for: subject, of: path)
+    if isContiguous {
+      return Tensor(
+        entry.shape,
+        try file.elements(type, at: entry.offset, count: entry.shape.count, of: entry.name))
     }
-    try HostMemory.require(byteCount, for: subject, of: path)
-    return Tensor(
-      entry.shape,
-      try file.elements(type, at: entry.offset, count: entry.shape.count, of: entry.name))
+    let storage = try file.elements(type, at: entry.offset, count: entry.span, of: entry.name)
+    let places = zip(entry.shape.dimensions, entry.strides).reduce([0]) { places, dimension in
+      places.flatMap { place in (0..<dimension.0).map { place + $0 * dimension.1 } }
+    }
+    return Tensor(entry.shape, places.map { storage[$0] })
+  }
+}
+
+extension TensorFile.Entry {
+  /// Whether the elements lie one behind the other.
+  fileprivate var isContiguous: Bool {
+    var stride = 1
+    for (extent, found) in zip(shape.dimensions, strides).reversed() where extent != 1 {
+      if extent > 0, found != stride { return false }
+      stride *= extent
+    }
+    return true
+  }
+
+  /// The elements from the first to the last, what lies between them included.
+  fileprivate var span: Int {
+    zip(shape.dimensions, strides).reduce(1) { $0 + ($1.0 - 1) * $1.1 }
   }
 }

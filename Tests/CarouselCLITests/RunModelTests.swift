@@ -215,4 +215,27 @@ import Testing
     #expect(used["model"]?.contains("output.bias") == true)
     #expect((try command.json["options"] as? [String: String])?["gruReset"] == "before")
   }
+
+  @Test func pyTorchFileIsAModel() throws {
+    let file = URL(filePath: #filePath).deletingLastPathComponent().appending(
+      path: "../CarouselFormatsTests/PyTorch/checkpoint.pt"
+    ).standardizedFileURL.path
+    let folder = try Folder()
+    try SafetensorsFile([("x", Models.tensor([4, 2, 3], 100))]).write(to: folder["i"])
+    let shared = ["--inputs", folder["i"], "--outputs", folder["o"], "--device", "reference"]
+    let command = try Command(["run", file, "--head", "fc", "--json"] + shared)
+    #expect(command.status == 0, "\(command.errors)")
+    #expect(try command.json["prefix"] as? String == "model_state.lstm.")
+    let out = try SafetensorsFile(contentsOf: folder["o"]).tensorsByName
+    let tensors = try TensorFile(file)
+    let names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"].map { "lstm." + $0 }
+    try SafetensorsFile(
+      try (names + ["fc.weight", "fc.bias"]).map {
+        ($0, try #require(try tensors.tensor("model_state." + $0)))
+      }
+    ).write(to: folder["m"])
+    #expect(try folder.run("--head", "fc").status == 0)
+    #expect(try SafetensorsFile(contentsOf: folder["o"]).tensorsByName == out)
+    #expect(out["y"]?.shape == [4, 2, 4])
+  }
 }
