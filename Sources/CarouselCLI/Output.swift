@@ -13,7 +13,10 @@ enum Output {
 
   /// Writes one JSON document.
   static func write(json value: some Encodable) throws {
-    try write(Array((JSON.encode(value, pretty: true) + "\n").utf8))
+    let text = JSON.encode(value, pretty: true).escapingControls(except: "\n") {
+      String(format: "\\u%04x", $0.value)
+    }
+    try write(Array((text + "\n").utf8))
   }
 
   /// Writes bytes as they are.
@@ -68,9 +71,15 @@ struct ClosedPipe: Error {}
 extension String {
   /// The text with its control characters, and those that change the direction of writing, as escapes:
   /// names out of files may hold any.
-  func escapingControls(except kept: String = "") -> String {
+  func escapingControls(
+    except kept: String = "", as escape: (Unicode.Scalar) -> String = \.escape
+  ) -> String {
     var result = ""
     for scalar in unicodeScalars {
+      if " "..."~" ~= scalar {
+        result.unicodeScalars.append(scalar)
+        continue
+      }
       let category = scalar.properties.generalCategory
       let isControl =
         [.control, .lineSeparator, .paragraphSeparator].contains(category)
@@ -79,12 +88,7 @@ extension String {
         result.unicodeScalars.append(scalar)
         continue
       }
-      switch scalar {
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      default: result += "\\u{" + String(scalar.value, radix: 16) + "}"
-      }
+      result += escape(scalar)
     }
     return result
   }
@@ -93,5 +97,17 @@ extension String {
   func shortened(to limit: Int) -> String {
     guard count > limit else { return self }
     return prefix(limit * 2 / 3) + " … " + suffix(limit / 3 - 3)
+  }
+}
+
+extension Unicode.Scalar {
+  /// The scalar as Swift writes it in a literal.
+  fileprivate var escape: String {
+    switch self {
+    case "\n": "\\n"
+    case "\r": "\\r"
+    case "\t": "\\t"
+    default: "\\u{" + String(value, radix: 16) + "}"
+    }
   }
 }

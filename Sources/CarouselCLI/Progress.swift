@@ -117,7 +117,7 @@ final class Progress: Sendable {
     guard line != state.shownLine || columns < state.shownColumns else { return }
     erase(&state, then: line)
     state.shownLine = line
-    state.shownColumns = line.count
+    state.shownColumns = line.columns
   }
 
   /// Takes the line away, also where the terminal has become narrower and broken it.

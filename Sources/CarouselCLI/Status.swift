@@ -39,9 +39,9 @@ struct Status {
   func line(columns: Int) -> String {
     var words = shownWords
     func text() -> String { words.joined(separator: "  ") }
-    while words.count > 1, text().count > columns { words.removeLast() }
-    guard text().count <= columns else { return text().prefix(max(columns - 1, 0)) + "…" }
-    let room = min(columns - text().count - 1, 24)
+    while words.count > 1, text().columns > columns { words.removeLast() }
+    guard text().columns <= columns else { return text().cut(to: columns) }
+    let room = min(columns - text().columns - 1, 24)
     guard let fraction, room >= 8 else { return text() }
     let filled = Int(min(max(fraction, 0), 1) * Double(room))
     return String(repeating: "━", count: filled) + String(repeating: "╌", count: room - filled)
@@ -60,5 +60,26 @@ extension DriverActivity {
     case .saving(let number, let count):
       "keeping compiled programs for the next run: \(number) of \(count)"
     }
+  }
+}
+
+extension String {
+  /// The columns that a terminal takes for the text: two for a letter of East Asia, and for emoji.
+  var columns: Int { reduce(0) { $0 + $1.columns } }
+
+  /// The beginning of the text, and an ellipsis, in this many columns.
+  fileprivate func cut(to limit: Int) -> String {
+    var left = limit - 1
+    let beginning = prefix { character in
+      left -= character.columns
+      return left >= 0
+    }
+    return beginning + "…"
+  }
+}
+
+extension Character {
+  fileprivate var columns: Int {
+    unicodeScalars.contains { 0x1100...0x115F ~= $0.value || $0.value >= 0x2E80 } ? 2 : 1
   }
 }

@@ -85,6 +85,17 @@ import Testing
     #expect(command.errors.contains("a\\u{1b}[31m\\nb\\u{202e}c\\u{9b}"), "\(command.errors)")
   }
 
+  @Test func controlCharactersInJSONAreEscapedAndTheSameText() throws {
+    let folder = try Folder()
+    let run = folder["a\u{202E}b\u{9B}c"]
+    let command = try Command([
+      "train", "adding", "--device", "reference", "--output", run, "--max-steps", "1",
+      "--sequence-length", "2", "--hidden-size", "2", "--batch-size", "500", "--json", "--quiet",
+    ])
+    #expect(command.output.contains("a\\u202eb\\u009bc"), "\(command.output)")
+    #expect(try command.json["run"] as? String == run)
+  }
+
   @Test func longNameLosesItsMiddle() throws {
     let command = try Command(
       ["evaluate", String(repeating: "x", count: 100_000), "text", "--device", "reference"])
