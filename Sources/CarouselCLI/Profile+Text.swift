@@ -1,4 +1,5 @@
 import Carousel
+import Foundation
 
 extension ProfileReport {
   /// The report as `profile` prints it, in 80 columns where names allow it.
@@ -21,19 +22,19 @@ extension ProfileReport {
     let measured = "the largest of \(peak.measurements) measurements"
     var lines = [
       device, folded(details),
-      "peak  \(decimal(peak.gflops)) GFLOP/s, \(decimal(peak.gigabytesPerSecond)) GB/s of memory",
+      "peak  \(rate(peak.gflops)) GFLOP/s, \(rate(peak.gigabytesPerSecond)) GB/s of memory",
       "      \(measured), which differ by \(percent(peak.gflopsSpread)) and "
         + percent(peak.gigabytesPerSecondSpread),
       "wall  \(milliseconds(wall.medianSeconds)) ms a pass, the median; "
         + "\(milliseconds(wall.minSeconds)) ms at best",
-      "      \(decimal(wall.neededGflops)) GFLOP/s, "
+      "      \(rate(wall.neededGflops)) GFLOP/s, "
         + "\(decimal(wall.fractionOfPeak * 100))% of the peak",
     ]
     if hasNominalRate {
       let needed = percent(wall.neededGflops / wall.gflops, digits: 1)
       lines.append(
         folded(
-          "nominal \(decimal(wall.gflops)) GFLOP/s, by the full count 2·T·N·G·H·(C+H) for a pass forward, "
+          "nominal \(rate(wall.gflops)) GFLOP/s, by the full count 2·T·N·G·H·(C+H) for a pass forward, "
             + "of which \(needed) are needed", behind: "      "))
     }
     return lines.joined(separator: "\n")
@@ -46,8 +47,8 @@ extension ProfileReport {
     for kernel in kernels {
       table.add([
         kernel.name, "\(kernel.launches)", milliseconds(kernel.totalSeconds),
-        percent(kernel.share, digits: 1), decimal(kernel.gflops),
-        decimal(kernel.gigabytesPerSecond), decimal(kernel.arithmeticIntensity),
+        percent(kernel.share, digits: 1), rate(kernel.gflops),
+        rate(kernel.gigabytesPerSecond), rate(kernel.arithmeticIntensity),
         kernel.bound.rawValue,
       ])
     }
@@ -58,3 +59,8 @@ extension ProfileReport {
 }
 
 private func milliseconds(_ seconds: Double) -> String { decimal(seconds * 1e3, digits: 3) }
+
+/// A rate with one digit behind the point, or below 1 with two digits that count.
+private func rate(_ value: Double) -> String {
+  value == 0 || value >= 1 ? decimal(value) : String(format: "%.2g", value)
+}

@@ -51,13 +51,13 @@ struct Profile: PagedCommand {
   @Flag(help: "Do not record each kernel, which takes some devices time: the wall alone.")
   var wallOnly = false
 
-  @Flag(help: "Measure the ways of computing these layers first, and keep the fastest.")
+  @Flag(help: "Measure the ways of computing these layers first, and keep one that wins.")
   var tune = false
 
-  @Flag(help: "With --tune: print what is kept for this device, and measure nothing.")
+  @Flag(help: "Print what --tune has kept for this device, and measure nothing.")
   var show = false
 
-  @Flag(help: "With --tune: forget what is kept for this device, and measure nothing.")
+  @Flag(help: "Forget what --tune has kept for this device, and measure nothing.")
   var forget = false
 
   @Option(help: ArgumentHelp("Write a Chrome trace, for Perfetto.", valueName: "file"))
@@ -76,9 +76,6 @@ struct Profile: PagedCommand {
   func validate() throws {
     if warmup < 0 { throw ValidationError("--warmup must be at least 0, but is \(warmup)") }
     if show && forget { throw ValidationError("--show and --forget cannot be given together") }
-    if (show || forget) && !tune {
-      throw ValidationError("\(show ? "--show" : "--forget") is given with --tune")
-    }
     if wallOnly, trace != nil {
       throw ValidationError("--trace records each kernel, which --wall-only leaves out")
     }

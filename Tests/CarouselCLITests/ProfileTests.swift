@@ -96,7 +96,8 @@ import Testing
     let lines = shown.output.split(separator: "\n").dropFirst()
     #expect(lines.count == 2 && lines.allSatisfy { $0.hasSuffix("4 panels") }, "\(shown.output)")
     #expect(lines.first?.hasPrefix("gru N2 C3 H4 P4 F4   cpu") == true, "\(shown.output)")
-    let forgotten = try Command(shell: "\(profile) --forget")
+    let forgotten = try Command(
+      shell: "CAROUSEL_CACHE=\(folder[""]) $carousel profile --forget")
     #expect(forgotten.status == 0 && forgotten.output.isEmpty, "\(forgotten.errors)")
     #expect(forgotten.errors.contains("2 layers"))
     #expect(try Command(shell: "\(profile) --show").output.contains("nothing is kept"))
@@ -105,7 +106,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ["--show"], ["--forget"], ["--tune", "--show", "--forget"], ["--wall-only", "--trace", "x"],
+    ["--tune", "--show", "--forget"], ["--show", "--forget"], ["--wall-only", "--trace", "x"],
   ])
   func optionsThatDoNotGoTogetherExit64(options: [String]) throws {
     let command = try Command(["profile"] + options)
