@@ -7,28 +7,46 @@ import Foundation
 public struct GradientPlot: Sendable {
   /// The norms of one cell, from step 1 on.
   public struct Line: Sendable {
-    /// What stands at the line's end.
+    /// The cell's name.
     public let name: String
-    /// ‖∂loss/∂h_t‖ for t from 1.
-    public let norms: [Double]
+    /// ‖∂loss/∂h_t‖ and ‖∂loss/∂c_t‖ for t from 1.
+    public let norms: [GradientNorm]
 
     /// Names the norms.
-    public init(name: String, norms: [Double]) {
+    public init(name: String, norms: [GradientNorm]) {
       self.name = name
       self.norms = norms
     }
   }
 
-  private static let size = (width: 760.0, height: 440.0)
+  /// The norms of one state of one cell: of h a solid line, of c a dashed one.
+  private struct Curve {
+    let name: String
+    let colour: String
+    let isDashed: Bool
+    let norms: [Double]
+  }
+
+  private static let size = (width: 780.0, height: 440.0)
   private static let left = 72.0, right = 680.0, top = 24.0, bottom = 380.0
-  private let lines: [Line]
+  private let curves: [Curve]
+  private static let colours = ["--a", "--b", "--c"]
   /// The powers of ten at the plot's edges.
   private let decades: ClosedRange<Int>
 
   /// Prepares a plot; what is 0 or not finite has no place on it and interrupts its line.
   public init(_ lines: [Line]) {
-    self.lines = lines
-    let logarithms = lines.flatMap(\.norms).filter { $0.isFinite && $0 > 0 }.map(log10)
+    curves = lines.enumerated().flatMap { index, line in
+      let colour = "var(\(Self.colours[index % Self.colours.count]))"
+      let cell = line.norms.compactMap(\.cell)
+      return [
+        Curve(
+          name: "\(line.name) ∂h", colour: colour, isDashed: false, norms: line.norms.map(\.hidden))
+      ]
+        + (cell.isEmpty
+          ? [] : [Curve(name: "\(line.name) ∂c", colour: colour, isDashed: true, norms: cell)])
+    }
+    let logarithms = curves.flatMap(\.norms).filter { $0.isFinite && $0 > 0 }.map(log10)
     let lower = Int((logarithms.min() ?? 0).rounded(.down))
     decades = lower...max(Int((logarithms.max() ?? 0).rounded(.up)), lower + 1)
   }
@@ -53,16 +71,17 @@ public struct GradientPlot: Sendable {
     --quiet: #97a1ab; --grid: #2c3238; --a: #6ea3f7; --b: #ef9a4a; --c: #74c481; } }
     text { font: 12px system-ui, sans-serif; fill: var(--quiet); }
     .name { font-weight: 600; } .grid { stroke: var(--grid); }
+    .dashed { stroke-dasharray: 6 4; }
     .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
     </style>
     <rect width="100%" height="100%" fill="var(--ground)"/>
     \(axes)
-    \(curves)
+    \(drawing)
     </svg>
     """
   }
 
-  private var steps: Int { lines.map(\.norms.count).max() ?? 1 }
+  private var steps: Int { curves.map(\.norms.count).max() ?? 1 }
 
   private func x(_ step: Int) -> Double {
     Self.left + (Self.right - Self.left) * Double(step - 1) / Double(max(steps - 1, 1))
@@ -96,7 +115,7 @@ public struct GradientPlot: Sendable {
         """,
         """
         <text transform="translate(18 \(text((Self.top + Self.bottom) / 2))) rotate(-90)" \
-        text-anchor="middle">‖∂loss/∂h‖ after step t, 1 at the last</text>
+        text-anchor="middle">‖∂loss/∂h‖, dashed ‖∂loss/∂c‖, after step t</text>
         """,
       ]).joined(separator: "\n")
   }
@@ -111,12 +130,11 @@ public struct GradientPlot: Sendable {
     return steps == 1 ? [1] : [1] + between + [steps]
   }
 
-  private var curves: String {
-    let colours = ["--a", "--b", "--c"]
-    return zip(lines, labelPositions).enumerated().map { index, pair in
-      let (line, label) = pair
-      let colour = "var(\(colours[index % colours.count]))"
-      let paths = pieces(of: line).map { piece in
+  private var drawing: String {
+    zip(curves, labelPositions).map { curve, label in
+      let colour = curve.colour
+      let line = curve.isDashed ? "line dashed" : "line"
+      let paths = pieces(of: curve).map { piece in
         let points = piece.map { "\(text(x($0.step))),\(text(y($0.norm)))" }
         return piece.count == 1
           ? """
@@ -124,24 +142,24 @@ public struct GradientPlot: Sendable {
           fill="\(colour)"/>
           """
           : """
-          <polyline class="line" stroke="\(colour)" points="\(points.joined(separator: " "))"/>
+          <polyline class="\(line)" stroke="\(colour)" points="\(points.joined(separator: " "))"/>
           """
       }
       return
         (paths + [
           """
-          <line class="line" stroke="\(colour)" x1="\(text(Self.right + 10))" y1="\(text(label))" \
+          <line class="\(line)" stroke="\(colour)" x1="\(text(Self.right + 10))" y1="\(text(label))" \
           x2="\(text(Self.right + 26))" y2="\(text(label))"/>\
           <text class="name" x="\(text(Self.right + 32))" y="\(text(label))" dy="4">\
-          \(line.name)</text>
+          \(curve.name)</text>
           """
         ]).joined(separator: "\n")
     }.joined(separator: "\n")
   }
 
-  /// All lines end at 1, so that their names stand in a row, from the one that keeps most.
+  /// The lines end near 1, so their names are listed, from the one that keeps most.
   private var labelPositions: [Double] {
-    let kept = lines.map { $0.norms.first ?? 0 }
+    let kept = curves.map { $0.norms.first ?? 0 }
     return kept.indices.map { index in
       Self.top + 20
         * Double(
@@ -149,9 +167,9 @@ public struct GradientPlot: Sendable {
     }
   }
 
-  /// The runs of a line's norms that can be shown.
-  private func pieces(of line: Line) -> [[(step: Int, norm: Double)]] {
-    line.norms.enumerated().map { (step: $0.offset + 1, norm: $0.element) }
+  /// The runs of a curve's norms that can be shown.
+  private func pieces(of curve: Curve) -> [[(step: Int, norm: Double)]] {
+    curve.norms.enumerated().map { (step: $0.offset + 1, norm: $0.element) }
       .split { !($0.norm.isFinite && $0.norm > 0) }.map(Array.init)
   }
 

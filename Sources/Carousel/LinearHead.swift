@@ -10,6 +10,9 @@ public struct LinearHead: Sendable {
   let weight: StoredParameter
   let bias: StoredParameter?
 
+  /// The tensors of the file that it is made of.
+  var names: [String] { weight.names + (bias?.names ?? []) }
+
   /// O, the features of an output.
   public var outputSize: Int { weightShape[0] }
 

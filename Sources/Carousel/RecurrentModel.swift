@@ -17,6 +17,10 @@ public struct RecurrentModel: Sendable {
   public let prefix: String
   /// The linear layers of the file that could read the layers' outputs.
   public let heads: [LinearHead]
+  /// The tables of embeddings of the file whose rows the layers could read.
+  let likelyEmbeddings: [LinearHead]
+  /// What the file says about itself.
+  let metadata: [String: String]
   /// The file, for errors.
   public let source: String
   private let file: TensorFile?
@@ -85,6 +89,9 @@ public struct RecurrentModel: Sendable {
     self.file = file
     storedEmbedding = described == nil ? nil : modules.parameter("weight", of: "embedding.")
     heads = LinearHead.all(in: modules, of: file, inputSize: configuration.outputSize)
+    likelyEmbeddings = LinearHead.all(in: modules, of: file, inputSize: configuration.inputSize)
+      .filter(\.isEmbedding)
+    metadata = file.metadata
   }
 
   /// Takes layers that are in memory; `source` names them, for errors.
@@ -95,6 +102,8 @@ public struct RecurrentModel: Sendable {
     self.configuration = configuration
     prefix = ""
     heads = []
+    likelyEmbeddings = []
+    metadata = [:]
     self.source = source
     file = nil
     stored = parameters.mapValues { .memory($0) }
@@ -105,6 +114,8 @@ public struct RecurrentModel: Sendable {
     self.configuration = configuration
     prefix = model.prefix
     heads = model.heads
+    likelyEmbeddings = model.likelyEmbeddings
+    metadata = model.metadata
     source = model.source
     file = model.file
     stored = model.stored

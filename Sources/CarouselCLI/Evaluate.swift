@@ -7,7 +7,8 @@ struct Evaluate: PagedCommand {
     abstract: "Measures how well a trained model does what it was trained for.",
     discussion: """
       A model of text predicts every byte of a text but the first from those before it; the text is \
-      read as up to 64 streams of at least 1024 bytes, each from a zero state on. A model of the \
+      read as up to 64 streams of at least 1024 bytes, each from a zero state on. Bytes that the model \
+      does not know are left out and counted. A model of the \
       tasks adding and copy needs no file: it is measured on the sequences that were held out.
       """)
 
@@ -17,7 +18,7 @@ struct Evaluate: PagedCommand {
   @Argument(help: "A run's folder, whose best checkpoint is taken, or a checkpoint.")
   var model: String
 
-  @Argument(help: "The text, for a model of text.")
+  @Argument(help: "The text, for a model of text; - is standard input.")
   var file: String?
 
   @OptionGroup var overrides: OverrideOptions
@@ -39,11 +40,18 @@ struct Evaluate: PagedCommand {
     guard let file else {
       throw ValidationError("a text is missing; expected a file behind the model")
     }
-    Progress.show(Status("reading \(file)"))
-    let text = try TrainingText(files: [file])
-    let vocabulary = try checkpoint.vocabulary
-    try vocabulary.check(text.bytes, source: file)
-    try evaluate(checkpoint, text, vocabulary, of: file, on: device.makeBackend())
+    let read = try TrainingText.reading([file])
+    let known = try checkpoint.vocabulary.known(in: read.bytes)
+    known.note(source: file)
+    guard known.bytes.count >= 2 else {
+      throw CarouselError(
+        .badData,
+        "\(file): expected at least 2 bytes that the model knows, found \(known.bytes.count) of "
+          + "\(read.bytes.count)")
+    }
+    try evaluate(
+      checkpoint, known.leftOut == 0 ? read : TrainingText(known.bytes), leftOut: known.leftOut,
+      of: file, on: device.makeBackend())
   }
 
   private func measure<B: Backend>(_ checkpoint: Checkpoint, on backend: B) throws {
@@ -82,12 +90,12 @@ struct Evaluate: PagedCommand {
   }
 
   private func evaluate<B: Backend>(
-    _ checkpoint: Checkpoint, _ text: TrainingText, _ vocabulary: ByteVocabulary, of file: String,
-    on backend: B
+    _ checkpoint: Checkpoint, _ text: TrainingText, leftOut: Int, of file: String, on backend: B
   ) throws {
     let network = try checkpoint.makeNetwork(
       backend: backend, overrides: overrides.values(for: checkpoint))
-    let evaluator = try TextEvaluator(network, text: text.bytes[...], vocabulary: vocabulary)
+    let evaluator = try TextEvaluator(
+      network, text: text.bytes[...], vocabulary: checkpoint.vocabulary)
     guard let evaluation = try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
     else { return }
     guard evaluation.loss.isFinite else {
@@ -101,14 +109,16 @@ struct Evaluate: PagedCommand {
     let report = Report(
       model: checkpoint.path, file: file, device: backend.name, loss: metrics.loss,
       bitsPerByte: metrics.bitsPerByte, bitsPerCharacter: metrics.bitsPerCharacter,
-      perplexity: evaluation.perplexity, count: evaluation.count)
+      perplexity: evaluation.perplexity, count: evaluation.count,
+      leftOut: leftOut)
     if output.json {
       try Output.write(json: report)
     } else {
       try Output.write(
         "\(file): \(metrics.text), "
           + "perplexity \(report.perplexity.text(decimals: 4)), "
-          + "loss \(report.loss.text(decimals: 4)), \(report.count) bytes predicted")
+          + "loss \(report.loss.text(decimals: 4)), \(report.count) bytes predicted"
+          + (leftOut == 0 ? "" : ", \(leftOut) left out"))
     }
   }
 
@@ -121,5 +131,6 @@ struct Evaluate: PagedCommand {
     let bitsPerCharacter: Double?
     let perplexity: Double
     let count: Int
+    let leftOut: Int
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Carousel
+import Foundation
 
 /// The words that describe what is in a cell: `CellOptions` from the command line.
 struct GateOptions: ParsableArguments {
@@ -99,6 +100,13 @@ struct GateOptions: ParsableArguments {
         "the forget gate can come from one source only, but "
           + sources.map(\.option).joined(separator: " and ") + " were given")
     }
+    if let forgetBias, let source = sources.first {
+      let kept = decimal(1 / (1 + exp(-forgetBias)), digits: 4)
+      throw ValidationError(
+        "--forget-bias \(forgetBias) is for a forget gate with weights of its own, but "
+          + "\(source.option) gives it none; use --forget-decay \(kept) instead, which keeps as much of "
+          + "the cell state as that bias does at first, or leave out \(source.option)")
+    }
   }
 
   /// Whether none of the words was given.
@@ -154,7 +162,11 @@ struct GateOptions: ParsableArguments {
       options.zoneoutCell = zoneout.cell ?? (cell.hasCellState ? zoneout.hidden : 0)
     }
     if let dropConnect { options.dropConnect = dropConnect }
-    if let forgetBias { options.forgetBias = forgetBias }
+    if let forgetBias {
+      options.forgetBias = forgetBias
+    } else if !options.hasForgetBias(in: cell) {
+      options.forgetBias = nil
+    }
   }
 
   /// The words that mean something to a cell, where several cells stand side by side.

@@ -8,7 +8,7 @@ struct Generate: PagedCommand {
     abstract: "Writes text with a trained model.",
     discussion: """
       The bytes that follow the prompt go to standard output as they are drawn, without the prompt. \
-      The same model, options and seed on the same device give the same bytes.
+      A model of a text in UTF-8 writes whole characters, unless --raw is given. The same model, options and seed on the same device give the same bytes.
       """)
 
   static let basics = [
@@ -43,6 +43,9 @@ struct Generate: PagedCommand {
       valueName: "probability"))
   var topP: Double?
 
+  @Flag(help: "Draw any byte at any place, also where it is no character of UTF-8.")
+  var raw = false
+
   @OptionGroup var seed: SeedOptions
   @OptionGroup var overrides: OverrideOptions
   @OptionGroup var device: DeviceOptions
@@ -58,12 +61,16 @@ struct Generate: PagedCommand {
     let sampler = try TokenSampler(temperature: temperature, topK: topK, topP: topP)
     device.loadDrivers()
     let checkpoint = try Checkpoint(at: model)
-    _ = try checkpoint.vocabulary.encode(Array(prompt.utf8), source: "--prompt")
-    try generate(checkpoint, sampler, on: device.makeBackend())
+    let (vocabulary, read) = (try checkpoint.vocabulary, prompt.systemBytes)
+    let known = vocabulary.known(in: read)
+    // Of a prompt that is all unknown nothing is left to follow.
+    if known.bytes.isEmpty { try vocabulary.check(read, source: "--prompt") }
+    known.note(source: "--prompt")
+    try generate(checkpoint, known.bytes, sampler, on: device.makeBackend())
   }
 
   private func generate<B: Backend>(
-    _ checkpoint: Checkpoint, _ sampler: TokenSampler, on backend: B
+    _ checkpoint: Checkpoint, _ read: [UInt8], _ sampler: TokenSampler, on backend: B
   ) throws {
     let generator = try TextGenerator(
       checkpoint.makeNetwork(backend: backend, overrides: overrides.values(for: checkpoint)),
@@ -71,7 +78,8 @@ struct Generate: PagedCommand {
     var bytes: [UInt8] = []
     var count = 0
     try generator.generate(
-      prompt: Array(prompt.utf8), length: length, sampler: sampler, seed: seed.seed
+      prompt: read, length: length, sampler: sampler, seed: seed.seed,
+      wholeCharacters: !raw && checkpoint.writesUTF8
     ) { byte in
       count += 1
       let count = count
@@ -81,7 +89,8 @@ struct Generate: PagedCommand {
     if output.json {
       try Output.write(
         json: Report(
-          model: checkpoint.path, device: backend.name, prompt: prompt,
+          model: checkpoint.path, device: backend.name,
+          prompt: String(decoding: prompt.systemBytes, as: UTF8.self),
           text: String(decoding: bytes, as: UTF8.self), length: length, seed: seed.seed))
     } else if isatty(STDOUT_FILENO) == 1 {
       try Output.write("\n")
@@ -95,5 +104,15 @@ struct Generate: PagedCommand {
     let text: String
     let length: Int
     let seed: UInt64
+  }
+}
+
+extension ByteVocabulary.KnownText {
+  /// Says what was left out, where something was.
+  func note(source: String) {
+    guard let firstUnknown else { return }
+    Output.note(
+      "carousel: \(source): \(leftOut) bytes that the model does not know are left out, the first "
+        + firstUnknown)
   }
 }

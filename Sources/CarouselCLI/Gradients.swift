@@ -11,7 +11,8 @@ struct Gradients: PagedCommand {
       The loss is a random projection of the last layer's hidden state after T steps, scaled so that \
       the norm of its gradient there is 1. Printed are the norms of the gradients with respect to \
       that layer's h and c after each step t, over all sequences, at initialisation or for a trained \
-      MODEL. With several cells, an option that only some of them have is theirs alone. For the RNN \
+      MODEL; at initialisation an LSTM's forget gate has the bias \(CellOptions.customaryForgetBias), \
+      unless --forget-bias says otherwise. With several cells, an option that only some of them have is theirs alone. For the RNN \
       the spectral radius of W_hh foretells whether the gradient vanishes or explodes.
       """)
 
@@ -19,7 +20,9 @@ struct Gradients: PagedCommand {
     "cell", "hidden-size", "layers", "sequence-length", "override", "forget-bias", "plot", "seed",
     "device", "json", "help-all",
   ]
-  static let standard = RecurrentConfiguration(inputSize: 64, hiddenSize: 64)
+  static let standard = RecurrentConfiguration(
+    inputSize: 64, hiddenSize: 64,
+    options: CellOptions(forgetBias: CellOptions.customaryForgetBias))
   static let standardSequenceLength = 50, standardBatchSize = 8
   static var defaults: [String: String] {
     standard.helpDefaults(
@@ -175,7 +178,7 @@ private struct FlowResult: Encodable {
   let spectralRadius: Double?
 
   var line: GradientPlot.Line {
-    GradientPlot.Line(name: cell.rawValue, norms: norms.map(\.hidden))
+    GradientPlot.Line(name: cell.rawValue, norms: norms)
   }
 }
 

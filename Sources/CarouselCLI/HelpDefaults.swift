@@ -7,7 +7,8 @@ extension CellOptions {
   /// The defaults of the options that describe a cell.
   var helpDefaults: [String: String] {
     [
-      "bias": bias.rawValue, "recurrence": recurrence.rawValue, "gru-reset": gruReset.rawValue,
+      "forget-bias": forgetBias.map(\.shortText) ?? "", "bias": bias.rawValue,
+      "recurrence": recurrence.rawValue, "gru-reset": gruReset.rawValue,
       "recurrent-dropout": recurrentDropout.shortText, "zoneout": zoneoutHidden.shortText,
       "drop-connect": dropConnect.shortText,
     ]

@@ -25,7 +25,7 @@ struct CarouselCommand: ParsableCommand {
   static func main() {
     signal(SIGPIPE, SIG_IGN)
     do {
-      let invocation = try Invocation(Array(CommandLine.arguments.dropFirst()))
+      let invocation = try Invocation(SystemArguments.words)
       if let page = try invocation.helpPage() { return try Output.write(page) }
       var command = try parseAsRoot(invocation.parserWords())
       if !invocation.isQuiet { Progress.begin() }

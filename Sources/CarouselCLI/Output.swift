@@ -7,7 +7,7 @@ enum Output {
   ///
   /// Control characters are written as escapes.
   static func write(_ text: String) throws {
-    let lines = text.escapingControls(except: "\n")
+    let lines = text.escapingSystemBytes.escapingControls(except: "\n")
     try write(Array((lines.hasSuffix("\n") ? lines : lines + "\n").utf8))
   }
 
@@ -49,7 +49,7 @@ enum Output {
   ///
   /// Control characters are written as escapes, and a line too long to read loses its middle.
   static func note(_ text: String) {
-    writeError(text.escapingControls().shortened(to: 800) + "\n")
+    writeError(text.escapingSystemBytes.escapingControls().shortened(to: 800) + "\n")
   }
 
   /// Writes lines that a compiler said.

@@ -14,12 +14,11 @@ struct TrainAdding: PagedCommand {
       """)
 
   static let basics = TrainMadeOptions.basics
-  static let standard = TrainMadeOptions.standard(steps: 200, inputSize: 2)
-  static var defaults: [String: String] { standard.helpDefaults }
+  static var defaults: [String: String] { TrainingSettings.defaults(for: .adding).helpDefaults }
 
   @OptionGroup var made: TrainMadeOptions
 
-  func run() throws { try made.run(.adding, defaults: Self.standard) }
+  func run() throws { try made.run(.adding) }
 }
 
 /// `carousel train copy`: a few symbols again after a long pause.
@@ -35,30 +34,19 @@ struct TrainCopy: PagedCommand {
       """)
 
   static let basics = TrainMadeOptions.basics
-  static let standard = TrainMadeOptions.standard(steps: 50, inputSize: 16)
-  static var defaults: [String: String] { standard.helpDefaults }
+  static var defaults: [String: String] { TrainingSettings.defaults(for: .copy).helpDefaults }
 
   @OptionGroup var made: TrainMadeOptions
 
-  func run() throws { try made.run(.copy, defaults: Self.standard) }
+  func run() throws { try made.run(.copy) }
 }
 
 /// The words of a task whose sequences are made on the way.
 struct TrainMadeOptions: ParsableArguments {
   static let basics = [
     "cell", "hidden-size", "sequence-length", "batch-size", "learning-rate", "max-epochs",
-    "max-time", "output", "resume", "device", "seed", "help-all",
+    "max-time", "output", "from", "resume", "device", "seed", "help-all",
   ]
-
-  /// What a task takes where nothing else is given; T and C are its own.
-  static func standard(steps: Int, inputSize: Int) -> TrainingSettings {
-    var result = TrainingSettings(
-      recurrent: RecurrentConfiguration(inputSize: inputSize, hiddenSize: 128),
-      bounds: TrainBoundOptions.standard)
-    (result.steps, result.batchSize) = (steps, 32)
-    result.schedule.peak = 0.002
-    return result
-  }
 
   @OptionGroup var place: TrainRunOptions
   @OptionGroup(title: "Network") var recurrent: RecurrentOptions
@@ -82,7 +70,7 @@ struct TrainMadeOptions: ParsableArguments {
   }
 
   /// Begins a run of the task, or goes on with one.
-  func run(_ task: TrainingTask, defaults: TrainingSettings) throws {
+  func run(_ task: TrainingTask) throws {
     if let path = place.resume {
       let folder = RunFolder(path)
       let checkpoint = try Checkpoint(contentsOf: folder.last)
@@ -95,18 +83,19 @@ struct TrainMadeOptions: ParsableArguments {
       var settings = checkpoint.description.settings
       settings.bounds = bounds.bounds(over: settings.bounds)
       try train(
-        task, settings, resuming: checkpoint, in: folder,
+        task, settings, resuming: checkpoint, from: nil, in: folder,
         on: device.resuming(settings).makeBackend())
     } else {
-      let settings = try newSettings(task, defaults)
+      let from = try place.startingWeights(recurrent)
+      let settings = try newSettings(task, from: from)
       try train(
-        task, settings, resuming: nil, in: place.newFolder(task.rawValue), on: device.makeBackend())
+        task, settings, resuming: nil, from: from, in: place.newFolder(task.rawValue),
+        on: device.makeBackend())
     }
   }
 
-  private func newSettings(
-    _ task: TrainingTask, _ defaults: TrainingSettings
-  ) throws -> TrainingSettings {
+  private func newSettings(_ task: TrainingTask, from: StartingWeights?) throws -> TrainingSettings
+  {
     if task == .adding {
       for (option, size) in [
         ("--input-size", recurrent.stack.inputSize), ("--embedding-size", training.embeddingSize),
@@ -117,8 +106,9 @@ struct TrainMadeOptions: ParsableArguments {
         }
       }
     }
-    var settings = try training.settings(recurrent: recurrent, work: work, defaults: defaults)
-    settings.bounds = bounds.bounds()
+    var settings = try training.settings(
+      recurrent: recurrent, work: work, bounds: bounds, defaults: .defaults(for: task), from: from)
+    if task == .adding { settings.recurrent.inputSize = 2 }
     settings.seed = seed.seed
     device.record(in: &settings)
     try settings.validate()
@@ -127,11 +117,13 @@ struct TrainMadeOptions: ParsableArguments {
 
   private func train<B: Backend>(
     _ task: TrainingTask, _ settings: TrainingSettings, resuming checkpoint: Checkpoint?,
-    in folder: RunFolder, on backend: B
+    from: StartingWeights?, in folder: RunFolder, on backend: B
   ) throws {
     let session = TrainSession(
       place: place, output: output, logsGradients: training.logGradients)
     try session.train(
-      Trainer(task, settings: settings, backend: backend, resuming: checkpoint), in: folder)
+      Trainer(task, settings: settings, backend: backend, resuming: checkpoint) {
+        try from?.weights(for: $0, vocabulary: nil, isQuiet: output.quiet)
+      }, in: folder)
   }
 }

@@ -118,7 +118,8 @@ struct TrainOptions: ParsableArguments {
 
   /// The defaults with what was given in their place.
   func settings(
-    recurrent: RecurrentOptions, work: WorkOptions, defaults: TrainingSettings
+    recurrent: RecurrentOptions, work: WorkOptions, bounds: TrainBoundOptions,
+    defaults: TrainingSettings, from: StartingWeights? = nil
   ) throws -> TrainingSettings {
     if let embeddingSize, let inputSize = recurrent.stack.inputSize, embeddingSize != inputSize {
       throw CarouselError(
@@ -127,7 +128,12 @@ struct TrainOptions: ParsableArguments {
           + "expected only one of them")
     }
     var result = defaults
-    result.recurrent = try recurrent.configuration(defaults: defaults.recurrent)
+    result.bounds = bounds.bounds(defaults: defaults.bounds)
+    if let from {
+      result.recurrent = from.layers(cell: recurrent.cell, defaults: defaults.recurrent)
+      result.from = from.model.source
+    }
+    result.recurrent = try recurrent.configuration(defaults: result.recurrent)
     if let embeddingSize {
       result.recurrent.inputSize = try atLeastOne(embeddingSize, "--embedding-size")
     }

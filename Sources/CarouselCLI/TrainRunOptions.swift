@@ -14,9 +14,32 @@ struct TrainRunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Go on with the run in this folder.", valueName: "folder"))
   var resume: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Begin with the weights of a run, a checkpoint, a .safetensors or a .pt file.",
+      discussion: """
+        Parameters match by name and shape, of a text by byte; what does not match is named. Any \
+        settings go with it; the layers and their sizes come from the file where they are not given.
+        """,
+      valueName: "model"))
+  var from: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Which stack of layers of --from, where it has several: what its names begin with.",
+      valueName: "name"))
+  var prefix: String?
+
   func validate() throws {
     if resume != nil, output != nil || force {
       throw ValidationError("--resume goes on in the run's own folder, without --output or --force")
+    }
+    if resume != nil, from != nil {
+      throw ValidationError(
+        "--resume goes on with a run as it was, --from begins a new one; expected only one of them")
+    }
+    if prefix != nil, from == nil {
+      throw ValidationError("--prefix chooses a stack of --from, which was not given")
     }
   }
 }
@@ -36,15 +59,12 @@ struct TrainBoundOptions: ParsableArguments {
       "The time of all sessions of the run together: 90, 90s, 10m or 2h.", valueName: "time"))
   var maxTime: TimeSpan?
 
-  /// Where a run ends that was given no bound.
-  static let standard = TrainingBounds(maxEpochs: 10)
-
   /// Whether none was given.
   private var isEmpty: Bool { maxEpochs == nil && maxSteps == nil && maxTime == nil }
 
-  /// The bounds that were given, or the standard one where none was.
-  func bounds() -> TrainingBounds {
-    isEmpty ? Self.standard : bounds(over: TrainingBounds())
+  /// The bounds that were given, or `defaults` where none was.
+  func bounds(defaults: TrainingBounds) -> TrainingBounds {
+    isEmpty ? defaults : bounds(over: TrainingBounds())
   }
 
   /// The bounds of an earlier session with what was given in their place.

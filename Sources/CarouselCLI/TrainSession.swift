@@ -11,7 +11,8 @@ struct TrainSession {
   /// What `--resume` goes with.
   static let resumeSentence =
     "--resume takes its settings from the run; expected beside it only --device, --kernels, --precision, "
-    + "--max-epochs, --max-steps, --max-time, --log-gradients, --quiet, --json"
+    + "--max-epochs, --max-steps, --max-time, --log-gradients, --quiet, --json (--from FOLDER begins a "
+    + "new run with its weights and any settings)"
 
   /// Trains until the run ends, or saves it and ends the process where it was interrupted.
   func train<B: Backend>(_ trainer: Trainer<B>, in folder: RunFolder) throws {
@@ -55,7 +56,7 @@ extension TrainRunOptions {
     formatter.dateFormat = "yyyyMMdd-HHmmss"
     let path = "runs/\(name)-\(formatter.string(from: Date()))"
     let taken = (1...).first { number in
-      !FileManager.default.fileExists(atPath: number == 1 ? path : "\(path)-\(number)")
+      FileKind(at: number == 1 ? path : "\(path)-\(number)") == nil
     }
     let number = taken ?? 1
     let folder = RunFolder(output ?? (number == 1 ? path : "\(path)-\(number)"))

@@ -15,16 +15,22 @@ struct TrainText: PagedCommand {
       """)
 
   static let basics = [
-    "cell", "hidden-size", "layers", "learning-rate", "max-epochs", "max-time", "output", "resume",
-    "device", "seed", "help-all",
+    "cell", "hidden-size", "layers", "learning-rate", "max-epochs", "max-time", "output", "from",
+    "resume", "device", "seed", "help-all",
   ]
-  static let standard = TrainingSettings(
-    recurrent: RecurrentConfiguration(inputSize: 64, hiddenSize: 256),
-    bounds: TrainBoundOptions.standard)
-  static var defaults: [String: String] { standard.helpDefaults }
+  static var defaults: [String: String] { TrainingSettings.defaults(for: .text).helpDefaults }
 
-  @Argument(help: ArgumentHelp("The text; several files are read one behind the other."))
+  @Argument(
+    help: ArgumentHelp(
+      "The text; several files are read one behind the other, - is standard input."))
   var files: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The bytes that the model knows: those of the text (data), or all 256 (bytes).",
+      discussion: "Without it those of the text, and those that the model of --from knows."
+    ))
+  var vocabulary: VocabularyKind?
 
   @OptionGroup var place: TrainRunOptions
   @OptionGroup(title: "Network") var recurrent: RecurrentOptions
@@ -40,7 +46,9 @@ struct TrainText: PagedCommand {
       guard !files.isEmpty else {
         throw ValidationError("a text to train on is missing; expected one file or more")
       }
-    } else if !(recurrent.isEmpty && training.isEmpty && work.isEmpty && seed.given == nil) {
+    } else if !(recurrent.isEmpty && training.isEmpty && work.isEmpty && seed.given == nil
+      && vocabulary == nil)
+    {
       throw ValidationError(
         TrainSession.resumeSentence + " or the text's files")
     }
@@ -59,24 +67,36 @@ struct TrainText: PagedCommand {
   }
 
   private func begin() throws {
+    let from = try place.startingWeights(recurrent)
     var settings = try training.settings(
-      recurrent: recurrent, work: work, defaults: Self.standard)
-    settings.bounds = bounds.bounds()
+      recurrent: recurrent, work: work, bounds: bounds, defaults: .defaults(for: .text), from: from)
     settings.seed = seed.seed
     device.record(in: &settings)
     try settings.validate()
     device.loadDrivers()
-    Progress.show(Status("reading \(files.joined(separator: ", "))"))
-    let text = try TrainingText(files: files)
-    let name = URL(fileURLWithPath: files[0]).deletingPathExtension().lastPathComponent
-    let folder = try place.newFolder(name)
-    try begin(text, settings, in: folder, on: device.makeBackend())
+    let text = try TrainingText.reading(files)
+    let name = text.identity.files.first.map {
+      $0 == TrainingText.pipe
+        ? "text" : URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent
+    }
+    let folder = try place.newFolder(name ?? "text")
+    try begin(text, settings, from: from, in: folder, on: device.makeBackend())
   }
 
   private func begin<B: Backend>(
-    _ text: TrainingText, _ settings: TrainingSettings, in folder: RunFolder, on backend: B
+    _ text: TrainingText, _ settings: TrainingSettings, from: StartingWeights?,
+    in folder: RunFolder, on backend: B
   ) throws {
-    try session.train(Trainer(text, settings: settings, backend: backend), in: folder)
+    let vocabulary =
+      switch vocabulary {
+      case .bytes: ByteVocabulary.all
+      case .data: text.vocabulary
+      case nil: from?.vocabulary?.union(text.vocabulary) ?? text.vocabulary
+      }
+    try session.train(
+      Trainer(text, settings: settings, vocabulary: vocabulary, backend: backend) {
+        try from?.weights(for: $0, vocabulary: vocabulary, isQuiet: output.quiet)
+      }, in: folder)
   }
 
   private func resume(_ folder: RunFolder) throws {
@@ -84,8 +104,14 @@ struct TrainText: PagedCommand {
     _ = try checkpoint.vocabulary
     let device = device.resuming(checkpoint.description.settings)
     device.loadDrivers()
-    let text = try TrainingText(
-      files: files.isEmpty ? checkpoint.description.text?.files ?? [] : files)
+    let recorded = checkpoint.description.text?.files ?? []
+    if files.isEmpty, recorded.contains(TrainingText.pipe) {
+      throw CarouselError(
+        .usage,
+        "\(folder.path): the run's text came from a pipe; expected it again, as a file or as '-', "
+          + "beside --resume")
+    }
+    let text = try TrainingText.reading(files.isEmpty ? recorded : files)
     try resume(checkpoint, text, in: folder, on: device.makeBackend())
   }
 
@@ -96,4 +122,21 @@ struct TrainText: PagedCommand {
     try session.train(
       Trainer(resuming: checkpoint, text: text, bounds: bounds, backend: backend), in: folder)
   }
+}
+
+extension TrainingText {
+  /// Reads a text; says so where that waits for somebody to type it.
+  static func reading(_ files: [String]) throws -> TrainingText {
+    Progress.show(Status("reading \(files.joined(separator: ", "))"))
+    if files.contains(pipe), isatty(STDIN_FILENO) == 1 {
+      Output.note("carousel: reading the text from the terminal, to its end (Ctrl-D)")
+    }
+    return try TrainingText(files: files)
+  }
+}
+
+/// The values of `--vocabulary`.
+enum VocabularyKind: String, CaseIterable, ExpressibleByArgument {
+  case data
+  case bytes
 }

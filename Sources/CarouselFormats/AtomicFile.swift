@@ -24,12 +24,13 @@ public enum AtomicFile {
 
   /// Throws `writeFailed` where `path` cannot be written as things are, before work is begun for it.
   public static func requireWritable(_ path: String) throws(CarouselError) {
-    var status = stat()
-    let isThere = stat(path, &status) == 0
-    if isThere, status.st_mode & S_IFMT == S_IFDIR { throw failure(path, EISDIR) }
-    if isThere, status.st_mode & S_IFMT != S_IFREG { return }
+    switch FileKind(at: path) {
+    case .folder: throw failure(path, EISDIR)
+    case .other: return
+    case .file, nil: break
+    }
     let folder = resolved(path).deletingLastPathComponent()
-    guard access(folder.isEmpty ? "." : folder, W_OK | X_OK) == 0 else {
+    guard FileSystem.access(folder.isEmpty ? "." : folder, W_OK | X_OK) == 0 else {
       throw failure(path, errno)
     }
   }
@@ -37,20 +38,19 @@ public enum AtomicFile {
   private static func write(
     _ bytes: UnsafeRawBufferPointer, to path: String
   ) throws(CarouselError) {
-    var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+    if let kind = FileKind(at: path), kind != .file {
       try writeDirectly(bytes, to: path)
       return
     }
     let target = resolved(path)
     let folder = target.deletingLastPathComponent()
     let temporary = folder + ".carousel-\(getpid())-\(UInt64.random(in: 0...UInt64.max)).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    let descriptor = FileSystem.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure(path, errno) }
     if let code = writeAndClose(bytes, to: descriptor, permissions: permissions(of: target))
-      ?? (rename(temporary, target) == 0 ? nil : errno)
+      ?? (FileSystem.rename(temporary, to: target) == 0 ? nil : errno)
     {
-      unlink(temporary)
+      FileSystem.remove(temporary)
       throw failure(path, code)
     }
     try synchronize(folder: folder, of: path)
@@ -59,7 +59,7 @@ public enum AtomicFile {
   private static func writeDirectly(
     _ bytes: UnsafeRawBufferPointer, to path: String
   ) throws(CarouselError) {
-    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    let descriptor = FileSystem.open(path, O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure(path, errno) }
     let code = writeAll(bytes, to: descriptor)
     close(descriptor)
@@ -70,7 +70,7 @@ public enum AtomicFile {
   ///
   /// The new file is complete by then, whatever happens.
   private static func synchronize(folder: String, of path: String) throws(CarouselError) {
-    let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
+    let descriptor = FileSystem.open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
     // A folder may be writable but not readable; then there is nothing to hold on to.
     guard descriptor >= 0 else { return }
     // Some file systems cannot flush a folder and say EINVAL.
@@ -90,15 +90,12 @@ public enum AtomicFile {
   }
 
   private static func permissions(of target: String) -> mode_t? {
-    var status = stat()
-    return stat(target, &status) == 0 ? status.st_mode & 0o7777 : nil
+    FileSystem.status(of: target).map { $0.st_mode & 0o7777 }
   }
 
   /// The file behind a link, so that the link stays a link.
   private static func resolved(_ path: String) -> String {
-    guard let real = realpath(path, nil) else { return path }
-    defer { free(real) }
-    return String(cString: real)
+    FileSystem.realPath(path) ?? path
   }
 
   private static func failure(_ path: String, _ code: Int32) -> CarouselError {

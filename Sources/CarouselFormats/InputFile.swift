@@ -17,7 +17,7 @@ final class InputFile: Sendable {
   /// Throws `missingInput` where it is not there, not readable or not a regular file.
   init(_ path: String) throws(CarouselError) {
     // Without O_NONBLOCK, opening a pipe would wait for its writer.
-    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    let descriptor = FileSystem.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw CarouselError(
         .missingInput, "\(path): expected a readable file, found: \(systemErrorText())")

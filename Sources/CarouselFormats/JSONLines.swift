@@ -12,7 +12,7 @@ public final class JSONLines {
 
   /// Opens a file to append to, and creates it where there is none.
   public init(appendingTo path: String) throws(CarouselError) {
-    descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0o666)
+    descriptor = FileSystem.open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC)
     self.path = path
     guard descriptor >= 0 else { throw failure(errno) }
     let size = lseek(descriptor, 0, SEEK_END)
@@ -58,7 +58,7 @@ public final class JSONLines {
   public static func truncate<Line: Decodable>(
     _ path: String, keeping type: Line.Type, while isKept: (Line) -> Bool
   ) throws(CarouselError) {
-    guard FileManager.default.fileExists(atPath: path) else { return }
+    guard FileKind(at: path) != nil else { return }
     let bytes = try [UInt8](contentsOfFile: path)
     let end = try forEachLine(of: wholeLines(bytes), path: path, while: isKept)
     if end < bytes.count { try AtomicFile.write(bytes[..<end], to: path) }

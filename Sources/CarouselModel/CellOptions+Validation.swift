@@ -35,7 +35,7 @@ extension CellOptions {
       throw CarouselError(.usage, "the cell clip must be above 0, but is \(cellClip)")
     }
     if let forgetBias {
-      guard forgetBias.isFinite, bias != .none, forgetGate == .own else {
+      guard forgetBias.isFinite, hasForgetBias(in: cell) else {
         throw CarouselError(
           .usage,
           "the forget bias \(forgetBias) needs a forget gate with weights and a bias of its own, and "

@@ -110,6 +110,14 @@ public struct CellOptions: Hashable, Sendable, Codable {
     return activations[name] ?? cell.defaultActivation(of: name)
   }
 
+  /// A forget bias with which most LSTMs learn (Jozefowicz, Zaremba & Sutskever 2015).
+  public static let customaryForgetBias = 1.0
+
+  /// Whether the cell has a forget gate with weights and a bias of its own, which `forgetBias` can begin.
+  public func hasForgetBias(in cell: Cell) -> Bool {
+    cell == .lstm && forgetGate == .own && bias != .none
+  }
+
   /// The gates that have weights, in the order of their rows.
   public func weightGates(of cell: Cell) -> [String] {
     cell == .lstm && forgetGate != .own

@@ -116,6 +116,12 @@ public struct Checkpoint: Sendable {
     }
   }
 
+  /// Whether the model writes UTF-8: whether the text that it was trained on is, or, where its file is
+  /// from before that was noted, can be.
+  public var writesUTF8: Bool {
+    description.text?.isUTF8 ?? description.vocabulary?.canBeUTF8 ?? false
+  }
+
   /// The tensor of this name.
   ///
   /// Throws where it is missing, of another shape, or not finite.

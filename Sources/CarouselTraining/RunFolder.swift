@@ -25,7 +25,7 @@ public struct RunFolder: Sendable {
 
   /// The checkpoint to use the run's network by: the best, or the last where there is no best yet.
   public func model() throws(CarouselError) -> String {
-    guard let found = [best, last].first(where: FileManager.default.fileExists) else {
+    guard let found = [best, last].first(where: { FileKind(at: $0) != nil }) else {
       throw CarouselError(
         .missingInput,
         "\(path): expected a run's folder with 'best.safetensors' or 'last.safetensors', "
@@ -36,15 +36,13 @@ public struct RunFolder: Sendable {
 
   /// The file of the model at `path`: that file itself, or the one to use in a run's folder.
   public static func model(at path: String) throws(CarouselError) -> String {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
-    else { return path }
+    guard FileKind(at: path) == .folder else { return path }
     return try RunFolder(path).model()
   }
 
   /// Throws a usage error where the folder already holds a run.
   public func requireNoRun() throws(CarouselError) {
-    guard let file = files.first(where: FileManager.default.fileExists) else { return }
+    guard let file = files.first(where: { FileKind(at: $0) != nil }) else { return }
     throw CarouselError(
       .usage,
       "\(path): expected a folder without a run, found '\(URL(fileURLWithPath: file).lastPathComponent)'"
@@ -56,14 +54,12 @@ public struct RunFolder: Sendable {
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     for count in parts.indices.map({ $0 + 1 }) {
       let folder = parts[..<count].joined(separator: "/")
-      var isFolder: ObjCBool = false
       if folder.isEmpty
-        || FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder)
-          && isFolder.boolValue
+        || FileKind(at: folder) == .folder
       {
         continue
       }
-      guard mkdir(folder, 0o777) == 0 else {
+      guard FileSystem.makeFolder(folder) == 0 else {
         throw CarouselError(
           .writeFailed,
           "\(folder): the folder cannot be made: \(String(cString: strerror(errno)))")
@@ -78,8 +74,8 @@ public struct RunFolder: Sendable {
 
   /// Removes what an earlier run left that a new one does not overwrite at once.
   func removeResults() throws(CarouselError) {
-    for file in [metrics, best] where FileManager.default.fileExists(atPath: file) {
-      guard unlink(file) == 0 else {
+    for file in [metrics, best] where FileKind(at: file) != nil {
+      guard FileSystem.remove(file) == 0 else {
         throw CarouselError(
           .writeFailed,
           "\(file): the file cannot be removed: \(String(cString: strerror(errno)))")

@@ -10,7 +10,9 @@ struct TextParts {
   let bytesPerCharacter: (training: Double?, heldOut: Double?)
 
   /// Throws where a part is too short.
-  init(_ text: TrainingText, settings: TrainingSettings) throws(CarouselError) {
+  init(
+    _ text: TrainingText, settings: TrainingSettings, vocabulary: ByteVocabulary
+  ) throws(CarouselError) {
     let count = text.bytes.count
     let heldOutCount = text.heldOutCount(share: settings.validation)
     let trainingCount = count - heldOutCount
@@ -30,7 +32,7 @@ struct TextParts {
           + "hold out, found \(heldOutCount) of \(count) bytes")
     }
     training = try TextStreams(
-      text.bytes[..<trainingCount], vocabulary: text.vocabulary, batchSize: settings.batchSize,
+      text.bytes[..<trainingCount], vocabulary: vocabulary, batchSize: settings.batchSize,
       steps: settings.steps, remainder: .dropped)
     heldOut = settings.validation == 0 ? nil : text.bytes[trainingCount...]
     bytesPerCharacter = (

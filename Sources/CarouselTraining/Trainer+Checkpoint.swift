@@ -18,6 +18,7 @@ extension Trainer {
     if isBeginning {
       try saveBeginning(to: folder.last)
       try folder.removeResults()
+      initialWeights = nil
     }
     try folder.write(description)
     let step = position.step
@@ -29,6 +30,7 @@ extension Trainer {
   private func saveBeginning(to path: String) throws {
     let (backend, configuration) = (network.backend, network.configuration)
     let parameters = try Network(configuration, backend: backend, seed: settings.seed).parameters
+    try initialWeights?.write(to: parameters)
     let moments = try OptimizerState(settings.optimizer.optimizer, store: parameters)
     let zeros = states.map { name, shape, _ in
       (name: name, tensor: Tensor(shape, [Double](repeating: 0, count: shape.count)))

@@ -30,6 +30,8 @@ public final class Trainer<B: Backend> {
   let identity: TrainingText.Identity?
   /// The bytes of a character in what is trained on and what is held out, of a text in UTF-8.
   private let bytesPerCharacter: (training: Double?, heldOut: Double?)
+  /// What the parameters began with in place of what was drawn, until the beginning is saved.
+  var initialWeights: InitialWeights?
   let pass: TrainingPass<B>
   let optimizer: OptimizerState<B>
   let evaluator: (any TrainingEvaluator)?
@@ -54,10 +56,18 @@ public final class Trainer<B: Backend> {
 
   /// Begins a run with parameters drawn by the settings' seed.
   ///
-  /// Throws where the settings make no sense, the text is too short for them, or the backend has no
-  /// memory for the network.
-  public convenience init(_ text: TrainingText, settings: TrainingSettings, backend: B) throws {
-    try self.init(text, settings: settings, backend: backend, resuming: nil)
+  /// `vocabulary` holds the text's bytes, and others that the model is to know; nil takes those of the
+  /// text alone. Throws where the settings make no sense, the text is too short for them or has a byte
+  /// that the vocabulary lacks, or the backend has no memory for the network.
+  ///
+  /// `initial` gives for the network what it begins with in place of what is drawn.
+  public convenience init(
+    _ text: TrainingText, settings: TrainingSettings, vocabulary: ByteVocabulary? = nil, backend: B,
+    initial: (NetworkConfiguration) throws -> InitialWeights? = { _ in nil }
+  ) throws {
+    try self.init(
+      text, settings: settings, vocabulary: vocabulary ?? text.vocabulary, backend: backend,
+      resuming: nil, initial: initial)
   }
 
   /// Goes on with a run from its checkpoint `last.safetensors`.
@@ -76,29 +86,34 @@ public final class Trainer<B: Backend> {
         .badData,
         "\(text.name): expected the text that '\(checkpoint.path)' was trained on, "
           + (described.text.map { "\($0.byteCount) bytes with the hash \($0.hash)" } ?? "none")
-          + ", found \(text.identity.byteCount) bytes with the hash \(text.identity.hash)")
+          + ", found \(text.identity.byteCount) bytes with the hash \(text.identity.hash); --from begins a new "
+          + "run from its weights with any text")
     }
     var settings = described.settings
     if let bounds { settings.bounds = bounds }
-    try self.init(text, settings: settings, backend: backend, resuming: checkpoint)
+    try self.init(
+      text, settings: settings, vocabulary: checkpoint.vocabulary, backend: backend,
+      resuming: checkpoint, initial: { _ in nil })
   }
 
   private convenience init(
-    _ text: TrainingText, settings: TrainingSettings, backend: B, resuming checkpoint: Checkpoint?
+    _ text: TrainingText, settings: TrainingSettings, vocabulary: ByteVocabulary, backend: B,
+    resuming checkpoint: Checkpoint?, initial: (NetworkConfiguration) throws -> InitialWeights?
   ) throws {
     try settings.validate()
     try settings.validateForText()
+    if vocabulary != text.vocabulary { try vocabulary.check(text.bytes, source: text.name) }
     let configuration = NetworkConfiguration(
-      vocabularySize: text.vocabulary.count, recurrent: settings.recurrent)
+      vocabularySize: vocabulary.count, recurrent: settings.recurrent)
     try configuration.validateSize()
-    let parts = try TextParts(text, settings: settings)
+    let parts = try TextParts(text, settings: settings, vocabulary: vocabulary)
     try self.init(
-      .text, settings: settings, configuration, parts.training, vocabulary: text.vocabulary,
+      .text, settings: settings, configuration, parts.training, vocabulary: vocabulary,
       identity: text.identity, bytesPerCharacter: parts.bytesPerCharacter, backend: backend,
-      resuming: checkpoint
+      resuming: checkpoint, initial: initial
     ) { network in
       try parts.heldOut.map {
-        try TextEvaluator(network, text: $0, vocabulary: text.vocabulary)
+        try TextEvaluator(network, text: $0, vocabulary: vocabulary)
       }
     }
   }
@@ -109,7 +124,8 @@ public final class Trainer<B: Backend> {
   /// Throws as the initializers for a text do.
   public convenience init(
     _ task: TrainingTask, settings: TrainingSettings, backend: B,
-    resuming checkpoint: Checkpoint? = nil
+    resuming checkpoint: Checkpoint? = nil,
+    initial: (NetworkConfiguration) throws -> InitialWeights? = { _ in nil }
   ) throws {
     try settings.validate()
     let data = try MadeData(
@@ -118,7 +134,8 @@ public final class Trainer<B: Backend> {
     try configuration.validateSize()
     try self.init(
       task, settings: settings, configuration, data, vocabulary: ByteVocabulary(of: []),
-      identity: nil, bytesPerCharacter: (nil, nil), backend: backend, resuming: checkpoint
+      identity: nil, bytesPerCharacter: (nil, nil), backend: backend, resuming: checkpoint,
+      initial: initial
     ) { network in
       try MadeDataEvaluator(network, like: data)
     }
@@ -128,7 +145,7 @@ public final class Trainer<B: Backend> {
     _ task: TrainingTask, settings: TrainingSettings, _ configuration: NetworkConfiguration,
     _ data: any TrainingData, vocabulary: ByteVocabulary, identity: TrainingText.Identity?,
     bytesPerCharacter: (training: Double?, heldOut: Double?), backend: B,
-    resuming checkpoint: Checkpoint?,
+    resuming checkpoint: Checkpoint?, initial: (NetworkConfiguration) throws -> InitialWeights?,
     evaluator: (Network<B>) throws -> (any TrainingEvaluator)?
   ) throws {
     self.task = task
@@ -144,6 +161,8 @@ public final class Trainer<B: Backend> {
       } else {
         try Network(configuration, backend: backend, seed: settings.seed)
       }
+    initialWeights = checkpoint == nil ? try initial(configuration) : nil
+    try initialWeights?.write(to: network.parameters)
     pass = try TrainingPass(
       network, steps: data.steps, batchSize: data.batchSize,
       checkpointSteps: settings.checkpointSteps)

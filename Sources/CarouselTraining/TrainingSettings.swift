@@ -49,6 +49,9 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   /// To what products may round their factors, as `--precision` takes it; nil stands for Float32.
   public var precision: String?
 
+  /// The model whose weights the run began with: for the record.
+  public var from: String?
+
   /// Settings with every default but the size of the network and the end of the run.
   public init(recurrent: RecurrentConfiguration, bounds: TrainingBounds) {
     self.recurrent = recurrent

@@ -6,13 +6,24 @@ import Foundation
 public struct TrainingText: Sendable {
   /// What a run remembers of its text.
   public struct Identity: Hashable, Sendable, Codable {
-    /// The files whose contents make up the text, in order; a text from memory has none.
+    /// The files whose contents make up the text, in order, `-` for what was no regular file; a text
+    /// from memory has none.
     public var files: [String]
     /// The length of the text.
     public var byteCount: Int
     /// The FNV-1a hash of the text, 64 bits as hexadecimal digits.
     public var hash: String
+    /// Whether the text is UTF-8; nil in files from before this was noted.
+    public var isUTF8: Bool?
   }
+
+  /// Whether a path names a regular file that a later process finds there too.
+  private static func canBeReadAgain(_ path: String) -> Bool {
+    FileKind(at: path) == .file && !["/dev/", "/proc/"].contains(where: path.hasPrefix)
+  }
+
+  /// Stands among files for what can be read but once.
+  public static let pipe = "-"
 
   /// The text.
   public let bytes: [UInt8]
@@ -21,21 +32,21 @@ public struct TrainingText: Sendable {
   /// What a run remembers of it.
   public let identity: Identity
   /// Whether the text is UTF-8.
-  public let isUTF8: Bool
+  public var isUTF8: Bool { identity.isUTF8 == true }
 
   /// Takes a text from memory.
   public init(_ text: some Sequence<UInt8>) {
     self.init(Array(text), files: [])
   }
 
-  /// Reads a text from files, one behind the other.
+  /// Reads a text from files or pipes, one behind the other; `-` is standard input.
   ///
   /// Throws where a file is missing or unreadable, or where all of them are too short for one byte
   /// to be predicted from another.
   public init(files: [String]) throws(CarouselError) {
     var bytes: [UInt8] = []
     for file in files {
-      let part = try [UInt8](contentsOfFile: file)
+      let part = try [UInt8](contentsOfInput: file)
       if bytes.isEmpty { bytes = part } else { bytes += part }
     }
     guard bytes.count >= 2 else {
@@ -45,7 +56,10 @@ public struct TrainingText: Sendable {
           + "found \(bytes.isEmpty ? "an empty one" : "1 byte")")
     }
     self.init(
-      bytes, files: files.map { URL(fileURLWithPath: $0).standardizedFileURL.path })
+      bytes,
+      files: files.map {
+        Self.canBeReadAgain($0) ? URL(fileURLWithPath: $0).standardizedFileURL.path : Self.pipe
+      })
   }
 
   private init(_ bytes: [UInt8], files: [String]) {
@@ -53,9 +67,9 @@ public struct TrainingText: Sendable {
     for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
     self.bytes = bytes
     vocabulary = ByteVocabulary(of: bytes)
-    isUTF8 = UTF8Scanner.isUTF8(bytes)
     identity = Identity(
-      files: files, byteCount: bytes.count, hash: String(hash, radix: 16))
+      files: files, byteCount: bytes.count, hash: String(hash, radix: 16),
+      isUTF8: UTF8Scanner.isUTF8(bytes))
   }
 
   /// The bytes of a character, on average over a part of the text; nil where the text is not UTF-8.

@@ -41,9 +41,9 @@ import FoundationXML
     let picture = try String(contentsOfFile: folder["p.svg"], encoding: .utf8)
     #expect(XMLParser(data: Data(picture.utf8)).parse())
     let lines = picture.matches(of: /<polyline [^>]*points="([^"]*)"/)
-    #expect(lines.map { $0.1.split(separator: " ").count } == [30, 30, 30])
-    let names = picture.matches(of: />(rnn|lstm|gru)</).map { String($0.1) }
-    #expect(names.sorted() == ["gru", "lstm", "rnn"])
+    #expect(lines.map { $0.1.split(separator: " ").count } == [30, 30, 30, 30])
+    let names = picture.matches(of: />([a-z]+ ∂[hc])</).map { String($0.1) }
+    #expect(names.sorted() == ["gru ∂h", "lstm ∂c", "lstm ∂h", "rnn ∂h"])
   }
 
   /// What the rest of the sequence says by itself: one backward pass over the steps after t.
@@ -105,6 +105,19 @@ import FoundationXML
     let cut = try first("--override", "forget=0")
     #expect(kept > 100 * plain)
     #expect(plain > 100 * cut)
+  }
+
+  /// The textbook's picture: an LSTM carries gradients further than a GRU, and that further than an RNN.
+  @Test func theCellsRememberInTheOrderOfTheTextbook() throws {
+    let command = try Command([
+      "gradients", "--device", "reference", "--json", "--cell", "rnn,gru,lstm", "--steps", "40",
+      "--hidden-size", "16",
+    ])
+    #expect(command.status == 0, "\(command.errors)")
+    let cells = try #require(try command.json["cells"] as? [[String: Any]])
+    let first = try cells.map { try norms($0, "hidden")[0] }
+    #expect(first[0] < first[1] / 100 && first[1] < first[2] / 100, "\(first)")
+    #expect(try norms(cells[2], "cell")[0] > first[2])
   }
 
   @Test func spectralRadiusIsThatOfARotation() throws {

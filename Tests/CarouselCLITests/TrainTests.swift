@@ -1,3 +1,4 @@
+import CarouselFormats
 import Foundation
 import Testing
 
@@ -70,6 +71,47 @@ import Testing
     let other = try Command(["evaluate", run, latin.path, "--json"] + device)
     #expect(other.status == 0, "\(other.errors)")
     #expect(try other.json["bitsPerByte"] is Double && other.json["bitsPerCharacter"] == nil)
+  }
+
+  /// `bias_ih_l0` of a run before its first step.
+  private func firstBias(_ options: [String], _ name: String) throws -> [Double] {
+    let run = try path(name)
+    let command = try Command(
+      ["train", "adding", "--steps", "3", "--output", run, "--quiet", "--learning-rate", "1e-30"]
+        + ["--hidden-size", "2", "--max-steps", "1"] + device + options)
+    #expect(command.status == 0, "\(command.errors)")
+    let file = try SafetensorsFile(contentsOf: run + "/last.safetensors")
+    return try #require(file["recurrent.bias_ih_l0"]).values
+  }
+
+  @Test func anLSTMBeginsToRememberUnlessToldOtherwise() throws {
+    #expect(try firstBias([], "b1")[2..<4] == [1, 1])
+    #expect(try firstBias(["--forget-bias", "2.5"], "b2")[2..<4] == [2.5, 2.5])
+    for (index, options) in [["--cell", "gru"], ["--couple-input-forget"]].enumerated() {
+      #expect(try firstBias(options, "b\(3 + index)").allSatisfy { abs($0) < 1 / 2.0.squareRoot() })
+    }
+  }
+
+  @Test(arguments: [
+    ["--couple-input-forget"], ["--tie", "input=forget"], ["--forget-decay", "0.5"],
+  ])
+  func aForgetBiasBesideAGateWithoutOneSaysWhatToUse(options: [String]) throws {
+    let command = try Command(["train", "adding", "--forget-bias", "3"] + options)
+    #expect(command.status == 64 && command.isOneSentence, "\(command.errors)")
+    #expect(command.errors.contains(options[0]), "\(command.errors)")
+    #expect(command.errors.contains("--forget-decay 0.9526"), "\(command.errors)")
+  }
+
+  /// As they are, but for a shorter T, so that it takes seconds.
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
+  func theDefaultsLearnToAdd() throws {
+    let command = try Command([
+      "train", "adding", "--steps", "30", "--max-steps", "700", "--output", try path("learnt"),
+      "--quiet", "--json",
+    ])
+    #expect(command.status == 0, "\(command.errors)")
+    let best = try #require(try command.json["best"] as? [String: Any])
+    #expect(try #require(best["loss"] as? Double) < 0.02)
   }
 
   /// The reference, which rounds nothing, says so each time.

@@ -1,7 +1,8 @@
 import CarouselModel
-import CarouselTraining
 import Foundation
 import Testing
+
+@testable import CarouselTraining
 
 @Suite struct ByteVocabularyTests {
   @Test func holdsTheDistinctBytesInOrder() throws {
@@ -22,6 +23,36 @@ import Testing
     }
     expectError(.badData, "0x5A 'Z'", "offset 3") {
       try vocabulary.check(Array("abcZ".utf8), source: "in.txt")
+    }
+  }
+
+  @Test func whatIsUnknownIsLeftOutAndCounted() {
+    let vocabulary = ByteVocabulary(of: "ab αβ".utf8)
+    let plain = vocabulary.known(in: Array("abba".utf8))
+    #expect(plain.bytes == Array("abba".utf8) && plain.leftOut == 0 && plain.firstUnknown == nil)
+    // γ shares its first byte with α; the whole character goes.
+    let greek = vocabulary.known(in: Array("aγb xα".utf8))
+    #expect(greek.bytes == Array("ab α".utf8) && greek.leftOut == 3)
+    #expect(greek.firstUnknown == "0xB3 at offset 2")
+    // No UTF-8: bytes go one by one.
+    let latin = vocabulary.known(in: [0x61, 0xCE, 0xB3, 0xFF])
+    #expect(latin.bytes == [0x61, 0xCE] && latin.leftOut == 2)
+  }
+
+  @Test func allBytesAreTheirOwnTokens() throws {
+    #expect(ByteVocabulary.all.count == 256)
+    #expect(try ByteVocabulary.all.encode([0, 65, 255], source: "x") == [0, 65, 255])
+    #expect(
+      ByteVocabulary(of: "ac".utf8).union(ByteVocabulary(of: "bc".utf8))
+        == ByteVocabulary(of: "abc".utf8))
+  }
+
+  @Test func theBytesOfUTF8AreTold() {
+    for text in ["plain", "naïve", "αβγ"] {
+      #expect(ByteVocabulary(of: text.utf8).canBeUTF8, "\(text)")
+    }
+    for bytes: [UInt8] in [[0x61, 0xC3], [0xA9], [0xC3, 0xA9, 0xFF], [0xC0, 0x80, 0xC2]] {
+      #expect(!ByteVocabulary(of: bytes).canBeUTF8)
     }
   }
 

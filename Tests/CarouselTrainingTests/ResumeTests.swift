@@ -82,6 +82,27 @@ import Testing
     #expect(try tensors(folder.run.last) == before)
   }
 
+  @Test func aRunKeepsItsVocabulary() throws {
+    let whole = try TemporaryFolder()
+    let parts = try TemporaryFolder()
+    func begin(_ maxSteps: Int) throws -> Trainer<ReferenceBackend> {
+      try Trainer(
+        TestRun.text, settings: TestRun.settings(maxSteps: maxSteps), vocabulary: .all,
+        backend: ReferenceBackend())
+    }
+    _ = try begin(8).run(in: whole.run)
+    _ = try begin(5).run(in: parts.run)
+    let second = try resume(parts.run, bounds: TrainingBounds(maxSteps: 8))
+    #expect(second.network.configuration.vocabularySize == 256)
+    _ = try second.run(in: parts.run)
+    #expect(try tensors(parts.run.last) == tensors(whole.run.last))
+    expectError(.badData, "the text", "0x74 't'") {
+      _ = try Trainer(
+        TestRun.text, settings: TestRun.settings(maxSteps: 1),
+        vocabulary: ByteVocabulary(of: "abc".utf8), backend: ReferenceBackend())
+    }
+  }
+
   @Test func anotherTextIsRefused() throws {
     let folder = try TemporaryFolder()
     _ = try TestRun.trainer(TestRun.settings(maxSteps: 2)).run(in: folder.run)

@@ -1,8 +1,10 @@
+import CarouselFormats
 import CarouselModel
 import CarouselReference
-import CarouselTraining
 import Foundation
 import Testing
+
+@testable import CarouselTraining
 
 @Suite struct TokenSamplerTests {
   /// Logits of the probabilities 0.1, 0.4, 0.3, 0.2.
@@ -91,6 +93,50 @@ import Testing
     #expect(try generate(trainer, prompt: "the", seed: 4) != text)
     #expect(try generate(trainer, prompt: "the", seed: 3, length: 7) == Array(text.prefix(7)))
     #expect(try generate(trainer, prompt: "the", seed: 3, length: 0).isEmpty)
+  }
+
+  private func network(_ text: String) throws -> Trainer<ReferenceBackend> {
+    var settings = TestRun.settings(maxSteps: 1)
+    settings.validation = 0
+    return try Trainer(TrainingText(text.utf8), settings: settings, backend: ReferenceBackend())
+  }
+
+  private func write(
+    _ trainer: Trainer<ReferenceBackend>, length: Int, seed: UInt64, wholeCharacters: Bool
+  ) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    try TextGenerator(trainer.network, vocabulary: trainer.vocabulary).generate(
+      prompt: [], length: length, sampler: TokenSampler(), seed: seed,
+      wholeCharacters: wholeCharacters
+    ) { bytes.append($0) }
+    return bytes
+  }
+
+  /// The network has learnt nothing, so that it draws every byte at every place.
+  @Test func wholeCharactersAreUTF8HoweverLittleTheNetworkKnows() throws {
+    let mixed = try network(String(repeating: "a€δ😀 ", count: 10))
+    let raw = try (1...20).map {
+      try write(mixed, length: 30, seed: $0, wholeCharacters: false)
+    }
+    #expect(raw.contains { !UTF8Scanner.isUTF8($0) })
+    for seed: UInt64 in 1...20 {
+      let written = try write(mixed, length: 30, seed: seed, wholeCharacters: true)
+      #expect(written.count == 30 && UTF8Scanner.isUTF8(written), "\(written)")
+    }
+    // Without a character of one byte the last of 7 stays away.
+    let greek = try network(String(repeating: "αβγδ", count: 20))
+    let written = try write(greek, length: 7, seed: 1, wholeCharacters: true)
+    #expect(written.count == 6 && UTF8Scanner.isUTF8(written))
+  }
+
+  @Test(arguments: [Double.nan, .infinity, -.infinity])
+  func logitsThatAreNotFiniteAreAnError(value: Double) throws {
+    let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 1))
+    let bias = try trainer.network.parameters.value("output.bias")
+    try trainer.network.backend.write([value], to: bias)
+    expectError(.checkFailed, "finite logits", "after 0 written bytes", "0x20") {
+      _ = try generate(trainer, prompt: "the", seed: 1)
+    }
   }
 
   @Test func anEmptyPromptIsAllowedAndAnUnknownByteIsNot() throws {

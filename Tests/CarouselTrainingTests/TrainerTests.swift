@@ -197,6 +197,27 @@ import Testing
         == whole.network.parameters.tensors().map(\.tensor))
   }
 
+  @Test func theBeginningThatIsSavedHasTheWeightsThatWereGiven() throws {
+    let folder = try TemporaryFolder()
+    let given = Tensor([28, 4], (0..<112).map { Double($0) / 100 })
+    let trainer = try Trainer(
+      TestRun.text, settings: TestRun.settings(maxSteps: 9), backend: ReferenceBackend()
+    ) { _ in
+      InitialWeights(
+        tensors: ["embedding.weight": given], rows: ["output.bias": [3: [7], 27: [8]]])
+    }
+    let drawn = try TestRun.trainer(TestRun.settings(maxSteps: 9)).network.parameters.tensors()
+    let bias = try trainer.network.parameters.tensors().last?.tensor.values
+    try trainer.network.backend.write([.nan], to: trainer.network.parameters.value("output.bias"))
+    expectError(.checkFailed, "step 1") { _ = try trainer.run(in: folder.run) }
+    let kept = try SafetensorsFile(contentsOf: folder.run.last)
+    #expect(kept["embedding.weight"] == given)
+    #expect(kept["output.weight"] == drawn.first { $0.name == "output.weight" }?.tensor)
+    var expected = try #require(drawn.last).tensor.values
+    (expected[3], expected[27]) = (7, 8)
+    #expect(bias == expected && kept["output.bias"]?.values == expected)
+  }
+
   @Test func aRunThatIsToldToGoOnKeepsWhatItHas() throws {
     let folder = try TemporaryFolder()
     let trainer = try TestRun.trainer(TestRun.settings(maxSteps: 12))

@@ -1,3 +1,4 @@
+import CarouselFormats
 import CarouselModel
 import CarouselReference
 import Foundation

@@ -1,14 +1,19 @@
 /// Follows UTF-8 byte by byte (The Unicode Standard, table 3-7).
-struct UTF8Scanner {
+public struct UTF8Scanner: Sendable {
   /// How many bytes the character that was begun still needs.
-  private(set) var missing = 0
+  public private(set) var missing = 0
   /// What the next of them may be.
   private var allowed = Self.continuation
 
-  static let continuation: ClosedRange<UInt8> = 0x80...0xBF
+  /// The bytes that go on with a character.
+  public static let continuation: ClosedRange<UInt8> = 0x80...0xBF
+
+  /// Stands where a character begins.
+  public init() {}
 
   /// Takes the next byte; false where it cannot stand there, and nothing changes then.
-  mutating func accept(_ byte: UInt8) -> Bool {
+  @discardableResult
+  public mutating func accept(_ byte: UInt8) -> Bool {
     guard missing == 0 else {
       guard allowed.contains(byte) else { return false }
       missing -= 1
@@ -32,8 +37,14 @@ struct UTF8Scanner {
     return true
   }
 
+  /// Whether the byte can stand next, and its character can be complete within `count` bytes.
+  public func canTake(_ byte: UInt8, within count: Int) -> Bool {
+    var next = self
+    return next.accept(byte) && next.missing < count
+  }
+
   /// Whether bytes are whole characters of UTF-8.
-  static func isUTF8(_ bytes: [UInt8]) -> Bool {
+  public static func isUTF8(_ bytes: [UInt8]) -> Bool {
     bytes.withUnsafeBufferPointer { bytes in
       var scanner = UTF8Scanner()
       return bytes.allSatisfy { scanner.accept($0) } && scanner.missing == 0
