@@ -61,8 +61,10 @@ struct RunReport: Encodable {
         "\(model.source): \(layers.summary)"
           + (prefix.isEmpty ? "" : ", behind '\(prefix)'")
           + (head.map { ", and the linear layer '\($0.name)' \($0.weightShape)" } ?? ""),
-        "\(inputs.path): \(pass.steps) steps (T) of \(pass.batchSize) sequences (N) with "
-          + "\(layers.inputSize) features (C)" + (isBatchFirst ? ", batch first" : ""),
+        "\(inputs.path): \(Self.count(pass.steps, "step")) (T) of "
+          + "\(Self.count(pass.batchSize, "sequence")) (N) with "
+          + "\(Self.count(layers.inputSize, "feature")) (C)"
+          + (isBatchFirst ? ", batch first" : ""),
       ] + Self.unusedNote(unused.model, of: model.source)
       + (head == nil
         ? model.likelyHeads.map {
@@ -70,6 +72,10 @@ struct RunReport: Encodable {
             + "--head \($0.name) applies it"
         } : [])
       + Self.unusedNote(unused.inputs, of: inputs.path)
+  }
+
+  private static func count(_ count: Int, _ noun: String) -> String {
+    "\(count) \(noun)\(count == 1 ? "" : "s")"
   }
 
   private static func unusedNote(_ names: [String], of path: String) -> [String] {

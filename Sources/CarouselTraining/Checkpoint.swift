@@ -30,7 +30,7 @@ public struct Checkpoint: Sendable {
   public let description: Description
   /// The file, for errors.
   public let path: String
-  private let tensors: [String: Tensor]
+  private let file: TensorFile
 
   /// Reads a checkpoint, or the best one of a run's folder.
   ///
@@ -42,7 +42,7 @@ public struct Checkpoint: Sendable {
 
   /// Reads a checkpoint from a file; throws as `init(at:)` does.
   public init(contentsOf path: String) throws(CarouselError) {
-    let file = try SafetensorsFile(contentsOf: path)
+    let file = try TensorFile(path)
     guard let text = file.metadata["carousel"] else {
       throw CarouselError(
         .badData, "\(path): expected an entry 'carousel' in the metadata, found none")
@@ -56,7 +56,7 @@ public struct Checkpoint: Sendable {
           + "metadata, found something else\(Self.location(of: error))")
     }
     self.path = path
-    tensors = file.tensorsByName
+    self.file = file
     try validate()
   }
 
@@ -126,14 +126,15 @@ public struct Checkpoint: Sendable {
   ///
   /// Throws where it is missing, of another shape, or not finite.
   func tensor(_ name: String, shape: Shape) throws(CarouselError) -> Tensor {
-    guard let tensor = tensors[name] else {
+    guard let entry = file[name] else {
       throw CarouselError(.badData, "\(path): expected a tensor '\(name)', found none")
     }
-    guard tensor.shape == shape else {
+    guard entry.shape == shape else {
       throw CarouselError(
         .badData,
-        "\(path): expected the shape \(shape) of the tensor '\(name)', found \(tensor.shape)")
+        "\(path): expected the shape \(shape) of the tensor '\(name)', found \(entry.shape)")
     }
+    let tensor = try file.tensor(entry)
     guard let index = tensor.values.firstIndex(where: { !$0.isFinite }) else { return tensor }
     throw CarouselError(
       .badData,
@@ -151,6 +152,10 @@ public struct Checkpoint: Sendable {
     var configuration = description.network
     configuration.recurrent.options.overrides.merge(overrides) { $1 }
     let network = try Network(configuration, backend: backend, seed: nil)
+    var tensors: [String: Tensor] = [:]
+    for parameter in configuration.parameterDescriptions {
+      tensors[parameter.name] = try tensor(parameter.name, shape: parameter.shape)
+    }
     try network.parameters.load(tensors, source: path)
     return network
   }

@@ -32,6 +32,24 @@ import Testing
         == trainer.network.parameters.tensors().map(\.tensor))
   }
 
+  /// The moments of a checkpoint get a type that cannot be read.
+  @Test func momentsAreReadOnlyToResume() throws {
+    let (folder, _) = try trained()
+    let url = URL(fileURLWithPath: folder.run.last)
+    var data = try Data(contentsOf: url)
+    let name = try #require(data.range(of: Data(#""optimizer.0.output.bias""#.utf8)))
+    let type = try #require(data.range(of: Data("F64".utf8), in: name.upperBound..<data.endIndex))
+    data[type.lowerBound] = UInt8(ascii: "Q")
+    try data.write(to: url)
+    let checkpoint = try Checkpoint(at: url.path)
+    _ = try checkpoint.makeNetwork(backend: ReferenceBackend())
+    expectError(.badData, "'optimizer.0.output.bias' has the dtype 'Q64'") {
+      _ = try Trainer(
+        resuming: checkpoint, text: TestRun.text, bounds: TrainingBounds(),
+        backend: ReferenceBackend())
+    }
+  }
+
   @Test func aFolderStandsForItsBestCheckpoint() throws {
     let (folder, _) = try trained()
     #expect(try Checkpoint(at: folder.run.path).path == folder.run.best)
