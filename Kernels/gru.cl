@@ -50,7 +50,7 @@ INLINE REAL cell_output(REAL slots[SLOTS], REAL h_before, REAL c) {
 /// The gradients of the sums of z and n, and the direct path's.
 INLINE void cell_new_backward(REAL slots[SLOTS], REAL h_before, REAL dh, REAL *direct) {
   const REAL z = slots[SLOT_Z], n = slots[SLOT_N];
-  slots[SLOT_Z] = dh * (h_before - n) * SLOPE(1, z);
+  slots[SLOT_Z] = dh * ((h_before - n) * SLOPE(1, z));
   slots[SLOT_N] = dh * ((REAL)(1.0f) - z) * SLOPE(2, n);
   *direct = dh * z;
 }
@@ -58,7 +58,7 @@ INLINE void cell_new_backward(REAL slots[SLOTS], REAL h_before, REAL dh, REAL *d
 /// The gradient of the sum of r, from that of r h'; returns the gradient of h' on that way.
 INLINE REAL cell_reset_backward(REAL slots[SLOTS], REAL h_before, REAL gradient) {
   const REAL r = slots[SLOT_R];
-  slots[SLOT_R] = gradient * h_before * SLOPE(0, r);
+  slots[SLOT_R] = gradient * (h_before * SLOPE(0, r));
   return gradient * r;
 }
 #else
@@ -66,8 +66,8 @@ INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL 
                           REAL *dc, REAL *direct, Peepholes p) {
   const REAL r = slots[SLOT_R], z = slots[SLOT_Z], n = slots[SLOT_N];
   const REAL dn = dh * ((REAL)(1.0f) - z) * SLOPE(2, n);
-  slots[SLOT_R] = dn * slots[SLOT_Q] * SLOPE(0, r);
-  slots[SLOT_Z] = dh * (h_before - n) * SLOPE(1, z);
+  slots[SLOT_R] = dn * (slots[SLOT_Q] * SLOPE(0, r));
+  slots[SLOT_Z] = dh * ((h_before - n) * SLOPE(1, z));
   slots[SLOT_N] = dn;
   slots[SLOT_Q] = dn * r;
   *direct = dh * z;

@@ -123,7 +123,8 @@ cell_state_backward(REAL slots[SLOTS], REAL c_before, REAL c, REAL output, REAL 
   REAL carried = d * f;
   slots[SLOT_I] = input * SLOPE(0, i);
 #if FORGET == 0
-  slots[SLOT_F] = forget * SLOPE(1, f);
+  // A closed gate's slope of 0 comes before what might overflow.
+  slots[SLOT_F] = d * (c_before * SLOPE(1, f));
 #endif
   slots[SLOT_G] = d * i * SLOPE(2, g);
   slots[SLOT_O] = output * SLOPE(3, o);

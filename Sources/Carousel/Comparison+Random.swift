@@ -65,11 +65,13 @@ private struct Draw {
 
   /// The factor of inputs and states, 1 for half of the cases.
   ///
-  /// Normalisation squares it and so do merges by multiplication, once in each layer: those squares have
-  /// to be numbers of Float32.
+  /// Normalisation squares it, merges by multiplication square it in each layer, and the gates of a second
+  /// layer are not saturated, so that gradients there are multiplied by two states: the results have to be
+  /// numbers of Float32.
   mutating func scale(of configuration: RecurrentConfiguration) -> Double {
     let largest =
-      configuration.merge == .multiply ? 1e3 : configuration.options.layerNorm ? 1e6 : 1e30
+      configuration.merge == .multiply
+      ? 1e3 : configuration.options.layerNorm || configuration.layers > 1 ? 1e6 : 1e30
     return happens(0.5) ? 1 : one(of: [30, 1e3, 1e6, 1e30].filter { $0 <= largest })
   }
 

@@ -42,7 +42,8 @@ struct MeasureActivations: ParsableCommand {
   func run() throws {
     let backend = try OpenCLBackend(device: Device.select(device))
     let kernel = try ActivationKernel(backend, width: width)
-    print("\(backend.name), vectors of \(width), every \(full ? 1 : stride). float")
+    let floats = full || stride == 1 ? "all floats" : "one float in \(stride)"
+    print("\(backend.name), vectors of \(width), \(floats)")
     print("function               floats      worst, ulps   at                bound")
     var holds = true
     for measured in MeasuredFunction.allCases
@@ -53,7 +54,7 @@ struct MeasureActivations: ParsableCommand {
       let name = measured.rawValue.padding(toLength: 22, withPad: " ", startingAt: 0)
       let x = "\(Float(error.x))".padding(toLength: 16, withPad: " ", startingAt: 0)
       print(
-        name, String(format: "%10d   %10.3f   ", error.count, error.ulps), x,
+        name, String(format: "%10ld   %10.3f   ", error.count, error.ulps), x,
         String(format: "%6.1f", bound), error.ulps <= bound ? "" : "FAILED")
     }
     if !holds { throw ExitCode(1) }
