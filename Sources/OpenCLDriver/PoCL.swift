@@ -41,7 +41,7 @@ enum PoCL {
   private static let linkerFolders = "/usr/local/bin:/usr/bin:/bin"
 
   /// Throws where it would end the process instead of building a program.
-  static func checkCanBuild() throws(OpenCLError) {
+  fileprivate static func checkCanBuild() throws(OpenCLError) {
     let free = PrivateFolder.freeBytes(folder.path)
     if free < roomBytes {
       throw failure(
@@ -109,4 +109,9 @@ extension Platform {
 extension Device {
   /// Whether it is one of PoCL's.
   var isPoCL: Bool { platformName == PoCL.platformName }
+
+  /// Throws where the driver is known to end the process instead of building a program.
+  func checkCanBuild() throws(OpenCLError) {
+    if isPoCL, type == .cpu { try PoCL.checkCanBuild() }
+  }
 }

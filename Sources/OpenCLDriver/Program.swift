@@ -36,7 +36,7 @@ public final class Program {
   ) throws(OpenCLError) {
     self.name = name
     device = context.device
-    if device.isPoCL, device.type == .cpu { try PoCL.checkCanBuild() }
+    try device.checkCanBuild()
     if let binary = cache.load(key: key.bytes),
       let program = Program.restore(binary, context, options: key.options)
     {
@@ -125,6 +125,7 @@ public final class Program {
   /// PoCL compiles every kernel for it once more, for any size of work, which takes as long as the
   /// building and all first launches.
   var binary: [UInt8]? {
+    guard (try? device.checkCanBuild()) != nil else { return nil }
     let doing = "reading a program's binary"
     let size = try? Query.value(0, doing) {
       clGetProgramInfo(handle, cl_program_info(CL_PROGRAM_BINARY_SIZES), $0, $1, $2)
