@@ -112,7 +112,10 @@ extension ByteVocabulary.KnownText {
   func note(source: String) {
     guard let firstUnknown else { return }
     Output.note(
-      "carousel: \(source): \(leftOut) bytes that the model does not know are left out, the first "
-        + firstUnknown)
+      "carousel: \(source): "
+        + (leftOut == 1
+          ? "1 byte that the model does not know is left out, "
+          : "\(leftOut) bytes that the model does not know are left out, the first ") + firstUnknown
+    )
   }
 }
