@@ -45,8 +45,7 @@ import Testing
     _ = try checkpoint.makeNetwork(backend: ReferenceBackend())
     expectError(.badData, "'optimizer.0.output.bias' has the dtype 'Q64'") {
       _ = try Trainer(
-        resuming: checkpoint, text: TestRun.text, bounds: TrainingBounds(),
-        backend: ReferenceBackend())
+        resuming: checkpoint, text: TestRun.text, backend: ReferenceBackend())
     }
   }
 
