@@ -74,7 +74,7 @@ struct Devices: PagedCommand {
       """
     }
     let legend =
-      "--device takes another than the one marked *: by index, type or a part of its name"
+      "--device takes another than the one marked *: an index, a type, part of a name"
     return devices.joined(separator: "\n")
       + (rows.contains(where: \.default) ? "\n\n" + legend : "")
   }
