@@ -45,7 +45,8 @@ extension TrainingSettings {
       "final-learning-rate": schedule.final.shortText, "decay-steps": "\(schedule.decaySteps)",
       "decay-factor": schedule.decayFactor.shortText, "clip-norm": (clipNorm ?? 0).shortText,
       "validation": validation.shortText, "evaluate-every": "\(evaluateEvery)",
-      "log-every": "\(logEvery)",
+      "log-every": "\(logEvery)", "save-every": (saveEvery ?? .standard).words,
+      "validation-bytes": validationBytes.map(String.init) ?? "all",
       "max-epochs": bounds.maxEpochs.map { "\($0) where no bound is given" } ?? "",
     ]) { $1 }
   }

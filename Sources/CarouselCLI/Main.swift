@@ -23,8 +23,10 @@ struct CarouselCommand: ParsableCommand {
 
   /// Parses, runs, and turns whatever is thrown into an exit status and one sentence.
   static func main() {
+    Descriptors.open()
     signal(SIGPIPE, SIG_IGN)
     do {
+      try EmptyArguments.refuse(SystemArguments.words)
       let invocation = try Invocation(SystemArguments.words)
       if let page = try invocation.helpPage() { return try Output.write(page) }
       var command = try parseAsRoot(invocation.parserWords())

@@ -47,21 +47,37 @@ enum Output {
 
   /// Writes a line of progress or a warning; a reader that went away is no failure.
   ///
-  /// Control characters are written as escapes, and a line too long to read loses its middle.
-  static func note(_ text: String) {
+  /// Control characters are written as escapes, and a line too long to read loses its middle. Returns
+  /// whether it arrived.
+  @discardableResult static func note(_ text: String) -> Bool {
     writeError(text.escapingSystemBytes.escapingControls().shortened(to: 800) + "\n")
   }
 
   /// Writes lines that a compiler said.
   static func note(log: String) {
-    writeError(log.escapingControls(except: "\n\t").shortened(to: 20_000) + "\n")
+    _ = writeError(log.escapingControls(except: "\n\t").shortened(to: 20_000) + "\n")
   }
 
-  private static func writeError(_ text: String) {
-    let bytes = Array(text.utf8)
-    Progress.interrupt(endsLine: nil) {
-      _ = bytes.withUnsafeBytes { Foundation.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    }
+  /// Writes a line that has to be read: to standard error, where that fails to standard output, unless
+  /// that has a document, and where that fails to the terminal.
+  static func insist(_ text: String, outputIsDocument: Bool) {
+    let line = text.escapingSystemBytes.escapingControls().shortened(to: 800) + "\n"
+    if writeError(line) || !outputIsDocument && send(line, to: STDOUT_FILENO) { return }
+    let terminal = open("/dev/tty", O_WRONLY | O_NOCTTY | O_CLOEXEC)
+    guard terminal >= 0 else { return }
+    _ = send(line, to: terminal)
+    close(terminal)
+  }
+
+  private static func writeError(_ text: String) -> Bool {
+    var arrived = false
+    Progress.interrupt(endsLine: nil) { arrived = send(text, to: STDERR_FILENO) }
+    return arrived
+  }
+
+  private static func send(_ text: String, to descriptor: Int32) -> Bool {
+    var text = text
+    return text.withUTF8 { Foundation.write(descriptor, $0.baseAddress, $0.count) == $0.count }
   }
 }
 

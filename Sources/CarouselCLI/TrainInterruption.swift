@@ -1,27 +1,92 @@
 import Foundation
 import Synchronization
 
-/// Ctrl-C: the first asks the run to save and end, a second one ends the process.
+/// Ctrl-C, and SIGTERM and SIGHUP as well.
+///
+/// The first asks the run to save and end, the second says what would be lost, the third ends the process.
 enum Interruption {
   private static let requested = Atomic(false)
+  /// The updates of the run, and those that the last checkpoint has.
+  private static let updates = Atomic(0), saved = Atomic(0)
+  /// Where a handler, which may do little else, writes the number of its signal.
+  private static let pipe = Atomic<Int32>(-1)
 
-  /// Whether SIGINT or SIGTERM came.
+  /// Whether a signal came.
   static var isRequested: Bool { requested.load(ordering: .relaxed) }
 
-  /// From now on SIGINT and SIGTERM only ask, once each.
-  static func listen() {
-    // The flag has to be there before a handler sets it.
+  /// Notes how far the run is, and how far it is saved.
+  static func note(updates count: Int) { updates.store(count, ordering: .relaxed) }
+  static func note(saved count: Int) { saved.store(count, ordering: .relaxed) }
+
+  /// From now on signals do what is said above; the run has taken `updates`, all of which are saved.
+  static func listen(updates: Int) {
+    note(updates: updates)
+    note(saved: updates)
+    // Before a handler needs them.
     requested.store(false, ordering: .relaxed)
-    // Whoever started this process may have left the signals blocked.
+    var ends: [Int32] = [-1, -1]
+    guard Foundation.pipe(&ends) == 0 else { return }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    pipe.store(ends[1], ordering: .relaxed)
+    let source = ends[0]
+    Thread.detachNewThread { answer(source) }
     var signals = sigset_t()
     sigemptyset(&signals)
-    for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      let earlier = signal(number) { number in
+        let code = errno
+        var byte = UInt8(truncatingIfNeeded: number)
+        _ = write(Interruption.pipe.load(ordering: .relaxed), &byte, 1)
+        errno = code
+      }
+      // `nohup` has a run outlive its terminal.
+      if number == SIGHUP, isIgnored(earlier) { signal(SIGHUP, SIG_IGN) }
+      sigaddset(&signals, number)
+    }
+    // Whoever started this process may have left the signals blocked.
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-    for number in [SIGINT, SIGTERM] {
-      signal(number) {
-        Interruption.requested.store(true, ordering: .relaxed)
-        signal($0, SIG_DFL)
+  }
+
+  private static func isIgnored(_ handler: __sighandler_t?) -> Bool {
+    unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+  }
+
+  /// Answers the signals, one after the other.
+  private static func answer(_ source: Int32) {
+    var count = 0
+    var number: UInt8 = 0
+    while true {
+      if count == 1, isSilent(source, seconds: 1) {
+        Output.note(
+          "carousel: interrupted; the update under way ends, then the run is saved")
+      }
+      guard read(source, &number, 1) == 1 else {
+        if errno == EINTR { continue }
+        return
+      }
+      count += 1
+      switch count {
+      case 1: requested.store(true, ordering: .relaxed)
+      case 2: Output.note("carousel: " + loss)
+      default:
+        signal(Int32(number), SIG_DFL)
+        kill(getpid(), Int32(number))
       }
     }
+  }
+
+  /// Whether nothing comes for some seconds.
+  private static func isSilent(_ source: Int32, seconds: Int32) -> Bool {
+    var state = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
+    return poll(&state, 1, seconds * 1000) == 0
+  }
+
+  /// What would be lost now.
+  private static var loss: String {
+    let (saved, updates) = (saved.load(ordering: .relaxed), updates.load(ordering: .relaxed))
+    return saved == updates
+      ? "the run is saved after step \(saved) and ends; a third interruption loses nothing"
+      : "the run is being saved; a third interruption ends it at once and loses the steps \(saved + 1) "
+        + "to \(updates)"
   }
 }

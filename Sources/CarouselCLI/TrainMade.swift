@@ -63,16 +63,17 @@ struct TrainMadeOptions: ParsableArguments {
     {
       throw ValidationError(TrainSession.resumeSentence)
     }
-    if training.validation != nil {
+    if training.validation != nil || training.validationBytes != nil {
       throw ValidationError(
-        "--validation is a share of a text, but these sequences are made on the way")
+        "--validation is a share of a text and --validation-bytes counts its bytes, but these sequences "
+          + "are made on the way")
     }
   }
 
   /// Begins a run of the task, or goes on with one.
   func run(_ task: TrainingTask) throws {
     if let path = place.resume {
-      let folder = RunFolder(path)
+      let folder = try RunFolder(path).owned(creating: false)
       let checkpoint = try Checkpoint(contentsOf: folder.last)
       guard checkpoint.description.task == task else {
         throw CarouselError(

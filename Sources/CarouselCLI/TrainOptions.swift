@@ -75,6 +75,12 @@ struct TrainOptions: ParsableArguments {
   var validation: Double?
 
   @Option(
+    help: ArgumentHelp(
+      "The bytes of what is held out that an evaluation reads at most, spread evenly, or all.",
+      valueName: "count|all"))
+  var validationBytes: ByteLimit?
+
+  @Option(
     help: ArgumentHelp("The steps between evaluations.", valueName: "count"))
   var evaluateEvery: Int?
 
@@ -99,7 +105,8 @@ struct TrainOptions: ParsableArguments {
     embeddingSize == nil && optimizer == nil && learningRate == nil && weightDecay == nil
       && momentum == nil && schedule == nil && scheduleBy == nil && warmupSteps == nil
       && finalLearningRate == nil && decaySteps == nil && decayFactor == nil && clipNorm == nil
-      && checkpointSteps == nil && validation == nil && evaluateEvery == nil && logEvery == nil
+      && checkpointSteps == nil && validation == nil && validationBytes == nil
+      && evaluateEvery == nil && logEvery == nil
       && patience == nil
   }
 
@@ -152,6 +159,7 @@ struct TrainOptions: ParsableArguments {
     if let clipNorm { result.clipNorm = clipNorm == 0 ? nil : clipNorm }
     if let checkpointSteps { result.checkpointSteps = checkpointSteps }
     if let validation { result.validation = validation }
+    if let validationBytes { result.validationBytes = validationBytes.count }
     if let evaluateEvery { result.evaluateEvery = evaluateEvery }
     if let logEvery { result.logEvery = logEvery }
     result.patience = patience
@@ -162,3 +170,13 @@ struct TrainOptions: ParsableArguments {
 extension OptimizerSettings.Kind: ExpressibleByArgument {}
 extension LearningRateSchedule.Decay: ExpressibleByArgument {}
 extension TrainingSettings.Clock: ExpressibleByArgument {}
+
+/// A number of bytes, or `all` of them.
+struct ByteLimit: ExpressibleByArgument {
+  let count: Int?
+
+  init?(argument: String) {
+    count = Int(argument)
+    guard count != nil || argument == "all" else { return nil }
+  }
+}

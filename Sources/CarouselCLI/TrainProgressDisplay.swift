@@ -30,6 +30,7 @@ struct TrainProgressDisplay: Sendable {
     case .evaluated(let metrics, _):
       Output.note(line(metrics))
       Progress.show(Status("saving"))
+    case .saved, .warned: break
     }
   }
 

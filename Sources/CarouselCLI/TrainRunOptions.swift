@@ -30,6 +30,12 @@ struct TrainRunOptions: ParsableArguments {
       valueName: "name"))
   var prefix: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "How often to save beside evaluations: a time such as 90s or 5m, or a number of updates.",
+      valueName: "time|count"))
+  var saveEvery: SaveInterval?
+
   func validate() throws {
     if resume != nil, output != nil || force {
       throw ValidationError("--resume goes on in the run's own folder, without --output or --force")
@@ -82,9 +88,32 @@ struct TimeSpan: ExpressibleByArgument {
   init?(argument: String) {
     let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
     let unit = argument.last.flatMap { units[$0] }
-    guard let number = Double(unit == nil ? argument : String(argument.dropLast())),
-      number.isFinite, number > 0
+    guard let number = Double(unit == nil ? argument : String(argument.dropLast())), number > 0
     else { return nil }
     seconds = number * (unit ?? 1)
+    guard seconds.isFinite else { return nil }
+  }
+}
+
+extension SaveInterval: ExpressibleByArgument {
+  /// A whole number counts updates; what has a unit is a time.
+  public init?(argument: String) {
+    if let count = Int(argument) {
+      guard count > 0 else { return nil }
+      self = .steps(count)
+    } else {
+      guard let time = TimeSpan(argument: argument) else { return nil }
+      self = .seconds(time.seconds)
+    }
+  }
+
+  /// The interval as it is given: `5m`, `90s`, or the updates.
+  var words: String {
+    switch self {
+    case .seconds(let seconds):
+      seconds.truncatingRemainder(dividingBy: 60) == 0
+        ? "\(Int(seconds / 60))m" : "\(seconds)s"
+    case .steps(let count): "\(count)"
+    }
   }
 }

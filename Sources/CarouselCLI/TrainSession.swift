@@ -11,7 +11,7 @@ struct TrainSession {
   /// What `--resume` goes with.
   static let resumeSentence =
     "--resume takes its settings from the run; expected beside it only --device, --kernels, --precision, "
-    + "--max-epochs, --max-steps, --max-time, --log-gradients, --quiet, --json (--from FOLDER begins a "
+    + "--max-epochs, --max-steps, --max-time, --save-every, --log-gradients, --quiet, --json (--from FOLDER begins a "
     + "new run with its weights and any settings)"
 
   /// Trains until the run ends, or saves it and ends the process where it was interrupted.
@@ -25,43 +25,68 @@ struct TrainSession {
           .norms(on: network.backend)
       }
     }
-    Interruption.listen()
+    if let interval = place.saveEvery { trainer.saveEvery = interval }
+    Interruption.listen(updates: trainer.position.step)
     let result = try trainer.run(
-      in: folder, shouldStop: { Interruption.isRequested }, report: { display?.show($0) })
+      in: folder, shouldStop: { Interruption.isRequested },
+      report: { event in
+        hear(event)
+        display?.show(event)
+      })
     Progress.show(Status("done"))
     let report = TrainReport(result, of: trainer, in: folder)
-    if output.json {
-      try Output.write(json: report)
-    } else {
-      try Output.write(report.text)
-    }
-    if result.reason == .interrupted {
-      Output.note(
+    let isInterrupted = result.reason == .interrupted
+    if isInterrupted {
+      Output.insist(
         "carousel: interrupted after step \(result.position.step), state saved; "
-          + "'carousel train \(trainer.task.rawValue) --resume \(folder.path)' goes on")
+          + "'carousel train \(trainer.task.rawValue) --resume \(folder.path)' goes on",
+        outputIsDocument: output.json)
+    }
+    do {
+      try output.json ? Output.write(json: report) : Output.write(report.text)
+    } catch {
+      if !isInterrupted {
+        Output.insist(
+          "carousel: \(folder.path): the run ended after step \(result.position.step), state saved",
+          outputIsDocument: true)
+        throw error
+      }
+    }
+    if isInterrupted {
       // At once: whoever interrupts does not wait until compiled programs are kept.
+      folder.release()
       Failure(ExitCode(130)).exit()
     }
   }
 }
 
+extension TrainSession {
+  /// Takes note of what concerns more than the display.
+  private func hear(_ event: TrainingEvent) {
+    switch event {
+    case .stepped(let progress): Interruption.note(updates: progress.step)
+    case .saved(let step): Interruption.note(saved: step)
+    case .warned(let sentence): Output.note("carousel: warning: \(sentence)")
+    case .logged, .evaluating, .evaluated: break
+    }
+  }
+}
+
 extension TrainRunOptions {
-  /// The folder of a new run: `--output`, or `runs/NAME-YYYYMMDD-HHMMSS`, with a number behind it where
-  /// that is taken.
+  /// The folder of a new run, owned: `--output`, or `runs/NAME-YYYYMMDD-HHMMSS`, with a number behind it
+  /// where that is taken.
   ///
-  /// Throws where it holds a run that is not to be replaced.
+  /// Throws where it holds a run that is not to be replaced, or where one is under way in it.
   func newFolder(_ name: String) throws -> RunFolder {
+    if let output {
+      let folder = try RunFolder(output).owned()
+      if !force { try folder.requireNoRun() }
+      return folder
+    }
     let formatter = DateFormatter()
     formatter.locale = Locale(identifier: "en_US_POSIX")
     formatter.dateFormat = "yyyyMMdd-HHmmss"
-    let path = "runs/\(name)-\(formatter.string(from: Date()))"
-    let taken = (1...).first { number in
-      FileKind(at: number == 1 ? path : "\(path)-\(number)") == nil
-    }
-    let number = taken ?? 1
-    let folder = RunFolder(output ?? (number == 1 ? path : "\(path)-\(number)"))
-    if !force { try folder.requireNoRun() }
-    return folder
+    return try RunFolder.new("runs/\(name)-\(formatter.string(from: Date()))")
   }
 }
 

@@ -56,7 +56,7 @@ struct TrainText: PagedCommand {
 
   func run() throws {
     if let path = place.resume {
-      try resume(RunFolder(path))
+      try resume(RunFolder(path).owned(creating: false))
     } else {
       try begin()
     }

@@ -35,6 +35,22 @@ public enum AtomicFile {
     }
   }
 
+  /// What the names of temporary files begin and end with.
+  private static let prefix = ".carousel-", suffix = ".tmp"
+
+  /// Removes the temporary files in `folder` whose writers were killed; those of living ones stay.
+  public static func removeUnfinished(in folder: String) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    for name in names where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
+      let file = "\(folder)/\(name)"
+      let descriptor = FileSystem.open(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
+      guard descriptor >= 0 else { continue }
+      // A lock goes with its process.
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { FileSystem.remove(file) }
+      close(descriptor)
+    }
+  }
+
   private static func write(
     _ bytes: UnsafeRawBufferPointer, to path: String
   ) throws(CarouselError) {
@@ -44,9 +60,12 @@ public enum AtomicFile {
     }
     let target = resolved(path)
     let folder = target.deletingLastPathComponent()
-    let temporary = folder + ".carousel-\(getpid())-\(UInt64.random(in: 0...UInt64.max)).tmp"
+    let name = prefix + "\(getpid())-\(UInt64.random(in: 0...UInt64.max))" + suffix
+    let temporary = folder + name
     let descriptor = FileSystem.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure(path, errno) }
+    // For `removeUnfinished`, as long as this process lives.
+    flock(descriptor, LOCK_EX | LOCK_NB)
     if let code = writeAndClose(bytes, to: descriptor, permissions: permissions(of: target))
       ?? (FileSystem.rename(temporary, to: target) == 0 ? nil : errno)
     {

@@ -18,6 +18,10 @@ public enum FileSystem {
   @discardableResult
   public static func remove(_ path: String) -> Int32 { path.withSystemPath { unlink($0) } }
 
+  /// Removes a folder that is empty; 0, or −1.
+  @discardableResult
+  public static func removeFolder(_ path: String) -> Int32 { path.withSystemPath { rmdir($0) } }
+
   /// Gives a file another name; 0, or −1.
   static func rename(_ path: String, to other: String) -> Int32 {
     path.withSystemPath { path in other.withSystemPath { Foundation.rename(path, $0) } }

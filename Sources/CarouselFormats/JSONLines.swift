@@ -36,6 +36,12 @@ public final class JSONLines {
     }
   }
 
+  /// Waits until every line is on the disk.
+  public func synchronize() throws(CarouselError) {
+    // What is no file, such as a pipe, has nothing to wait for.
+    if fsync(descriptor) != 0, errno != EINVAL { throw failure(errno) }
+  }
+
   /// Reads every whole line.
   ///
   /// Throws where the file is missing, or a line is not what is expected, with its number.
@@ -43,51 +49,68 @@ public final class JSONLines {
     _ type: Line.Type, from path: String
   ) throws(CarouselError) -> [Line] {
     var lines: [Line] = []
-    try forEachLine(of: wholeLines(try [UInt8](contentsOfFile: path)), path: path) {
-      lines.append($0)
-      return true
+    var damaged: Int?
+    forEachLine(of: wholeLines(try [UInt8](contentsOfFile: path)), as: type) { number, _, line in
+      if let line { lines.append(line) } else { damaged = number }
+      return damaged == nil
+    }
+    if let damaged {
+      throw CarouselError(
+        .badData, "\(path): line \(damaged) is not a JSON object of the form expected here")
     }
     return lines
   }
 
-  /// Cuts the file before the first line that `isKept` refuses.
+  /// Cuts the file before the first line that `isKept` refuses, and damaged lines before that out of it.
   ///
-  /// So a resumed run drops the metrics after the step from which it goes on. The lines that stay
-  /// keep their bytes. A file that is not there stays so. Throws where it cannot be read or written, or where a line
-  /// before the cut is not what is expected; the file is then as it was.
-  public static func truncate<Line: Decodable>(
+  /// So a resumed run drops the metrics after the step from which it goes on, and is not held up by what a
+  /// disk or a hand has spoilt. The lines that stay keep their bytes. A file that is not there stays so.
+  /// Returns the numbers of the damaged lines, counted from 1: those that are not what is expected, and a
+  /// last one without its newline. Throws where the file cannot be read or written; it is then as it was.
+  public static func cut<Line: Decodable>(
     _ path: String, keeping type: Line.Type, while isKept: (Line) -> Bool
-  ) throws(CarouselError) {
-    guard FileKind(at: path) != nil else { return }
+  ) throws(CarouselError) -> [Int] {
+    guard FileKind(at: path) != nil else { return [] }
     let bytes = try [UInt8](contentsOfFile: path)
-    let end = try forEachLine(of: wholeLines(bytes), path: path, while: isKept)
-    if end < bytes.count { try AtomicFile.write(bytes[..<end], to: path) }
+    let lines = wholeLines(bytes)
+    var kept: [UInt8] = []
+    var damaged: [Int] = []
+    var isWhole = true
+    forEachLine(of: lines, as: type) { number, range, line in
+      if let line {
+        isWhole = isKept(line)
+        if isWhole { kept += bytes[range] }
+      } else {
+        damaged.append(number)
+      }
+      return isWhole
+    }
+    if isWhole, lines.count < bytes.count {
+      damaged.append(lines.count { $0 == UInt8(ascii: "\n") } + 1)
+    }
+    if kept.count < bytes.count { try AtomicFile.write(kept, to: path) }
+    return damaged
   }
 
   private static func wholeLines(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
     bytes[..<(bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0)]
   }
 
-  /// Returns where the first line begins for which `body` was false, or the end.
-  @discardableResult private static func forEachLine<Line: Decodable>(
-    of bytes: ArraySlice<UInt8>, path: String, while body: (Line) -> Bool
-  ) throws(CarouselError) -> Int {
+  /// Calls `body` with the number of each line, where it stands, newline included, and its value, nil where
+  /// it is not what is expected; until `body` is false.
+  private static func forEachLine<Line: Decodable>(
+    of bytes: ArraySlice<UInt8>, as type: Line.Type,
+    while body: (_ number: Int, _ range: Range<Int>, _ line: Line?) -> Bool
+  ) {
     let decoder = JSONDecoder()
     var start = bytes.startIndex
     var number = 1
     while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
-      let line: Line
-      do {
-        line = try decoder.decode(Line.self, from: Data(bytes[start..<end]))
-      } catch {
-        throw CarouselError(
-          .badData, "\(path): line \(number) is not a JSON object of the form expected here")
-      }
-      guard body(line) else { return start }
+      let line = try? decoder.decode(type, from: Data(bytes[start..<end]))
+      guard body(number, start..<end + 1, line) else { return }
       start = end + 1
       number += 1
     }
-    return start
   }
 
   private func failure(_ code: Int32) -> CarouselError {

@@ -121,7 +121,7 @@ struct PyTorchTensors: PickleBuilder {
       isTooLarge = isTooLarge || extent < 0 || stride < 0 || overflow || sumOverflow
       end = sum
     }
-    let count = isTooLarge ? nil : Shape.byteCount(extents, of: 1)
+    let count = isTooLarge ? nil : Shape.count(of: extents)
     guard let count, end < storage.elementCount || count == 0 else {
       throw FileDamage(
         "a tensor of shape \(extents), strides \(strides) and offset \(offset) reaches beyond its "

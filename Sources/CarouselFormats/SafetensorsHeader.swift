@@ -130,7 +130,7 @@ struct SafetensorsHeader {
     _ byteCount: Int, of tensor: String, type: String, shape: [Int]
   ) throws(FileDamage) {
     let elementType = ElementType(rawValue: type)
-    guard let needed = Shape.byteCount(shape, of: elementType?.byteCount ?? 1) else {
+    guard let needed = Shape.count(of: [elementType?.byteCount ?? 1] + shape) else {
       throw FileDamage("\(tensor) has the shape \(shape), which is too large")
     }
     guard elementType == nil || byteCount == needed else {
@@ -170,17 +170,5 @@ extension Shape {
       stride = stride &* extent
     }
     return result.reversed()
-  }
-
-  /// The bytes of a tensor whose elements take `width` each; nil where they are too many to count,
-  /// though another extent be 0.
-  static func byteCount(_ dimensions: [Int], of width: Int) -> Int? {
-    var result = width
-    for extent in dimensions {
-      let (product, overflow) = result.multipliedReportingOverflow(by: extent)
-      guard !overflow else { return nil }
-      result = product
-    }
-    return result
   }
 }

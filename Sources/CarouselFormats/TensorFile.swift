@@ -92,7 +92,7 @@ public final class TensorFile: Sendable {
     let isContiguous = entry.isContiguous
     // Float64; for other strides the elements that lie between too, and their places.
     let (needed, overflow) =
-      (Shape.byteCount(entry.shape.dimensions, of: isContiguous ? 8 : 16) ?? .max)
+      (Shape.count(of: [isContiguous ? 8 : 16] + entry.shape.dimensions) ?? .max)
       .addingReportingOverflow(isContiguous ? 0 : 8 * min(entry.span, file.byteCount))
     try HostMemory.require(overflow ? .max : needed, for: subject, of: path)
     if isContiguous {

@@ -18,6 +18,8 @@ public protocol Backend: AnyObject {
 
   /// The device's name, as `carousel devices` prints it, or `reference`.
   var name: String { get }
+  /// What computes, as far as the last bits of results depend on it.
+  var record: BackendRecord { get }
   /// How a buffer's elements are stored: Float32 on a device, Float64 in the reference.
   var elementType: ElementType { get }
   /// Where a slice may begin: offsets are multiples of this many elements.
@@ -153,6 +155,42 @@ public protocol Backend: AnyObject {
   func optimize(
     _ optimizer: Optimizer, parameters: Buffer, gradients: Buffer, moments: [Buffer], count: Int,
     learningRate: Double, gradientNorm: Buffer?, maximumNorm: Double?, step: Int) throws
+}
+
+/// What computed something, as far as the last bits of results depend on it: between two that are equal
+/// the same calls give the same bits.
+public struct BackendRecord: Hashable, Sendable, Codable, CustomStringConvertible {
+  /// The device's name, or `reference`.
+  public var device: String
+  /// The version of its driver.
+  public var driver: String?
+  /// Its compute units.
+  public var computeUnits: Int?
+  /// The form of the kernels: `cpu` or `gpu`.
+  public var kernels: String?
+  /// To what the factors of products are rounded.
+  public var precision: String?
+
+  /// Notes a device; the reference has nothing but its name.
+  public init(
+    device: String, driver: String? = nil, computeUnits: Int? = nil, kernels: String? = nil,
+    precision: String? = nil
+  ) {
+    self.device = device
+    self.driver = driver
+    self.computeUnits = computeUnits
+    self.kernels = kernels
+    self.precision = precision
+  }
+
+  /// The device with what is known of it, in words.
+  public var description: String {
+    let details = [
+      driver.map { "driver \($0)" }, computeUnits.map { "\($0) compute units" },
+      kernels.map { "kernels \($0)" }, precision.map { "precision \($0)" },
+    ].compactMap(\.self)
+    return device + (details.isEmpty ? "" : " (\(details.joined(separator: ", ")))")
+  }
 }
 
 /// The state of a recurrent layer at one step, or its gradient.

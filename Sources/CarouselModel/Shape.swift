@@ -13,6 +13,20 @@ public struct Shape: Hashable, Sendable, Codable, ExpressibleByArrayLiteral,
     self.dimensions = dimensions
   }
 
+  /// The product of extents, none of which may be negative; nil where it does not fit an Int, though a
+  /// later one be 0.
+  ///
+  /// The one place where sizes that come from outside are multiplied.
+  public static func count(of dimensions: [Int]) -> Int? {
+    var result = 1
+    for extent in dimensions {
+      let (product, overflow) = result.multipliedReportingOverflow(by: extent)
+      guard !overflow else { return nil }
+      result = product
+    }
+    return result
+  }
+
   /// Makes a shape from its extents.
   public init(arrayLiteral elements: Int...) { self.init(elements) }
 

@@ -21,6 +21,12 @@ public final class OpenCLBackend: Backend {
   public var precision: ProductPrecision { launcher.precision }
   /// The device's name.
   public var name: String { device.name }
+  /// Device, driver, compute units, and the form and the precision of the kernels.
+  public var record: BackendRecord {
+    BackendRecord(
+      device: device.name, driver: device.driver, computeUnits: device.computeUnits,
+      kernels: kernelForm.rawValue, precision: precision.rawValue)
+  }
   /// Float32.
   public let elementType = ElementType.float32
   /// The device's alignment of sub-buffers, in floats.

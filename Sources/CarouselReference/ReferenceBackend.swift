@@ -14,6 +14,8 @@ public final class ReferenceBackend: Backend {
 
   /// `reference`.
   public let name = "reference"
+  /// The name alone: the reference computes alike everywhere.
+  public var record: BackendRecord { BackendRecord(device: name) }
   /// Float64.
   public let elementType = ElementType.float64
   /// Where a slice may begin: offsets are multiples of this many elements.

@@ -24,6 +24,10 @@ public struct Checkpoint: Sendable {
     public var text: TrainingText.Identity?
     /// How far the training has come.
     public var position: TrainingPosition
+    /// What computed the last session.
+    public var computedOn: BackendRecord?
+    /// The last lines of metrics, all of one step, which a resumed run writes again.
+    public var metrics: [TrainingMetrics]?
   }
 
   /// What the tensors belong to.
@@ -82,23 +86,40 @@ public struct Checkpoint: Sendable {
         .badData,
         "\(path): expected a model of version 1, found version \(description.version)")
     }
-    if description.task == .text {
-      let count = description.vocabulary?.count ?? 0
-      guard network.vocabularySize == count, network.outputSize == count else {
-        throw CarouselError(
-          .badData,
-          "\(path): expected a vocabulary of \(network.outputSize) bytes, found one of \(count)")
-      }
-    }
-    do {
+    try validateVocabulary()
+    do throws(CarouselError) {
       try network.validate()
       try network.validateSize()
       try description.settings.validate()
+      let described = try description.describedNetwork
+      guard network == described else {
+        throw CarouselError(
+          .badData,
+          "expected the network that the task \(description.task.rawValue) and the settings ask for, "
+            + "\(described.summary), found \(network.summary)")
+      }
+      try description.position.validate()
     } catch {
       throw CarouselError(.badData, "\(path): the description is wrong: \(error.message)")
     }
     for parameter in network.parameterDescriptions {
       _ = try tensor(parameter.name, shape: parameter.shape)
+    }
+  }
+
+  private func validateVocabulary() throws(CarouselError) {
+    let (network, count) = (description.network, description.vocabulary?.count)
+    guard description.task == .text else {
+      guard let count else { return }
+      throw CarouselError(
+        .badData,
+        "\(path): expected no vocabulary of bytes for the task \(description.task.rawValue), "
+          + "found one of \(count)")
+    }
+    guard let count, network.vocabularySize == count, network.outputSize == count else {
+      throw CarouselError(
+        .badData,
+        "\(path): expected a vocabulary of \(network.outputSize) bytes, found one of \(count ?? 0)")
     }
   }
 
@@ -173,7 +194,32 @@ public struct Checkpoint: Sendable {
   }
 }
 
+extension Checkpoint.Description {
+  /// The network that the task, the vocabulary and the settings ask for.
+  fileprivate var describedNetwork: NetworkConfiguration {
+    get throws(CarouselError) {
+      switch task {
+      case .text:
+        try settings.validateForText()
+        return NetworkConfiguration(
+          vocabularySize: vocabulary?.count ?? 0, recurrent: settings.recurrent)
+      case .adding, .copy:
+        return try MadeData(
+          task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed
+        ).network(settings.recurrent)
+      }
+    }
+  }
+}
+
 extension NetworkConfiguration {
+  /// The network in a few words, for messages.
+  fileprivate var summary: String {
+    (vocabularySize.map { "\($0) tokens" } ?? "features")
+      + ", \(recurrent.cell.rawValue) layers from "
+      + "\(recurrent.inputSize) to \(recurrent.outputSize), \(outputSize) outputs"
+  }
+
   /// Throws where the parameters are more than any device can hold, so that no size overflows.
   func validateSize() throws(CarouselError) {
     let (inputSize, outputSize) = (Double(recurrent.inputSize), Double(recurrent.outputSize))

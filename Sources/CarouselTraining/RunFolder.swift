@@ -3,14 +3,55 @@ import CarouselModel
 import Foundation
 
 /// The folder of a run: `settings.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`.
+///
+/// One run at a time owns a folder, from `owned` on until the last copy of what that returned is gone.
 public struct RunFolder: Sendable {
   /// The folder.
   public let path: String
+  /// There where this value owns the folder.
+  private var lock: RunLock?
 
   /// Names a folder, which need not be there yet.
   public init(_ path: String) {
     self.path = path
   }
+
+  /// Makes a folder that nobody else has and owns it: `path`, or with a number behind it, `path-2`, where
+  /// that is taken.
+  ///
+  /// A folder in which nothing was written is removed again. Throws `writeFailed` where no folder can be
+  /// made.
+  public static func new(_ path: String) throws(CarouselError) -> RunFolder {
+    var folder = RunFolder(path)
+    var number = 1
+    while try !folder.create() {
+      number += 1
+      folder = RunFolder("\(path)-\(number)")
+    }
+    folder.lock = try RunLock(folder: folder.path, isNew: true)
+    return folder
+  }
+
+  /// The same folder, owned by this process; what a run that was killed left half-written is removed.
+  ///
+  /// Throws a usage error where a run is under way in it, `missingInput` where it is not there and not to be
+  /// made, and `writeFailed` where it cannot be made.
+  public func owned(creating: Bool = true) throws(CarouselError) -> RunFolder {
+    guard lock == nil else { return self }
+    var isNew = false
+    if creating {
+      isNew = try create()
+    } else if FileKind(at: path) != .folder {
+      throw CarouselError(.missingInput, "\(path): expected the folder of a run, found none")
+    }
+    var result = self
+    result.lock = try RunLock(folder: path, isNew: isNew)
+    AtomicFile.removeUnfinished(in: path)
+    return result
+  }
+
+  /// Lets other runs have the folder, for a process that ends at once; otherwise that follows the last copy.
+  public func release() { lock?.release() }
 
   /// Every setting of the run, resolved.
   public var settings: String { path + "/settings.json" }
@@ -49,22 +90,24 @@ public struct RunFolder: Sendable {
         + "; --resume goes on with that run, --force replaces it, --output takes another folder")
   }
 
-  /// Creates the folder, and those that it is in, where there is none.
-  func create() throws(CarouselError) {
+  /// Creates the folder, and those that it is in, where there is none; whether it was this call that did.
+  private func create() throws(CarouselError) -> Bool {
+    guard !path.isEmpty else {
+      throw CarouselError(.usage, "expected the name of a run's folder, found an empty one")
+    }
+    var isNew = false
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-    for count in parts.indices.map({ $0 + 1 }) {
+    for count in parts.indices.map({ $0 + 1 }) where !parts[count - 1].isEmpty {
       let folder = parts[..<count].joined(separator: "/")
-      if folder.isEmpty
-        || FileKind(at: folder) == .folder
-      {
-        continue
-      }
-      guard FileSystem.makeFolder(folder) == 0 else {
+      isNew = FileSystem.makeFolder(folder) == 0
+      let code = errno
+      guard isNew || FileKind(at: folder) == .folder else {
         throw CarouselError(
           .writeFailed,
-          "\(folder): the folder cannot be made: \(String(cString: strerror(errno)))")
+          "\(folder): the folder cannot be made: \(String(cString: strerror(code)))")
       }
     }
+    return isNew
   }
 
   /// Writes the settings.

@@ -16,14 +16,16 @@ public struct TextEvaluation: Hashable, Sendable {
 ///
 /// The text is cut into at most 64 streams of at least 1024 bytes, read side by side with their
 /// states carried from window to window, each from a zero state on. So the result depends on the
-/// text and the parameters alone, not on how the network was trained.
+/// text and the parameters alone, not on how the network was trained. With a limit each stream is its
+/// first part alone, so that the bytes that are predicted are spread evenly over the text, always the same.
 public final class TextEvaluator<B: Backend> {
   let streams: TextStreams
   private let pass: NetworkPass<B>
 
-  /// Cuts a text of at least 2 bytes, each known to the vocabulary, and allocates activations.
+  /// Cuts a text of at least 2 bytes, each known to the vocabulary, and allocates activations; with a
+  /// `limit` about so many bytes are predicted at most.
   public init(
-    _ network: Network<B>, text: ArraySlice<UInt8>, vocabulary: ByteVocabulary
+    _ network: Network<B>, text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, limit: Int? = nil
   ) throws {
     guard text.count >= 2 else {
       throw CarouselError(
@@ -32,7 +34,7 @@ public final class TextEvaluator<B: Backend> {
     let batchSize = min(max((text.count - 1) / 1024, 1), 64)
     streams = try TextStreams(
       text, vocabulary: vocabulary, batchSize: batchSize, steps: min(64, text.count - 1),
-      remainder: .padded)
+      remainder: .padded, limit: limit)
     pass = try NetworkPass(
       network, steps: streams.steps, batchSize: batchSize, training: false)
   }

@@ -16,9 +16,9 @@ struct TextParts {
     let count = text.bytes.count
     let heldOutCount = text.heldOutCount(share: settings.validation)
     let trainingCount = count - heldOutCount
-    let window = settings.batchSize.multipliedReportingOverflow(by: settings.steps)
-    guard !window.overflow, window.partialValue < trainingCount else {
-      let needed = window.overflow ? "more" : "at least \(window.partialValue + 1)"
+    let window = Shape.count(of: [settings.batchSize, settings.steps])
+    guard let window, window < trainingCount else {
+      let needed = window.map { "at least \($0 + 1)" } ?? "more"
       throw CarouselError(
         .badData,
         "\(text.name): a batch size of \(settings.batchSize) times \(settings.steps) steps needs "

@@ -2,8 +2,8 @@ import CarouselModel
 
 /// A text cut into N contiguous streams that are read side by side, T tokens at a time.
 ///
-/// The token of byte p is an input, that of byte p + 1 its target. Stream n begins at p = n·S; window
-/// w holds for stream n the inputs from n·S + w·T on. A network that carries its state from window to
+/// The token of byte p is an input, that of byte p + 1 its target. Stream n begins at p = n·S, or, where a
+/// part of the text is read, further apart; window w holds for stream n the inputs from w·T behind that on. A network that carries its state from window to
 /// window therefore reads each stream as one text.
 public struct TextStreams: Sendable {
   /// What becomes of the targets that do not fill N streams of whole windows.
@@ -33,33 +33,39 @@ public struct TextStreams: Sendable {
   public let batchSize: Int
   /// S, the targets of a stream.
   public let streamLength: Int
+  /// The bytes from the beginning of one stream to that of the next: S where the whole text is read.
+  public let streamStride: Int
   /// The windows that walk all streams once.
   public let windowCount: Int
 
   /// Cuts a text, or a part of one; the bytes become tokens where a window is taken.
   ///
-  /// With a dropped remainder a text shorter than one window has `windowCount` 0.
+  /// With a dropped remainder a text shorter than one window has `windowCount` 0. With a `limit` below the
+  /// number of targets at most so many of them are read, rounded up to whole streams: all streams are as
+  /// long, and spread evenly over the text.
   public init(
     _ text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, batchSize: Int, steps: Int,
-    remainder: Remainder
+    remainder: Remainder, limit: Int? = nil
   ) throws(CarouselError) {
     guard batchSize > 0, steps > 0 else {
       throw CarouselError(
         .usage, "a text cannot be cut into \(batchSize) streams of windows of \(steps) bytes")
     }
     let targets = max(text.count - 1, 0)
+    let read = min(max(limit ?? targets, 1), targets)
     self.text = text
     self.vocabulary = vocabulary
     self.steps = steps
     self.batchSize = batchSize
     switch remainder {
     case .dropped:
-      windowCount = targets / batchSize / steps
-      streamLength = targets / batchSize
+      windowCount = read / batchSize / steps
+      streamLength = read / batchSize
     case .padded:
-      streamLength = (targets + batchSize - 1) / batchSize
+      streamLength = (read + batchSize - 1) / batchSize
       windowCount = (streamLength + steps - 1) / steps
     }
+    streamStride = read < targets ? max(targets / batchSize, streamLength) : streamLength
   }
 
   /// The tokens that a text needs for one window of N streams of T: N·T + 1.
@@ -76,7 +82,7 @@ public struct TextStreams: Sendable {
       targets: [Int32](repeating: -1, count: steps * batchSize))
     for stream in 0..<batchSize {
       for step in 0..<min(steps, streamLength - index * steps) {
-        let position = stream * streamLength + index * steps + step
+        let position = stream * streamStride + index * steps + step
         guard position + 1 < text.count else { break }
         window.inputs[step * batchSize + stream] = try token(position)
         window.targets[step * batchSize + stream] = try token(position + 1)

@@ -7,23 +7,49 @@ extension Trainer {
     Checkpoint.Description(
       task: task, network: network.configuration,
       vocabulary: task == .text ? vocabulary : nil, settings: settings, text: identity,
-      position: position)
+      position: position, computedOn: network.backend.record, metrics: session.lines)
   }
 
   /// Prepares a folder, which is there, for this run and opens its metrics.
   ///
   /// A new run saves a first checkpoint, so that there is always a good one; only then is what an
-  /// earlier run left there removed. One that goes on cuts off the metrics beyond its step.
-  func begin(_ folder: RunFolder, isBeginning: Bool) throws -> JSONLines {
+  /// earlier run left there removed. One that goes on cuts off the metrics beyond its checkpoint, and
+  /// writes the last ones that the checkpoint knows again.
+  func begin(
+    _ folder: RunFolder, isBeginning: Bool, _ report: (TrainingEvent) throws -> Void
+  ) throws {
+    let began = now()
     if isBeginning {
       try saveBeginning(to: folder.last)
       try folder.removeResults()
       initialWeights = nil
+      session.saved = (TrainingPosition(), now())
+      session.savingSeconds = now() - began
     }
     try folder.write(description)
-    let step = position.step
-    try JSONLines.truncate(folder.metrics, keeping: TrainingMetrics.self) { $0.step <= step }
-    return try JSONLines(appendingTo: folder.metrics)
+    let (step, known) = (position.step, session.lines.first?.step)
+    let damaged = try JSONLines.cut(folder.metrics, keeping: TrainingMetrics.self) { line in
+      known.map { line.step < $0 } ?? (line.step <= step)
+    }
+    let log = try JSONLines(appendingTo: folder.metrics)
+    if !isBeginning {
+      for line in session.lines { try log.append(line) }
+    }
+    self.log = log
+    let (earlier, current) = (earlierBackend, network.backend.record)
+    if let earlier, earlier != current {
+      try report(
+        .warned(
+          "\(folder.path): the run was computed on \(earlier) and goes on on \(current): its bits may "
+            + "differ from those of an uninterrupted run"))
+    }
+    if !damaged.isEmpty {
+      let lines = damaged.count == 1 ? "line" : "lines"
+      try report(
+        .warned(
+          "\(folder.metrics): expected a JSON object in each line, found another thing in \(lines) "
+            + damaged.map(String.init).joined(separator: ", ") + ", which is cut out"))
+    }
   }
 
   /// Saves what a new run began as, drawn again, with all that the first step needs.
@@ -37,6 +63,7 @@ extension Trainer {
     }
     var description = description
     description.position = TrainingPosition()
+    description.metrics = []
     try Checkpoint.write(
       description, tensors: parameters.tensors() + moments.tensors() + zeros,
       elementType: backend.elementType, to: path)
@@ -71,6 +98,8 @@ extension Trainer {
       try network.backend.write(tensor.values, to: buffer)
     }
     position = checkpoint.description.position
+    session.lines = checkpoint.description.metrics ?? []
+    earlierBackend = checkpoint.description.computedOn
     earlierSeconds = position.seconds
   }
 

@@ -21,7 +21,11 @@ extension Trainer {
     if let maxEpochs = bounds.maxEpochs, position.step / epochSteps >= maxEpochs {
       return .epochs
     }
-    if let maxSeconds = bounds.maxSeconds, position.seconds >= maxSeconds { return .time }
+    if let maxSeconds = bounds.maxSeconds,
+      position.seconds >= maxSeconds || position.seconds + closingSeconds > maxSeconds
+    {
+      return .time
+    }
     return nil
   }
 

@@ -11,7 +11,12 @@ import Foundation
 /// before, so a resumed run computes the same bits as one that was never interrupted.
 public final class Trainer<B: Backend> {
   /// How the network is trained.
-  public let settings: TrainingSettings
+  public private(set) var settings: TrainingSettings
+  /// How often the run is saved beside its evaluations; decides no bit of the result.
+  public var saveEvery: SaveInterval {
+    get { settings.saveEvery ?? .standard }
+    set { settings.saveEvery = newValue }
+  }
   /// What the network is trained for.
   public let task: TrainingTask
   /// The bytes behind the tokens of a text, held-out part included; empty for other tasks.
@@ -20,6 +25,12 @@ public final class Trainer<B: Backend> {
   public let network: Network<B>
   /// How far the training has come.
   public internal(set) var position = TrainingPosition()
+
+  /// The seconds of this session; tests set a clock of their own.
+  var now: () -> Double = {
+    let start = ContinuousClock.now
+    return { start.duration(to: .now).seconds }
+  }()
 
   /// Measures how the gradient travels back through time, at every line of metrics; nil measures
   /// nothing.
@@ -36,10 +47,13 @@ public final class Trainer<B: Backend> {
   let optimizer: OptimizerState<B>
   let evaluator: (any TrainingEvaluator)?
   let data: any TrainingData
-  /// The clock of this session, and the seconds of those before.
-  let start = ContinuousClock.now
+  /// The seconds of earlier sessions.
   var earlierSeconds = 0.0
+  /// What computed the session before.
+  var earlierBackend: BackendRecord?
   var session = Session()
+  /// The metrics of the run; nil before its first step, and where nothing is kept.
+  var log: JSONLines?
 
   /// What this session's rate is computed from.
   struct Session {
@@ -52,6 +66,15 @@ public final class Trainer<B: Backend> {
     /// The loss and the learning rate of the last step.
     var loss = 0.0
     var learningRate = 0.0
+    /// The lines of metrics that were written last, all of one step.
+    var lines: [TrainingMetrics] = []
+    /// What `last.safetensors` holds, and when it was written; nil before the first time.
+    var saved: (position: TrainingPosition, seconds: Double)?
+    /// The least time from the end of one step to that of the next; nil before the second step.
+    var stepSeconds: Double?
+    /// How long it takes to save and to evaluate, as measured last.
+    var savingSeconds = 0.0
+    var evaluatingSeconds: Double?
   }
 
   /// Begins a run with parameters drawn by the settings' seed.
@@ -113,7 +136,8 @@ public final class Trainer<B: Backend> {
       resuming: checkpoint, initial: initial
     ) { network in
       try parts.heldOut.map {
-        try TextEvaluator(network, text: $0, vocabulary: vocabulary)
+        try TextEvaluator(
+          network, text: $0, vocabulary: vocabulary, limit: settings.validationBytes)
       }
     }
   }
@@ -174,9 +198,10 @@ public final class Trainer<B: Backend> {
   /// Trains until a bound is met, patience is used up or `shouldStop` becomes true.
   ///
   /// Checkpoints and metrics go to `folder`, which holds no run but the one that is resumed; files of
-  /// another are replaced after the first step. nil keeps nothing. `shouldStop` is asked before
+  /// another are replaced after the first step. The run owns the folder until it ends, which it cannot where
+  /// another is under way in it. nil keeps nothing. `shouldStop` is asked before
   /// every step: where it is true, the run saves what it needs to be resumed and ends. `report` hears
-  /// of every step, line of metrics and evaluation.
+  /// of every step, line of metrics, evaluation and checkpoint.
   ///
   /// Throws `checkFailed` where the loss is no longer finite, with the step; the last checkpoint is
   /// then the last good one. Throws `writeFailed` where a file cannot be written.
@@ -184,18 +209,17 @@ public final class Trainer<B: Backend> {
     in folder: RunFolder? = nil, shouldStop: () -> Bool = { false },
     report: (TrainingEvent) throws -> Void
   ) throws -> TrainingResult {
-    try folder?.create()
+    let folder = try folder?.owned()
     // The first step of a new run does not wait for the disk.
     let isBeginning = isNew && position.step == 0
-    var log: JSONLines?
     func begin() throws {
-      if let folder, log == nil { log = try self.begin(folder, isBeginning: isBeginning) }
+      if let folder, log == nil { try self.begin(folder, isBeginning: isBeginning, report) }
     }
     if !isBeginning { try begin() }
     var reason = TrainingResult.Reason?.none
     while reason == nil {
       if isEvaluationDue, position.evaluation?.step != position.step {
-        guard try evaluate(due: true, folder, log, shouldStop, report) else { break }
+        guard try evaluate(due: true, folder, shouldStop, report) else { break }
       }
       reason = endReason
       if reason == nil {
@@ -208,14 +232,16 @@ public final class Trainer<B: Backend> {
         }
         try report(.stepped(progress))
         try begin()
-        try logIfDue(log, report)
+        try logIfDue(report)
+        try estimateEvaluation(shouldStop)
+        if isSaveDue { try saveLast(folder, report) }
       }
     }
     try begin()
     if reason != nil, position.evaluation?.step != position.step {
-      if try !evaluate(due: false, folder, log, shouldStop, report) { reason = nil }
+      if try !evaluate(due: false, folder, shouldStop, report) { reason = nil }
     }
-    if let folder { try save(to: folder.last, resumable: true, folder) }
+    if session.saved?.position != position { try saveLast(folder, report) }
     return TrainingResult(
       reason: reason ?? .interrupted, position: position, epoch: epoch,
       rate: rate(seconds: session.seconds, steps: session.steps))
@@ -244,7 +270,7 @@ public final class Trainer<B: Backend> {
   }
 
   private func takeStep(_ folder: RunFolder?) throws {
-    let began = ContinuousClock.now
+    let began = now()
     let batch = try data.batch(position.step)
     if batch.begins { try pass.resetStates() }
     let learningRate = settings.schedule.learningRate(
@@ -261,11 +287,15 @@ public final class Trainer<B: Backend> {
     position.step += 1
     position.logged.add(loss)
     position.evaluated.add(loss)
-    position.seconds = earlierSeconds + start.duration(to: .now).seconds
+    let seconds = earlierSeconds + now()
+    if session.steps > 0 {
+      session.stepSeconds = min(session.stepSeconds ?? .infinity, seconds - position.seconds)
+    }
+    position.seconds = seconds
     session.loss = loss
     session.learningRate = learningRate
     session.steps += 1
-    session.seconds += began.duration(to: .now).seconds
+    session.seconds += now() - began
   }
 
   /// The error for numbers that are no longer finite.
@@ -275,7 +305,7 @@ public final class Trainer<B: Backend> {
       .checkFailed, "training stopped because \(event), expected a finite number\(kept)")
   }
 
-  private func logIfDue(_ log: JSONLines?, _ report: (TrainingEvent) throws -> Void) throws {
+  private func logIfDue(_ report: (TrainingEvent) throws -> Void) throws {
     guard position.step % settings.logEvery == 0, let mean = position.logged.value else { return }
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
     line.learningRate = session.learningRate
@@ -289,18 +319,19 @@ public final class Trainer<B: Backend> {
     session.loggedSteps = session.steps
     position.trainingLoss = mean
     position.logged = RunningMean()
-    try log?.append(line)
+    try write(line)
     try report(.logged(line, progress))
   }
 
   /// Evaluates, and saves what is best and what is last; false where it was asked to stop before.
   private func evaluate(
-    due: Bool, _ folder: RunFolder?, _ log: JSONLines?, _ shouldStop: () -> Bool,
+    due: Bool, _ folder: RunFolder?, _ shouldStop: () -> Bool,
     _ report: (TrainingEvent) throws -> Void
   ) throws -> Bool {
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
     let loss: Double
     if let evaluator {
+      let began = now()
       var passes = 0
       let measured = try evaluator.loss {
         try report(.evaluating(Double(passes) / Double(max(evaluator.passCount, 1))))
@@ -308,6 +339,7 @@ public final class Trainer<B: Backend> {
         return shouldStop()
       }
       guard let measured else { return false }
+      session.evaluatingSeconds = now() - began
       loss = measured
       let metrics = evaluationMetrics(loss)
       line.validationLoss = loss
@@ -320,13 +352,11 @@ public final class Trainer<B: Backend> {
       throw divergence("the validation loss became \(loss) after step \(position.step)", folder)
     }
     let isBest = position.record(loss, due: due)
-    position.seconds = earlierSeconds + start.duration(to: .now).seconds
+    position.seconds = earlierSeconds + now()
     line.isBest = isBest
-    if let folder {
-      if isBest { try save(to: folder.best, resumable: false, folder) }
-      try save(to: folder.last, resumable: true, folder)
-    }
-    try log?.append(line)
+    try write(line)
+    if isBest, let folder { try save(to: folder.best, resumable: false, folder) }
+    try saveLast(folder, report)
     try report(.evaluated(line, progress))
     return true
   }

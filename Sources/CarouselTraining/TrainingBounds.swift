@@ -29,17 +29,57 @@ public struct TrainingBounds: Hashable, Sendable, Codable {
     ].compactMap(\.self).min()
   }
 
+  /// What counts of steps, epochs and evaluations may not exceed: what random numbers are told apart by.
+  static let maximumCount = 1 << 40 - 1
+  /// What seconds may not exceed: some 300 years.
+  static let maximumSeconds = 1e10
+
   func validate() throws(CarouselError) {
     guard endsByStep || maxSeconds != nil else {
       throw CarouselError(.usage, "a run needs a bound in epochs, steps or seconds, but has none")
     }
     for (name, value) in [("epochs", maxEpochs), ("steps", maxSteps)] {
-      if let value, value < 1 {
-        throw CarouselError(.usage, "the most \(name) must be at least 1, but are \(value)")
+      if let value, !(1...Self.maximumCount ~= value) {
+        throw CarouselError(
+          .usage,
+          "the most \(name) must be between 1 and \(Self.maximumCount), but are \(value)")
       }
     }
-    if let maxSeconds, !(maxSeconds > 0) {
-      throw CarouselError(.usage, "the longest time must be above 0 s, but is \(maxSeconds) s")
+    if let maxSeconds, !(maxSeconds > 0 && maxSeconds <= Self.maximumSeconds) {
+      throw CarouselError(
+        .usage,
+        "the longest time must be above 0 s and at most \(Self.maximumSeconds) s, but is \(maxSeconds) s"
+      )
+    }
+  }
+}
+
+/// How often a run is saved beside its evaluations.
+public enum SaveInterval: Hashable, Sendable, Codable {
+  /// After this many seconds.
+  case seconds(Double)
+  /// After this many training steps.
+  case steps(Int)
+
+  /// Every five minutes.
+  public static let standard = SaveInterval.seconds(300)
+
+  func validate() throws(CarouselError) {
+    switch self {
+    case .seconds(let seconds):
+      guard seconds > 0, seconds <= TrainingBounds.maximumSeconds else {
+        throw CarouselError(
+          .usage,
+          "the time between two saves must be above 0 s and at most \(TrainingBounds.maximumSeconds) s, "
+            + "but is \(seconds) s")
+      }
+    case .steps(let count):
+      guard 1...TrainingBounds.maximumCount ~= count else {
+        throw CarouselError(
+          .usage,
+          "the steps between two saves must be between 1 and \(TrainingBounds.maximumCount), "
+            + "but are \(count)")
+      }
     }
   }
 }

@@ -40,6 +40,10 @@ public enum TrainingEvent: Sendable {
   case evaluating(Double)
   /// An evaluation was done.
   case evaluated(TrainingMetrics, TrainingProgress)
+  /// A checkpoint from which the run can be resumed was saved after this step.
+  case saved(step: Int)
+  /// Something that whoever trains should know; one sentence.
+  case warned(String)
 }
 
 /// How far a run is, for people to see.

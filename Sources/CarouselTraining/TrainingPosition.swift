@@ -22,6 +22,35 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
   /// Before the first step.
   public init() {}
 
+  /// Throws where the numbers are none that a run can have come to.
+  func validate() throws(CarouselError) {
+    guard 0...TrainingBounds.maximumCount ~= step else {
+      throw CarouselError(
+        .badData,
+        "the steps taken must be between 0 and \(TrainingBounds.maximumCount), but are \(step)")
+    }
+    guard 0...TrainingBounds.maximumSeconds ~= seconds else {
+      throw CarouselError(
+        .badData,
+        "the seconds so far must be between 0 and \(TrainingBounds.maximumSeconds), but are \(seconds)"
+      )
+    }
+    for (name, value) in [
+      ("losses since the last line of metrics", logged.count),
+      ("losses since the last evaluation", evaluated.count),
+      ("step of the last evaluation", evaluation?.step ?? 0),
+      ("step of the best evaluation", best?.step ?? 0),
+      ("evaluations since the best one", evaluationsSinceBest),
+    ] where !(0...step ~= value) {
+      throw CarouselError(
+        .badData, "the \(name) must be between 0 and the \(step) steps taken, but are \(value)")
+    }
+    let losses = [logged.sum, evaluated.sum, trainingLoss, evaluation?.loss, best?.loss]
+    for loss in losses.compactMap(\.self) where !loss.isFinite || loss.magnitude > 1e300 {
+      throw CarouselError(.badData, "a loss must be finite, but is \(loss)")
+    }
+  }
+
   /// What was found at a step.
   public struct Evaluation: Hashable, Sendable, Codable {
     /// The steps taken by then.

@@ -23,6 +23,9 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var batchSize = 64
   /// The share of the text, at its end, that is held out for validation; 0 holds out nothing.
   public var validation = 0.1
+  /// The bytes of the held-out part that an evaluation predicts at most, spread evenly over it; nil, as in
+  /// runs from before this setting, predicts all.
+  public var validationBytes: Int? = 1 << 20
   /// How the parameters follow their gradients.
   public var optimizer = OptimizerSettings()
   /// How the learning rate moves.
@@ -38,6 +41,8 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var evaluateEvery = 1000
   /// The steps between two lines of metrics.
   public var logEvery = 100
+  /// How often the run is saved beside its evaluations; nil stands for `SaveInterval.standard`.
+  public var saveEvery: SaveInterval?
   /// The evaluations in a row that may bring nothing better before the run ends; nil waits forever.
   public var patience: Int?
   /// The seed of the initial parameters and of dropout.
@@ -58,33 +63,43 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     self.bounds = bounds
   }
 
+  /// What T and N may not exceed: their products with other sizes then fit an Int, and no device has memory
+  /// for more.
+  static let maximumSize = 1 << 20
+
   /// Throws a usage error where settings make no sense, alone or together.
   public func validate() throws(CarouselError) {
     try recurrent.validate()
     try bounds.validate()
-    for (name, value) in [
-      ("number of steps", steps), ("batch size", batchSize),
-      ("number of steps between evaluations", evaluateEvery),
-      ("number of steps between lines of metrics", logEvery),
-      ("period of the learning rate's decay", schedule.decaySteps),
-    ] where value < 1 {
-      throw CarouselError(.usage, "the \(name) must be at least 1, but is \(value)")
+    try saveEvery?.validate()
+    let most = TrainingBounds.maximumCount
+    for (name, value, maximum) in [
+      ("number of steps", steps, Self.maximumSize), ("batch size", batchSize, Self.maximumSize),
+      ("number of steps between checkpoints", checkpointSteps ?? 1, most),
+      ("number of steps between evaluations", evaluateEvery, most),
+      ("number of steps between lines of metrics", logEvery, most),
+      ("period of the learning rate's decay", schedule.decaySteps, most),
+      ("patience in evaluations", patience ?? 1, most),
+      ("number of bytes to validate on", validationBytes ?? 1, most),
+    ] where !(1...maximum ~= value) {
+      throw CarouselError(
+        .usage,
+        value < 1
+          ? "the \(name) must be at least 1, but is \(value)"
+          : "the \(name) must be at most \(maximum), but is \(value)")
     }
-    if let checkpointSteps {
-      guard checkpointSteps >= 1 else {
-        throw CarouselError(
-          .usage,
-          "the number of steps between checkpoints must be at least 1, but is \(checkpointSteps)")
-      }
-      guard recurrent.direction == .forward else {
-        throw CarouselError(
-          .usage,
-          "steps can be computed again from checkpoints where the direction is forward, but it is "
-            + recurrent.direction.rawValue)
-      }
+    let widest = Double(max(recurrent.inputSize, 4 * recurrent.hiddenSize, recurrent.outputSize))
+    guard Double(steps) * Double(batchSize) * widest <= 0x1p46 else {
+      throw CarouselError(
+        .noDevice,
+        "the activations of \(steps) steps of \(batchSize) sequences with \(recurrent.hiddenSize) hidden "
+          + "units are more than any device holds")
     }
-    if let patience, patience < 1 {
-      throw CarouselError(.usage, "the patience must be at least 1 evaluation, but is \(patience)")
+    if checkpointSteps != nil, recurrent.direction != .forward {
+      throw CarouselError(
+        .usage,
+        "steps can be computed again from checkpoints where the direction is forward, but it is "
+          + recurrent.direction.rawValue)
     }
     guard validation >= 0, validation < 1 else {
       throw CarouselError(
@@ -118,9 +133,11 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
         "the final learning rate must be between 0 and the learning rate \(schedule.peak), "
           + "but is \(schedule.final)")
     }
-    guard schedule.warmupSteps >= 0 else {
+    guard 0...TrainingBounds.maximumCount ~= schedule.warmupSteps else {
       throw CarouselError(
-        .usage, "the number of warm-up steps must be at least 0, but is \(schedule.warmupSteps)")
+        .usage,
+        "the number of warm-up steps must be at least 0 and at most \(TrainingBounds.maximumCount), "
+          + "but is \(schedule.warmupSteps)")
     }
     guard schedule.decayFactor > 0, schedule.decayFactor <= 1 else {
       throw CarouselError(

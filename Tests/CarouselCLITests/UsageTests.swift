@@ -47,6 +47,30 @@ import Testing
   }
 
   @Test(arguments: [
+    ["train", "adding", "--output", "", "--device", "reference"], ["train", "copy", "--output="],
+    ["train", "text", ""], ["train", "text", "--resume", ""], ["evaluate", ""],
+    ["run", "m", "--inputs", "i", "--outputs", ""], ["run", "m", "--inputs=", "--outputs", "o"],
+    ["gradients", "--plot", ""], ["profile", "--trace", ""], ["profile", "--report", ""],
+    ["generate", "", "--prompt", ""],
+  ])
+  func emptyTextsAreNoFilesAndNoFolders(arguments: [String]) throws {
+    let command = try Command(arguments)
+    #expect(command.status == 64 && command.isOneSentence, "\(command.errors)")
+    #expect(command.errors.contains("found an empty text"))
+  }
+
+  @Test func anEmptyPromptIsOne() throws {
+    #expect(try Command(["generate", "none", "--prompt", ""]).status == 66)
+  }
+
+  /// The next file that is opened must not take the number of a closed descriptor.
+  @Test func closedDescriptorsFailAsClosedOnesDo() throws {
+    let output = try Command(shell: "$carousel parameters >&-")
+    #expect(output.status == 74 && output.isOneSentence, "\(output.errors)")
+    #expect(try Command(shell: "$carousel parameters 2>&- 0<&-").status == 0)
+  }
+
+  @Test(arguments: [
     ("devices --jsom", "'--json'"), ("trian text x", "'carousel train'"),
     ("train txt", "'carousel train text'"), ("compare --hiden-size 3", "'--hidden-size'"),
     ("compare --forget-bais 3", "'--forget-bias'"), ("compare --override forgt=0", "'forget'"),

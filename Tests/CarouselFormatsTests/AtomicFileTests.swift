@@ -16,6 +16,21 @@ import Testing
     #expect(try folder.names == ["out.json"])
   }
 
+  @Test func whatAKilledWriterLeftIsRemovedAndWhatALivingOneWritesStays() throws {
+    let folder = try TemporaryFolder()
+    let living = try folder.file(".carousel-7-1.tmp", holding: Self.old)
+    for name in [".carousel-9-2.tmp", "carousel-9-2.tmp", ".carousel-rc"] {
+      _ = try folder.file(name, holding: Self.old)
+    }
+    let descriptor = open(living, O_RDONLY)
+    #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+    AtomicFile.removeUnfinished(in: folder.path)
+    #expect(try folder.names == [".carousel-7-1.tmp", ".carousel-rc", "carousel-9-2.tmp"])
+    close(descriptor)
+    AtomicFile.removeUnfinished(in: folder.path)
+    #expect(try folder.names == [".carousel-rc", "carousel-9-2.tmp"])
+  }
+
   @Test func permissionsAndLinksStay() throws {
     let folder = try TemporaryFolder()
     let (file, link) = (try folder.file("file", holding: Self.old), folder.file("link"))

@@ -11,6 +11,13 @@ import Testing
     #expect("\(Shape([50, 32]))" == "[50, 32]")
   }
 
+  @Test func aProductThatFitsNoIntIsNone() {
+    #expect(Shape.count(of: [1 << 40, 1 << 22]) == 1 << 62)
+    #expect(Shape.count(of: [1 << 40, 1 << 23]) == nil)
+    #expect(Shape.count(of: [1 << 40, 1 << 40, 0]) == nil)
+    #expect(Shape.count(of: []) == 1)
+  }
+
   @Test func aTensorOfZerosHasItsShape() {
     #expect(Tensor(zeros: [2, 3]) == Tensor([2, 3], [0, 0, 0, 0, 0, 0]))
   }

@@ -102,6 +102,22 @@ import Testing
     #expect(targets.sorted() == Array(1..<Int32(count)))
   }
 
+  /// 100 targets in 4 streams: with a limit each reads its first part.
+  @Test(arguments: [
+    (20, 5, [0, 25, 50, 75]), (21, 6, [0, 25, 50, 75]), (100, 25, [0, 25, 50, 75]),
+  ])
+  func aLimitIsSpreadEvenlyOverTheText(limit: Int, length: Int, starts: [Int32]) throws {
+    let streams = try TextStreams(
+      [UInt8](0...100)[...], vocabulary: Self.allBytes, batchSize: 4, steps: 4, remainder: .padded,
+      limit: limit)
+    #expect(streams.streamLength == length)
+    #expect(try Array(streams.window(0).inputs[..<4]) == starts)
+    let targets = try (0..<streams.windowCount).flatMap {
+      try streams.window($0).targets.filter { $0 >= 0 }
+    }
+    #expect(targets.sorted() == starts.flatMap { Array($0 + 1...$0 + Int32(length)) })
+  }
+
   @Test func aTextShorterThanAWindowHasNone() throws {
     func windows(_ count: Int) throws -> Int {
       try TextStreams(

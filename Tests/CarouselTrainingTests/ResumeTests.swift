@@ -63,6 +63,34 @@ import Testing
     #expect(try metrics(parts.run).map(\.step) == metrics(whole.run).map(\.step))
   }
 
+  @Test func anotherDeviceIsSaidToGiveOtherBits() throws {
+    let folder = try TemporaryFolder()
+    _ = try TestRun.trainer(TestRun.settings(maxSteps: 2)).run(in: folder.run)
+    func warnings() throws -> [String] {
+      var found: [String] = []
+      _ = try resume(folder.run, bounds: TrainingBounds(maxSteps: 3)).run(in: folder.run) {
+        if case .warned(let sentence) = $0 { found.append(sentence) }
+      }
+      return found
+    }
+    #expect(try warnings().isEmpty)
+    var file = try SafetensorsFile(contentsOf: folder.run.last)
+    let text = try #require(file.metadata["carousel"])
+    let old = "\"computedOn\":{\"device\":\"reference\"}"
+    #expect(text.contains(old))
+    file.metadata["carousel"] = text.replacing(
+      old,
+      with:
+        "\"computedOn\":{\"computeUnits\":4,\"device\":\"A\",\"driver\":\"7\",\"kernels\":\"cpu\"}")
+    try file.write(to: folder.run.last, elementType: .float64)
+    let found = try warnings()
+    #expect(found.count == 1)
+    for words in ["A (driver 7, 4 compute units, kernels cpu)", "on reference:", "bits may differ"]
+    {
+      #expect(found.first?.contains(words) == true)
+    }
+  }
+
   @Test func moreStepsGoOnAsIfTheyHadBeenAskedForAtOnce() throws {
     let whole = try TemporaryFolder()
     let parts = try TemporaryFolder()
