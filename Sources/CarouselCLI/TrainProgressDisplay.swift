@@ -34,6 +34,14 @@ struct TrainProgressDisplay: Sendable {
     }
   }
 
+  /// Says how long a run on the reference takes, where that is more than a minute.
+  func warnOfTheReference(_ progress: TrainingProgress) {
+    guard let seconds = progress.secondsLeft, seconds > 60 else { return }
+    Output.note(
+      "carousel: warning: the reference checks numbers and is slow: at \(rate(progress.rate)) this run "
+        + "takes \(seconds.timeText); any OpenCL device, a CPU too, is many times as fast")
+  }
+
   private func status(_ progress: TrainingProgress) -> Status {
     var status = Status(
       "\(Int(progress.fraction * 100))%", "step \(progress.step)",

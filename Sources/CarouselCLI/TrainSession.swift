@@ -27,10 +27,16 @@ struct TrainSession {
     }
     if let interval = place.saveEvery { trainer.saveEvery = interval }
     Interruption.listen(updates: trainer.position.step)
+    let firstStep = trainer.position.step + 1
     let result = try trainer.run(
       in: folder, shouldStop: { Interruption.isRequested },
       report: { event in
         hear(event)
+        if trainer.network.backend is ReferenceBackend, case .stepped(let progress) = event,
+          progress.step == firstStep
+        {
+          display?.warnOfTheReference(progress)
+        }
         display?.show(event)
       })
     Progress.show(Status("done"))

@@ -53,6 +53,19 @@ import Testing
     #expect(try String(contentsOf: file, encoding: .utf8).contains(parts[3]))
   }
 
+  @Test func aLongRunOnTheReferenceIsSaidToBeSlow() throws {
+    let run = try path("slow")
+    let command = try Command(
+      shell: """
+        \(endless) '\(run)' & pid=$!
+        \(wait(for: run + "/last.safetensors")); kill -INT $pid; wait $pid
+        """)
+    #expect(command.status == 130)
+    #expect(command.errors.contains("the reference checks numbers and is slow: at"))
+    let short = try Command(small + ["--max-steps", "2", "--output", try path("short")])
+    #expect(!short.errors.contains("is slow"))
+  }
+
   @Test func aRunUnderWayKeepsItsFolder() throws {
     let run = try path("busy")
     let command = try Command(
