@@ -27,7 +27,7 @@ struct RecurrentInputs {
     self.configuration = configuration
     self.isBatchFirst = isBatchFirst
     let expected =
-      (isBatchFirst ? "[batchSize, steps, " : "[steps, batchSize, ") + "\(configuration.inputSize)]"
+      (isBatchFirst ? "[N, T, " : "[T, N, ") + "\(configuration.inputSize)]"
     guard let x = file["x"] else {
       let names = file.entries.map { "'\($0.name)'" }.joined(separator: ", ")
       throw CarouselError(

@@ -30,8 +30,12 @@ struct Gradients: PagedCommand {
   }
 
   @Argument(
-    help: "A run's folder, a checkpoint, or a .safetensors file; without it, at initialisation.")
+    help:
+      "A run's folder, a checkpoint, or a .safetensors or .pt file; without it, at initialisation."
+  )
   var model: String?
+
+  @OptionGroup var prefix: PrefixOptions
 
   @Option(
     help: ArgumentHelp(
@@ -51,6 +55,9 @@ struct Gradients: PagedCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    if model == nil, prefix.prefix != nil {
+      throw ValidationError("--prefix chooses a stack of a model's file, which was not given")
+    }
     if model != nil, let cell, cell.values.count > 1 {
       throw ValidationError("a model has one cell, but --cell names \(cell.values.count)")
     }
@@ -109,7 +116,7 @@ struct Gradients: PagedCommand {
     let hints = RecurrentModel.Hints(
       cell: cell?.values[0], hiddenSize: stack.hiddenSize,
       forgetGate: stack.gates.forgetGate ?? .own, merge: stack.merge ?? .concatenate)
-    let found = try RecurrentModel(contentsOf: path, hints: hints)
+    let found = try RecurrentModel(contentsOf: path, prefix: prefix.prefix, hints: hints)
     var configuration = found.configuration
     if let cell { configuration.cell = cell.values[0] }
     try stack.apply(to: &configuration)

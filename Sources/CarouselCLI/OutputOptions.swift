@@ -28,3 +28,12 @@ struct SeedOptions: ParsableArguments {
   /// What was given, or the default.
   var seed: UInt64 { given ?? Self.standard }
 }
+
+/// `--prefix`, for commands that read a model's file.
+struct PrefixOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Which stack of layers, where the file has several: what its names begin with.",
+      valueName: "name"))
+  var prefix: String?
+}

@@ -26,7 +26,7 @@ struct Run: PagedCommand {
   @Argument(help: "A .safetensors or .pt file with the parameters, or a run's folder.")
   var model: String
 
-  @Option(help: ArgumentHelp("A .safetensors file with the inputs.", valueName: "in"))
+  @Option(help: ArgumentHelp("A .safetensors or .pt file with the inputs.", valueName: "in"))
   var inputs: String
 
   @Option(help: ArgumentHelp("The .safetensors file to write.", valueName: "out"))
@@ -38,11 +38,7 @@ struct Run: PagedCommand {
   @Flag(help: "Take x and grad_y, and give y and grad_x, as [N, T, …].")
   var batchFirst = false
 
-  @Option(
-    help: ArgumentHelp(
-      "Which stack of layers, where the file has several: what its names begin with.",
-      valueName: "name"))
-  var prefix: String?
+  @OptionGroup var prefix: PrefixOptions
 
   @Option(
     help: ArgumentHelp(
@@ -62,7 +58,7 @@ struct Run: PagedCommand {
   func run() throws {
     Progress.show(Status("reading"))
     let found = try RecurrentModel(
-      contentsOf: model, prefix: prefix, hints: recurrent.hints)
+      contentsOf: model, prefix: prefix.prefix, hints: recurrent.hints)
     let model = try found.reading(as: recurrent.configuration(defaults: found.configuration))
     let head = try head.map { name throws(CarouselError) in try model.head(name) }
     let file = try TensorFile(inputs)

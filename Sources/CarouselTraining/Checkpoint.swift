@@ -49,7 +49,9 @@ public struct Checkpoint: Sendable {
     let file = try TensorFile(path)
     guard let text = file.metadata["carousel"] else {
       throw CarouselError(
-        .badData, "\(path): expected an entry 'carousel' in the metadata, found none")
+        .badData,
+        "\(path): expected a checkpoint of 'carousel train', whose metadata say what it holds, found "
+          + "tensors alone, which 'carousel run' and 'carousel train … --from' take")
     }
     do {
       description = try JSONDecoder().decode(Description.self, from: Data(text.utf8))

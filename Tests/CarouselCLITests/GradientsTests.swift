@@ -157,6 +157,24 @@ import FoundationXML
     #expect(wrong.isOneSentence, "\(wrong.errors)")
   }
 
+  @Test func prefixChoosesOneOfSeveralStacksOfAModel() throws {
+    func norms(_ folder: Folder, _ options: String...) throws -> Command {
+      try Command(
+        ["gradients", folder["m"], "--device", "reference", "--steps", "3", "--json"] + options)
+    }
+    let expected = try norms(Models.folder())
+    let two = try Models.folder(model: { tensors in
+      tensors.map { ("encoder." + $0.name, Tensor(zeros: $0.tensor.shape)) }
+        + tensors.map { ("decoder." + $0.name, $0.tensor) }
+    })
+    let chosen = try norms(two, "--prefix", "decoder")
+    #expect(chosen.status == 0 && chosen.output == expected.output, "\(chosen.errors)")
+    let open = try norms(two)
+    #expect(open.status == 65 && open.errors.contains("--prefix chooses one"))
+    let useless = try Command(["gradients", "--prefix", "decoder"])
+    #expect(useless.status == 64 && useless.isOneSentence, "\(useless.errors)")
+  }
+
   @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
   func deviceAgreesWithTheReference() throws {
     func all(_ device: String) throws -> [Double] {

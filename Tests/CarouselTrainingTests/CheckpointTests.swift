@@ -160,7 +160,7 @@ import Testing
   @Test func aFileWithoutADescriptionIsRefused() throws {
     let (folder, _) = try trained()
     try spoil(folder.run) { $0.metadata = [:] }
-    expectError(.badData, "'carousel'", "found none") {
+    expectError(.badData, "a checkpoint of 'carousel train'", "tensors alone") {
       _ = try Checkpoint(contentsOf: folder.run.last)
     }
   }
