@@ -5,7 +5,7 @@ import Testing
 @Suite struct OptionsTests {
   private static let senseless: [(Cell, CellOptions, String)] = [
     (Cell.rnn, CellOptions(overrides: ["hidden": 1]), "no gate 'hidden'"),
-    (.gru, CellOptions(overrides: ["forget": 1]), "reset, update, new"),
+    (.gru, CellOptions(overrides: ["forget": 1]), "reset (r), update (z), new (n)"),
     (.lstm, CellOptions(overrides: ["hidden": 1]), "no gate 'hidden'"),
     (.lstm, CellOptions(overrides: ["forget": .nan]), "cannot be held at nan"),
     (.gru, CellOptions(activations: ["cell": Activation(.relu)]), "no activation 'cell'"),
