@@ -22,7 +22,6 @@ public struct RecurrentComparison: ComparisonCase {
     _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, lengths: [Int]? = nil,
     scale: Double = 1, givenStates: Bool = true, finalGradients: Bool = true, training: Bool = true
   ) {
-    precondition(lengths.map { $0.count == batchSize } ?? true)
     self.configuration = configuration
     self.steps = steps
     self.batchSize = batchSize

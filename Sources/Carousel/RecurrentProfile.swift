@@ -18,13 +18,21 @@ public struct RecurrentProfile: Sendable {
   /// Draws inputs, parameters and dropout masks.
   public let seed: UInt64
 
-  /// Describes the work.
+  /// Describes the work; throws a usage error where nothing would be timed or there is not one length for
+  /// each sequence.
   public init(
     _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, lengths: [Int]? = nil,
     training: Bool, iterations: Int, warmup: Int, seed: UInt64
-  ) {
-    precondition(iterations > 0 && warmup >= 0)
-    precondition(lengths.map { $0.count == batchSize } ?? true)
+  ) throws(CarouselError) {
+    guard iterations > 0, warmup >= 0 else {
+      throw CarouselError(
+        .usage,
+        "expected at least 1 pass to time and 0 before, found \(iterations) and \(warmup)")
+    }
+    if let lengths, lengths.count != batchSize {
+      throw CarouselError(
+        .usage, "expected a length for each of \(batchSize) sequences, found \(lengths.count)")
+    }
     self.configuration = configuration
     self.steps = steps
     self.batchSize = batchSize

@@ -105,7 +105,7 @@ struct Parameters: PagedCommand {
     Output.note("timing training passes of \(steps) steps of \(batchSize) sequences")
     return try configurations.map { configuration in
       try configuration.requireRoom(steps: steps, batchSize: batchSize)
-      let profile = RecurrentProfile(
+      let profile = try RecurrentProfile(
         configuration, steps: steps, batchSize: batchSize, training: true, iterations: 11,
         warmup: 2, seed: 1)
       return try profile.wallSeconds(on: backend).sorted()[5]

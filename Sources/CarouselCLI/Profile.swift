@@ -135,7 +135,7 @@ struct Profile: PagedCommand {
     let (steps, batchSize, lengths) = try batch.batch(
       steps: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     try configuration.requireRoom(steps: steps, batchSize: batchSize)
-    return RecurrentProfile(
+    return try RecurrentProfile(
       configuration, steps: steps, batchSize: batchSize, lengths: lengths,
       training: mode == .training,
       iterations: try atLeastOne(iterations, "--iterations"), warmup: warmup, seed: seed.seed)

@@ -6,14 +6,17 @@ extension SafetensorsFile {
   ///
   /// Float tensors are stored as `elementType`, which is `.float32` (rounded to the nearest) or
   /// `.float64`. Tensors that `elementTypes` names with a type of whole numbers keep it, and must
-  /// hold nothing else; an I64 tensor nothing beyond 2^53. Throws `writeFailed`.
+  /// hold nothing else; an I64 tensor nothing beyond 2^53. Throws `writeFailed`, and a usage error where
+  /// the tensors are not such.
   public func write(
     to path: String, elementType: ElementType = .float32
   ) throws(CarouselError) {
-    precondition(elementType == .float32 || elementType == .float64, "\(elementType) for floats")
-    precondition(
-      Set(tensors.map(\.name)).count == tensors.count, "two tensors of one name for \(path)")
     let types = tensors.map { storedType(of: $0.name, floats: elementType) }
+    do {
+      try validate(types, floats: elementType)
+    } catch {
+      throw CarouselError(.usage, "\(path): \(error.sentence)")
+    }
     let header = header(types)
     let dataCount = zip(tensors, types).reduce(0) { $0 + $1.0.tensor.values.count * $1.1.byteCount }
     var bytes: [UInt8] = []
@@ -22,6 +25,25 @@ extension SafetensorsFile {
     bytes += header
     for ((_, tensor), type) in zip(tensors, types) { bytes.append(tensor.values, as: type) }
     try AtomicFile.write(bytes, to: path)
+  }
+
+  private func validate(
+    _ types: [ElementType], floats: ElementType
+  ) throws(FileDamage) {
+    guard floats == .float32 || floats == .float64 else {
+      throw FileDamage("numbers are written as F32 or F64, but \(floats.rawValue) was asked for")
+    }
+    var names: Set<String> = ["__metadata__"]
+    for ((name, tensor), type) in zip(tensors, types) {
+      guard names.insert(name).inserted else {
+        throw FileDamage("the name '\(name)' is taken and cannot be that of another tensor")
+      }
+      guard let range = type.wholeNumbers else { continue }
+      for value in tensor.values where !(range.contains(value) && value == value.rounded()) {
+        throw FileDamage(
+          "the tensor '\(name)' of type \(type.rawValue) cannot hold the value \(value)")
+      }
+    }
   }
 
   private func storedType(of name: String, floats: ElementType) -> ElementType {
@@ -39,7 +61,6 @@ extension SafetensorsFile {
     if !metadata.isEmpty { members.append("\"__metadata__\":" + JSON.encode(metadata)) }
     var offset = 0
     for ((name, tensor), type) in zip(tensors, types) {
-      precondition(name != "__metadata__", "the name of a tensor is reserved")
       let end = offset + tensor.values.count * type.byteCount
       let entry = Entry(
         dtype: type.rawValue, shape: tensor.shape.dimensions, offsets: [offset, end])
@@ -76,24 +97,22 @@ extension [UInt8] {
     switch type {
     case .float64: append(values.map { $0.bitPattern.littleEndian })
     case .float32: append(values.map { Float($0).bitPattern.littleEndian })
-    case .int64:
-      append(
-        values.map { value in
-          precondition(value.magnitude <= 0x1p53, "\(value) in a tensor of I64")
-          return wholeNumber(value, Int64.self).littleEndian
-        })
-    case .int32: append(values.map { wholeNumber($0, Int32.self).littleEndian })
-    case .uint8: append(values.map { wholeNumber($0, UInt8.self) })
+    case .int64: append(values.map { Int64($0).littleEndian })
+    case .int32: append(values.map { Int32($0).littleEndian })
+    case .uint8: append(values.map { UInt8($0) })
     case .float16, .bfloat16: preconditionFailure("\(type) is not written")
     }
   }
 }
 
-private func wholeNumber<Integer: FixedWidthInteger>(
-  _ value: Double, _ type: Integer.Type
-) -> Integer {
-  guard let integer = Integer(exactly: value) else {
-    preconditionFailure("\(value) in a tensor of \(type)")
+extension ElementType {
+  /// The whole numbers that a tensor of this type may be written with; nil for the other types.
+  fileprivate var wholeNumbers: ClosedRange<Double>? {
+    switch self {
+    case .int64: -0x1p53...0x1p53
+    case .int32: -0x1p31...0x1p31 - 1
+    case .uint8: 0...255
+    case .float64, .float32, .float16, .bfloat16: nil
+    }
   }
-  return integer
 }

@@ -7,8 +7,18 @@ public struct Shape: Hashable, Sendable, Codable, ExpressibleByArrayLiteral,
   /// The extents, outermost first, each at least 0.
   public let dimensions: [Int]
 
-  /// Makes a shape from its extents, none of which may be negative.
-  public init(_ dimensions: [Int]) {
+  /// Makes a shape from its extents; throws where one is negative or their product does not fit an Int.
+  public init(dimensions: [Int]) throws(CarouselError) {
+    guard dimensions.allSatisfy({ $0 >= 0 }), Self.count(of: dimensions) != nil else {
+      throw CarouselError(
+        .usage,
+        "a shape's extents must be at least 0 and their product an Int, but they are \(dimensions)")
+    }
+    self.init(dimensions)
+  }
+
+  /// The same where the extents are known to be good.
+  package init(_ dimensions: [Int]) {
     precondition(dimensions.allSatisfy { $0 >= 0 }, "a dimension is negative: \(dimensions)")
     self.dimensions = dimensions
   }

@@ -24,8 +24,11 @@ public final class ReferenceBackend: Backend {
   /// What imitates Float32; nil for the truth.
   let rounding: Rounding?
 
-  /// Makes the reference; `sliceAlignment` mimics a device that asks for aligned slices.
-  public init(sliceAlignment: Int = 1) {
+  /// Makes the reference.
+  public convenience init() { self.init(sliceAlignment: 1) }
+
+  /// Makes a reference that asks for aligned slices, as devices do.
+  package init(sliceAlignment: Int) {
     precondition(sliceAlignment > 0)
     self.sliceAlignment = sliceAlignment
     rounding = nil

@@ -144,4 +144,45 @@ import Testing
     #expect(try [UInt8](contentsOfFile: path) == safetensors("{}      ", data: []))
     #expect(try SafetensorsFile(contentsOf: path).tensors.isEmpty)
   }
+
+  /// Tensors that no file can hold, and what is said of them.
+  static let unwritable: [(SafetensorsFile, ElementType, String)] = [
+    (
+      SafetensorsFile([("a", Tensor(zeros: [1])), ("a", Tensor(zeros: [2]))]), .float32,
+      "the name 'a' is taken and cannot be that of another tensor"
+    ),
+    (
+      SafetensorsFile([("__metadata__", Tensor(zeros: [1]))]), .float32,
+      "the name '__metadata__' is taken and cannot be that of another tensor"
+    ),
+    (
+      SafetensorsFile([("n", Tensor([2], [1, 0.5]))], elementTypes: ["n": .int64]), .float32,
+      "the tensor 'n' of type I64 cannot hold the value 0.5"
+    ),
+    (
+      SafetensorsFile([("n", Tensor([1], [256]))], elementTypes: ["n": .uint8]), .float32,
+      "the tensor 'n' of type U8 cannot hold the value 256.0"
+    ),
+    (
+      SafetensorsFile([("n", Tensor([1], [.nan]))], elementTypes: ["n": .int32]), .float32,
+      "the tensor 'n' of type I32 cannot hold the value nan"
+    ),
+    (
+      SafetensorsFile([("a", Tensor(zeros: [1]))]), .float16,
+      "numbers are written as F32 or F64, but F16 was asked for"
+    ),
+  ]
+
+  @Test(arguments: unwritable)
+  func whatNoFileCanHoldIsRefused(
+    file: SafetensorsFile, type: ElementType, sentence: String
+  ) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("out")
+    let error = failure { () throws(CarouselError) in
+      try file.write(to: path, elementType: type)
+    }
+    #expect(error == CarouselError(.usage, "\(path): \(sentence)"))
+    #expect(try folder.names.isEmpty)
+  }
 }

@@ -22,7 +22,19 @@ import Testing
     #expect(Tensor(zeros: [2, 3]) == Tensor([2, 3], [0, 0, 0, 0, 0, 0]))
   }
 
-  @Test func aNegativeDimensionStopsTheProgram() async {
-    await #expect(processExitsWith: .failure) { _ = Shape([2, -1]) }
+  @Test(arguments: [[2, -1], [1 << 40, 1 << 40], [.min]])
+  func extentsThatMakeNoShapeAreRefused(extents: [Int]) {
+    #expect(
+      throws: CarouselError(
+        .usage,
+        "a shape's extents must be at least 0 and their product an Int, but they are \(extents)")
+    ) { try Shape(dimensions: extents) }
+  }
+
+  @Test func aTensorOfTooFewElementsIsRefused() throws {
+    #expect(
+      throws: CarouselError(.usage, "a tensor of shape [2, 3] has 6 elements, but was given 5")
+    ) { try Tensor(shape: [2, 3], values: [1, 2, 3, 4, 5]) }
+    #expect(try Tensor(shape: Shape(dimensions: [2]), values: [1, 2]) == Tensor([2], [1, 2]))
   }
 }
