@@ -25,13 +25,17 @@ enum PoCL {
   static let folder = choose(
     environment: ProcessInfo.processInfo.environment, caches: ProgramCache.standard.folder?.path)
 
-  /// Tells PoCL of its folder and of `ld`, once and before its library is loaded.
+  /// Tells PoCL of its folder, of `ld`, and to compile each kernel once, before its library is loaded.
   ///
-  /// Changes the environment only where PoCL would fail without.
+  /// Changes the environment only where PoCL would fail without, and where it says nothing of the last. By
+  /// itself PoCL compiles each kernel for the sizes of its launch, and once more in a general form when it
+  /// is asked for the program to keep: a first `train text` took 6.5 s on two cores, and takes 4.7 s with
+  /// the general form alone. Warm kernels run at 0.98 to 1.01 of their speed, and give the same bits.
   static func prepare() { _ = prepared }
 
   private static let prepared: Void = {
     if folder.isOurs { setenv("POCL_CACHE_DIR", folder.path, 1) }
+    setenv("POCL_WORK_GROUP_SPECIALIZATION", "0", 0)
     let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
     if find("ld", path) == nil, let found = find("ld", linkerFolders) {
       setenv("PATH", path.isEmpty ? found : "\(path):\(found)", 1)

@@ -62,8 +62,12 @@ import Testing
   func compilationIsShown() throws {
     let text = try sent(
       "export POCL_CACHE_DIR=$PWD/pocl; $carousel compare --cell rnn --sequence-length 2 --batch-size 1 "
-        + "--input-size 2 --hidden-size 2")
+        + "--input-size 2 --hidden-size 2; echo twice: $(find pocl -name \\*.so "
+        + "| sed s:/[^/]*/[^/]*$:: | sort | uniq -d | wc -l) of $(find pocl -name \\*.so | wc -l).")
     #expect(text.contains("compiling kernels: "))
     #expect(text.contains("case 1 of 1"))
+    // PoCL would compile each kernel for its launch and again for the cache of programs.
+    let compiled = try #require(text.firstMatch(of: /twice: 0 of (\d+)\./), "\(text)").1
+    #expect(Int(compiled) ?? 0 > 0)
   }
 }
