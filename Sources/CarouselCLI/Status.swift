@@ -33,16 +33,20 @@ struct Status {
     (words.isEmpty ? ["working"] : words).map { $0.escapingControls() }
   }
 
+  /// A shorter bar says nothing.
+  private static let leastBarColumns = 8
+
   /// The line in at most `columns` columns.
   ///
-  /// Words that do not fit are left out, and a bar fills what is left, where that is enough for one.
+  /// Words that do not fit beside a bar are left out but the first, and the bar where that leaves no room.
   func line(columns: Int) -> String {
     var words = shownWords
     func text() -> String { words.joined(separator: "  ") }
-    while words.count > 1, text().columns > columns { words.removeLast() }
+    let barColumns = fraction == nil ? 0 : Self.leastBarColumns + 1
+    while words.count > 1, text().columns + barColumns > columns { words.removeLast() }
     guard text().columns <= columns else { return text().cut(to: columns) }
     let room = min(columns - text().columns - 1, 24)
-    guard let fraction, room >= 8 else { return text() }
+    guard let fraction, room >= Self.leastBarColumns else { return text() }
     let filled = Int(min(max(fraction, 0), 1) * Double(room))
     return String(repeating: "━", count: filled) + String(repeating: "╌", count: room - filled)
       + " "
