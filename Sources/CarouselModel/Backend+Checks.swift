@@ -83,6 +83,17 @@ extension Backend {
     try check(y, "y", rows, outputSize)
   }
 
+  package func checkLinearBackward(
+    x: Buffer, weight: Buffer, gradY: Buffer, gradX: Buffer?, gradWeight: Buffer,
+    gradBias: Buffer?, rows: Int, inputSize: Int, outputSize: Int
+  ) throws(CarouselError) {
+    for (x, weight, bias) in [(x, weight, nil), (gradX ?? x, gradWeight, gradBias)] {
+      try checkLinear(
+        x: x, weight: weight, bias: bias, y: gradY, rows: rows, inputSize: inputSize,
+        outputSize: outputSize)
+    }
+  }
+
   package func checkDropout(
     _ x: Buffer, y: Buffer, count: Int, probability: Double
   ) throws(CarouselError) {

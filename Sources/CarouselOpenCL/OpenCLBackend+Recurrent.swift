@@ -224,12 +224,9 @@ extension OpenCLBackend {
     x: Buffer, weight: Buffer, gradY: Buffer, gradX: Buffer?, gradWeight: Buffer,
     gradBias: Buffer?, rows: Int, inputSize: Int, outputSize: Int
   ) throws {
-    try checkLinear(
-      x: x, weight: weight, bias: nil, y: gradY, rows: rows, inputSize: inputSize,
-      outputSize: outputSize)
-    try checkLinear(
-      x: gradX ?? x, weight: gradWeight, bias: gradBias, y: gradY, rows: rows,
-      inputSize: inputSize, outputSize: outputSize)
+    try checkLinearBackward(
+      x: x, weight: weight, gradY: gradY, gradX: gradX, gradWeight: gradWeight,
+      gradBias: gradBias, rows: rows, inputSize: inputSize, outputSize: outputSize)
     try products.gradients(
       GradientColumns(buffer: gradY, stride: outputSize, width: outputSize, depth: rows),
       [

@@ -19,12 +19,9 @@ extension ReferenceBackend {
     x: Buffer, weight: Buffer, gradY: Buffer, gradX: Buffer?, gradWeight: Buffer,
     gradBias: Buffer?, rows: Int, inputSize: Int, outputSize: Int
   ) throws {
-    try checkLinear(
-      x: x, weight: weight, bias: nil, y: gradY, rows: rows, inputSize: inputSize,
-      outputSize: outputSize)
-    try checkLinear(
-      x: gradX ?? x, weight: gradWeight, bias: gradBias, y: gradY, rows: rows,
-      inputSize: inputSize, outputSize: outputSize)
+    try checkLinearBackward(
+      x: x, weight: weight, gradY: gradY, gradX: gradX, gradWeight: gradWeight,
+      gradBias: gradBias, rows: rows, inputSize: inputSize, outputSize: outputSize)
     let gradY = gradY.matrix(rows, outputSize)
     if let gradX = gradX?.matrix(rows, inputSize) {
       gradX.fill(with: 0)
