@@ -26,7 +26,7 @@ static void load(void) {
   if (!dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_GLOBAL)) {
     const char *reason = dlerror();
     snprintf(failure, sizeof failure, "%s", reason ? reason : "it cannot be loaded");
-    // A tool that was preloaded may stand in for it.
+    // A preloaded tool may offer the functions instead.
     if (!dlsym(RTLD_DEFAULT, "clGetPlatformIDs")) return;
     *failure = 0;
   }

@@ -23,7 +23,7 @@ public struct RecurrentPass: Sendable {
 
   /// The gradients of the loss with respect to the outputs.
   public struct Gradients: Sendable {
-    /// ∂loss/∂y in the shape of the output; nil stands for zeros.
+    /// ∂loss/∂y in the shape of the output; nil means zeros.
     public var y: Tensor?
     /// ∂loss/∂h_T `[L·D, N, P]` beyond `y`; nil stands for zeros.
     public var finalHidden: Tensor?

@@ -2,11 +2,10 @@ import Foundation
 
 /// The descriptors of standard input, output and error.
 enum Descriptors {
-  /// Opens those of the three that whoever started this process had closed.
+  /// Opens each of descriptors 0 to 2 that was closed when the process started.
   ///
-  /// The next file that is opened would take their number, and what is meant for standard error would be
-  /// written into it. What stands in for them can be neither read nor written, so that it fails as a
-  /// closed one does.
+  /// Otherwise the next file would get that number, and text for standard error would be written into it.
+  /// The replacement can be neither read nor written: using it fails, as using a closed one does.
   static func open() {
     for descriptor in STDIN_FILENO...STDERR_FILENO
     where fcntl(descriptor, F_GETFD) < 0 && errno == EBADF {

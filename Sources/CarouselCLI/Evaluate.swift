@@ -33,7 +33,7 @@ struct Evaluate: PagedCommand {
         throw CarouselError(
           .usage,
           "\(checkpoint.path): a model of the task \(checkpoint.description.task.rawValue) is "
-            + "measured on sequences that are made on the way, but the file '\(file)' was given")
+            + "measured on synthetic sequences, but the file '\(file)' was given")
       }
       return try measure(checkpoint, on: device.makeBackend())
     }

@@ -3,7 +3,7 @@ import Foundation
 
 /// A command whose help begins with the options that people use.
 protocol PagedCommand: ParsableCommand {
-  /// The names of the options on the first page, in their order; none stands for all.
+  /// The names of the options on the first page, in their order; an empty list shows all.
   static var basics: [String] { get }
   /// What options are where they are absent, by their names; taken from where the command takes it.
   static var defaults: [String: String] { get }

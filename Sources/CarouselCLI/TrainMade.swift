@@ -9,7 +9,7 @@ struct TrainAdding: PagedCommand {
     discussion: """
       --sequence-length numbers between 0 and 1 are read, two of which are marked, one in either half; their \
       sum is to be predicted at the end. Always predicting 1 has the mean squared error 0.167. The \
-      sequences are made on the way, a function of the seed; 1000 steps are an epoch, and about 1000 \
+      sequences are synthetic, a function of the seed; 1000 steps are an epoch, and about 1000 \
       other sequences are held out. The run's folder and Ctrl-C are as in 'train text'.
       """)
 
@@ -41,7 +41,7 @@ struct TrainCopy: PagedCommand {
   func run() throws { try made.run(.copy) }
 }
 
-/// The words of a task whose sequences are made on the way.
+/// The words of a task with synthetic sequences.
 struct TrainMadeOptions: ParsableArguments {
   static let basics = [
     "cell", "hidden-size", "sequence-length", "batch-size", "learning-rate", "max-epochs",
@@ -65,8 +65,8 @@ struct TrainMadeOptions: ParsableArguments {
     }
     if training.validation != nil || training.validationBytes != nil {
       throw ValidationError(
-        "--validation is a share of a text and --validation-bytes counts its bytes, but these sequences "
-          + "are made on the way")
+        "--validation is a share of a text and --validation-bytes counts its bytes, but this task "
+          + "has synthetic sequences")
     }
   }
 

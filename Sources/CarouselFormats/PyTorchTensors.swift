@@ -23,7 +23,7 @@ struct PyTorchTensors: PickleBuilder {
     var width: Int
   }
 
-  /// What the pickle's `object` indices stand for.
+  /// The values that the pickle's `object` indices refer to.
   private enum Object {
     case storage(Storage)
     case tensor(View)
@@ -166,7 +166,7 @@ struct PyTorchTensors: PickleBuilder {
     return found.tensors
   }
 
-  /// What was found on the way through the containers, and how far that went.
+  /// The tensors found so far in the containers, and how many values were visited.
   private struct Found {
     let limit: Int
     var tensors: [(String, View)] = []

@@ -1,6 +1,6 @@
 import CarouselModel
 
-/// Sequences that are made on the way, each a pure function of a seed: the adding problem and copy
+/// Synthetic sequences, each a pure function of a seed: the adding problem and copy
 /// memory.
 ///
 /// Adding (Hochreiter & Schmidhuber 1997, as in Bai et al. 2018): T steps of two features, a number

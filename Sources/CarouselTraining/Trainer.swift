@@ -3,7 +3,7 @@ import CarouselModel
 import Foundation
 
 /// Trains a network to predict the next byte of a text, by truncated backpropagation through time, or on
-/// sequences that are made on the way (`MadeData`).
+/// synthetic sequences (`MadeData`).
 ///
 /// The training part of a text is read as N streams (`TextStreams`); a step is one window of T
 /// bytes of each, the recurrent states are carried from window to window and set to zero where an
@@ -142,7 +142,7 @@ public final class Trainer<B: Backend> {
     }
   }
 
-  /// Begins a run on sequences that are made on the way, `settings.steps` being T; or goes on with one
+  /// Begins a run on synthetic sequences, `settings.steps` being T; or goes on with one
   /// from its checkpoint, whose settings are then taken.
   ///
   /// Throws as the initializers for a text do.

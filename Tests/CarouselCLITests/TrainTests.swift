@@ -159,7 +159,7 @@ import Testing
     #expect(adding.status == 0, "\(adding.errors)")
     for (arguments, status, words) in [
       (["generate", run] + device, 65, "expected a model of text"),
-      (["evaluate", run, try text()] + device, 64, "made on the way"),
+      (["evaluate", run, try text()] + device, 64, "synthetic sequences"),
       (["train", "copy", "--resume", run], 65, "found one of 'train adding'"),
       (["train", "text", "--resume", run], 65, "expected a model of text"),
       (["train", "adding", "--steps", "1"] + device + small, 64, "at least 2 steps"),
