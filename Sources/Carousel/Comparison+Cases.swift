@@ -4,7 +4,8 @@ import CarouselModel
 public enum ComparisonCases {
   /// Every operation, over sizes that hurt: 1, odd ones, one past a power of two, long and wide ones.
   public static var standard: [any ComparisonCase] {
-    recurrent + scaled + family(steps: 9, batchSize: 5, inputSize: 19, hiddenSize: 33) + inference
+    recurrent + scaled + family(sequenceLength: 9, batchSize: 5, inputSize: 19, hiddenSize: 33)
+      + inference
       + operations + networks
   }
 
@@ -23,7 +24,7 @@ public enum ComparisonCases {
       SquaredErrorComparison(rows: 7, width: 2),
       DropoutComparison(count: 13, probability: 0.3),
       NormComparison(count: 19),
-    ] + family(steps: 3, batchSize: 3, inputSize: 4, hiddenSize: 6) + optimizers(count: 11)
+    ] + family(sequenceLength: 3, batchSize: 3, inputSize: 4, hiddenSize: 6) + optimizers(count: 11)
       + [network(.lstm, 3, 3, 3, 7, vocabulary: 5, layers: 2, dropout: 0.3)]
   }
 
@@ -125,7 +126,8 @@ public enum ComparisonCases {
 
   /// A stack over T steps of N sequences of C features with H units.
   private static func stack(
-    cell: Cell = .lstm, _ steps: Int, _ batchSize: Int, _ inputSize: Int, _ hiddenSize: Int,
+    cell: Cell = .lstm, _ sequenceLength: Int, _ batchSize: Int, _ inputSize: Int,
+    _ hiddenSize: Int,
     layers: Int = 1,
     bias: BiasMode = .double, dropout: Double = 0, scale: Double = 1, states: Bool = true,
     finalGradients: Bool = true, training: Bool = true
@@ -134,14 +136,14 @@ public enum ComparisonCases {
       RecurrentConfiguration(
         cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: layers,
         options: CellOptions(bias: bias), dropout: dropout),
-      steps: steps, batchSize: batchSize, scale: scale, givenStates: states,
+      sequenceLength: sequenceLength, batchSize: batchSize, scale: scale, givenStates: states,
       finalGradients: finalGradients,
       training: training)
   }
 
   /// A network over T steps of N texts with an embedding of C elements and H units.
   private static func network(
-    _ cell: Cell, _ steps: Int, _ batchSize: Int, _ inputSize: Int, _ hiddenSize: Int,
+    _ cell: Cell, _ sequenceLength: Int, _ batchSize: Int, _ inputSize: Int, _ hiddenSize: Int,
     vocabulary: Int, layers: Int, dropout: Double
   ) -> any ComparisonCase {
     NetworkComparison(
@@ -150,6 +152,6 @@ public enum ComparisonCases {
         recurrent: RecurrentConfiguration(
           cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: layers,
           dropout: dropout)),
-      steps: steps, batchSize: batchSize)
+      sequenceLength: sequenceLength, batchSize: batchSize)
   }
 }

@@ -5,7 +5,7 @@ extension ComparisonCases {
   ///
   /// Every other case has sequences of different lengths, in no order, one of them 0 and one T.
   static func family(
-    steps: Int, batchSize: Int, inputSize: Int, hiddenSize: Int
+    sequenceLength: Int, batchSize: Int, inputSize: Int, hiddenSize: Int
   ) -> [any ComparisonCase] {
     // The blocks of a recurrence, and the size of a projection: the smallest divisor above 1.
     let blocks = (2...hiddenSize).first { hiddenSize.isMultiple(of: $0) } ?? 1
@@ -17,15 +17,17 @@ extension ComparisonCases {
         options: variant.options, dropout: variant.dropout)
       (configuration.direction, configuration.merge) = (variant.direction, variant.merge)
       return RecurrentComparison(
-        configuration, steps: steps, batchSize: batchSize,
-        lengths: index % 2 == 0 ? lengths(count: batchSize, steps: steps) : nil,
+        configuration, sequenceLength: sequenceLength, batchSize: batchSize,
+        lengths: index % 2 == 0 ? lengths(count: batchSize, sequenceLength: sequenceLength) : nil,
         givenStates: index % 3 != 2, finalGradients: index % 7 != 6, training: index % 5 != 3)
     }
   }
 
   /// Lengths in no order, with 0 and T among them where there are three or more.
-  static func lengths(count: Int, steps: Int) -> [Int] {
-    (0..<count).map { [(steps + 1) / 2, 0, steps, 1, steps * 3 / 4][$0 % 5] }
+  static func lengths(count: Int, sequenceLength: Int) -> [Int] {
+    (0..<count).map {
+      [(sequenceLength + 1) / 2, 0, sequenceLength, 1, sequenceLength * 3 / 4][$0 % 5]
+    }
   }
 
   /// Layers without their sizes.

@@ -17,10 +17,11 @@ extension ComparisonCases {
     // gradient is a multiple of their difference, of which ever fewer digits are left.
     let settles = configuration.cell == .gru && options.overrides["new"] != nil
     let longest = tiny ? 3 : options.layerNorm ? 4 : settles ? 6 : 20
-    let (steps, batchSize) = (draw.number(1...longest), draw.number(1...(tiny ? 3 : 9)))
+    let (sequenceLength, batchSize) = (draw.number(1...longest), draw.number(1...(tiny ? 3 : 9)))
     var result = RecurrentComparison(
-      configuration, steps: steps, batchSize: batchSize,
-      lengths: draw.happens(0.5) ? (0..<batchSize).map { _ in draw.number(0...steps) } : nil,
+      configuration, sequenceLength: sequenceLength, batchSize: batchSize,
+      lengths: draw.happens(0.5)
+        ? (0..<batchSize).map { _ in draw.number(0...sequenceLength) } : nil,
       givenStates: draw.happens(0.7), finalGradients: draw.happens(0.7),
       training: draw.happens(0.8))
     result.scale = draw.scale(of: configuration)

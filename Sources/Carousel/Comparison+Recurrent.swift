@@ -5,7 +5,7 @@ public struct RecurrentComparison: ComparisonCase {
   /// The layers.
   public let configuration: RecurrentConfiguration
   /// T and N.
-  public let steps: Int, batchSize: Int
+  public let sequenceLength: Int, batchSize: Int
   /// The steps of each sequence, from 0 to T; nil stands for T everywhere.
   public var lengths: [Int]?
   /// The factor of x, h₀ and c₀, which are normal numbers without it, states of half the size.
@@ -19,11 +19,12 @@ public struct RecurrentComparison: ComparisonCase {
 
   /// Describes a case.
   public init(
-    _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, lengths: [Int]? = nil,
+    _ configuration: RecurrentConfiguration, sequenceLength: Int, batchSize: Int,
+    lengths: [Int]? = nil,
     scale: Double = 1, givenStates: Bool = true, finalGradients: Bool = true, training: Bool = true
   ) {
     self.configuration = configuration
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     self.lengths = lengths
     self.scale = scale
@@ -39,7 +40,8 @@ public struct RecurrentComparison: ComparisonCase {
   /// T, N, C, H and L.
   public var sizes: KeyValuePairs<String, Int> {
     [
-      "sequenceLength": steps, "batchSize": batchSize, "inputSize": configuration.inputSize,
+      "sequenceLength": sequenceLength, "batchSize": batchSize,
+      "inputSize": configuration.inputSize,
       "hiddenSize": configuration.hiddenSize, "layers": configuration.layers,
     ]
   }
@@ -69,7 +71,8 @@ public struct RecurrentComparison: ComparisonCase {
     var pass = RecurrentPass(
       configuration, parameters: configuration.drawnParameters(seed: seed),
       x: ComparisonInput.normal(
-        [steps, batchSize, configuration.inputSize], seed: seed, index: 0, deviation: scale),
+        [sequenceLength, batchSize, configuration.inputSize], seed: seed, index: 0, deviation: scale
+      ),
       lengths: lengths, dropoutSeed: training ? seed : nil)
     let (hiddenShape, cellShape) = (pass.hiddenShape, pass.cellShape)
     func state(_ shape: Shape, _ index: Int, scale: Double = 1) -> Tensor {

@@ -43,7 +43,7 @@ public struct OptimizerComparison: ComparisonCase {
 /// A whole network's training step: two windows of a text, the state carried from one to the next.
 public struct NetworkComparison: ComparisonCase {
   let configuration: NetworkConfiguration
-  let steps: Int, batchSize: Int
+  let sequenceLength: Int, batchSize: Int
   /// `network`.
   public var operation: String { "network" }
   /// The recurrent layers' cell.
@@ -52,7 +52,8 @@ public struct NetworkComparison: ComparisonCase {
   public var sizes: KeyValuePairs<String, Int> {
     let recurrent = configuration.recurrent
     return [
-      "sequenceLength": steps, "batchSize": batchSize, "vocabularySize": configuration.outputSize,
+      "sequenceLength": sequenceLength, "batchSize": batchSize,
+      "vocabularySize": configuration.outputSize,
       "inputSize": recurrent.inputSize, "hiddenSize": recurrent.hiddenSize,
       "layers": recurrent.layers,
     ]
@@ -64,13 +65,15 @@ public struct NetworkComparison: ComparisonCase {
   public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let network = try Network(configuration, backend: backend, seed: seed)
     let store = network.parameters
-    let pass = try NetworkPass(network, steps: steps, batchSize: batchSize, training: true)
+    let pass = try NetworkPass(
+      network, sequenceLength: sequenceLength, batchSize: batchSize, training: true)
     let losses = try (0..<2).map { window in
       let tokens = ComparisonInput.indices(
-        count: steps * batchSize, below: configuration.outputSize, seed: seed, index: 2 * window
+        count: sequenceLength * batchSize, below: configuration.outputSize, seed: seed,
+        index: 2 * window
       )
       let targets = ComparisonInput.indices(
-        count: steps * batchSize, below: configuration.outputSize, seed: seed,
+        count: sequenceLength * batchSize, below: configuration.outputSize, seed: seed,
         index: 2 * window + 1)
       return try pass.lossAndGradients(
         tokens: tokens, targets: targets, dropoutSeed: (seed, window))
@@ -89,7 +92,7 @@ public struct NetworkComparison: ComparisonCase {
 
   /// The logits of inference, one step at a time, states carried.
   private func inferredLogits<B: Backend>(_ network: Network<B>, seed: UInt64) throws -> Tensor {
-    let pass = try NetworkPass(network, steps: 1, batchSize: batchSize, training: false)
+    let pass = try NetworkPass(network, sequenceLength: 1, batchSize: batchSize, training: false)
     let shape: Shape = [1, batchSize, configuration.outputSize]
     for step in 0..<3 {
       let tokens = ComparisonInput.indices(

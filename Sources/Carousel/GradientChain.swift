@@ -38,14 +38,15 @@ final class GradientChain<B: Backend> {
         cell: layer.cell.hasCellState ? try backend.makeBuffer(count: cellCount) : nil)
     }
     func makeReserve(_ layer: RecurrentLayer) throws -> B.RecurrentReserve {
-      try backend.makeReserve(for: layer, steps: 1, batchSize: batchSize, training: true)
+      try backend.makeReserve(for: layer, sequenceLength: 1, batchSize: batchSize, training: true)
     }
     let y = try backend.makeBuffer(count: stateCount)
     var state = try makeState()
     steps = try inputs.map { values in
       let x = try backend.makeBuffer(Tensor([batchSize, layer.inputSize], values))
       let work = RecurrentWork<B>(
-        layer: layer, steps: 1, batchSize: batchSize, parameters: parameters, x: x, initial: state,
+        layer: layer, sequenceLength: 1, batchSize: batchSize, parameters: parameters, x: x,
+        initial: state,
         y: try backend.makeBuffer(count: stateCount), reserve: try makeReserve(layer))
       state = try makeState()
       try backend.recurrentForward(work, final: state)

@@ -20,12 +20,12 @@ public struct GradientFlow: Sendable {
   ///
   /// Throws a usage error where the layers do not walk forward.
   public init(
-    _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, seed: UInt64
+    _ configuration: RecurrentConfiguration, sequenceLength: Int, batchSize: Int, seed: UInt64
   ) throws(CarouselError) {
     try self.init(
       configuration, parameters: configuration.drawnParameters(seed: seed),
       x: ComparisonInput.normal(
-        [steps, batchSize, configuration.inputSize], seed: seed, index: 0), seed: seed)
+        [sequenceLength, batchSize, configuration.inputSize], seed: seed, index: 0), seed: seed)
   }
 
   /// A model's layers, over T steps of N sequences: of tokens drawn uniformly where the model has an
@@ -34,10 +34,10 @@ public struct GradientFlow: Sendable {
   /// Throws a usage error where the layers do not walk forward, and `badData` where the embedding is
   /// of another width than the layers read.
   public init(
-    _ model: RecurrentModel, steps: Int, batchSize: Int, seed: UInt64
+    _ model: RecurrentModel, sequenceLength: Int, batchSize: Int, seed: UInt64
   ) throws(CarouselError) {
     let width = model.configuration.inputSize
-    let shape: Shape = [steps, batchSize, width]
+    let shape: Shape = [sequenceLength, batchSize, width]
     var x = ComparisonInput.normal(shape, seed: seed, index: 0)
     if let embedding = try model.embedding() {
       guard embedding.shape.rank == 2, embedding.shape[0] > 0, embedding.shape[1] == width else {
@@ -47,7 +47,7 @@ public struct GradientFlow: Sendable {
             + "expected [V, \(width)]")
       }
       let tokens = ComparisonInput.indices(
-        count: steps * batchSize, below: embedding.shape[0], seed: seed, index: 0)
+        count: sequenceLength * batchSize, below: embedding.shape[0], seed: seed, index: 0)
       x = Tensor(
         shape, tokens.flatMap { embedding.values[Int($0) * width..<(Int($0) + 1) * width] })
     }
@@ -58,7 +58,7 @@ public struct GradientFlow: Sendable {
   ///
   /// Throws as that does.
   public init<B: Backend>(
-    _ network: Network<B>, steps: Int, batchSize: Int, seed: UInt64
+    _ network: Network<B>, sequenceLength: Int, batchSize: Int, seed: UInt64
   ) throws {
     let tensors = try network.parameters.tensors()
     try self.init(
@@ -69,7 +69,7 @@ public struct GradientFlow: Sendable {
             (String($0.name.dropFirst("recurrent.".count)), $0.tensor)
           }),
         embedding: tensors.first { $0.name == "embedding.weight" }?.tensor, source: "the network"),
-      steps: steps, batchSize: batchSize, seed: seed)
+      sequenceLength: sequenceLength, batchSize: batchSize, seed: seed)
   }
 
   private init(
@@ -123,19 +123,20 @@ public struct GradientFlow: Sendable {
 
   /// What the last layer reads at each step, `[N, C]`.
   private func lastLayerInput<B: Backend>(_ store: ParameterStore<B>) throws -> [[Double]] {
-    let (steps, batchSize) = (x.shape[0], x.shape[1])
+    let (sequenceLength, batchSize) = (x.shape[0], x.shape[1])
     var values = x.values
     if configuration.layers > 1 {
       var lower = configuration
       lower.layers -= 1
       let stack = try RecurrentStack(
-        lower, store: store, prefix: "", steps: steps, batchSize: batchSize, training: false)
+        lower, store: store, prefix: "", sequenceLength: sequenceLength, batchSize: batchSize,
+        training: false)
       try stack.forward(x: store.backend.makeBuffer(x), initial: nil, final: nil)
       values = try store.backend.read(
-        stack.y, count: steps * batchSize * configuration.outputSize)
+        stack.y, count: sequenceLength * batchSize * configuration.outputSize)
     }
-    let count = values.count / steps
-    return (0..<steps).map { Array(values[$0 * count..<($0 + 1) * count]) }
+    let count = values.count / sequenceLength
+    return (0..<sequenceLength).map { Array(values[$0 * count..<($0 + 1) * count]) }
   }
 }
 

@@ -81,10 +81,10 @@ public struct GradientPlot: Sendable {
     """
   }
 
-  private var steps: Int { curves.map(\.norms.count).max() ?? 1 }
+  private var sequenceLength: Int { curves.map(\.norms.count).max() ?? 1 }
 
   private func x(_ step: Int) -> Double {
-    Self.left + (Self.right - Self.left) * Double(step - 1) / Double(max(steps - 1, 1))
+    Self.left + (Self.right - Self.left) * Double(step - 1) / Double(max(sequenceLength - 1, 1))
   }
 
   private func y(_ norm: Double) -> Double {
@@ -102,7 +102,7 @@ public struct GradientPlot: Sendable {
         10<tspan dy="-5" font-size="9">\(power)</tspan></text>
         """
     }
-    let columns = Self.ticks(upTo: steps).map { step in
+    let columns = Self.ticks(upTo: sequenceLength).map { step in
       """
       <text x="\(text(x(step)))" y="\(text(Self.bottom + 20))" text-anchor="middle">\(step)</text>
       """
@@ -121,13 +121,14 @@ public struct GradientPlot: Sendable {
   }
 
   /// 1, T and round numbers between that keep their distance.
-  private static func ticks(upTo steps: Int) -> [Int] {
+  private static func ticks(upTo sequenceLength: Int) -> [Int] {
     let spacing =
-      [1, 2, 5, 10, 20, 50, 100, 200, 500].first { steps / $0 <= 10 } ?? (steps / 10)
-    let between = Swift.stride(from: spacing, to: steps, by: spacing).filter {
-      $0 > 1 + spacing / 3 && $0 <= steps - spacing / 2
+      [1, 2, 5, 10, 20, 50, 100, 200, 500].first { sequenceLength / $0 <= 10 }
+      ?? (sequenceLength / 10)
+    let between = Swift.stride(from: spacing, to: sequenceLength, by: spacing).filter {
+      $0 > 1 + spacing / 3 && $0 <= sequenceLength - spacing / 2
     }
-    return steps == 1 ? [1] : [1] + between + [steps]
+    return sequenceLength == 1 ? [1] : [1] + between + [sequenceLength]
   }
 
   private var drawing: String {

@@ -14,13 +14,14 @@ public struct ParameterMemory: Hashable, Sendable, Encodable {
   /// Counts for `parameterCount` parameters, of which the recurrent ones are `configuration`'s, over T
   /// steps of N sequences.
   public init(
-    _ configuration: RecurrentConfiguration, parameterCount: Int, steps: Int, batchSize: Int
+    _ configuration: RecurrentConfiguration, parameterCount: Int, sequenceLength: Int,
+    batchSize: Int
   ) {
     let size = ElementType.float32.byteCount
-    sequenceLength = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     weightBytes = size * parameterCount
-    activationBytes = size * steps * batchSize * configuration.activationsPerStep
+    activationBytes = size * sequenceLength * batchSize * configuration.activationsPerStep
     optimizerBytes = 2 * weightBytes
   }
 }

@@ -3,7 +3,7 @@ import CarouselModel
 
 /// The inputs of a pass in a file: their shapes are checked at first, before any of them is read.
 struct RecurrentInputs {
-  let steps: Int, batchSize: Int
+  let sequenceLength: Int, batchSize: Int
   private let file: TensorFile
   private let configuration: RecurrentConfiguration
   private let isBatchFirst: Bool
@@ -43,7 +43,7 @@ struct RecurrentInputs {
           + "step and 1 sequence")
     }
     self.x = x
-    (steps, batchSize) = isBatchFirst ? (shape[1], shape[0]) : (shape[0], shape[1])
+    (sequenceLength, batchSize) = isBatchFirst ? (shape[1], shape[0]) : (shape[0], shape[1])
   }
 
   /// Throws where a shape does not fit; `outputSize` is that of a linear layer behind the layers.
@@ -54,7 +54,7 @@ struct RecurrentInputs {
     let y = outputSize ?? configuration.outputSize
     let shapes: [String: Shape] = [
       "h_0": hidden, "grad_h_n": hidden, "c_0": cell, "grad_c_n": cell, "lengths": [batchSize],
-      "grad_y": isBatchFirst ? [batchSize, steps, y] : [steps, batchSize, y],
+      "grad_y": isBatchFirst ? [batchSize, sequenceLength, y] : [sequenceLength, batchSize, y],
     ]
     let names = Self.names(configuration, gradients: gradients)
     for (name, expected) in shapes.sorted(by: { $0.key < $1.key }) where names.contains(name) {
@@ -69,12 +69,12 @@ struct RecurrentInputs {
   /// Whether the sequences of a tensor are as many as `x` has steps, as if these were the other way
   /// round.
   private func hasOtherOrder(_ shape: Shape, name: String) -> Bool {
-    guard steps != batchSize else { return false }
+    guard sequenceLength != batchSize else { return false }
     return switch name {
-    case "lengths": shape == [steps]
+    case "lengths": shape == [sequenceLength]
     case "grad_y":
       shape.rank == 3 && (shape[0], shape[1]) == (x.shape[1], x.shape[0])
-    default: shape.rank == 3 && shape[1] == steps
+    default: shape.rank == 3 && shape[1] == sequenceLength
     }
   }
 
@@ -93,11 +93,11 @@ struct RecurrentInputs {
         "\(file.path): the tensor 'lengths' is of the type \(entry.type), expected I64")
     }
     let values = try file.tensor(entry).values
-    if let index = values.firstIndex(where: { !(0...Double(steps) ~= $0) }) {
+    if let index = values.firstIndex(where: { !(0...Double(sequenceLength) ~= $0) }) {
       throw CarouselError(
         .badData,
         "\(file.path): the tensor 'lengths' holds \(Int(values[index])) at element \(index), "
-          + "expected 0 to \(steps), the steps of 'x'")
+          + "expected 0 to \(sequenceLength), the steps of 'x'")
     }
     return values.map { Int($0) }
   }
@@ -133,11 +133,11 @@ struct RecurrentInputs {
 extension Tensor {
   /// Sets what `[T, N, …]` holds past each sequence's length to 0.
   mutating func clear(pastLengths lengths: [Int], isBatchFirst: Bool = false) {
-    let (steps, batchSize) = isBatchFirst ? (shape[1], shape[0]) : (shape[0], shape[1])
-    let width = shape.count / (steps * batchSize)
+    let (sequenceLength, batchSize) = isBatchFirst ? (shape[1], shape[0]) : (shape[0], shape[1])
+    let width = shape.count / (sequenceLength * batchSize)
     for (sequence, length) in lengths.enumerated() {
-      for step in length..<steps {
-        let row = isBatchFirst ? sequence * steps + step : step * batchSize + sequence
+      for step in length..<sequenceLength {
+        let row = isBatchFirst ? sequence * sequenceLength + step : step * batchSize + sequence
         for index in (row * width)..<((row + 1) * width) { values[index] = 0 }
       }
     }

@@ -46,9 +46,9 @@ extension RecurrentPass {
   /// Throws as a pass of them does.
   public static func sizes(
     of file: TensorFile, for configuration: RecurrentConfiguration, isBatchFirst: Bool
-  ) throws(CarouselError) -> (steps: Int, batchSize: Int) {
+  ) throws(CarouselError) -> (sequenceLength: Int, batchSize: Int) {
     let inputs = try RecurrentInputs(file, of: configuration, isBatchFirst: isBatchFirst)
-    return (inputs.steps, inputs.batchSize)
+    return (inputs.sequenceLength, inputs.batchSize)
   }
 
   /// The names in a file of inputs that no pass of these layers reads.

@@ -35,7 +35,8 @@ extension RecurrentPass {
     let y = try store.backend.makePoisonedBuffer(count: outputShape.count)
     try store.backend.linearForward(
       x: stack.y, weight: store.value(head.weightName),
-      bias: head.bias.map { _ in try store.value(head.biasName) }, y: y, rows: steps * batchSize,
+      bias: head.bias.map { _ in try store.value(head.biasName) }, y: y,
+      rows: sequenceLength * batchSize,
       inputSize: configuration.outputSize, outputSize: head.weight.shape[0])
     return cleared(try store.backend.readTensor(y, outputShape))
   }
@@ -46,12 +47,13 @@ extension RecurrentPass {
   ) throws -> B.Buffer {
     guard let head else { return try store.backend.makeBuffer(gradY) }
     let result = try store.backend.makePoisonedBuffer(
-      count: steps * batchSize * configuration.outputSize)
+      count: sequenceLength * batchSize * configuration.outputSize)
     try store.backend.linearBackward(
       x: stack.y, weight: store.value(head.weightName),
       gradY: store.backend.makeBuffer(cleared(gradY)), gradX: result,
       gradWeight: store.gradient(head.weightName),
-      gradBias: head.bias.map { _ in try store.gradient(head.biasName) }, rows: steps * batchSize,
+      gradBias: head.bias.map { _ in try store.gradient(head.biasName) },
+      rows: sequenceLength * batchSize,
       inputSize: configuration.outputSize, outputSize: head.weight.shape[0])
     return result
   }

@@ -55,7 +55,7 @@ public struct RecurrentPass: Sendable {
   }
 
   /// T, the steps of the input.
-  public var steps: Int { x.shape[0] }
+  public var sequenceLength: Int { x.shape[0] }
   /// N, the sequences of the input.
   public var batchSize: Int { x.shape[1] }
   /// `[L·D, N, P]`, the shape of the hidden states.
@@ -69,7 +69,7 @@ public struct RecurrentPass: Sendable {
   /// The shape of the output: `[T, N, O]` behind a head, else `[T, N, D·P]`, P where the directions are
   /// not concatenated.
   public var outputShape: Shape {
-    [steps, batchSize, head?.weight.shape[0] ?? configuration.outputSize]
+    [sequenceLength, batchSize, head?.weight.shape[0] ?? configuration.outputSize]
   }
 
   /// Computes `y`, `h_n`, `c_n`, and with gradients `grad_x`, `grad_h_0`, `grad_c_0` and `grad_NAME`
@@ -83,14 +83,14 @@ public struct RecurrentPass: Sendable {
     try store.load(
       parameters.merging(head?.parameters ?? []) { $1 }, source: "the parameters")
     let stack = try RecurrentStack(
-      configuration, store: store, prefix: "", steps: steps, batchSize: batchSize,
+      configuration, store: store, prefix: "", sequenceLength: sequenceLength, batchSize: batchSize,
       training: gradients != nil)
     let inputs = try Inputs<B>(
       x: backend.makeBuffer(x), lengths: indices(lengths, on: backend),
       initial: states(stack, hidden: initialHidden, cell: initialCell, on: backend))
     let final = try poisonedStates(stack, on: backend)
     try backend.fill(
-      stack.y, count: steps * batchSize * configuration.outputSize, with: .nan)
+      stack.y, count: sequenceLength * batchSize * configuration.outputSize, with: .nan)
     let seed = dropoutSeed.map { (seed: $0, step: 0) }
     try stack.forward(
       x: inputs.x, lengths: inputs.lengths, initial: inputs.initial, final: final,

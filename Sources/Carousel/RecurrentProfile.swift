@@ -7,7 +7,7 @@ public struct RecurrentProfile: Sendable {
   /// The layers.
   public let configuration: RecurrentConfiguration
   /// T and N.
-  public let steps: Int, batchSize: Int
+  public let sequenceLength: Int, batchSize: Int
   /// The steps of each sequence, 0 to T; nil stands for T everywhere.
   public let lengths: [Int]?
   /// Whether a pass is forward and backward, with gradients for x and every parameter, or forward
@@ -21,7 +21,8 @@ public struct RecurrentProfile: Sendable {
   /// Describes the work; throws a usage error where nothing would be timed or there is not one length for
   /// each sequence.
   public init(
-    _ configuration: RecurrentConfiguration, steps: Int, batchSize: Int, lengths: [Int]? = nil,
+    _ configuration: RecurrentConfiguration, sequenceLength: Int, batchSize: Int,
+    lengths: [Int]? = nil,
     training: Bool, iterations: Int, warmup: Int, seed: UInt64
   ) throws(CarouselError) {
     guard iterations > 0, warmup >= 0 else {
@@ -34,7 +35,7 @@ public struct RecurrentProfile: Sendable {
         .usage, "expected a length for each of \(batchSize) sequences, found \(lengths.count)")
     }
     self.configuration = configuration
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     self.lengths = lengths
     self.training = training
@@ -48,7 +49,7 @@ public struct RecurrentProfile: Sendable {
   /// steps that the sequences have.
   public var flops: Double {
     configuration.units.reduce(0) { sum, unit in
-      sum + unit.layer.flops(steps: rows, batchSize: 1, backward: training)
+      sum + unit.layer.flops(sequenceLength: rows, batchSize: 1, backward: training)
     }
   }
 
@@ -62,7 +63,7 @@ public struct RecurrentProfile: Sendable {
   }
 
   /// The steps that all sequences have together.
-  private var rows: Int { lengths?.reduce(0, +) ?? steps * batchSize }
+  private var rows: Int { lengths?.reduce(0, +) ?? sequenceLength * batchSize }
 
   /// The seconds that each pass takes by the host's clock, from an idle device to an idle device.
   public func wallSeconds<B: Backend>(on backend: B) throws -> [Double] {
@@ -94,12 +95,13 @@ final class RecurrentProfilePass<B: Backend> {
     let store = try ParameterStore(
       configuration.parameterDescriptions, backend: backend, seed: work.seed)
     stack = try RecurrentStack(
-      configuration, store: store, prefix: "", steps: work.steps, batchSize: work.batchSize,
+      configuration, store: store, prefix: "", sequenceLength: work.sequenceLength,
+      batchSize: work.batchSize,
       training: work.training)
     final = try stack.makeStates()
     let shapes: (x: Shape, y: Shape) = (
-      [work.steps, work.batchSize, configuration.inputSize],
-      [work.steps, work.batchSize, configuration.outputSize]
+      [work.sequenceLength, work.batchSize, configuration.inputSize],
+      [work.sequenceLength, work.batchSize, configuration.outputSize]
     )
     x = try backend.makeBuffer(ComparisonInput.normal(shapes.x, seed: work.seed, index: 0))
     lengths = try work.lengths.map { lengths in

@@ -16,12 +16,12 @@ struct BatchOptions: ParsableArguments {
 
   /// What was given, or the defaults, checked; lengths are nil where all sequences have T steps.
   func batch(
-    steps defaultSteps: Int, batchSize defaultBatchSize: Int
-  ) throws -> (steps: Int, batchSize: Int, lengths: [Int]?) {
-    let (steps, batchSize) = try work.sizes(
-      steps: defaultSteps, batchSize: lengths?.values.count ?? defaultBatchSize)
-    try lengths?.check(steps: steps, batchSize: batchSize)
-    return (steps, batchSize, lengths?.values)
+    sequenceLength defaultLength: Int, batchSize defaultBatchSize: Int
+  ) throws -> (sequenceLength: Int, batchSize: Int, lengths: [Int]?) {
+    let (sequenceLength, batchSize) = try work.sizes(
+      sequenceLength: defaultLength, batchSize: lengths?.values.count ?? defaultBatchSize)
+    try lengths?.check(sequenceLength: sequenceLength, batchSize: batchSize)
+    return (sequenceLength, batchSize, lengths?.values)
   }
 }
 
@@ -36,15 +36,16 @@ struct Lengths: ExpressibleByArgument {
   }
 
   /// Throws where the lengths are not those of N sequences of at most T steps.
-  func check(steps: Int, batchSize: Int) throws(CarouselError) {
+  func check(sequenceLength: Int, batchSize: Int) throws(CarouselError) {
     guard values.count == batchSize else {
       throw CarouselError(
         .usage,
         "--lengths has \(values.count) lengths, but the batch has \(batchSize) sequences")
     }
-    if let wrong = values.first(where: { !(0...steps ~= $0) }) {
+    if let wrong = values.first(where: { !(0...sequenceLength ~= $0) }) {
       throw CarouselError(
-        .usage, "--lengths must be between 0 and \(steps), the sequence length, but one is \(wrong)"
+        .usage,
+        "--lengths must be between 0 and \(sequenceLength), the sequence length, but one is \(wrong)"
       )
     }
   }

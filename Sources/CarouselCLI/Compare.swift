@@ -85,11 +85,12 @@ struct Compare: PagedCommand {
 
   private func givenCase() throws -> any ComparisonCase {
     let configuration = try recurrent.configuration(defaults: Self.standard)
-    let (steps, batchSize, lengths) = try batch.batch(
-      steps: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
-    try configuration.requireRoom(steps: steps, batchSize: batchSize)
+    let (sequenceLength, batchSize, lengths) = try batch.batch(
+      sequenceLength: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
+    try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
     return RecurrentComparison(
-      configuration, steps: steps, batchSize: batchSize, lengths: lengths, scale: scale ?? 1)
+      configuration, sequenceLength: sequenceLength, batchSize: batchSize, lengths: lengths,
+      scale: scale ?? 1)
   }
 
   private func compare<B: Backend>(_ cases: [Work], on backend: B) throws {

@@ -59,7 +59,7 @@ struct Evaluate: PagedCommand {
     let network = try checkpoint.makeNetwork(
       backend: backend, overrides: overrides.values(for: checkpoint))
     let data = try MadeData(
-      task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed)
+      task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
     let evaluator = try MadeDataEvaluator(network, like: data)
     guard let loss = try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
     else { return }
@@ -68,7 +68,8 @@ struct Evaluate: PagedCommand {
         .checkFailed, "\(checkpoint.path): expected a finite loss, found \(loss)")
     }
     let report = MadeReport(
-      model: checkpoint.path, task: task, device: backend.name, sequenceLength: settings.steps,
+      model: checkpoint.path, task: task, device: backend.name,
+      sequenceLength: settings.sequenceLength,
       loss: loss,
       lossWithoutMemory: data.baseline)
     if output.json {

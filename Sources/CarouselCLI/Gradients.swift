@@ -89,13 +89,14 @@ struct Gradients: PagedCommand {
   }
 
   private func flows() throws -> [GradientFlow] {
-    let (steps, batchSize) = try work.sizes(
-      steps: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
+    let (sequenceLength, batchSize) = try work.sizes(
+      sequenceLength: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     if let model {
       let loaded = try load(model)
-      try loaded.configuration.requireRoom(steps: steps, batchSize: batchSize)
+      try loaded.configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
       return [
-        try GradientFlow(loaded, steps: steps, batchSize: batchSize, seed: seed.seed)
+        try GradientFlow(
+          loaded, sequenceLength: sequenceLength, batchSize: batchSize, seed: seed.seed)
       ]
     }
     let cells = cell?.values ?? [Self.standard.cell]
@@ -106,9 +107,9 @@ struct Gradients: PagedCommand {
       if cells.count > 1 { stack.gates = try gates(for: cell, among: cells) }
       try stack.apply(to: &configuration)
       try configuration.validate()
-      try configuration.requireRoom(steps: steps, batchSize: batchSize)
+      try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
       return try GradientFlow(
-        configuration, steps: steps, batchSize: batchSize, seed: seed.seed)
+        configuration, sequenceLength: sequenceLength, batchSize: batchSize, seed: seed.seed)
     }
   }
 

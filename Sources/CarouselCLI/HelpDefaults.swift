@@ -37,7 +37,7 @@ extension RecurrentConfiguration {
 extension TrainingSettings {
   /// The defaults of the options of `train`.
   var helpDefaults: [String: String] {
-    recurrent.helpDefaults(sequenceLength: steps, batchSize: batchSize).merging([
+    recurrent.helpDefaults(sequenceLength: sequenceLength, batchSize: batchSize).merging([
       "embedding-size": "\(recurrent.inputSize)", "optimizer": optimizer.kind.rawValue,
       "weight-decay": optimizer.weightDecay.shortText, "momentum": optimizer.momentum.shortText,
       "learning-rate": schedule.peak.shortText, "schedule": schedule.decay.rawValue,

@@ -50,21 +50,23 @@ struct Parameters: PagedCommand {
 
   func run() throws {
     let configuration = try recurrent.configuration(defaults: Self.standard)
-    let (steps, batchSize) = try work.sizes(steps: 1, batchSize: 1)
+    let (sequenceLength, batchSize) = try work.sizes(sequenceLength: 1, batchSize: 1)
     let tensors = try descriptions(configuration)
     let total = tensors.reduce(0) { $0 + $1.shape.count }
     let used = tensors.filter { $0.name != "embedding.weight" }.reduce(0) { $0 + $1.shape.count }
-    let (uses, overflow) = used.multipliedReportingOverflow(by: steps)
+    let (uses, overflow) = used.multipliedReportingOverflow(by: sequenceLength)
     guard !overflow, total < 1 << 56 else {
       throw CarouselError(
-        .usage, "--sequence-length \(steps) times \(used) parameters is more than can be counted")
+        .usage,
+        "--sequence-length \(sequenceLength) times \(used) parameters is more than can be counted")
     }
     let document = Document(
       total: total,
       tensors: tensors.map {
         Row(name: $0.name, shape: $0.shape.dimensions, count: $0.shape.count)
-      }, unrolled: Unrolled(steps: steps, weightUses: uses),
-      memory: try memory(configuration, total: total, steps: steps, batchSize: batchSize),
+      }, unrolled: Unrolled(steps: sequenceLength, weightUses: uses),
+      memory: try memory(
+        configuration, total: total, sequenceLength: sequenceLength, batchSize: batchSize),
       reductions: reductions ? try rows(of: configuration) : nil)
     if output.json {
       try Output.write(json: document)
@@ -74,17 +76,20 @@ struct Parameters: PagedCommand {
   }
 
   private func memory(
-    _ configuration: RecurrentConfiguration, total: Int, steps: Int, batchSize: Int
+    _ configuration: RecurrentConfiguration, total: Int, sequenceLength: Int, batchSize: Int
   ) throws -> [ParameterMemory] {
-    let values = Double(configuration.activationsPerStep) * Double(batchSize) * Double(steps) * 8
+    let values =
+      Double(configuration.activationsPerStep) * Double(batchSize) * Double(sequenceLength) * 8
     guard values < 0x1p58 else {
       throw CarouselError(
         .usage,
-        "the activations of \(steps) steps of \(batchSize) sequences are more than can be counted")
+        "the activations of \(sequenceLength) steps of \(batchSize) sequences are more than can be counted"
+      )
     }
     return [1, 2, 4, 8].map {
       ParameterMemory(
-        configuration, parameterCount: total, steps: $0 * steps, batchSize: batchSize)
+        configuration, parameterCount: total, sequenceLength: $0 * sequenceLength,
+        batchSize: batchSize)
     }
   }
 
@@ -100,13 +105,14 @@ struct Parameters: PagedCommand {
 
   /// The median times of a training pass, each of T steps of N sequences.
   private func seconds(of configurations: [RecurrentConfiguration]) throws -> [Double] {
-    let (steps, batchSize) = try work.sizes(steps: 50, batchSize: 32)
+    let (sequenceLength, batchSize) = try work.sizes(sequenceLength: 50, batchSize: 32)
     let backend: any Backend = try device.makeBackend()
-    Output.note("timing training passes of \(steps) steps of \(batchSize) sequences")
+    Output.note("timing training passes of \(sequenceLength) steps of \(batchSize) sequences")
     return try configurations.map { configuration in
-      try configuration.requireRoom(steps: steps, batchSize: batchSize)
+      try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
       let profile = try RecurrentProfile(
-        configuration, steps: steps, batchSize: batchSize, training: true, iterations: 11,
+        configuration, sequenceLength: sequenceLength, batchSize: batchSize, training: true,
+        iterations: 11,
         warmup: 2, seed: 1)
       return try profile.wallSeconds(on: backend).sorted()[5]
     }

@@ -132,11 +132,11 @@ struct Profile: PagedCommand {
 
   private func profile() throws -> RecurrentProfile {
     let configuration = try recurrent.configuration(defaults: Self.standard)
-    let (steps, batchSize, lengths) = try batch.batch(
-      steps: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
-    try configuration.requireRoom(steps: steps, batchSize: batchSize)
+    let (sequenceLength, batchSize, lengths) = try batch.batch(
+      sequenceLength: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
+    try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
     return try RecurrentProfile(
-      configuration, steps: steps, batchSize: batchSize, lengths: lengths,
+      configuration, sequenceLength: sequenceLength, batchSize: batchSize, lengths: lengths,
       training: mode == .training,
       iterations: try atLeastOne(iterations, "--iterations"), warmup: warmup, seed: seed.seed)
   }
@@ -169,7 +169,8 @@ struct Profile: PagedCommand {
     let layers = profile.configuration
     return [
       ("cell", .text(layers.cell.rawValue)), ("mode", .text(mode.rawValue)),
-      ("sequenceLength", .integer(profile.steps)), ("batchSize", .integer(profile.batchSize)),
+      ("sequenceLength", .integer(profile.sequenceLength)),
+      ("batchSize", .integer(profile.batchSize)),
       ("inputSize", .integer(layers.inputSize)), ("hiddenSize", .integer(layers.hiddenSize)),
       ("layers", .integer(layers.layers)), ("direction", .text(layers.direction.rawValue)),
       ("bias", .text(layers.options.bias.rawValue)), ("dropout", .number(layers.dropout)),

@@ -94,7 +94,7 @@ extension RecurrentConfiguration {
   ///
   /// Inputs are drawn on the host, which cannot refuse an array as a device can. Counted are five
   /// times the parameters (drawn, held and their gradients, twice read) and the activations.
-  func requireRoom(steps: Int, batchSize: Int) throws {
+  func requireRoom(sequenceLength: Int, batchSize: Int) throws {
     let directions = Double(directions)
     let gateRows = Double(layer(0, isReverse: false).gateRows) * directions
     let parameters =
@@ -103,12 +103,12 @@ extension RecurrentConfiguration {
     let perUnit = options.layerNorm ? 36.0 : 12.0
     let features =
       Double(2 * inputSize) + perUnit * directions * Double(hiddenSize) * Double(layers)
-    let needed = 8 * (5 * parameters + Double(steps) * Double(batchSize) * features)
+    let needed = 8 * (5 * parameters + Double(sequenceLength) * Double(batchSize) * features)
     let memory = Double(ProcessInfo.processInfo.physicalMemory)
     guard needed <= memory else {
       throw CarouselError(
         .noDevice,
-        "\(summary) over \(steps) steps of \(batchSize) sequences needs more than "
+        "\(summary) over \(sequenceLength) steps of \(batchSize) sequences needs more than "
           + "\(byteText(Int(needed))) of memory, but this machine has \(byteText(Int(memory)))")
     }
   }

@@ -62,9 +62,9 @@ struct Run: PagedCommand {
     let model = try found.reading(as: recurrent.configuration(defaults: found.configuration))
     let head = try head.map { name throws(CarouselError) in try model.head(name) }
     let file = try TensorFile(inputs)
-    let (steps, batchSize) = try RecurrentPass.sizes(
+    let (sequenceLength, batchSize) = try RecurrentPass.sizes(
       of: file, for: model.configuration, isBatchFirst: batchFirst)
-    try model.configuration.requireRoom(steps: steps, batchSize: batchSize)
+    try model.configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
     let pass = try RecurrentPass(
       model, inputs: file, head: head, isBatchFirst: batchFirst, gradients: gradients)
     try AtomicFile.requireWritable(outputs)

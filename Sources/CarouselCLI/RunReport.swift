@@ -42,7 +42,8 @@ struct RunReport: Encodable {
     prefix = model.prefix
     cell = layers.cell
     sizes = [
-      "sequenceLength": pass.steps, "batchSize": pass.batchSize, "inputSize": layers.inputSize,
+      "sequenceLength": pass.sequenceLength, "batchSize": pass.batchSize,
+      "inputSize": layers.inputSize,
       "hiddenSize": layers.hiddenSize, "layers": layers.layers, "directions": layers.directions,
     ].merging(layers.options.projectionSize.map { ["projectionSize": $0] } ?? [:]) { $1 }
     options = Dictionary(uniqueKeysWithValues: layers.caseOptions.map { ($0.key, $0.value) })
@@ -61,7 +62,7 @@ struct RunReport: Encodable {
         "\(model.source): \(layers.summary)"
           + (prefix.isEmpty ? "" : ", behind '\(prefix)'")
           + (head.map { ", and the linear layer '\($0.name)' \($0.weightShape)" } ?? ""),
-        "\(inputs.path): \(Self.count(pass.steps, "step")) (T) of "
+        "\(inputs.path): \(Self.count(pass.sequenceLength, "step")) (T) of "
           + "\(Self.count(pass.batchSize, "sequence")) (N) with "
           + "\(Self.count(layers.inputSize, "feature")) (C)"
           + (isBatchFirst ? ", batch first" : ""),

@@ -144,8 +144,8 @@ struct TrainOptions: ParsableArguments {
     if let embeddingSize {
       result.recurrent.inputSize = try atLeastOne(embeddingSize, "--embedding-size")
     }
-    (result.steps, result.batchSize) = try work.sizes(
-      steps: result.steps, batchSize: result.batchSize)
+    (result.sequenceLength, result.batchSize) = try work.sizes(
+      sequenceLength: result.sequenceLength, batchSize: result.batchSize)
     if let optimizer { result.optimizer.kind = optimizer }
     if let weightDecay { result.optimizer.weightDecay = weightDecay }
     if let momentum { result.optimizer.momentum = momentum }

@@ -21,8 +21,10 @@ struct TrainSession {
     if logsGradients {
       let settings = trainer.settings
       trainer.gradientProbe = { network in
-        try GradientFlow(network, steps: settings.steps, batchSize: 8, seed: settings.seed)
-          .norms(on: network.backend)
+        try GradientFlow(
+          network, sequenceLength: settings.sequenceLength, batchSize: 8, seed: settings.seed
+        )
+        .norms(on: network.backend)
       }
     }
     if let interval = place.saveEvery { trainer.saveEvery = interval }

@@ -19,10 +19,10 @@ struct WorkOptions: ParsableArguments {
 
   /// What was given, or the defaults, checked.
   func sizes(
-    steps defaultSteps: Int, batchSize defaultBatchSize: Int
-  ) throws -> (steps: Int, batchSize: Int) {
+    sequenceLength defaultLength: Int, batchSize defaultBatchSize: Int
+  ) throws -> (sequenceLength: Int, batchSize: Int) {
     (
-      try atLeastOne(sequenceLength ?? defaultSteps, "--sequence-length"),
+      try atLeastOne(sequenceLength ?? defaultLength, "--sequence-length"),
       try atLeastOne(batchSize ?? defaultBatchSize, "--batch-size")
     )
   }

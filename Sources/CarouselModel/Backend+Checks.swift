@@ -160,22 +160,24 @@ extension Backend {
 
   /// Throws where a reserve cannot be made of these sizes.
   package func checkReserve(
-    for layer: RecurrentLayer, steps: Int, batchSize: Int
+    for layer: RecurrentLayer, sequenceLength: Int, batchSize: Int
   ) throws(CarouselError) {
     try layer.validate()
     try checkSizes(
-      steps: steps, batchSize: batchSize, width: 4 * layer.gateRows + layer.inputSize)
+      sequenceLength: sequenceLength, batchSize: batchSize,
+      width: 4 * layer.gateRows + layer.inputSize)
   }
 
   /// Throws where T or N is below 1, or where T·N rows of `width` elements are more than any device holds.
-  package func checkSizes(steps: Int, batchSize: Int, width: Int) throws(CarouselError) {
-    for (name, value) in [("sequence length", steps), ("batch size", batchSize)] where value < 1 {
+  package func checkSizes(sequenceLength: Int, batchSize: Int, width: Int) throws(CarouselError) {
+    for (name, value) in [("sequence length", sequenceLength), ("batch size", batchSize)]
+    where value < 1 {
       throw CarouselError(.usage, "the \(name) must be at least 1, but is \(value)")
     }
-    guard Double(steps) * Double(batchSize) * Double(width) < 0x1p56 else {
+    guard Double(sequenceLength) * Double(batchSize) * Double(width) < 0x1p56 else {
       throw CarouselError(
         .noDevice,
-        "\(steps) steps of \(batchSize) sequences are more than any device holds")
+        "\(sequenceLength) steps of \(batchSize) sequences are more than any device holds")
     }
   }
 
@@ -183,9 +185,9 @@ extension Backend {
   package func checkRecurrent(
     _ work: RecurrentWork<Self>, final: RecurrentState<Buffer>?
   ) throws(CarouselError) {
-    let (layer, T, N) = (work.layer, work.steps, work.batchSize)
+    let (layer, T, N) = (work.layer, work.sequenceLength, work.batchSize)
     guard
-      work.reserve.layer == layer, work.reserve.steps == T, work.reserve.batchSize == N
+      work.reserve.layer == layer, work.reserve.sequenceLength == T, work.reserve.batchSize == N
     else {
       throw CarouselError(.usage, "the reserve was made for another layer or other sizes")
     }
@@ -217,7 +219,7 @@ extension Backend {
       throw CarouselError(.usage, "the reserve keeps nothing for a backward pass")
     }
     try checkRecurrent(work, final: gradFinal)
-    let (layer, rows) = (work.layer, work.steps * work.batchSize)
+    let (layer, rows) = (work.layer, work.sequenceLength * work.batchSize)
     let states = work.stateRows
     try check(gradY, "gradY", (rows - 1) * states.stride + states.offset + layer.stateSize)
     try check(gradX, "gradX", rows, layer.inputSize)

@@ -51,7 +51,7 @@ public protocol Backend: AnyObject {
   /// Allocates what one layer's forward pass keeps for a backward pass of the same sizes, or, where
   /// `training` is false, what a forward pass alone needs. Memory ∝ T·N·G·H with `training`.
   func makeReserve(
-    for layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
+    for layer: RecurrentLayer, sequenceLength: Int, batchSize: Int, training: Bool
   ) throws -> RecurrentReserve
 
   /// One layer over all its steps; the equations are those of `Cell` and `CellOptions`.

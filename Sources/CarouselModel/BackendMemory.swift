@@ -17,7 +17,7 @@ public protocol BackendReserve: AnyObject {
   /// The layer that it was made for.
   var layer: RecurrentLayer { get }
   /// T and N.
-  var steps: Int { get }
+  var sequenceLength: Int { get }
   var batchSize: Int { get }
   /// Whether a backward pass may follow.
   var training: Bool { get }

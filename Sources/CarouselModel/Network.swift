@@ -23,7 +23,7 @@ public final class NetworkPass<B: Backend> {
   /// The network whose parameters are used.
   public let network: Network<B>
   /// T and N.
-  public let steps: Int, batchSize: Int
+  public let sequenceLength: Int, batchSize: Int
   /// The states of every layer, zero at first: `forward` reads them and leaves the final ones, so
   /// that the next call goes on where this one ended.
   public let states: [RecurrentState<B.Buffer>]
@@ -40,24 +40,25 @@ public final class NetworkPass<B: Backend> {
   private let initial: [RecurrentState<B.Buffer>]
   private let gradients: (logits: B.Buffer, y: B.Buffer, x: B.Buffer)?
   private var backend: B { network.backend }
-  private var rows: Int { steps * batchSize }
+  private var rows: Int { sequenceLength * batchSize }
 
   /// Allocates the activations for T steps of N sequences; with `training`, for a backward pass too.
   ///
   /// `states` are those of another pass where this one is to go on with them.
   public init(
-    _ network: Network<B>, steps: Int, batchSize: Int, training: Bool,
+    _ network: Network<B>, sequenceLength: Int, batchSize: Int, training: Bool,
     states: [RecurrentState<B.Buffer>]? = nil
   ) throws {
     let (backend, configuration) = (network.backend, network.configuration)
     let (O, E) = (configuration.outputSize, configuration.recurrent.inputSize)
     self.network = network
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     stack = try RecurrentStack(
-      configuration.recurrent, store: network.parameters, prefix: "recurrent.", steps: steps,
+      configuration.recurrent, store: network.parameters, prefix: "recurrent.",
+      sequenceLength: sequenceLength,
       batchSize: batchSize, training: training)
-    let rows = steps * batchSize
+    let rows = sequenceLength * batchSize
     self.states = try states ?? stack.makeStates()
     initial = training ? try stack.makeStates() : self.states
     tokens = try backend.makeIndexBuffer(count: rows)

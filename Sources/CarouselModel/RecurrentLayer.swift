@@ -96,9 +96,10 @@ public struct RecurrentLayer: Hashable, Sendable {
   /// Floating-point operations of one pass over T steps of N sequences.
   ///
   /// 2·T·N·G·H·(C+H) forward, three times that with the backward pass, whatever the options spare.
-  public func flops(steps: Int, batchSize: Int, backward: Bool) -> Double {
+  public func flops(sequenceLength: Int, batchSize: Int, backward: Bool) -> Double {
     let forward =
-      2 * Double(steps) * Double(batchSize) * Double(gateRows) * Double(inputSize + hiddenSize)
+      2 * Double(sequenceLength) * Double(batchSize) * Double(gateRows)
+      * Double(inputSize + hiddenSize)
     return backward ? 3 * forward : forward
   }
 
@@ -183,7 +184,7 @@ public struct RecurrentWork<B: Backend> {
   /// Cell, sizes, options and direction.
   public var layer: RecurrentLayer
   /// T and N.
-  public var steps: Int, batchSize: Int
+  public var sequenceLength: Int, batchSize: Int
   /// The steps of each sequence `[N]`, from 0 to T; nil stands for T everywhere.
   ///
   /// Past a sequence's length y is 0 and the state stands still; a reverse layer begins at a
@@ -209,13 +210,13 @@ public struct RecurrentWork<B: Backend> {
 
   /// Gathers a layer's work; without `stateRows` y is `[T, N, P]`.
   public init(
-    layer: RecurrentLayer, steps: Int, batchSize: Int, lengths: B.IndexBuffer? = nil,
+    layer: RecurrentLayer, sequenceLength: Int, batchSize: Int, lengths: B.IndexBuffer? = nil,
     parameters: RecurrentParameters<B.Buffer>, x: B.Buffer, initial: RecurrentState<B.Buffer>?,
     y: B.Buffer, stateRows: StateRows? = nil, reserve: B.RecurrentReserve,
     noise: RecurrentNoise? = nil
   ) {
     self.layer = layer
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     self.lengths = lengths
     self.parameters = parameters

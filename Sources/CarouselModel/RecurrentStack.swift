@@ -7,7 +7,7 @@ public final class RecurrentStack<B: Backend> {
   /// The layers.
   public let configuration: RecurrentConfiguration
   /// T and N.
-  public let steps: Int, batchSize: Int
+  public let sequenceLength: Int, batchSize: Int
   /// The outputs of the last layer, `[T, N, D·H]`, once `forward` is queued.
   public var y: B.Buffer { outputs[outputs.count - 1] }
 
@@ -24,7 +24,7 @@ public final class RecurrentStack<B: Backend> {
   /// ∂loss/∂input of the second.
   private let gradDirections: [B.Buffer]
   private let gradSecondInput: B.Buffer?
-  private var rows: Int { steps * batchSize }
+  private var rows: Int { sequenceLength * batchSize }
   private var outputCount: Int { rows * configuration.outputSize }
 
   /// One direction of one layer, its parameters and its activations.
@@ -38,19 +38,20 @@ public final class RecurrentStack<B: Backend> {
 
   /// Allocates the activations for T steps of N sequences; with `training`, for a backward pass too.
   public init(
-    _ configuration: RecurrentConfiguration, store: ParameterStore<B>, prefix: String, steps: Int,
+    _ configuration: RecurrentConfiguration, store: ParameterStore<B>, prefix: String,
+    sequenceLength: Int,
     batchSize: Int, training: Bool
   ) throws {
     let backend = store.backend
     try configuration.validate()
     try backend.checkSizes(
-      steps: steps, batchSize: batchSize,
+      sequenceLength: sequenceLength, batchSize: batchSize,
       width: configuration.outputSize + configuration.inputSize)
-    let rows = steps * batchSize
+    let rows = sequenceLength * batchSize
     let outputCount = rows * configuration.outputSize
     self.configuration = configuration
     self.backend = backend
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     self.training = training
     let directions = configuration.directions
@@ -65,7 +66,8 @@ public final class RecurrentStack<B: Backend> {
         parameters: store.recurrent(prefix: prefix, suffix: description.suffix),
         gradients: store.recurrentGradients(prefix: prefix, suffix: description.suffix),
         reserve: backend.makeReserve(
-          for: description.layer, steps: steps, batchSize: batchSize, training: training),
+          for: description.layer, sequenceLength: sequenceLength, batchSize: batchSize,
+          training: training),
         y: isMerged
           ? backend.makeBuffer(count: rows * configuration.stateSize)
           : outputs[index / directions],
@@ -209,7 +211,7 @@ public final class RecurrentStack<B: Backend> {
   ) -> RecurrentWork<B> {
     let unit = units[index]
     return RecurrentWork(
-      layer: unit.layer, steps: steps, batchSize: batchSize, lengths: lengths,
+      layer: unit.layer, sequenceLength: sequenceLength, batchSize: batchSize, lengths: lengths,
       parameters: unit.parameters, x: x, initial: initial?[index], y: unit.y,
       stateRows: unit.stateRows, reserve: unit.reserve,
       noise: seed.map {

@@ -11,7 +11,7 @@ public final class TrainingPass<B: Backend> {
   /// The network that is trained.
   public let network: Network<B>
   /// T and N.
-  public let steps: Int, batchSize: Int
+  public let sequenceLength: Int, batchSize: Int
   /// The states of every layer, which one window hands on to the next.
   public let states: [RecurrentState<B.Buffer>]
 
@@ -41,34 +41,38 @@ public final class TrainingPass<B: Backend> {
   ///
   /// Throws where the device has no room.
   public init(
-    _ network: Network<B>, steps: Int, batchSize: Int, checkpointSteps: Int? = nil
+    _ network: Network<B>, sequenceLength: Int, batchSize: Int, checkpointSteps: Int? = nil
   ) throws {
     try network.backend.checkSizes(
-      steps: steps, batchSize: batchSize, width: network.configuration.outputSize)
+      sequenceLength: sequenceLength, batchSize: batchSize, width: network.configuration.outputSize)
     if let checkpointSteps, checkpointSteps < 1 {
       throw CarouselError(
         .usage, "the steps between checkpoints must be at least 1, but are \(checkpointSteps)")
     }
     let length = Self.segmentSteps
     let isForward = network.configuration.recurrent.direction == .forward
-    let count = isForward ? (steps + length - 1) / length : 1
+    let count = isForward ? (sequenceLength + length - 1) / length : 1
     self.network = network
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     segmentCount = count
     guard count > 1 else {
-      let pass = try NetworkPass(network, steps: steps, batchSize: batchSize, training: true)
+      let pass = try NetworkPass(
+        network, sequenceLength: sequenceLength, batchSize: batchSize, training: true)
       (passes, shortPass, states) = ([pass], nil, pass.states)
       (keptCount, checkpoints, last, sums) = (1, [], [], nil)
       return
     }
-    let kept = min(count, (min(checkpointSteps ?? steps, steps) + length - 1) / length)
-    let first = try NetworkPass(network, steps: length, batchSize: batchSize, training: true)
-    func pass(_ steps: Int) throws -> NetworkPass<B> {
+    let kept = min(
+      count, (min(checkpointSteps ?? sequenceLength, sequenceLength) + length - 1) / length)
+    let first = try NetworkPass(
+      network, sequenceLength: length, batchSize: batchSize, training: true)
+    func pass(_ sequenceLength: Int) throws -> NetworkPass<B> {
       try NetworkPass(
-        network, steps: steps, batchSize: batchSize, training: true, states: first.states)
+        network, sequenceLength: sequenceLength, batchSize: batchSize, training: true,
+        states: first.states)
     }
-    let rest = steps % length
+    let rest = sequenceLength % length
     // Without checkpoints the short segment needs no long one beside it.
     let long = min(kept, rest == 0 ? count : count - 1)
     passes = try [first] + (1..<long).map { _ in try pass(length) }
@@ -96,13 +100,13 @@ public final class TrainingPass<B: Backend> {
     guard let sums else {
       return try passes[0].queueGradients(input, targets, dropoutSeed: dropoutSeed)
     }
-    try network.configuration.check(input, rows: steps * batchSize)
-    try network.configuration.check(targets, rows: steps * batchSize)
+    try network.configuration.check(input, rows: sequenceLength * batchSize)
+    try network.configuration.check(targets, rows: sequenceLength * batchSize)
     let stack = passes[0].stack
     func write(_ segment: Int) throws {
       let (pass, rows) = (pass(segment), rows(segment))
-      try pass.write(input.rows(rows, of: steps * batchSize))
-      try pass.write(targets.rows(rows, of: steps * batchSize))
+      try pass.write(input.rows(rows, of: sequenceLength * batchSize))
+      try pass.write(targets.rows(rows, of: sequenceLength * batchSize))
     }
     func forward(_ segment: Int) throws {
       if !checkpoints.isEmpty { try write(segment) }
@@ -162,6 +166,6 @@ public final class TrainingPass<B: Backend> {
   /// The rows of a segment in `[T·N]`.
   private func rows(_ segment: Int) -> Range<Int> {
     let first = segment * Self.segmentSteps
-    return first * batchSize..<min(first + Self.segmentSteps, steps) * batchSize
+    return first * batchSize..<min(first + Self.segmentSteps, sequenceLength) * batchSize
   }
 }

@@ -57,7 +57,7 @@ extension Launcher {
         count: pass.stateCount, probability: p, below: 0, above: Float(1 / (1 - p)),
         random: noise.recurrentDropout)
       masks.hidden = mask
-      masks.masked = try scratch(count: pass.steps * pass.stateCount)
+      masks.masked = try scratch(count: pass.sequenceLength * pass.stateCount)
       if let initial = pass.initial?.hidden {
         let masked = try scratch(count: pass.stateCount)
         try multiply(initial, mask, into: masked, count: pass.stateCount)
@@ -66,12 +66,13 @@ extension Launcher {
     }
     if options.zoneoutHidden > 0 {
       masks.keepHidden = try draw(
-        count: pass.steps * pass.stateCount, probability: options.zoneoutHidden, below: 1,
+        count: pass.sequenceLength * pass.stateCount, probability: options.zoneoutHidden, below: 1,
         above: 0, random: noise.zoneoutHidden)
     }
     if options.zoneoutCell > 0 {
       masks.keepCell = try draw(
-        count: pass.steps * pass.cellCount, probability: options.zoneoutCell, below: 1, above: 0,
+        count: pass.sequenceLength * pass.cellCount, probability: options.zoneoutCell, below: 1,
+        above: 0,
         random: noise.zoneoutCell)
     }
     return masks

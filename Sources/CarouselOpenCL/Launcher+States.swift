@@ -18,9 +18,10 @@ extension Launcher {
     // A GPU needs far more work-items than units: 16 work-groups for each of its own, with ranges of
     // steps, whose sums are added then.
     let most =
-      form == .gpu ? max(1, min(16 * device.computeUnits * lanes / vectors, pass.steps)) : 1
-    let steps = ceilDivide(pass.steps, most)
-    let ranges = ceilDivide(pass.steps, steps)
+      form == .gpu
+      ? max(1, min(16 * device.computeUnits * lanes / vectors, pass.sequenceLength)) : 1
+    let steps = ceilDivide(pass.sequenceLength, most)
+    let ranges = ceilDivide(pass.sequenceLength, steps)
     let partials = ranges > 1 ? try scratch(count: ranges * H) : nil
     let elements = Double(pass.rows * H)
     let rows = rows ?? StateRows(stride: H)
@@ -34,7 +35,7 @@ extension Launcher {
         "result": .buffer(partials ?? result),
         "result_offset": .int(partials == nil ? offset : 0), "slot": .int(slot),
         "gates_stride": .int(gatesStride),
-        "T": .int(pass.steps), "N": .int(pass.batchSize), "H": .int(pass.hiddenSize),
+        "T": .int(pass.sequenceLength), "N": .int(pass.batchSize), "H": .int(pass.hiddenSize),
         "reverse": .int(pass.isReverse), "current": .int(isCurrent),
         "steps": .int(steps),
       ])
@@ -54,7 +55,8 @@ extension Launcher {
       [
         "y": .buffer(pass.factors), "stride": .int(pass.factorRows.stride),
         "offset": .int(pass.factorRows.offset), "initial": .optional(pass.initialFactors),
-        "lengths": .optional(pass.lengths), "result": .buffer(result), "T": .int(pass.steps),
+        "lengths": .optional(pass.lengths), "result": .buffer(result),
+        "T": .int(pass.sequenceLength),
         "N": .int(pass.batchSize), "H": .int(pass.stateSize), "reverse": .int(pass.isReverse),
       ])
     return result
@@ -90,7 +92,7 @@ extension Launcher {
   /// length.
   func finishSteps(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     if let final {
-      let last = pass.isReverse ? 0 : pass.steps - 1
+      let last = pass.isReverse ? 0 : pass.sequenceLength - 1
       let (rows, cell) = (pass.work.stateRows, pass.cellCount * MemoryLayout<Float>.stride)
       try copyRows(
         pass.y, stride: rows.stride, offset: rows.offset + last * pass.batchSize * rows.stride,
@@ -105,7 +107,7 @@ extension Launcher {
     guard let lengths = pass.lengths else { return }
     try launch(
       kernel("clear_padding", in: Self.files),
-      global: [pass.stateSize, pass.batchSize, pass.steps],
+      global: [pass.stateSize, pass.batchSize, pass.sequenceLength],
       bytes: 4 * Double(pass.rows * pass.stateSize),
       [
         "y": .buffer(pass.y), "stride": .int(pass.work.stateRows.stride),

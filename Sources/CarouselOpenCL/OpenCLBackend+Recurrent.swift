@@ -5,11 +5,11 @@ extension OpenCLBackend {
   /// Allocates the reserve of one layer in device memory: `(SLOTS + 1)·T·N·H` floats with `training`,
   /// `3·G·T·N·H` more with layer normalisation, and 16 for each row of gates that `rowStride` sets apart.
   public func makeReserve(
-    for layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
+    for layer: RecurrentLayer, sequenceLength: Int, batchSize: Int, training: Bool
   ) throws -> OpenCLReserve {
-    try checkReserve(for: layer, steps: steps, batchSize: batchSize)
+    try checkReserve(for: layer, sequenceLength: sequenceLength, batchSize: batchSize)
     return try OpenCLReserve(
-      launcher, layer, steps: steps, batchSize: batchSize, training: training)
+      launcher, layer, sequenceLength: sequenceLength, batchSize: batchSize, training: training)
   }
 
   /// Queues one product of all inputs, where the strategy does not do it on the way, then the steps as

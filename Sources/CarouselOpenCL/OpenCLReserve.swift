@@ -6,7 +6,7 @@ public final class OpenCLReserve: BackendReserve {
   /// The layer that it was made for.
   public let layer: RecurrentLayer
   /// T and N.
-  public let steps: Int, batchSize: Int
+  public let sequenceLength: Int, batchSize: Int
   /// Whether a backward pass may follow.
   public let training: Bool
   /// `[T, N, SLOTS, H]`: x·Wᵀ + b, then what the backward pass needs, then the gradients of the sums.
@@ -33,23 +33,26 @@ public final class OpenCLReserve: BackendReserve {
   var masks: RecurrentMasks?
 
   init(
-    _ launcher: Launcher, _ layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
+    _ launcher: Launcher, _ layer: RecurrentLayer, sequenceLength: Int, batchSize: Int,
+    training: Bool
   ) throws {
     self.layer = layer
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     let state = batchSize * layer.hiddenSize
     let hasCell = layer.cell.hasCellState
     gatesStride = launcher.rowStride(layer.slotCount * layer.hiddenSize)
-    gates = try launcher.scratch(count: steps * batchSize * gatesStride)
-    cells = hasCell ? try launcher.scratch(count: training ? steps * state : state) : nil
+    gates = try launcher.scratch(count: sequenceLength * batchSize * gatesStride)
+    cells = hasCell ? try launcher.scratch(count: training ? sequenceLength * state : state) : nil
     fresh =
-      hasCell && layer.hasZoneout && training ? try launcher.scratch(count: steps * state) : nil
+      hasCell && layer.hasZoneout && training
+      ? try launcher.scratch(count: sequenceLength * state) : nil
     gradCell = hasCell && training ? try launcher.scratch(count: state) : nil
     rows =
       layer.walksByRows
       ? try RowsReserve(
-        launcher, layer, steps: steps, batchSize: batchSize, training: training) : nil
+        launcher, layer, sequenceLength: sequenceLength, batchSize: batchSize, training: training)
+      : nil
     self.training = training
   }
 }
@@ -72,11 +75,14 @@ struct RowsReserve {
   let gradients: Buffer?, gradCell: Buffer?, gradStates: Buffer?
 
   init(
-    _ launcher: Launcher, _ layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
+    _ launcher: Launcher, _ layer: RecurrentLayer, sequenceLength: Int, batchSize: Int,
+    training: Bool
   ) throws {
     let isNormed = layer.options.layerNorm
     let isCellNormed = isNormed && layer.cell.hasCellState
-    let (all, kept) = (steps * batchSize, training ? steps * batchSize : batchSize)
+    let (all, kept) = (
+      sequenceLength * batchSize, training ? sequenceLength * batchSize : batchSize
+    )
     func array(_ isThere: Bool, _ count: Int) throws -> Buffer? {
       isThere ? try launcher.scratch(count: count) : nil
     }

@@ -163,7 +163,7 @@ struct PanelProducts: MatrixProducts {
       },
       [
         "tiles": .buffer(packed.tiles), "panels": .buffer(packed.panels),
-        "lengths": .optional(packed.lengths), "T": .int(states?.pass.steps ?? K),
+        "lengths": .optional(packed.lengths), "T": .int(states?.pass.sequenceLength ?? K),
         "N": .int(states?.pass.batchSize ?? 1), "slots": .int(gradY.slots),
         "width": .int(gradY.width), "weight_ih": .optional(inputs?.result.weight), "C": .int(C),
         "bias_ih": .optional(inputs?.result.bias), "first_ih": .int(inputs?.result.first ?? 0),
@@ -199,7 +199,7 @@ struct PanelProducts: MatrixProducts {
         "y_stride": .int(pass?.factorRows.stride ?? 0),
         "y_offset": .int(pass?.factorRows.offset ?? 0),
         "h_0": .optional(pass?.initialFactors), "lengths": .optional(pass?.lengths),
-        "H": .int(states), "T": .int(pass?.steps ?? K), "N": .int(pass?.batchSize ?? 1),
+        "H": .int(states), "T": .int(pass?.sequenceLength ?? K), "N": .int(pass?.batchSize ?? 1),
         "reverse": .int(pass?.isReverse ?? false), "panels": .buffer(packed.panels),
       ])
     return packed

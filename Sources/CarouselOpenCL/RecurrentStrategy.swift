@@ -50,7 +50,7 @@ struct RecurrentPass {
   let work: RecurrentWork<OpenCLBackend>
 
   var layer: RecurrentLayer { work.layer }
-  var steps: Int { work.steps }
+  var sequenceLength: Int { work.sequenceLength }
   var batchSize: Int { work.batchSize }
   var lengths: Buffer? { work.lengths?.memory }
   var parameters: RecurrentParameters<Buffer> { work.parameters }
@@ -64,7 +64,7 @@ struct RecurrentPass {
   var stateCount: Int { batchSize * stateSize }
   var cellCount: Int { batchSize * hiddenSize }
   /// T·N, the rows of all matrices over all steps.
-  var rows: Int { steps * batchSize }
+  var rows: Int { sequenceLength * batchSize }
   /// The bias of the recurrent product, where it is not added to that of the input.
   var separateBias: Buffer? {
     layer.keepsRecurrentProduct || layer.options.layerNorm ? parameters.biasHH : nil
@@ -136,7 +136,7 @@ struct RecurrentPass {
       "keep_c": .optional(masks?.keepCell), "sums": .optional(rows?.sums),
       "deviations": .optional(rows?.deviations), "hats_c": .optional(rows?.cellHats),
       "deviations_c": .optional(rows?.cellDeviations), "reset": .optional(rows?.reset),
-      "hidden": .optional(rows?.hidden), "T": .int(steps), "N": .int(batchSize),
+      "hidden": .optional(rows?.hidden), "T": .int(sequenceLength), "N": .int(batchSize),
       "H": .int(hiddenSize), "P": .int(stateSize),
       "gates_stride": .int(reserve.gatesStride), "y_stride": .int(work.stateRows.stride),
       "y_offset": .int(work.stateRows.offset), "block_units": .int(layer.block.units),
@@ -164,7 +164,7 @@ extension Launcher {
   /// Only a profile asks: the lengths are read from the device once, until they change.
   func computedRows(_ pass: RecurrentPass) throws -> ComputedRows {
     guard let lengths = pass.lengths, queue.profiling else { return pass.allRows }
-    let (T, N) = (pass.steps, pass.batchSize)
+    let (T, N) = (pass.sequenceLength, pass.batchSize)
     let counts = try lengths.counted("rows of \(T) steps of \(N)") {
       let lengths = try queue.read(lengths, as: Int32.self, count: N).map { min(Int($0), T) }
       return [lengths.reduce(0, +), lengths.count { $0 > 0 }, lengths.count { $0 == T }]

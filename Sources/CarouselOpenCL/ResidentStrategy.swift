@@ -21,7 +21,7 @@ final class ResidentStrategy: RecurrentStrategy {
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     // Of a single step no group waits for those that still read h₀, where it may be h_n.
-    let isOneStep = pass.steps == 1
+    let isOneStep = pass.sequenceLength == 1
     let isWalked = try walk(
       pass, isBackward: false,
       [

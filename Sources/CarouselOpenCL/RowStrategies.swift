@@ -141,12 +141,12 @@ struct StepRowsStrategy: RecurrentStrategy {
     try launcher.launch(
       kernel, global: [launcher.parameters.lanes, pass.batchSize],
       local: [launcher.parameters.lanes, 1], flops: 10 * Double(pass.cellCount),
-      bytes: pass.bytes(gatePasses: 1) / Double(pass.steps), arguments + ["t": .int(t)])
+      bytes: pass.bytes(gatePasses: 1) / Double(pass.sequenceLength), arguments + ["t": .int(t)])
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     guard let rows = pass.reserve.rows else { preconditionFailure("a reserve of another layer") }
-    let (layer, T, N) = (pass.layer, pass.steps, pass.batchSize)
+    let (layer, T, N) = (pass.layer, pass.sequenceLength, pass.batchSize)
     let (H, P, GH) = (pass.hiddenSize, pass.stateSize, layer.gateRows)
     let (arguments, y) = (pass.arguments(weights: pass.weightHH), pass.work.stateRows)
     let isDense = layer.options.recurrence != .diagonal
@@ -200,7 +200,7 @@ struct StepRowsStrategy: RecurrentStrategy {
 
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
     let gradients = try RowGradients(launcher, pass, gradients)
-    let (layer, T, N) = (pass.layer, pass.steps, pass.batchSize)
+    let (layer, T, N) = (pass.layer, pass.sequenceLength, pass.batchSize)
     let (H, P, GH) = (pass.hiddenSize, pass.stateSize, layer.gateRows)
     let arguments = pass.arguments(weights: pass.weightHH) + gradients.arguments
     let isDense = layer.options.recurrence != .diagonal

@@ -93,7 +93,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let inputRows = isBefore ? pass.rows : isFused ? computed.all : 0
     try walk(
       pass, fetchesAhead(layer) ? fetchingForward() : forward,
-      steps: pass.steps + (isBefore ? 1 : 0),
+      steps: pass.sequenceLength + (isBefore ? 1 : 0),
       tileUnits: tileUnits(layer),
       flops: pass.recurrentFlops(rows: zeros == nil ? pass.statesBefore(computed) : computed.all)
         + pass.inputFlops(rows: inputRows),
@@ -168,7 +168,7 @@ struct SequenceStrategy: RecurrentStrategy {
       batchSize: pass.batchSize, initial: gradients.initial != nil)
     try walk(
       pass, backward(fetchesAhead(layer)),
-      steps: pass.steps + (gradients.initial == nil && !hasInputs ? 0 : 1),
+      steps: pass.sequenceLength + (gradients.initial == nil && !hasInputs ? 0 : 1),
       tileUnits: products.panelWidth,
       flops: pass.recurrentFlops(rows: gradientRows) + pass.inputFlops(rows: inputRows),
       bytes: pass.bytes(rows: computed.all, gatePasses: 2, precision: launcher.precision)
@@ -238,7 +238,7 @@ struct SequenceStrategy: RecurrentStrategy {
 
   /// The order in which slices hold sequences of different lengths, until these change.
   private func order(_ pass: RecurrentPass, slices: Int) throws -> Buffer? {
-    let (N, T) = (pass.batchSize, pass.steps)
+    let (N, T) = (pass.batchSize, pass.sequenceLength)
     return try pass.lengths?.derived(RowOrder(batchSize: N, steps: T, slices: slices)) { stale in
       let order = try stale ?? launcher.scratch(count: N)
       try launcher.launch(

@@ -30,7 +30,7 @@ struct StepStrategy: RecurrentStrategy {
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
-    let (reserve, T) = (pass.reserve, pass.steps)
+    let (reserve, T) = (pass.reserve, pass.sequenceLength)
     let forward = try kernel("step_forward")
     let arguments = pass.arguments(weights: pass.weightHH)
     for step in 0..<T {
@@ -45,7 +45,7 @@ struct StepStrategy: RecurrentStrategy {
   }
 
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
-    let (T, gradCell) = (pass.steps, launcher.carriedCellGradient(pass, gradients))
+    let (T, gradCell) = (pass.sequenceLength, launcher.carriedCellGradient(pass, gradients))
     try launcher.begin(gradCell, with: gradients.final?.cell, count: pass.cellCount)
     let gradHidden = try launcher.carriedHiddenGradient(pass)
     try launcher.begin(gradHidden, with: gradients.final?.hidden, count: pass.stateCount)

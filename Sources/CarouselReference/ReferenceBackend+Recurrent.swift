@@ -7,11 +7,11 @@ extension ReferenceBackend {
   /// Allocates the reserve of one layer: memory is T·N·(4·G·H + (K + 4)·H + P) elements with
   /// `training`, K as the cell says.
   public func makeReserve(
-    for layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool
+    for layer: RecurrentLayer, sequenceLength: Int, batchSize: Int, training: Bool
   ) throws -> ReferenceReserve {
-    try checkReserve(for: layer, steps: steps, batchSize: batchSize)
+    try checkReserve(for: layer, sequenceLength: sequenceLength, batchSize: batchSize)
     return try ReferenceReserve(
-      layer: layer, steps: steps, batchSize: batchSize, training: training)
+      layer: layer, sequenceLength: sequenceLength, batchSize: batchSize, training: training)
   }
 
   /// One layer over all its steps; see `Backend` for shapes and aliasing.
@@ -22,7 +22,7 @@ extension ReferenceBackend {
     let step = try ReferenceStep(work, rounding: rounding)
     let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
     let y = work.states(in: work.y)
-    for row in 0..<work.steps * N { y[row].update(repeating: 0, count: P) }
+    for row in 0..<work.sequenceLength * N { y[row].update(repeating: 0, count: P) }
     for n in 0..<N {
       step.hidden.load(work.initial?.hidden.matrix(N, P)[n])
       step.memory.load(work.initial?.cell?.matrix(N, H)[n])

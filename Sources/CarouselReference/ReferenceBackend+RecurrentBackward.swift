@@ -19,7 +19,7 @@ extension ReferenceBackend {
       work, gradY: gradY, gradFinal: gradFinal, gradX: gradX, gradInitial: gradInitial,
       gradParameters: gradParameters)
     let (C, H, P, GH) = (layer.inputSize, layer.hiddenSize, layer.stateSize, layer.gateRows)
-    let rowCount = work.steps * work.batchSize
+    let rowCount = work.sequenceLength * work.batchSize
     try walkBack(
       work, gradY: work.states(in: gradY), gradFinal: gradFinal, gradInitial: gradInitial,
       gradParameters: gradParameters)

@@ -7,7 +7,7 @@ public final class ReferenceReserve: BackendReserve {
   /// The layer that it was made for.
   public let layer: RecurrentLayer
   /// T and N.
-  public let steps: Int, batchSize: Int
+  public let sequenceLength: Int, batchSize: Int
   /// Whether a backward pass may follow.
   public let training: Bool
   /// What the cell keeps, `[T, N, K·H]`.
@@ -24,10 +24,12 @@ public final class ReferenceReserve: BackendReserve {
   /// ∂a and ∂u of every step, `[T, N, G·H]` each, as far as the products; empty without `training`.
   let gradInput: ReferenceBackend.Buffer, gradRecurrent: ReferenceBackend.Buffer
 
-  init(layer: RecurrentLayer, steps: Int, batchSize: Int, training: Bool) throws(CarouselError) {
-    let rows = training ? steps * batchSize : 1
+  init(layer: RecurrentLayer, sequenceLength: Int, batchSize: Int, training: Bool)
+    throws(CarouselError)
+  {
+    let rows = training ? sequenceLength * batchSize : 1
     self.layer = layer
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     self.training = training
     kept = try ReferenceBuffer(count: rows * layer.keptCount * layer.hiddenSize)
@@ -44,20 +46,21 @@ public final class ReferenceReserve: BackendReserve {
 
   /// Row `index` of one of the arrays, or its only one.
   func row(_ index: Int, of array: ReferenceBackend.Buffer, _ width: Int) -> Matrix {
-    array.matrix(training ? steps * batchSize : 1, width).block(training ? index : 0, of: 1)
+    array.matrix(training ? sequenceLength * batchSize : 1, width).block(
+      training ? index : 0, of: 1)
   }
 }
 
 extension RecurrentWork<ReferenceBackend> {
   /// The layer's states in `buffer`, or their gradients.
   func states(in buffer: ReferenceBuffer) -> StateMatrix {
-    let elements = buffer.vector(steps * batchSize * stateRows.stride)
+    let elements = buffer.vector(sequenceLength * batchSize * stateRows.stride)
     return StateMatrix(elements: elements + stateRows.offset, stride: stateRows.stride)
   }
 
   /// The rows of `[T·N, …]` that are sequence n's steps, in the order in which the layer walks.
   func rows(of n: Int) -> [Int] {
-    let length = lengths.map { Int($0.values[n]) } ?? steps
+    let length = lengths.map { Int($0.values[n]) } ?? sequenceLength
     return (0..<length).map { (layer.isReverse ? length - 1 - $0 : $0) * batchSize + n }
   }
 }

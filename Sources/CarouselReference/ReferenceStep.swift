@@ -82,7 +82,7 @@ struct ReferenceStep {
     let inputProducts = reserve.row(row, of: reserve.inputProducts, gateRows)
     inputProducts.fill(with: 0)
     inputProducts.addProduct(
-      work.x.matrix(work.steps * work.batchSize, layer.inputSize).block(row, of: 1),
+      work.x.matrix(work.sequenceLength * work.batchSize, layer.inputSize).block(row, of: 1),
       transposed: weightIH)
     rounding?.round(inputProducts[0], count: gateRows)
     a.copy(inputProducts)

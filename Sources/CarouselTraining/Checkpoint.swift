@@ -207,7 +207,7 @@ extension Checkpoint.Description {
           vocabularySize: vocabulary?.count ?? 0, recurrent: settings.recurrent)
       case .adding, .copy:
         return try MadeData(
-          task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed
+          task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed
         ).network(settings.recurrent)
       }
     }

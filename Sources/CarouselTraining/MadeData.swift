@@ -68,7 +68,7 @@ public struct MadeData: Sendable {
   /// The loss of a network that remembers nothing.
   public var baseline: Double {
     task == .adding
-      ? 1.0 / 6 : Double(Self.symbolCount) * 2.0794415416798357 / Double(steps)  // ln 8
+      ? 1.0 / 6 : Double(Self.symbolCount) * 2.0794415416798357 / Double(sequenceLength)  // ln 8
   }
 
   private func random(_ step: Int) -> Philox {
@@ -99,16 +99,16 @@ public struct MadeData: Sendable {
 
   private func copying(_ step: Int) -> TrainingBatch {
     let (random, N, delimiter) = (random(step), batchSize, Int32(Self.symbols + 1))
-    var tokens = [Int32](repeating: 0, count: steps * N)
-    var targets = [Int32](repeating: 0, count: steps * N)
+    var tokens = [Int32](repeating: 0, count: sequenceLength * N)
+    var targets = [Int32](repeating: 0, count: sequenceLength * N)
     for n in 0..<N {
       for index in 0..<Self.symbolCount {
         let draw = random.uniform(n * Self.symbolCount + index)
         let symbol = 1 + Int32(draw * Double(Self.symbols))
         tokens[index * N + n] = symbol
-        targets[(steps - Self.symbolCount + index) * N + n] = symbol
+        targets[(sequenceLength - Self.symbolCount + index) * N + n] = symbol
       }
-      for t in (Self.symbolCount + length - 1)..<steps { tokens[t * N + n] = delimiter }
+      for t in (Self.symbolCount + length - 1)..<sequenceLength { tokens[t * N + n] = delimiter }
     }
     return TrainingBatch(input: .tokens(tokens), targets: .classes(targets), begins: true)
   }
@@ -116,7 +116,7 @@ public struct MadeData: Sendable {
 
 extension MadeData: TrainingData {
   /// T of the adding problem, T + 20 of copy memory.
-  public var steps: Int { task == .adding ? length : length + 2 * Self.symbolCount }
+  public var sequenceLength: Int { task == .adding ? length : length + 2 * Self.symbolCount }
   var epochSteps: Int { Self.epochSteps }
 
   func batch(_ step: Int) -> TrainingBatch {
@@ -137,7 +137,7 @@ public final class MadeDataEvaluator<B: Backend> {
       data.task, length: data.length, batchSize: data.batchSize, seed: data.seed, part: .test)
     passCount = (1000 + data.batchSize - 1) / data.batchSize
     pass = try NetworkPass(
-      network, steps: data.steps, batchSize: data.batchSize, training: false)
+      network, sequenceLength: data.sequenceLength, batchSize: data.batchSize, training: false)
   }
 
   /// The mean loss; nil where `shouldStop` became true on the way.

@@ -33,10 +33,10 @@ public final class TextEvaluator<B: Backend> {
     }
     let batchSize = min(max((text.count - 1) / 1024, 1), 64)
     streams = try TextStreams(
-      text, vocabulary: vocabulary, batchSize: batchSize, steps: min(64, text.count - 1),
+      text, vocabulary: vocabulary, batchSize: batchSize, sequenceLength: min(64, text.count - 1),
       remainder: .padded, limit: limit)
     pass = try NetworkPass(
-      network, steps: streams.steps, batchSize: batchSize, training: false)
+      network, sequenceLength: streams.sequenceLength, batchSize: batchSize, training: false)
   }
 
   /// Evaluates the network as its parameters are now; nil where `shouldStop` became true on the way.

@@ -16,12 +16,12 @@ struct TextParts {
     let count = text.bytes.count
     let heldOutCount = text.heldOutCount(share: settings.validation)
     let trainingCount = count - heldOutCount
-    let window = Shape.count(of: [settings.batchSize, settings.steps])
+    let window = Shape.count(of: [settings.batchSize, settings.sequenceLength])
     guard let window, window < trainingCount else {
       let needed = window.map { "at least \($0 + 1)" } ?? "more"
       throw CarouselError(
         .badData,
-        "\(text.name): a batch size of \(settings.batchSize) times \(settings.steps) steps needs "
+        "\(text.name): a batch size of \(settings.batchSize) times \(settings.sequenceLength) steps needs "
           + "\(needed) bytes to train on, found \(trainingCount) of \(count) bytes, "
           + "\(heldOutCount) of them held out")
     }
@@ -33,7 +33,7 @@ struct TextParts {
     }
     training = try TextStreams(
       text.bytes[..<trainingCount], vocabulary: vocabulary, batchSize: settings.batchSize,
-      steps: settings.steps, remainder: .dropped)
+      sequenceLength: settings.sequenceLength, remainder: .dropped)
     heldOut = settings.validation == 0 ? nil : text.bytes[trainingCount...]
     bytesPerCharacter = (
       text.bytesPerCharacter(in: 0..<trainingCount),

@@ -28,7 +28,7 @@ public struct TextStreams: Sendable {
   /// The vocabulary, which knows each of its bytes.
   public let vocabulary: ByteVocabulary
   /// T, the tokens of a window in each stream.
-  public let steps: Int
+  public let sequenceLength: Int
   /// N, the number of streams.
   public let batchSize: Int
   /// S, the targets of a stream.
@@ -44,32 +44,35 @@ public struct TextStreams: Sendable {
   /// number of targets at most so many of them are read, rounded up to whole streams: all streams are as
   /// long, and spread evenly over the text.
   public init(
-    _ text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, batchSize: Int, steps: Int,
+    _ text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, batchSize: Int, sequenceLength: Int,
     remainder: Remainder, limit: Int? = nil
   ) throws(CarouselError) {
-    guard batchSize > 0, steps > 0 else {
+    guard batchSize > 0, sequenceLength > 0 else {
       throw CarouselError(
-        .usage, "a text cannot be cut into \(batchSize) streams of windows of \(steps) bytes")
+        .usage,
+        "a text cannot be cut into \(batchSize) streams of windows of \(sequenceLength) bytes")
     }
     let targets = max(text.count - 1, 0)
     let read = min(max(limit ?? targets, 1), targets)
     self.text = text
     self.vocabulary = vocabulary
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     switch remainder {
     case .dropped:
-      windowCount = read / batchSize / steps
+      windowCount = read / batchSize / sequenceLength
       streamLength = read / batchSize
     case .padded:
       streamLength = (read + batchSize - 1) / batchSize
-      windowCount = (streamLength + steps - 1) / steps
+      windowCount = (streamLength + sequenceLength - 1) / sequenceLength
     }
     streamStride = read < targets ? max(targets / batchSize, streamLength) : streamLength
   }
 
   /// The tokens that a text needs for one window of N streams of T: N·T + 1.
-  public static func minimumCount(batchSize: Int, steps: Int) -> Int { batchSize * steps + 1 }
+  public static func minimumCount(batchSize: Int, sequenceLength: Int) -> Int {
+    batchSize * sequenceLength + 1
+  }
 
   /// Window `index`, at least 0 and below `windowCount`; throws where there is no such window, and where
   /// the vocabulary lacks a byte.
@@ -78,11 +81,11 @@ public struct TextStreams: Sendable {
       throw CarouselError(.usage, "window \(index) is not one of the \(windowCount) of the text")
     }
     var window = Window(
-      inputs: [Int32](repeating: 0, count: steps * batchSize),
-      targets: [Int32](repeating: -1, count: steps * batchSize))
+      inputs: [Int32](repeating: 0, count: sequenceLength * batchSize),
+      targets: [Int32](repeating: -1, count: sequenceLength * batchSize))
     for stream in 0..<batchSize {
-      for step in 0..<min(steps, streamLength - index * steps) {
-        let position = stream * streamStride + index * steps + step
+      for step in 0..<min(sequenceLength, streamLength - index * sequenceLength) {
+        let position = stream * streamStride + index * sequenceLength + step
         guard position + 1 < text.count else { break }
         window.inputs[step * batchSize + stream] = try token(position)
         window.targets[step * batchSize + stream] = try token(position + 1)

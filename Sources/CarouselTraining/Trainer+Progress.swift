@@ -61,7 +61,7 @@ extension Trainer {
 
   /// The bytes of a text trained on per second, or the sequences of other tasks.
   func rate(seconds: Double, steps: Int) -> Double {
-    let perStep = task == .text ? data.steps * data.batchSize : data.batchSize
+    let perStep = task == .text ? data.sequenceLength * data.batchSize : data.batchSize
     return seconds > 0 ? Double(steps * perStep) / seconds : 0
   }
 }

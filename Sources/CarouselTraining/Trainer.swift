@@ -153,7 +153,7 @@ public final class Trainer<B: Backend> {
   ) throws {
     try settings.validate()
     let data = try MadeData(
-      task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed)
+      task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
     let configuration = data.network(settings.recurrent)
     try configuration.validateSize()
     try self.init(
@@ -188,7 +188,7 @@ public final class Trainer<B: Backend> {
     initialWeights = checkpoint == nil ? try initial(configuration) : nil
     try initialWeights?.write(to: network.parameters)
     pass = try TrainingPass(
-      network, steps: data.steps, batchSize: data.batchSize,
+      network, sequenceLength: data.sequenceLength, batchSize: data.batchSize,
       checkpointSteps: settings.checkpointSteps)
     optimizer = try OptimizerState(settings.optimizer.optimizer, store: network.parameters)
     self.evaluator = try evaluator(network)

@@ -21,7 +21,7 @@ struct TrainingBatch {
 /// What a network is trained on: batches that are a function of how many steps were taken before.
 protocol TrainingData: Sendable {
   /// The steps of each sequence in a batch.
-  var steps: Int { get }
+  var sequenceLength: Int { get }
   /// N, the sequences of a batch.
   var batchSize: Int { get }
   /// The training steps of an epoch.

@@ -20,12 +20,12 @@ extension TrainingSettings {
       result = settings(inputSize: 64, hiddenSize: 256, maxEpochs: 10)
     case .adding:
       result = settings(inputSize: 2, hiddenSize: 128, maxEpochs: 5)
-      (result.steps, result.batchSize) = (200, 32)
+      (result.sequenceLength, result.batchSize) = (200, 32)
       result.schedule.decay = .constant
       result.schedule.peak = 0.01
     case .copy:
       result = settings(inputSize: 16, hiddenSize: 128, maxEpochs: 15)
-      (result.steps, result.batchSize) = (50, 32)
+      (result.sequenceLength, result.batchSize) = (50, 32)
       // A symbol waits 60 steps, of which a gate that begins at sigmoid(1) keeps 10⁻⁸, at sigmoid(3) 0.05.
       result.recurrent.options.forgetBias = 3
       result.schedule.peak = 0.01

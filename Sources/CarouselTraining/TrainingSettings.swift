@@ -15,7 +15,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var recurrent: RecurrentConfiguration
   /// T, the steps through which gradients travel back, or over which a made sequence has to be
   /// remembered.
-  public var steps = 64
+  public var sequenceLength = 64
   /// K, the steps whose activations are kept for the way back while others are computed again, see
   /// `TrainingPass`; nil keeps all.
   public var checkpointSteps: Int?
@@ -74,7 +74,8 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     try saveEvery?.validate()
     let most = TrainingBounds.maximumCount
     for (name, value, maximum) in [
-      ("number of steps", steps, Self.maximumSize), ("batch size", batchSize, Self.maximumSize),
+      ("number of steps", sequenceLength, Self.maximumSize),
+      ("batch size", batchSize, Self.maximumSize),
       ("number of steps between checkpoints", checkpointSteps ?? 1, most),
       ("number of steps between evaluations", evaluateEvery, most),
       ("number of steps between lines of metrics", logEvery, most),
@@ -89,10 +90,10 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
           : "the \(name) must be at most \(maximum), but is \(value)")
     }
     let widest = Double(max(recurrent.inputSize, 4 * recurrent.hiddenSize, recurrent.outputSize))
-    guard Double(steps) * Double(batchSize) * widest <= 0x1p46 else {
+    guard Double(sequenceLength) * Double(batchSize) * widest <= 0x1p46 else {
       throw CarouselError(
         .noDevice,
-        "the activations of \(steps) steps of \(batchSize) sequences with \(recurrent.hiddenSize) hidden "
+        "the activations of \(sequenceLength) steps of \(batchSize) sequences with \(recurrent.hiddenSize) hidden "
           + "units are more than any device holds")
     }
     if checkpointSteps != nil, recurrent.direction != .forward {

@@ -15,7 +15,7 @@ func train<B: Backend>(on backend: B) throws {
   var settings = TrainingSettings(
     recurrent: RecurrentConfiguration(cell: .lstm, inputSize: 16, hiddenSize: 32),
     bounds: TrainingBounds(maxSteps: 300))
-  settings.steps = 24
+  settings.sequenceLength = 24
   settings.batchSize = 4
   settings.schedule.peak = 0.02
   let trainer = try Trainer(text, settings: settings, backend: backend)

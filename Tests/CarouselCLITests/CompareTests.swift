@@ -153,7 +153,7 @@ import Testing
   /// y = tanh 10 is 1 in Float32, and its slope 0.
   @Test func theBoundFollowsTheConditioning() throws {
     let layers = RecurrentConfiguration(cell: .rnn, inputSize: 1, hiddenSize: 1)
-    let plain = RecurrentComparison(layers, steps: 2, batchSize: 3)
+    let plain = RecurrentComparison(layers, sequenceLength: 2, batchSize: 3)
     var saturated = plain
     saturated.scale = 30
     for (work, isLarger) in [(plain, false), (saturated, true)] {

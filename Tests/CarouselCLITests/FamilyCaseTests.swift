@@ -39,7 +39,8 @@ import Testing
       }
       expectTwo("\(cell) inference") { $0.cell == cell && !$0.training }
       expectTwo("\(cell) lengths 0 and T") {
-        $0.cell == cell && $0.lengths?.contains(0) == true && $0.lengths?.contains($0.steps) == true
+        $0.cell == cell && $0.lengths?.contains(0) == true
+          && $0.lengths?.contains($0.sequenceLength) == true
           && $0.lengths?.sorted() != $0.lengths
       }
     }
@@ -86,10 +87,10 @@ import Testing
       let work = ComparisonCases.random(seed: seed)
       let configuration = work.configuration
       try configuration.validate()
-      #expect(1...20 ~= work.steps && 1...9 ~= work.batchSize)
+      #expect(1...20 ~= work.sequenceLength && 1...9 ~= work.batchSize)
       #expect(1...40 ~= configuration.inputSize && 1...40 ~= configuration.hiddenSize)
       #expect(1...3 ~= configuration.layers)
-      #expect(work.lengths?.allSatisfy { 0...work.steps ~= $0 } ?? true)
+      #expect(work.lengths?.allSatisfy { 0...work.sequenceLength ~= $0 } ?? true)
       seen.insert(configuration)
     }
     #expect(seen.count > 290)

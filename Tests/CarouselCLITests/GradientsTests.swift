@@ -18,8 +18,8 @@ import FoundationXML
     let json = try command.json
     #expect(json["cell"] as? String == "lstm")
     #expect(json["steps"] as? Int == 7)
-    let steps = try #require(json["norms"] as? [[String: Any]]).map { $0["step"] as? Int }
-    #expect(steps == Array(1...7))
+    let sequenceLength = try #require(json["norms"] as? [[String: Any]]).map { $0["step"] as? Int }
+    #expect(sequenceLength == Array(1...7))
     let hidden = try norms(json, "hidden")
     #expect(abs(hidden[6] - 1) < 1e-12)
     #expect(try (hidden + norms(json, "cell")).allSatisfy { $0 > 0 && $0.isFinite })
@@ -61,7 +61,7 @@ import FoundationXML
   ])
   func normsAreThoseOfTheRestOfTheSequence(configuration: RecurrentConfiguration) throws {
     let backend = ReferenceBackend()
-    let flow = try GradientFlow(configuration, steps: 6, batchSize: 1, seed: 3)
+    let flow = try GradientFlow(configuration, sequenceLength: 6, batchSize: 1, seed: 3)
     let norms = try flow.norms(on: backend)
     let layers = configuration.layers
     for step in 1..<6 {

@@ -85,10 +85,10 @@ import Testing
     let memory = try #require(try command.json["memory"] as? [[String: Int]])
     #expect(memory.map { $0["sequenceLength"] } == [7, 14, 28, 56])
     for row in memory {
-      let steps = try #require(row["sequenceLength"])
+      let sequenceLength = try #require(row["sequenceLength"])
       #expect(row["weightBytes"] == 4 * 200)
       #expect(row["optimizerBytes"] == 8 * 200)
-      #expect(row["activationBytes"] == 4 * 2 * steps * (3 + 6 * 5))
+      #expect(row["activationBytes"] == 4 * 2 * sequenceLength * (3 + 6 * 5))
     }
   }
 

@@ -39,8 +39,8 @@ import Testing
 
   @Test func operationsAreCountedByHand() {
     let layer = RecurrentLayer(cell: .lstm, inputSize: 512, hiddenSize: 512)
-    #expect(layer.flops(steps: 25, batchSize: 64, backward: false) == 6_710_886_400)
-    #expect(layer.flops(steps: 25, batchSize: 64, backward: true) == 3 * 6_710_886_400)
+    #expect(layer.flops(sequenceLength: 25, batchSize: 64, backward: false) == 6_710_886_400)
+    #expect(layer.flops(sequenceLength: 25, batchSize: 64, backward: true) == 3 * 6_710_886_400)
   }
 
   @Test(arguments: [
@@ -81,7 +81,7 @@ import Testing
     #expect(needed(layer(), backward: true) == 3 * needed(layer()))
     // And 2·7·P·H for the projection.
     #expect(needed(layer { $0.projectionSize = 2 }) == Double(96 * (7 * 5 + 4 * 2) + 336))
-    #expect(needed(layer()) <= layer().flops(steps: 7, batchSize: 1, backward: false))
+    #expect(needed(layer()) <= layer().flops(sequenceLength: 7, batchSize: 1, backward: false))
   }
 
   @Test func anEmptyOrEndlessVocabularyIsRefused() throws {

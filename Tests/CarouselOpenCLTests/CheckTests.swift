@@ -116,29 +116,30 @@ struct CheckTests {
   @Test func sizesBelowOneAreRefused() throws {
     try onEachBackend { backend in
       func check<B: Backend>(_ backend: B) throws {
-        for steps in [0, -1, .min] {
-          expectError(.usage, "the sequence length must be at least 1, but is \(steps)") {
-            _ = try makeStack(on: backend, steps: steps)
+        for sequenceLength in [0, -1, .min] {
+          expectError(.usage, "the sequence length must be at least 1, but is \(sequenceLength)") {
+            _ = try makeStack(on: backend, sequenceLength: sequenceLength)
           }
         }
         expectError(.noDevice, "\(Int.max) steps of 2 sequences are more than any device holds") {
-          _ = try makeStack(on: backend, steps: .max)
+          _ = try makeStack(on: backend, sequenceLength: .max)
         }
         let layer = RecurrentLayer(cell: .lstm, inputSize: 2, hiddenSize: 0)
         expectError(.usage, "the hidden size must be at least 1, but is 0") {
-          _ = try backend.makeReserve(for: layer, steps: 1, batchSize: 1, training: false)
+          _ = try backend.makeReserve(for: layer, sequenceLength: 1, batchSize: 1, training: false)
         }
       }
       try check(backend)
     }
   }
 
-  private nonisolated func makeStack<B: Backend>(on backend: B, steps: Int = 3) throws
+  private nonisolated func makeStack<B: Backend>(on backend: B, sequenceLength: Int = 3) throws
     -> RecurrentStack<B>
   {
     let configuration = RecurrentConfiguration(inputSize: 2, hiddenSize: 5)
     let store = try ParameterStore(configuration.parameterDescriptions, backend: backend, seed: 1)
     return try RecurrentStack(
-      configuration, store: store, prefix: "", steps: steps, batchSize: 2, training: true)
+      configuration, store: store, prefix: "", sequenceLength: sequenceLength, batchSize: 2,
+      training: true)
   }
 }

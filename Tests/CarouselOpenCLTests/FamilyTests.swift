@@ -14,7 +14,7 @@ struct FamilyTests {
       let layer = RecurrentLayer(
         cell: cell, inputSize: 6, hiddenSize: hiddenSize, options: options, isReverse: isReverse)
       for lengths in [nil, [4, 0, 2, 1, 3] as [Int32]] {
-        var work = LayerWork(layer, steps: 4, batchSize: 5, lengths: lengths)
+        var work = LayerWork(layer, sequenceLength: 4, batchSize: 5, lengths: lengths)
         work.directions = isReverse ? 2 : 1
         try expectAgreement(work, sourceLocation: sourceLocation)
       }
@@ -29,7 +29,7 @@ struct FamilyTests {
       [5, 0, 3, 1, 5, 2, 4, 0, 5, 5, 1], [0, 0, 0], [1], [5, 5], [2, 2, 2, 2, 2, 2, 2, 2, 2],
     ] {
       for hasInitial in [true, false] {
-        var work = LayerWork(layer, steps: 5, batchSize: lengths.count, lengths: lengths)
+        var work = LayerWork(layer, sequenceLength: 5, batchSize: lengths.count, lengths: lengths)
         work.hasInitial = hasInitial
         work.directions = hasInitial ? 2 : 1
         try expectAgreement(work)
@@ -119,14 +119,14 @@ struct FamilyTests {
   @Test func gainsOfManyRowsAgree() throws {
     let layer = RecurrentLayer(
       cell: .lstm, inputSize: 3, hiddenSize: 9, options: CellOptions(layerNorm: true))
-    try expectAgreement(LayerWork(layer, steps: 30, batchSize: 7))
+    try expectAgreement(LayerWork(layer, sequenceLength: 30, batchSize: 7))
   }
 
   @Test(arguments: Cell.allCases) func withoutNoiseZoneoutIsItsExpectation(cell: Cell) throws {
     var layer = RecurrentLayer(cell: cell, inputSize: 3, hiddenSize: 20)
     layer.options = CellOptions(
       recurrentDropout: 0.5, zoneoutHidden: 0.25, zoneoutCell: cell == .lstm ? 0.5 : 0)
-    var work = LayerWork(layer, steps: 4, batchSize: 3, lengths: [4, 0, 2])
+    var work = LayerWork(layer, sequenceLength: 4, batchSize: 3, lengths: [4, 0, 2])
     work.noise = nil
     try expectAgreement(work)
   }
@@ -139,7 +139,7 @@ struct FamilyTests {
   @Test(arguments: KernelForm.both) func zeroForgetGateClearsTheCell(form: KernelForm) throws {
     var layer = RecurrentLayer(cell: .lstm, inputSize: 3, hiddenSize: 20)
     layer.options.overrides = ["forget": 0, "input": 0]
-    let final = try LayerWork(layer, steps: 2, batchSize: 3).forward(
+    let final = try LayerWork(layer, sequenceLength: 2, batchSize: 3).forward(
       on: Machine.backend(form), training: true)
     #expect(final[2].allSatisfy { $0 == 0 })
   }

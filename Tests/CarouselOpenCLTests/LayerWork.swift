@@ -4,7 +4,7 @@ import Testing
 
 /// One recurrent layer, forward and backward.
 struct LayerWork: Work {
-  var steps: Int
+  var sequenceLength: Int
   var batchSize: Int
   var layer: RecurrentLayer
   /// The steps of each sequence; nil for T everywhere.
@@ -27,14 +27,14 @@ struct LayerWork: Work {
   /// Whether the weights of products are numbers of FP16.
   var hasHalfWeights = false
 
-  init(_ layer: RecurrentLayer, steps: Int, batchSize: Int, lengths: [Int32]? = nil) {
+  init(_ layer: RecurrentLayer, sequenceLength: Int, batchSize: Int, lengths: [Int32]? = nil) {
     self.layer = layer
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = batchSize
     self.lengths = lengths
   }
 
-  var rows: Int { steps * batchSize }
+  var rows: Int { sequenceLength * batchSize }
   var stateCount: Int { batchSize * layer.stateSize }
   var cellCount: Int { batchSize * layer.hiddenSize }
   var stateRows: StateRows {
@@ -95,7 +95,7 @@ struct LayerWork: Work {
     parameters: RecurrentParameters<B.Buffer>? = nil
   ) throws -> RecurrentWork<B> {
     RecurrentWork(
-      layer: layer, steps: steps, batchSize: batchSize,
+      layer: layer, sequenceLength: sequenceLength, batchSize: batchSize,
       lengths: try lengths.map { try backend.indices($0) },
       parameters: try parameters ?? self.parameters(on: backend), x: try backend.input(x),
       initial: initial, y: try backend.output(outputCount), stateRows: stateRows,
@@ -103,14 +103,15 @@ struct LayerWork: Work {
   }
 
   func reserve<B: Backend>(on backend: B, training: Bool) throws -> B.RecurrentReserve {
-    try backend.makeReserve(for: layer, steps: steps, batchSize: batchSize, training: training)
+    try backend.makeReserve(
+      for: layer, sequenceLength: sequenceLength, batchSize: batchSize, training: training)
   }
 
   /// x, no numbers where a sequence has no step: nothing may depend on them.
   private func inputs(stream: Int) -> [Double] {
     var x = numbers(inputCount, stream: stream, scale: scale)
     for (n, length) in (lengths ?? []).enumerated() {
-      for t in Int(length)..<max(steps, Int(length)) {
+      for t in Int(length)..<max(sequenceLength, Int(length)) {
         let first = (t * batchSize + n) * layer.inputSize
         for i in first..<first + layer.inputSize { x[i] = .nan }
       }

@@ -67,7 +67,8 @@ struct MemoryTests {
   @Test func aReserveBeyondTheDeviceIsRefused() {
     let layer = RecurrentLayer(cell: .lstm, inputSize: 1, hiddenSize: 1 << 22)
     let error = #expect(throws: OpenCLError.self) {
-      try backend.makeReserve(for: layer, steps: 1 << 10, batchSize: 1 << 10, training: true)
+      try backend.makeReserve(
+        for: layer, sequenceLength: 1 << 10, batchSize: 1 << 10, training: true)
     }
     #expect(error?.kind == .memory)
   }

@@ -10,7 +10,7 @@ struct NetworkWork: Work {
   var spoiled: String?
 
   func outcomes<B: Backend>(on backend: B) throws -> [Outcome] {
-    let (steps, batchSize, vocabulary) = (4, 5, 11)
+    let (sequenceLength, batchSize, vocabulary) = (4, 5, 11)
     let network = try Network(
       NetworkConfiguration(
         vocabularySize: vocabulary,
@@ -19,12 +19,15 @@ struct NetworkWork: Work {
       backend: backend, seed: 3)
     let store = network.parameters
     if let spoiled { try backend.write([.nan], to: store.value(spoiled)) }
-    let pass = try NetworkPass(network, steps: steps, batchSize: batchSize, training: true)
+    let pass = try NetworkPass(
+      network, sequenceLength: sequenceLength, batchSize: batchSize, training: true)
     let norm = try backend.makeBuffer(count: 1)
     let moments = try (0..<2).map { _ in try backend.makeBuffer(count: store.count) }
     let random = Philox(seed: 8, stream: RandomStream.input(0))
     func tokens(_ first: Int) -> [Int32] {
-      (0..<steps * batchSize).map { Int32(random.uniform(first + $0) * Double(vocabulary)) }
+      (0..<sequenceLength * batchSize).map {
+        Int32(random.uniform(first + $0) * Double(vocabulary))
+      }
     }
     var result: [Outcome] = []
     for step in 1...2 {

@@ -9,7 +9,7 @@ struct OptimizerWork: Work, CustomStringConvertible {
   var count: Int
   var maximumNorm: Double?
   var gradientScale = 1.0
-  var steps = 3
+  var sequenceLength = 3
 
   var description: String {
     "\(optimizer), \(count) parameters, maximum norm \(maximumNorm.map { "\($0)" } ?? "none")"
@@ -22,7 +22,7 @@ struct OptimizerWork: Work, CustomStringConvertible {
     }
     let norm = try backend.output(1)
     var result: [Outcome] = []
-    for step in 1...steps {
+    for step in 1...sequenceLength {
       let gradients = try backend.input(numbers(count, stream: 71 + step, scale: gradientScale))
       try backend.norm(of: gradients, count: count, into: norm)
       try backend.optimize(

@@ -35,7 +35,7 @@ struct ProfilingTests {
     _ = try work.outcomes(on: backend)
     let flops = try backend.launches.reduce(0) { $0 + $1.flops }
     let counted = work.layer.flops(
-      steps: work.steps, batchSize: work.batchSize, backward: true)
+      sequenceLength: work.sequenceLength, batchSize: work.batchSize, backward: true)
     // The sums of the biases, and the last step's product that the backward pass has no need of.
     #expect((0.85...1.15).contains(flops / counted))
   }

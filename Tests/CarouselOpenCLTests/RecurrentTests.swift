@@ -21,11 +21,11 @@ struct RecurrentTests {
     ])
   func everyShapeAgrees(cell: Cell, _ sizes: (T: Int, N: Int, C: Int, H: Int)) throws {
     let layer = Self.layer(cell, sizes.C, sizes.H)
-    try expectAgreement(LayerWork(layer, steps: sizes.T, batchSize: sizes.N))
+    try expectAgreement(LayerWork(layer, sequenceLength: sizes.T, batchSize: sizes.N))
   }
 
   static func small(_ cell: Cell) -> LayerWork {
-    LayerWork(layer(cell, 6, 18), steps: 3, batchSize: 5)
+    LayerWork(layer(cell, 6, 18), sequenceLength: 3, batchSize: 5)
   }
 
   /// Gates that are open or closed have a slope of 0, so that whole gradients are 0.
@@ -47,9 +47,9 @@ struct RecurrentTests {
 
   @Test(arguments: [true, false], [true, false])
   func absentStatesAreZeros(hasInitial: Bool, hasGradFinal: Bool) throws {
-    for (cell, steps) in [(Cell.lstm, 1), (.lstm, 3), (.gru, 1), (.gru, 3), (.rnn, 2)] {
+    for (cell, sequenceLength) in [(Cell.lstm, 1), (.lstm, 3), (.gru, 1), (.gru, 3), (.rnn, 2)] {
       var work = Self.small(cell)
-      work.steps = steps
+      work.sequenceLength = sequenceLength
       work.hasInitial = hasInitial
       work.hasGradFinal = hasGradFinal
       try expectAgreement(work)
@@ -67,9 +67,9 @@ struct RecurrentTests {
   }
 
   @Test(arguments: Cell.allCases) func finalStatesMayOverwriteTheInitialOnes(cell: Cell) throws {
-    for steps in [1, 4] {
+    for sequenceLength in [1, 4] {
       var work = Self.small(cell)
-      work.steps = steps
+      work.sequenceLength = sequenceLength
       work.isFinalInitial = true
       try expectAgreement(work)
     }
@@ -86,7 +86,7 @@ struct RecurrentTests {
   func unitsSharedOutHaveTheSameBitsWhoeverComputesThem(cell: Cell, batchSize: Int) throws {
     for isReverse in [false, true] {
       let layer = Self.layer(cell, 9, cell == .rnn ? 230 : 140)
-      var work = LayerWork(layer, steps: 12, batchSize: batchSize)
+      var work = LayerWork(layer, sequenceLength: 12, batchSize: batchSize)
       work.layer.isReverse = isReverse
       work.directions = batchSize > 1 ? 2 : 1
       if batchSize > 1 { work.lengths = [12, 0, 3, 12, 7] }
@@ -115,7 +115,7 @@ struct RecurrentTests {
     for (batchSize, hiddenSize) in [(1, 140), (13, 35)] {
       let layer = RecurrentLayer(
         cell: cell, inputSize: 9, hiddenSize: hiddenSize, options: options)
-      var work = LayerWork(layer, steps: 4, batchSize: batchSize)
+      var work = LayerWork(layer, sequenceLength: 4, batchSize: batchSize)
       let rounding = try work.outcomes(on: half)
       let unrounded = try work.outcomes(on: Machine.backend(.cpu))
       work.hasHalfWeights = true
@@ -129,7 +129,7 @@ struct RecurrentTests {
   @Test(arguments: Cell.allCases, [false, true])
   func lengthsInAnyOrderAgreeInWideBatches(cell: Cell, isReverse: Bool) throws {
     for hasInitial in [true, false] {
-      var work = LayerWork(Self.layer(cell, 5, 33), steps: 7, batchSize: 37)
+      var work = LayerWork(Self.layer(cell, 5, 33), sequenceLength: 7, batchSize: 37)
       work.layer.isReverse = isReverse
       work.hasInitial = hasInitial
       work.directions = hasInitial ? 2 : 1
@@ -150,7 +150,7 @@ struct RecurrentTests {
       var layer = Self.layer(cell, 5, hiddenSize)
       layer.isReverse = directions == 2
       layer.options.recurrentDropout = dropout
-      var work = LayerWork(layer, steps: 2, batchSize: batchSize)
+      var work = LayerWork(layer, sequenceLength: 2, batchSize: batchSize)
       work.directions = directions
       work.hasInitial = !hasLengths
       if hasLengths { work.lengths = (0..<batchSize).map { Int32($0 * 5 % 3) } }
@@ -161,7 +161,7 @@ struct RecurrentTests {
   /// Nothing to sum for the gradients of weights.
   @Test(arguments: Cell.allCases) func sequencesWithoutStepsHaveNoGradients(cell: Cell) throws {
     for batchSize in [2, 16] {
-      var work = LayerWork(Self.layer(cell, 5, 9), steps: 3, batchSize: batchSize)
+      var work = LayerWork(Self.layer(cell, 5, 9), sequenceLength: 3, batchSize: batchSize)
       work.lengths = [Int32](repeating: 0, count: batchSize)
       try expectAgreement(work)
       for outcome in try work.outcomes(on: Machine.backend(.cpu))
@@ -174,10 +174,10 @@ struct RecurrentTests {
   @Test(arguments: KernelForm.both)
   func inferenceComputesTheSameBitsAsTraining(form: KernelForm) throws {
     let backend = try Machine.backend(form)
-    for (cell, steps) in [(Cell.lstm, 1), (.lstm, 2), (.lstm, 5), (.gru, 3), (.rnn, 3)] {
+    for (cell, sequenceLength) in [(Cell.lstm, 1), (.lstm, 2), (.lstm, 5), (.gru, 3), (.rnn, 3)] {
       for isReverse in [false, true] {
         var work = Self.small(cell)
-        work.steps = steps
+        work.sequenceLength = sequenceLength
         work.layer.isReverse = isReverse
         let kept = try work.forward(on: backend, training: true)
         #expect(kept.allSatisfy { $0.allSatisfy { $0.isFinite } })
@@ -189,7 +189,7 @@ struct RecurrentTests {
   @Test(arguments: KernelForm.both, Cell.allCases)
   func aNaNSpoilsItsSequenceFromItsStepOn(form: KernelForm, cell: Cell) throws {
     let work = Self.small(cell)
-    let (T, N, H) = (work.steps, work.batchSize, work.layer.hiddenSize)
+    let (T, N, H) = (work.sequenceLength, work.batchSize, work.layer.hiddenSize)
     var x = numbers(work.inputCount, stream: 20)
     x[(1 * N + 2) * work.layer.inputSize + 3] = .nan
     let y = try work.forward(on: Machine.backend(form), training: true, x: x)[0]

@@ -58,7 +58,7 @@ struct ResidentTests {
 
   @Test(arguments: Cell.allCases, [(1, 8), (3, 7), (5, 33)])
   func everyTileAgrees(cell: Cell, _ sizes: (N: Int, H: Int)) throws {
-    let work = LayerWork(Self.layer(cell, sizes.H), steps: 4, batchSize: sizes.N)
+    let work = LayerWork(Self.layer(cell, sizes.H), sequenceLength: 4, batchSize: sizes.N)
     let backend = try Self.backend()
     for tile in [0, try Self.waitingTile(backend, work)] {
       Self.tune(backend, work, tile: tile)
@@ -71,7 +71,7 @@ struct ResidentTests {
   /// More groups than any CPU runs at once, or no patience at all: the second launch does the rest.
   @Test(arguments: Cell.allCases, [(2, 0), (64, 20)])
   func whatWasGivenUpIsDoneByTheNextLaunch(cell: Cell, _ limits: (groups: Int, polls: Int)) throws {
-    var work = LayerWork(Self.layer(cell, 33), steps: 3, batchSize: 9)
+    var work = LayerWork(Self.layer(cell, 33), sequenceLength: 3, batchSize: 9)
     work.layer.isReverse = limits.polls == 0
     work.directions = 2
     let backend = try Self.backend(groups: limits.groups, polls: limits.polls)
@@ -86,7 +86,7 @@ struct ResidentTests {
 
   /// Patient, or given up at once: the same sums in the same order.
   @Test(arguments: Cell.allCases) func theSecondLaunchComputesTheSameBits(cell: Cell) throws {
-    let work = LayerWork(Self.layer(cell, 16), steps: 5, batchSize: 2)
+    let work = LayerWork(Self.layer(cell, 16), sequenceLength: 5, batchSize: 2)
     var results: [[[Double]]] = []
     for polls in [1 << 22, 0] {
       for training in [true, false] {
@@ -102,7 +102,7 @@ struct ResidentTests {
 
   @Test(arguments: Cell.allCases, [false, true])
   func everyOptionAgrees(cell: Cell, isAlone: Bool) throws {
-    let plain = LayerWork(Self.layer(cell, 12), steps: 4, batchSize: 6)
+    let plain = LayerWork(Self.layer(cell, 12), sequenceLength: 4, batchSize: 6)
     let backend = try Self.backend()
     let tile = try isAlone ? 0 : Self.waitingTile(backend, plain)
     #expect(Self.tiles(backend, plain, false)[tile].isAlone == isAlone)
@@ -120,9 +120,9 @@ struct ResidentTests {
       work.hasGradFinal = !isReverse
       works.append(work)
     }
-    for steps in [1, 3] {
+    for sequenceLength in [1, 3] {
       var work = plain
-      work.steps = steps
+      work.sequenceLength = sequenceLength
       work.isFinalInitial = true
       work.layer.options.dropConnect = 0.25
       work.layer.options.bias = .double
@@ -151,7 +151,7 @@ struct ResidentTests {
     (.gru, .tf32x3),
   ])
   func matrixUnitsAgree(cell: Cell, precision: ProductPrecision) throws {
-    let work = LayerWork(Self.layer(cell, 32), steps: 3, batchSize: 17)
+    let work = LayerWork(Self.layer(cell, 32), sequenceLength: 3, batchSize: 17)
     let backend = try Self.backend(precision)
     let (forward, backward) = (Self.tiles(backend, work, false), Self.tiles(backend, work, true))
     for isAlone in [false, true] {

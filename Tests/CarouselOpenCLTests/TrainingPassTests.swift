@@ -7,7 +7,7 @@ import Testing
 /// kept.
 struct WindowWork: Work {
   var kept: Int?
-  var steps = 200
+  var sequenceLength = 200
   var cell = Cell.lstm
 
   func outcomes<B: Backend>(on backend: B) throws -> [Outcome] {
@@ -18,12 +18,13 @@ struct WindowWork: Work {
     recurrent.options.dropConnect = 0.25
     let network = try Network(
       NetworkConfiguration(vocabularySize: 7, recurrent: recurrent), backend: backend, seed: 5)
-    let pass = try TrainingPass(network, steps: steps, batchSize: 3, checkpointSteps: kept)
+    let pass = try TrainingPass(
+      network, sequenceLength: sequenceLength, batchSize: 3, checkpointSteps: kept)
     let random = Philox(seed: 8, stream: RandomStream.input(0))
     var result: [Outcome] = []
     for window in 0..<2 {
       func tokens(_ first: Int) -> [Int32] {
-        (0..<3 * steps).map { Int32(random.uniform(9000 * window + first + $0) * 7) }
+        (0..<3 * sequenceLength).map { Int32(random.uniform(9000 * window + first + $0) * 7) }
       }
       try pass.queueGradients(
         .tokens(tokens(0)), .classes(tokens(4000)), dropoutSeed: (1, window))
@@ -43,7 +44,7 @@ struct WindowWork: Work {
 @MainActor @Suite(.device)
 struct TrainingPassTests {
   @Test(arguments: [nil, 64]) func windowsInSegmentsAgree(kept: Int?) throws {
-    try expectAgreement(WindowWork(kept: kept, steps: 130))
+    try expectAgreement(WindowWork(kept: kept, sequenceLength: 130))
   }
 
   @Test(arguments: KernelForm.both, [Cell.lstm, .gru])

@@ -16,7 +16,8 @@ struct TuningTests {
     let backend = try Machine.backend(form)
     for (cell, batchSize) in [(Cell.lstm, 3), (.gru, 17)] {
       var work = LayerWork(
-        RecurrentLayer(cell: cell, inputSize: 6, hiddenSize: 70), steps: 4, batchSize: batchSize)
+        RecurrentLayer(cell: cell, inputSize: 6, hiddenSize: 70), sequenceLength: 4,
+        batchSize: batchSize)
       work.layer.options.bias = .double
       for choice in backend.tuningChoices {
         backend.tune([work.layer], batchSize: batchSize, choice)

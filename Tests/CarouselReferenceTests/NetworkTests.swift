@@ -13,7 +13,7 @@ import Testing
 
   private func makePass(training: Bool = true) throws -> NetworkPass<ReferenceBackend> {
     let network = try Network(configuration, backend: backend, seed: 3)
-    return try NetworkPass(network, steps: 3, batchSize: 2, training: training)
+    return try NetworkPass(network, sequenceLength: 3, batchSize: 2, training: training)
   }
 
   @Test func everyGradientOfTheSquaredErrorIsTheDerivative() throws {
@@ -22,7 +22,7 @@ import Testing
         vocabularySize: nil,
         recurrent: RecurrentConfiguration(cell: .gru, inputSize: 2, hiddenSize: 4), outputSize: 3),
       backend: backend, seed: 3)
-    let pass = try NetworkPass(network, steps: 3, batchSize: 2, training: true)
+    let pass = try NetworkPass(network, sequenceLength: 3, batchSize: 2, training: true)
     var targets = normal(3 * 2 * 3, stream: 1)
     targets[3] = .nan  // of a row that does not count
     func loss() throws -> Double {
@@ -69,7 +69,7 @@ import Testing
 
   @Test func aLossWithoutDropoutIsThatOfAPassThatCannotTrain() throws {
     let training = try makePass()
-    let plain = try NetworkPass(training.network, steps: 3, batchSize: 2, training: false)
+    let plain = try NetworkPass(training.network, sequenceLength: 3, batchSize: 2, training: false)
     let loss = try training.lossAndGradients(tokens: tokens, targets: targets)
     try plain.forward(tokens: tokens)
     #expect(try plain.loss(targets: targets) == loss)
@@ -79,7 +79,7 @@ import Testing
 
   @Test func trainingGoesOnFromTheStatesItLeft() throws {
     let training = try makePass()
-    let plain = try NetworkPass(training.network, steps: 3, batchSize: 2, training: false)
+    let plain = try NetworkPass(training.network, sequenceLength: 3, batchSize: 2, training: false)
     var losses: [Double] = []
     for _ in 0..<3 {
       losses.append(try training.lossAndGradients(tokens: tokens, targets: targets))

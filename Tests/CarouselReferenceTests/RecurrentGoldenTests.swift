@@ -91,7 +91,8 @@ private struct RecurrentCase: Decodable {
     try store.load(
       test.tensors.mapValues { Tensor(Shape($0.shape), $0.values) }, source: test.name)
     let stack = try RecurrentStack(
-      configuration, store: store, prefix: "", steps: input.shape[0], batchSize: input.shape[1],
+      configuration, store: store, prefix: "", sequenceLength: input.shape[0],
+      batchSize: input.shape[1],
       training: true)
     let x = try backend.buffer(input.values)
     let lengths = try test.lengths.map(backend.indices)

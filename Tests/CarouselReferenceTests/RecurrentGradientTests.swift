@@ -12,12 +12,12 @@ import Testing
   func everyGradientOfAStackIsTheDerivativeOfTheLoss(_ test: StackCase) throws {
     let configuration = test.configuration
     try configuration.validate()
-    let (T, N) = (test.steps, test.batchSize)
+    let (T, N) = (test.sequenceLength, test.batchSize)
     let store = try ParameterStore(
       configuration.parameterDescriptions, backend: backend, seed: 5)
     try moveConstants(store)
     let stack = try RecurrentStack(
-      configuration, store: store, prefix: "", steps: T, batchSize: N, training: true)
+      configuration, store: store, prefix: "", sequenceLength: T, batchSize: N, training: true)
     let seed: (seed: UInt64, step: Int)? = test.isNoisy ? (3, 1) : nil
     func states(stream: Int) throws -> [State] {
       try configuration.units.indices.map {
@@ -91,8 +91,8 @@ import Testing
   private func padded(
     _ test: StackCase, width: Int, with value: Double, stream: Int
   ) throws -> Buffer {
-    var values = normal(test.steps * test.batchSize * width, stream: stream)
-    for t in 0..<test.steps {
+    var values = normal(test.sequenceLength * test.batchSize * width, stream: stream)
+    for t in 0..<test.sequenceLength {
       for (n, length) in (test.lengths ?? []).enumerated() where t >= length {
         for i in 0..<width { values[(t * test.batchSize + n) * width + i] = value }
       }
@@ -115,7 +115,7 @@ import Testing
     let store = try ParameterStore(
       configuration.parameterDescriptions, backend: backend, seed: 5)
     let stack = try RecurrentStack(
-      configuration, store: store, prefix: "", steps: 3, batchSize: 2, training: true)
+      configuration, store: store, prefix: "", sequenceLength: 3, batchSize: 2, training: true)
     let x = try backend.random(3 * 2 * 3, stream: 0)
     try stack.forward(x: x, initial: nil, final: nil)
     try stack.backward(x: x, initial: nil, gradY: try backend.random(3 * 2 * 4, stream: 1))

@@ -35,15 +35,16 @@ private struct Layer {
   }
 
   func forward(
-    _ x: Buffer, steps: Int, batchSize: Int, lengths: [Int32]? = nil, initial: State?,
+    _ x: Buffer, sequenceLength: Int, batchSize: Int, lengths: [Int32]? = nil, initial: State?,
     final: State?, training: Bool = false
   ) throws -> [Double] {
-    let y = try backend.makeBuffer(count: steps * batchSize * layer.hiddenSize)
+    let y = try backend.makeBuffer(count: sequenceLength * batchSize * layer.hiddenSize)
     let work = RecurrentWork<ReferenceBackend>(
-      layer: layer, steps: steps, batchSize: batchSize, lengths: try lengths.map(backend.indices),
+      layer: layer, sequenceLength: sequenceLength, batchSize: batchSize,
+      lengths: try lengths.map(backend.indices),
       parameters: try store.recurrent(prefix: "", suffix: "_l0"), x: x, initial: initial, y: y,
       reserve: try backend.makeReserve(
-        for: layer, steps: steps, batchSize: batchSize, training: training))
+        for: layer, sequenceLength: sequenceLength, batchSize: batchSize, training: training))
     try backend.recurrentForward(work, final: final)
     return backend.values(y)
   }
@@ -59,12 +60,13 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let layer = try Layer(inputSize: 3, hiddenSize: 5)
     let (T, N, C) = (6, 2, 3)
     let x = try layer.backend.random(T * N * C, stream: 1)
-    let whole = try layer.forward(x, steps: T, batchSize: N, initial: nil, final: nil)
+    let whole = try layer.forward(x, sequenceLength: T, batchSize: N, initial: nil, final: nil)
     let state = try layer.zeroState(batchSize: N)
     var parts: [Double] = []
     for part in 0..<3 {
       let window = try layer.backend.slice(x, offset: part * 2 * N * C, count: 2 * N * C)
-      parts += try layer.forward(window, steps: 2, batchSize: N, initial: state, final: state)
+      parts += try layer.forward(
+        window, sequenceLength: 2, batchSize: N, initial: state, final: state)
     }
     #expect(parts == whole)
   }
@@ -75,7 +77,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let states = try (0..<2).map { _ in try layer.zeroState(batchSize: 2) }
     let y = try states.enumerated().map {
       try layer.forward(
-        x, steps: 4, batchSize: 2, initial: nil, final: $1, training: $0 == 1)
+        x, sequenceLength: 4, batchSize: 2, initial: nil, final: $1, training: $0 == 1)
     }
     #expect(y[0] == y[1])
     #expect(layer.backend.values(states[0].hidden) == layer.backend.values(states[1].hidden))
@@ -93,7 +95,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
       let state = try layer.zeroState(batchSize: 1)
       let cell = try #require(state.cell)
       try layer.backend.fill(cell, count: 3, with: value)
-      _ = try layer.forward(x, steps: 1, batchSize: 1, initial: state, final: state)
+      _ = try layer.forward(x, sequenceLength: 1, batchSize: 1, initial: state, final: state)
       return layer.backend.values(cell)
     }
     #expect(cells[0] == cells[1])
@@ -109,7 +111,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let before = normal(6, stream: 2)
     try layer.backend.write(before, to: cell)
     let x = try layer.backend.random(4 * 2 * 2, stream: 1)
-    _ = try layer.forward(x, steps: 4, batchSize: 2, initial: state, final: state)
+    _ = try layer.forward(x, sequenceLength: 4, batchSize: 2, initial: state, final: state)
     #expect(layer.backend.values(cell) == before)
   }
 
@@ -118,7 +120,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     try layer.setBias(of: "output", to: -1000)
     let state = try layer.zeroState(batchSize: 1)
     let x = try layer.backend.random(2 * 2, stream: 1)
-    let y = try layer.forward(x, steps: 2, batchSize: 1, initial: nil, final: state)
+    let y = try layer.forward(x, sequenceLength: 2, batchSize: 1, initial: nil, final: state)
     #expect(y.allSatisfy { $0 == 0 })
     #expect(layer.backend.values(try #require(state.cell)).allSatisfy { $0 != 0 })
   }
@@ -130,7 +132,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     var values = layer.backend.values(x)
     values[1 * N * C + 1 * C] = .nan  // step 1, sequence 1
     try layer.backend.write(values, to: x)
-    let y = try layer.forward(x, steps: T, batchSize: N, initial: nil, final: nil)
+    let y = try layer.forward(x, sequenceLength: T, batchSize: N, initial: nil, final: nil)
     for t in 0..<T {
       for n in 0..<N {
         let row = y[((t * N + n) * H)..<((t * N + n + 1) * H)]
@@ -148,7 +150,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let first = (hidden: normal(N * H, stream: 2), cell: normal(N * H, stream: 3))
     let final = try layer.zeroState(batchSize: N)
     let y = try layer.forward(
-      try backend.buffer(x), steps: T, batchSize: N, lengths: lengths.map(Int32.init),
+      try backend.buffer(x), sequenceLength: T, batchSize: N, lengths: lengths.map(Int32.init),
       initial: State(
         hidden: try backend.buffer(first.hidden), cell: try backend.buffer(first.cell)),
       final: final)
@@ -161,7 +163,8 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
       if length > 0 {
         let own = Array(column(n, of: x, rows: N, width: C).prefix(length * C))
         let values = try layer.forward(
-          try backend.buffer(own), steps: length, batchSize: 1, initial: alone, final: alone)
+          try backend.buffer(own), sequenceLength: length, batchSize: 1, initial: alone,
+          final: alone)
         outputs.replaceSubrange(0..<length * H, with: values)
       }
       #expect(column(n, of: y, rows: N, width: H) == outputs)
@@ -181,7 +184,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let turned = stride(from: 6, through: 0, by: -2).flatMap { x[$0..<$0 + 2] }
     let y = try zip(layers, [x, turned]).map { layer, x in
       try layer.forward(
-        try layer.backend.buffer(x), steps: 4, batchSize: 1, initial: nil, final: nil)
+        try layer.backend.buffer(x), sequenceLength: 4, batchSize: 1, initial: nil, final: nil)
     }
     #expect(y[0] == stride(from: 9, through: 0, by: -3).flatMap { y[1][$0..<$0 + 3] })
   }
@@ -191,7 +194,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
       .lstm, CellOptions(cellClip: 0.25, overrides: ["forget": 1]), inputSize: 2, hiddenSize: 8)
     let state = try layer.zeroState(batchSize: 3)
     let x = try layer.backend.random(9 * 3 * 2, stream: 1)
-    _ = try layer.forward(x, steps: 9, batchSize: 3, initial: nil, final: state)
+    _ = try layer.forward(x, sequenceLength: 9, batchSize: 3, initial: nil, final: state)
     let cells = layer.backend.values(try #require(state.cell))
     #expect(cells.allSatisfy { $0.magnitude <= 0.25 })
     #expect(cells.contains(0.25) && cells.contains(-0.25))
@@ -202,7 +205,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let layer = try Layer(.lstm, CellOptions(cellClip: 0.5), inputSize: 1, hiddenSize: 2)
     let state = try layer.zeroState(batchSize: 1)
     let x = try layer.backend.buffer([.nan])
-    _ = try layer.forward(x, steps: 1, batchSize: 1, initial: nil, final: state)
+    _ = try layer.forward(x, sequenceLength: 1, batchSize: 1, initial: nil, final: state)
     #expect(layer.backend.values(try #require(state.cell)).allSatisfy(\.isNaN))
   }
 
@@ -211,7 +214,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let layer = try Layer(
       .rnn, CellOptions(activations: ["hidden": Activation(function)]), inputSize: 1, hiddenSize: 2)
     let x = try layer.backend.buffer([.nan])
-    let y = try layer.forward(x, steps: 1, batchSize: 1, initial: nil, final: nil)
+    let y = try layer.forward(x, sequenceLength: 1, batchSize: 1, initial: nil, final: nil)
     #expect(y.allSatisfy { $0.isNaN == (function != .constant) })
   }
 
@@ -220,7 +223,8 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let backend = layer.backend
     let configuration = RecurrentConfiguration(inputSize: 2, hiddenSize: 3)
     let stack = try RecurrentStack(
-      configuration, store: layer.store, prefix: "", steps: 3, batchSize: 2, training: true)
+      configuration, store: layer.store, prefix: "", sequenceLength: 3, batchSize: 2, training: true
+    )
     let x = try backend.random(3 * 2 * 2, stream: 1)
     let gradY = try backend.random(3 * 2 * 3, stream: 2)
     try stack.forward(x: x, initial: nil, final: nil)

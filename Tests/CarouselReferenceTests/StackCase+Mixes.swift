@@ -19,7 +19,7 @@ extension StackCase {
           layers: 2, direction: .bidirectional, dropout: 0.25, lengths: [3, 0, 2], hiddenSize: 4),
         StackCase(
           "zoneout of h, no bias, lengths", cell, CellOptions(bias: .none, zoneoutHidden: 0.25),
-          direction: .bidirectional, steps: 4, lengths: [4, 0, 2]),
+          direction: .bidirectional, sequenceLength: 4, lengths: [4, 0, 2]),
         StackCase(
           "DropConnect, diagonal", cell, CellOptions(recurrence: .diagonal, dropConnect: 0.25),
           direction: .bidirectional, lengths: [3, 1], hiddenSize: 5),
@@ -27,7 +27,7 @@ extension StackCase {
           "norm and noise", cell,
           CellOptions(
             layerNorm: true, recurrentDropout: 0.25, zoneoutHidden: 0.25, dropConnect: 0.25),
-          direction: .reverse, steps: 4, lengths: [3, 0, 4], hiddenSize: 5),
+          direction: .reverse, sequenceLength: 4, lengths: [3, 0, 4], hiddenSize: 5),
       ]
     } + [
       StackCase(
@@ -36,32 +36,33 @@ extension StackCase {
       StackCase(
         "projection, reverse, peepholes, clip", .lstm,
         CellOptions(peepholes: true, cellClip: 0.5, projectionSize: 2), direction: .reverse,
-        steps: 4, lengths: [4, 2]),
+        sequenceLength: 4, lengths: [4, 2]),
       StackCase(
         "projection, coupled, output held", .lstm,
         CellOptions(forgetGate: .coupled, overrides: ["output": 0.5], projectionSize: 2)),
       StackCase(
         "norm, peepholes, clip", .lstm,
-        CellOptions(peepholes: true, cellClip: 0.5, layerNorm: true), steps: 4, hiddenSize: 4),
+        CellOptions(peepholes: true, cellClip: 0.5, layerNorm: true), sequenceLength: 4,
+        hiddenSize: 4),
       StackCase(
         "norm, forget = output", .lstm, CellOptions(forgetGate: .output, layerNorm: true),
         hiddenSize: 4),
       StackCase(
         "expected zoneout of both", .lstm, CellOptions(zoneoutHidden: 0.25, zoneoutCell: 0.5),
-        steps: 4, isNoisy: false),
+        sequenceLength: 4, isNoisy: false),
       StackCase(
         "all", .lstm,
         CellOptions(
           bias: .single, forgetGate: .coupled, peepholes: true, recurrence: .blocks(2),
           projectionSize: 2, layerNorm: true, recurrentDropout: 0.25, zoneoutHidden: 0.25,
           zoneoutCell: 0.25, dropConnect: 0.25), layers: 2, direction: .bidirectional,
-        dropout: 0.25, steps: 4, lengths: [3, 0, 4], hiddenSize: 4),
+        dropout: 0.25, sequenceLength: 4, lengths: [3, 0, 4], hiddenSize: 4),
       StackCase(
         "all", .gru,
         CellOptions(
           recurrence: .blocks(2), gruReset: .before, layerNorm: true, recurrentDropout: 0.25,
           zoneoutHidden: 0.25, dropConnect: 0.25), layers: 2, direction: .bidirectional,
-        merge: .average, dropout: 0.25, steps: 4, lengths: [3, 0, 4], hiddenSize: 4),
+        merge: .average, dropout: 0.25, sequenceLength: 4, lengths: [3, 0, 4], hiddenSize: 4),
       StackCase(
         "reset before, reset held", .gru,
         CellOptions(overrides: ["reset": 0.5], gruReset: .before)),

@@ -5,7 +5,7 @@ import Testing
 struct StackCase: CustomTestStringConvertible {
   var testDescription: String
   var configuration: RecurrentConfiguration
-  var steps: Int
+  var sequenceLength: Int
   var batchSize: Int
   var lengths: [Int32]?
   var states: Bool
@@ -17,14 +17,14 @@ struct StackCase: CustomTestStringConvertible {
   init(
     _ name: String, _ cell: Cell = .lstm, _ options: CellOptions = CellOptions(), layers: Int = 1,
     direction: Direction = .forward, merge: Merge = .concatenate, dropout: Double = 0,
-    steps: Int = 3, lengths: [Int32]? = nil, batchSize: Int = 2, inputSize: Int = 3,
+    sequenceLength: Int = 3, lengths: [Int32]? = nil, batchSize: Int = 2, inputSize: Int = 3,
     hiddenSize: Int = 3, states: Bool = true, idle: Set<String> = [], isNoisy: Bool = true
   ) {
     testDescription = "\(cell.rawValue) \(name)"
     configuration = RecurrentConfiguration(
       cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: layers,
       direction: direction, merge: merge, options: options, dropout: dropout)
-    self.steps = steps
+    self.sequenceLength = sequenceLength
     self.batchSize = lengths?.count ?? batchSize
     self.lengths = lengths
     self.states = states
@@ -40,13 +40,14 @@ extension StackCase {
       StackCase("plain", cell),
       StackCase("without bias or states", cell, CellOptions(bias: .none), states: false),
       StackCase("one bias", cell, CellOptions(bias: .single), layers: 2),
-      StackCase("smallest", cell, steps: 1, batchSize: 1, inputSize: 1, hiddenSize: 1),
-      StackCase("one step", cell, steps: 1, batchSize: 3, inputSize: 2, hiddenSize: 5),
-      StackCase("three layers", cell, layers: 3, steps: 4, batchSize: 1, hiddenSize: 4),
+      StackCase("smallest", cell, sequenceLength: 1, batchSize: 1, inputSize: 1, hiddenSize: 1),
+      StackCase("one step", cell, sequenceLength: 1, batchSize: 3, inputSize: 2, hiddenSize: 5),
+      StackCase("three layers", cell, layers: 3, sequenceLength: 4, batchSize: 1, hiddenSize: 4),
       StackCase("dropout", cell, layers: 2, direction: .bidirectional, dropout: 0.5),
       StackCase("reverse", cell, layers: 2, direction: .reverse),
-      StackCase("lengths", cell, steps: 4, lengths: [2, 0, 4, 1]),
-      StackCase("reverse lengths", cell, direction: .reverse, steps: 4, lengths: [4, 3, 0]),
+      StackCase("lengths", cell, sequenceLength: 4, lengths: [2, 0, 4, 1]),
+      StackCase(
+        "reverse lengths", cell, direction: .reverse, sequenceLength: 4, lengths: [4, 3, 0]),
       StackCase("diagonal", cell, CellOptions(recurrence: .diagonal), layers: 2),
       StackCase(
         "diagonal with lengths", cell, CellOptions(bias: .single, recurrence: .diagonal),
@@ -73,13 +74,14 @@ extension StackCase {
     StackCase(
       "constant forget gate, peepholes, one bias", .lstm,
       CellOptions(bias: .single, forgetGate: .constant(0.5), peepholes: true)),
-    StackCase("clip", .lstm, CellOptions(cellClip: 0.5), steps: 5),
+    StackCase("clip", .lstm, CellOptions(cellClip: 0.5), sequenceLength: 5),
     StackCase(
       "clip, peepholes, diagonal", .lstm,
-      CellOptions(peepholes: true, cellClip: 0.5, recurrence: .diagonal), layers: 2, steps: 5),
+      CellOptions(peepholes: true, cellClip: 0.5, recurrence: .diagonal), layers: 2,
+      sequenceLength: 5),
     StackCase(
       "clip, forget = output, lengths", .lstm,
-      CellOptions(forgetGate: .output, cellClip: 0.375), steps: 4, lengths: [4, 2]),
+      CellOptions(forgetGate: .output, cellClip: 0.375), sequenceLength: 4, lengths: [4, 2]),
     StackCase(
       "activations, coupled, clip", .lstm,
       CellOptions(
@@ -98,7 +100,7 @@ extension StackCase {
       "reset before, diagonal", .gru, CellOptions(recurrence: .diagonal, gruReset: .before)),
     StackCase(
       "reset before, norm, dropout", .gru,
-      CellOptions(gruReset: .before, layerNorm: true, recurrentDropout: 0.5), steps: 4,
+      CellOptions(gruReset: .before, layerNorm: true, recurrentDropout: 0.5), sequenceLength: 4,
       hiddenSize: 4),
     StackCase("projection", .lstm, CellOptions(projectionSize: 2)),
     StackCase(
@@ -108,12 +110,12 @@ extension StackCase {
       "projection, norm, zoneout, blocks", .lstm,
       CellOptions(
         recurrence: .blocks(2), projectionSize: 2, layerNorm: true, zoneoutHidden: 0.4,
-        zoneoutCell: 0.3), steps: 4, hiddenSize: 4),
+        zoneoutCell: 0.3), sequenceLength: 4, hiddenSize: 4),
     StackCase(
       "peepholes, clip, zoneout, dropout", .lstm,
       CellOptions(
         peepholes: true, cellClip: 0.5, recurrentDropout: 0.3, zoneoutHidden: 0.4,
-        zoneoutCell: 0.3), layers: 2, steps: 4, lengths: [4, 2]),
+        zoneoutCell: 0.3), layers: 2, sequenceLength: 4, lengths: [4, 2]),
     StackCase(
       "coupled, norm without bias", .lstm,
       CellOptions(bias: .none, forgetGate: .coupled, layerNorm: true), lengths: [3, 2]),

@@ -21,13 +21,14 @@ import Testing
 
   /// Two windows, the second going on with the states of the first.
   @Test(arguments: Cell.allCases, [64, 100, 128, 150])
-  func aWindowInSegmentsHasTheGradientsOfOneInOnePiece(cell: Cell, steps: Int) throws {
+  func aWindowInSegmentsHasTheGradientsOfOneInOnePiece(cell: Cell, sequenceLength: Int) throws {
     let (whole, parts) = (try network(cell), try network(cell))
-    let pass = try NetworkPass(whole, steps: steps, batchSize: 2, training: true)
-    let segmented = try TrainingPass(parts, steps: steps, batchSize: 2, checkpointSteps: 1)
+    let pass = try NetworkPass(whole, sequenceLength: sequenceLength, batchSize: 2, training: true)
+    let segmented = try TrainingPass(
+      parts, sequenceLength: sequenceLength, batchSize: 2, checkpointSteps: 1)
     for window in 0..<2 {
-      let input = tokens(2 * steps, stream: 2 * window)
-      var targets = tokens(2 * steps, stream: 2 * window + 1)
+      let input = tokens(2 * sequenceLength, stream: 2 * window)
+      var targets = tokens(2 * sequenceLength, stream: 2 * window + 1)
       targets[7] = -1
       try pass.queueGradients(.tokens(input), .classes(targets))
       try segmented.queueGradients(.tokens(input), .classes(targets))
@@ -52,8 +53,8 @@ import Testing
     let (whole, parts) = (
       try network(.gru, direction: .bidirectional), try network(.gru, direction: .bidirectional)
     )
-    let pass = try NetworkPass(whole, steps: 70, batchSize: 1, training: true)
-    let segmented = try TrainingPass(parts, steps: 70, batchSize: 1)
+    let pass = try NetworkPass(whole, sequenceLength: 70, batchSize: 1, training: true)
+    let segmented = try TrainingPass(parts, sequenceLength: 70, batchSize: 1)
     let (input, targets) = (tokens(70, stream: 0), tokens(70, stream: 1))
     try pass.queueGradients(.tokens(input), .classes(targets))
     try segmented.queueGradients(.tokens(input), .classes(targets))

@@ -62,7 +62,7 @@ import Testing
 
   private func train(_ task: TrainingTask, in folder: RunFolder) throws {
     var settings = TestRun.settings(maxSteps: 6)
-    settings.steps = task == .text ? 7 : 4
+    settings.sequenceLength = task == .text ? 7 : 4
     settings.recurrent.options = CellOptions(
       activations: ["cell": Activation(.elu, alpha: 0.5)], cellClip: 3, recurrence: .blocks(2),
       overrides: ["input": 0.75], projectionSize: 4, zoneoutHidden: 0.1, forgetBias: 1)
@@ -90,7 +90,7 @@ import Testing
       _ = try TextEvaluator(network, text: text[...], vocabulary: vocabulary).evaluate()
     } else {
       let data = try MadeData(
-        task, length: settings.steps, batchSize: settings.batchSize, seed: settings.seed)
+        task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
       var passes = 0
       _ = try MadeDataEvaluator(network, like: data).evaluate {
         passes += 1

@@ -75,7 +75,8 @@ import Testing
   @Test func droppedRemainderGivesWholeWindowsOnly() throws {
     // 14 targets in 2 streams of 7, windows of 3.
     let streams = try TextStreams(
-      [UInt8](0..<15)[...], vocabulary: Self.allBytes, batchSize: 2, steps: 3, remainder: .dropped)
+      [UInt8](0..<15)[...], vocabulary: Self.allBytes, batchSize: 2, sequenceLength: 3,
+      remainder: .dropped)
     #expect(streams.windowCount == 2)
     #expect(streams.streamLength == 7)
     #expect(try streams.window(0).inputs == [0, 7, 1, 8, 2, 9])
@@ -86,11 +87,11 @@ import Testing
 
   @Test(arguments: [(2, 1, 1), (3, 1, 5), (15, 2, 3), (16, 2, 3), (17, 4, 5), (100, 7, 9)])
   func paddedStreamsPredictEveryTokenButTheFirstOnce(
-    count: Int, batchSize: Int, steps: Int
+    count: Int, batchSize: Int, sequenceLength: Int
   ) throws {
     let streams = try TextStreams(
       [UInt8](0..<UInt8(count))[...], vocabulary: Self.allBytes, batchSize: batchSize,
-      steps: steps, remainder: .padded)
+      sequenceLength: sequenceLength, remainder: .padded)
     var targets: [Int32] = []
     for index in 0..<streams.windowCount {
       let window = try streams.window(index)
@@ -108,7 +109,8 @@ import Testing
   ])
   func aLimitIsSpreadEvenlyOverTheText(limit: Int, length: Int, starts: [Int32]) throws {
     let streams = try TextStreams(
-      [UInt8](0...100)[...], vocabulary: Self.allBytes, batchSize: 4, steps: 4, remainder: .padded,
+      [UInt8](0...100)[...], vocabulary: Self.allBytes, batchSize: 4, sequenceLength: 4,
+      remainder: .padded,
       limit: limit)
     #expect(streams.streamLength == length)
     #expect(try Array(streams.window(0).inputs[..<4]) == starts)
@@ -122,7 +124,7 @@ import Testing
     func windows(_ count: Int) throws -> Int {
       try TextStreams(
         [UInt8](repeating: 0, count: count)[...], vocabulary: Self.allBytes, batchSize: 3,
-        steps: 4, remainder: .dropped
+        sequenceLength: 4, remainder: .dropped
       ).windowCount
     }
     #expect(try windows(12) == 0)
@@ -132,7 +134,7 @@ import Testing
   @Test func aPartOfATextIsReadByItsVocabulary() throws {
     let text = Array("-cabbage".utf8)
     let streams = try TextStreams(
-      text[1..<6], vocabulary: ByteVocabulary(of: text), batchSize: 1, steps: 4,
+      text[1..<6], vocabulary: ByteVocabulary(of: text), batchSize: 1, sequenceLength: 4,
       remainder: .dropped)
     // -, a, b, c, e, g.
     #expect(try streams.window(0).inputs == [3, 1, 2, 2])

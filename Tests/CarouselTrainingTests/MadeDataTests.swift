@@ -34,7 +34,7 @@ import Testing
       Issue.record("other data than tokens and classes")
       return
     }
-    #expect(data.steps == 26 && tokens.count == 26 * N && batch.targets.count == 26 * N)
+    #expect(data.sequenceLength == 26 && tokens.count == 26 * N && batch.targets.count == 26 * N)
     for n in 0..<N {
       let (read, wanted) = (
         (0..<26).map { tokens[$0 * N + n] }, (0..<26).map { classes[$0 * N + n] }
@@ -107,7 +107,7 @@ import Testing
   @Test func twoStepsAreSoonAdded() throws {
     var settings = Self.settings(maxSteps: 150)
     settings.recurrent.options = CellOptions()
-    settings.steps = 2
+    settings.sequenceLength = 2
     settings.batchSize = 16
     settings.schedule.peak = 0.05
     settings.evaluateEvery = 150

@@ -17,7 +17,7 @@ import Testing
   ) throws -> TrainingPosition {
     var settings = TestRun.settings(maxSteps: 1)
     settings.bounds = bounds
-    settings.steps = 4
+    settings.sequenceLength = 4
     settings.batchSize = 100
     settings.evaluateEvery = evaluateEvery
     let trainer = try Trainer(.adding, settings: settings, backend: ReferenceBackend())

@@ -52,7 +52,7 @@ import Testing
 
   @Test func nonsenseIsAUsageError() {
     let changes: [(Change, String)] = [
-      ({ $0.steps = 0 }, "steps"), ({ $0.batchSize = -1 }, "batch size"),
+      ({ $0.sequenceLength = 0 }, "steps"), ({ $0.batchSize = -1 }, "batch size"),
       ({ $0.recurrent.hiddenSize = 0 }, "hidden size"), ({ $0.validation = 1 }, "validation"),
       ({ $0.validation = .nan }, "validation"), ({ $0.clipNorm = 0 }, "clipping"),
       ({ $0.schedule.peak = .nan }, "learning rate"), ({ $0.schedule.peak = 0 }, "learning rate"),

@@ -15,7 +15,7 @@ enum TestRun {
     var settings = TrainingSettings(
       recurrent: RecurrentConfiguration(inputSize: 4, hiddenSize: 6, layers: 2, dropout: 0.3),
       bounds: TrainingBounds(maxSteps: maxSteps))
-    settings.steps = 7
+    settings.sequenceLength = 7
     settings.batchSize = 3
     settings.evaluateEvery = 5
     settings.logEvery = 4

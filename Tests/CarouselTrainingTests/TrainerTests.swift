@@ -10,7 +10,7 @@ import Testing
     var settings = TrainingSettings(
       recurrent: RecurrentConfiguration(inputSize: 8, hiddenSize: 24),
       bounds: TrainingBounds(maxSteps: 250))
-    settings.steps = 15
+    settings.sequenceLength = 15
     settings.batchSize = 2
     settings.evaluateEvery = 50
     settings.schedule.peak = 0.02
@@ -67,7 +67,7 @@ import Testing
     let evaluation = try #require(found)
     #expect(evaluation.count == tokens.count - 1)
     let pass = try NetworkPass(
-      trainer.network, steps: tokens.count - 1, batchSize: 1, training: false)
+      trainer.network, sequenceLength: tokens.count - 1, batchSize: 1, training: false)
     try pass.forward(tokens: Array(tokens.dropLast()))
     let loss = try pass.loss(targets: Array(tokens.dropFirst()))
     #expect(abs(evaluation.loss - loss) < 1e-12)
@@ -85,7 +85,7 @@ import Testing
     var sum = 0.0
     for stream in [tokens[0...1300], tokens[1300...2599]] {
       let pass = try NetworkPass(
-        trainer.network, steps: stream.count - 1, batchSize: 1, training: false)
+        trainer.network, sequenceLength: stream.count - 1, batchSize: 1, training: false)
       try pass.forward(tokens: Array(stream.dropLast()))
       sum += try pass.loss(targets: Array(stream.dropFirst())) * Double(stream.count - 1)
     }
