@@ -58,16 +58,16 @@ struct Evaluate: PagedCommand {
     let (task, settings) = (checkpoint.description.task, checkpoint.description.settings)
     let network = try checkpoint.makeNetwork(
       backend: backend, overrides: overrides.values(for: checkpoint))
-    let data = try MadeData(
+    let data = try SyntheticData(
       task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
-    let evaluator = try MadeDataEvaluator(network, like: data)
+    let evaluator = try SyntheticDataEvaluator(network, like: data)
     guard let loss = try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
     else { return }
     guard loss.isFinite else {
       throw CarouselError(
         .checkFailed, "\(checkpoint.path): expected a finite loss, found \(loss)")
     }
-    let report = MadeReport(
+    let report = SyntheticReport(
       model: checkpoint.path, task: task, device: backend.name,
       sequenceLength: settings.sequenceLength,
       loss: loss,
@@ -81,7 +81,7 @@ struct Evaluate: PagedCommand {
     }
   }
 
-  private struct MadeReport: Encodable {
+  private struct SyntheticReport: Encodable {
     let model: String
     let task: TrainingTask
     let device: String

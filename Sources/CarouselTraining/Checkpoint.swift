@@ -206,7 +206,7 @@ extension Checkpoint.Description {
         return NetworkConfiguration(
           vocabularySize: vocabulary?.count ?? 0, recurrent: settings.recurrent)
       case .adding, .copy:
-        return try MadeData(
+        return try SyntheticData(
           task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed
         ).network(settings.recurrent)
       }

@@ -3,7 +3,7 @@ import CarouselModel
 import Foundation
 
 /// Trains a network to predict the next byte of a text, by truncated backpropagation through time, or on
-/// synthetic sequences (`MadeData`).
+/// synthetic sequences (`SyntheticData`).
 ///
 /// The training part of a text is read as N streams (`TextStreams`); a step is one window of T
 /// bytes of each, the recurrent states are carried from window to window and set to zero where an
@@ -152,7 +152,7 @@ public final class Trainer<B: Backend> {
     initial: (NetworkConfiguration) throws -> InitialWeights? = { _ in nil }
   ) throws {
     try settings.validate()
-    let data = try MadeData(
+    let data = try SyntheticData(
       task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
     let configuration = data.network(settings.recurrent)
     try configuration.validateSize()
@@ -161,7 +161,7 @@ public final class Trainer<B: Backend> {
       identity: nil, bytesPerCharacter: (nil, nil), backend: backend, resuming: checkpoint,
       initial: initial
     ) { network in
-      try MadeDataEvaluator(network, like: data)
+      try SyntheticDataEvaluator(network, like: data)
     }
   }
 

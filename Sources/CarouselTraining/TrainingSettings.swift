@@ -13,7 +13,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
 
   /// The recurrent layers; their `inputSize` is the width of the embedding.
   public var recurrent: RecurrentConfiguration
-  /// T, the steps through which gradients travel back, or over which a made sequence has to be
+  /// T, the steps through which gradients travel back, or over which a synthetic sequence has to be
   /// remembered.
   public var sequenceLength = 64
   /// K, the steps whose activations are kept for the way back while others are computed again, see

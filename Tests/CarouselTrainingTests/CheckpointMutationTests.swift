@@ -89,10 +89,10 @@ import Testing
       let text = vocabulary.decode([0, Int32(vocabulary.count - 1), 0])
       _ = try TextEvaluator(network, text: text[...], vocabulary: vocabulary).evaluate()
     } else {
-      let data = try MadeData(
+      let data = try SyntheticData(
         task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
       var passes = 0
-      _ = try MadeDataEvaluator(network, like: data).evaluate {
+      _ = try SyntheticDataEvaluator(network, like: data).evaluate {
         passes += 1
         return passes > 1
       }

@@ -13,10 +13,10 @@ struct TrainAdding: PagedCommand {
       other sequences are held out. The run's folder and Ctrl-C are as in 'train text'.
       """)
 
-  static let basics = TrainMadeOptions.basics
+  static let basics = TrainSyntheticOptions.basics
   static var defaults: [String: String] { TrainingSettings.defaults(for: .adding).helpDefaults }
 
-  @OptionGroup var made: TrainMadeOptions
+  @OptionGroup var made: TrainSyntheticOptions
 
   func run() throws { try made.run(.adding) }
 }
@@ -33,16 +33,16 @@ struct TrainCopy: PagedCommand {
       out. The run's folder and Ctrl-C are as in 'train text'.
       """)
 
-  static let basics = TrainMadeOptions.basics
+  static let basics = TrainSyntheticOptions.basics
   static var defaults: [String: String] { TrainingSettings.defaults(for: .copy).helpDefaults }
 
-  @OptionGroup var made: TrainMadeOptions
+  @OptionGroup var made: TrainSyntheticOptions
 
   func run() throws { try made.run(.copy) }
 }
 
 /// The words of a task with synthetic sequences.
-struct TrainMadeOptions: ParsableArguments {
+struct TrainSyntheticOptions: ParsableArguments {
   static let basics = [
     "cell", "hidden-size", "sequence-length", "batch-size", "learning-rate", "max-epochs",
     "max-time", "output", "from", "resume", "device", "seed", "help-all",

@@ -4,10 +4,10 @@ import Testing
 
 @testable import CarouselTraining
 
-@Suite struct MadeDataTests {
+@Suite struct SyntheticDataTests {
   @Test(arguments: [2, 3, 10, 201]) func addingMarksOneNumberOfEitherHalf(length: Int) throws {
     let (N, half) = (7, length / 2)
-    let data = try MadeData(.adding, length: length, batchSize: N, seed: 5)
+    let data = try SyntheticData(.adding, length: length, batchSize: N, seed: 5)
     let batch = data.batch(3)
     guard case .features(let x) = batch.input,
       case .values(let targets, let counted) = batch.targets
@@ -28,7 +28,7 @@ import Testing
 
   @Test func copyRepeatsItsSymbolsAtTheEnd() throws {
     let (T, N) = (6, 4)
-    let data = try MadeData(.copy, length: T, batchSize: N, seed: 5)
+    let data = try SyntheticData(.copy, length: T, batchSize: N, seed: 5)
     let batch = data.batch(0)
     guard case .tokens(let tokens) = batch.input, case .classes(let classes) = batch.targets else {
       Issue.record("other data than tokens and classes")
@@ -48,8 +48,8 @@ import Testing
 
   @Test(arguments: [TrainingTask.adding, .copy])
   func aBatchIsAFunctionOfSeedPartAndStep(task: TrainingTask) throws {
-    func input(_ seed: UInt64, _ part: MadeData.Part, _ step: Int) throws -> NetworkInput {
-      try MadeData(task, length: 9, batchSize: 2, seed: seed, part: part).batch(step).input
+    func input(_ seed: UInt64, _ part: SyntheticData.Part, _ step: Int) throws -> NetworkInput {
+      try SyntheticData(task, length: 9, batchSize: 2, seed: seed, part: part).batch(step).input
     }
     let first = try input(1, .training, 0)
     #expect(try input(1, .training, 0) == first)
@@ -59,11 +59,11 @@ import Testing
   }
 
   @Test func theBaselinesAreThoseOfThePapers() throws {
-    #expect(try MadeData(.adding, length: 200, batchSize: 1, seed: 1).baseline == 1.0 / 6)
-    let copy = try MadeData(.copy, length: 1000, batchSize: 1, seed: 1)
+    #expect(try SyntheticData(.adding, length: 200, batchSize: 1, seed: 1).baseline == 1.0 / 6)
+    let copy = try SyntheticData(.copy, length: 1000, batchSize: 1, seed: 1)
     #expect(abs(copy.baseline - 0.020387) < 1e-6)
     expectError(.usage, "at least 2 steps") {
-      _ = try MadeData(.adding, length: 1, batchSize: 1, seed: 1)
+      _ = try SyntheticData(.adding, length: 1, batchSize: 1, seed: 1)
     }
   }
 

@@ -10,7 +10,7 @@ import CarouselModel
 /// Copy memory (the same sources): T + 20 steps, first 10 symbols drawn from 8, then T − 1 blanks, then a
 /// delimiter and 10 more of it. The target is blank until the last 10 steps, which are the symbols;
 /// without memory the cross-entropy is 10·ln 8/(T + 20).
-public struct MadeData: Sendable {
+public struct SyntheticData: Sendable {
   /// `adding` or `copy`.
   public let task: TrainingTask
   /// T, the distance that has to be remembered.
@@ -114,7 +114,7 @@ public struct MadeData: Sendable {
   }
 }
 
-extension MadeData: TrainingData {
+extension SyntheticData: TrainingData {
   /// T of the adding problem, T + 20 of copy memory.
   public var sequenceLength: Int { task == .adding ? length : length + 2 * Self.symbolCount }
   var epochSteps: Int { Self.epochSteps }
@@ -125,15 +125,15 @@ extension MadeData: TrainingData {
 }
 
 /// Measures a network on sequences that it was not trained on, always the same ones.
-public final class MadeDataEvaluator<B: Backend> {
+public final class SyntheticDataEvaluator<B: Backend> {
   /// The passes that an evaluation is.
   public let passCount: Int
-  private let data: MadeData
+  private let data: SyntheticData
   private let pass: NetworkPass<B>
 
   /// Allocates activations for about 1000 sequences, in batches as large as those of `data`.
-  public init(_ network: Network<B>, like data: MadeData) throws {
-    self.data = try MadeData(
+  public init(_ network: Network<B>, like data: SyntheticData) throws {
+    self.data = try SyntheticData(
       data.task, length: data.length, batchSize: data.batchSize, seed: data.seed, part: .test)
     passCount = (1000 + data.batchSize - 1) / data.batchSize
     pass = try NetworkPass(
@@ -154,7 +154,7 @@ public final class MadeDataEvaluator<B: Backend> {
   }
 }
 
-extension MadeDataEvaluator: TrainingEvaluator {
+extension SyntheticDataEvaluator: TrainingEvaluator {
   func loss(shouldStop: () throws -> Bool) throws -> Double? {
     try evaluate(shouldStop: shouldStop)
   }
