@@ -1,9 +1,10 @@
 import CarouselModel
 
-/// The work that `carousel compare` does where nothing else is asked for.
+/// The work that `carousel compare` does where it is not told of one case.
 public enum ComparisonCases {
-  /// Every operation, over sizes that hurt: 1, odd ones, one past a power of two, long and wide ones.
-  public static var standard: [any ComparisonCase] {
+  /// Every operation and option, several times, over sizes that hurt: 1, odd ones, one past a power of two,
+  /// long and wide ones.
+  public static var all: [any ComparisonCase] {
     recurrent + scaled + family(sequenceLength: 9, batchSize: 5, inputSize: 19, hiddenSize: 33)
       + inference
       + operations + networks
@@ -104,7 +105,7 @@ public enum ComparisonCases {
     ]
   }
 
-  private static func optimizers(count: Int) -> [any ComparisonCase] {
+  static func optimizers(count: Int) -> [any ComparisonCase] {
     func adam(weightDecay: Double, decoupled: Bool) -> Optimizer {
       .adam(
         beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: weightDecay, decoupled: decoupled)
@@ -125,7 +126,7 @@ public enum ComparisonCases {
   }
 
   /// A stack over T steps of N sequences of C features with H units.
-  private static func stack(
+  static func stack(
     cell: Cell = .lstm, _ sequenceLength: Int, _ batchSize: Int, _ inputSize: Int,
     _ hiddenSize: Int,
     layers: Int = 1,
@@ -142,7 +143,7 @@ public enum ComparisonCases {
   }
 
   /// A network over T steps of N texts with an embedding of C elements and H units.
-  private static func network(
+  static func network(
     _ cell: Cell, _ sequenceLength: Int, _ batchSize: Int, _ inputSize: Int, _ hiddenSize: Int,
     vocabulary: Int, layers: Int, dropout: Double
   ) -> any ComparisonCase {

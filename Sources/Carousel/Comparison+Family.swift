@@ -12,14 +12,14 @@ extension ComparisonCases {
     let variants =
       rnnVariants(blocks) + gruVariants(blocks) + lstmVariants(blocks) + mixedVariants(blocks)
     return variants.enumerated().map { index, variant in
-      var configuration = RecurrentConfiguration(
-        cell: variant.cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: variant.layers,
-        options: variant.options, dropout: variant.dropout)
-      (configuration.direction, configuration.merge) = (variant.direction, variant.merge)
-      return RecurrentComparison(
-        configuration, sequenceLength: sequenceLength, batchSize: batchSize,
-        lengths: index % 2 == 0 ? lengths(count: batchSize, sequenceLength: sequenceLength) : nil,
-        givenStates: index % 3 != 2, finalGradients: index % 7 != 6, training: index % 5 != 3)
+      var work = variant.comparison(
+        sequenceLength: sequenceLength, batchSize: batchSize, inputSize: inputSize,
+        hiddenSize: hiddenSize)
+      if index % 2 == 0 { work.lengths = lengths(count: batchSize, sequenceLength: sequenceLength) }
+      work.givenStates = index % 3 != 2
+      work.finalGradients = index % 7 != 6
+      work.training = index % 5 != 3
+      return work
     }
   }
 
@@ -45,6 +45,18 @@ extension ComparisonCases {
       self.cell = cell
       self.options = options
       if !activations.isEmpty { self.options.activations = activations }
+    }
+
+    /// A training pass of the layers, all that it can be given being given.
+    func comparison(
+      sequenceLength: Int, batchSize: Int, inputSize: Int, hiddenSize: Int
+    ) -> RecurrentComparison {
+      var configuration = RecurrentConfiguration(
+        cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, layers: layers, options: options,
+        dropout: dropout)
+      (configuration.direction, configuration.merge) = (direction, merge)
+      return RecurrentComparison(
+        configuration, sequenceLength: sequenceLength, batchSize: batchSize)
     }
 
     /// The variant in another direction.

@@ -6,9 +6,10 @@ struct Compare: PagedCommand {
   static let configuration = CommandConfiguration(
     abstract: "Does the same work, forward and backward, on the device and on the reference.",
     discussion: """
-      Without sizes or layer options, every operation and every option over many sizes; with them, \
-      this one case. --random draws cases of its own; case k of seed S is the only case of seed S+k, \
-      and a case that fails is followed by the command that repeats it. \
+      Without sizes or layer options, every operation, cell and option once, and each cell in the form \
+      of the kernels that the device does not use by itself; with --all, several times, over many \
+      sizes. With sizes or layer options, this one case. --random draws cases of its own; case k of \
+      seed S is the only case of seed S+k, and a case that fails is followed by the command that repeats it. \
       nrms is the root mean square error over the largest magnitude of the reference's tensor; its \
       bound is 80 roundings of Float32, or what such roundings make of the reference's own result times \
       4 where that is more. \
@@ -16,9 +17,8 @@ struct Compare: PagedCommand {
       """)
 
   static let basics = [
-    "cell", "hidden-size", "input-size", "layers", "sequence-length", "batch-size", "random",
-    "seed",
-    "device", "json", "help-all",
+    "cell", "hidden-size", "input-size", "layers", "sequence-length", "batch-size", "all",
+    "random", "seed", "device", "json", "help-all",
   ]
   static let standard = RecurrentConfiguration(inputSize: 64, hiddenSize: 64)
   static let standardSequenceLength = 25, standardBatchSize = 8
@@ -30,6 +30,8 @@ struct Compare: PagedCommand {
   @OptionGroup var device: DeviceOptions
   @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
   @OptionGroup(title: "Layers") var batch: BatchOptions
+  @Flag(help: "Every option several times, over many sizes: minutes where nothing is compiled yet.")
+  var all = false
   @Flag(help: "Every operation, or with --random every layer, at tiny sizes, for a simulator.")
   var tiny = false
   @Option(
@@ -46,10 +48,13 @@ struct Compare: PagedCommand {
   private var isOneCase: Bool { !recurrent.isEmpty || !batch.isEmpty || scale != nil }
 
   func validate() throws {
-    if tiny || random != nil, isOneCase {
+    let set = tiny ? "--tiny" : all ? "--all" : random == nil ? nil : "--random"
+    if let set, isOneCase {
       throw ValidationError(
-        "\(tiny ? "--tiny" : "--random") brings its own sizes, but sizes or layer options are given "
-          + "too")
+        "\(set) brings its own sizes, but sizes or layer options are given too")
+    }
+    if all, tiny || random != nil {
+      throw ValidationError("--all and \(tiny ? "--tiny" : "--random") cannot be given together")
     }
     if let scale, !(scale > 0 && scale <= 1e30) {
       throw ValidationError("--scale is a number above 0 and up to 1e30, but \(scale) was given")
@@ -58,13 +63,31 @@ struct Compare: PagedCommand {
 
   func run() throws {
     let cases = try cases()
-    try compare(cases, on: device.makeBackend())
+    let backend = try device.makeBackend()
+    let otherForm = otherForm(than: backend)
+    let others = (otherForm == nil ? [] : ComparisonCases.otherForm).map {
+      Work(work: $0, seed: seed.seed, form: otherForm)
+    }
+    var run = Run(count: cases.count + others.count, isQuiet: output.json)
+    try run.compare(cases, on: backend)
+    if let otherForm { try run.compare(others, on: device.makeOpenCLBackend(kernels: otherForm)) }
+    try finish(run.results, on: backend)
   }
 
-  /// A case, the seed of its inputs, and the command that does it alone where there is one.
+  /// The form of the kernels that is compared beside the one that the device uses by itself.
+  private func otherForm(than backend: any Backend) -> KernelForm? {
+    guard let backend = backend as? OpenCLBackend, device.kernels == .automatic, !isOneCase, !tiny,
+      random == nil
+    else { return nil }
+    return backend.kernelForm == .cpu ? .gpu : .cpu
+  }
+
+  /// A case, the seed of its inputs, the form of the kernels where it is not the device's own, and the
+  /// command that does the case alone where there is one.
   private struct Work {
     let work: any ComparisonCase
     let seed: UInt64
+    var form: KernelForm?
     var command: String?
   }
 
@@ -79,7 +102,9 @@ struct Compare: PagedCommand {
       }
     }
     let cases =
-      isOneCase ? [try givenCase()] : tiny ? ComparisonCases.tiny : ComparisonCases.standard
+      isOneCase
+      ? [try givenCase()]
+      : tiny ? ComparisonCases.tiny : all ? ComparisonCases.all : ComparisonCases.standard
     return cases.map { Work(work: $0, seed: seed.seed) }
   }
 
@@ -93,21 +118,32 @@ struct Compare: PagedCommand {
       scale: scale ?? 1)
   }
 
-  private func compare<B: Backend>(_ cases: [Work], on backend: B) throws {
+  /// The cases that were compared, each printed as soon as it was.
+  private struct Run {
     var results: [CaseResult] = []
-    let precision = (backend as? OpenCLBackend)?.precision ?? .float32
-    for (index, work) in cases.enumerated() {
-      let words = CaseResult.titleWords(work.work)
-      Progress.show(Status("case", index + 1, of: cases.count, words: words))
-      let result = CaseResult(
-        work.work,
-        tensors: try work.work.compare(
-          on: backend, seed: work.seed, bound: precision.comparisonBound),
-        command: work.command)
-      if !output.json { try Output.write(result.text) }
-      if let command = result.command { Output.note("repeat with: \(command)") }
-      results.append(result)
+    /// How many cases there will be.
+    let count: Int
+    let isQuiet: Bool
+
+    mutating func compare<B: Backend>(_ cases: [Work], on backend: B) throws {
+      let precision = (backend as? OpenCLBackend)?.precision ?? .float32
+      for work in cases {
+        let words = CaseResult.titleWords(work.work)
+        let status = Status("case", results.count + 1, of: count, words: words)
+        Progress.show(status)
+        let result = CaseResult(
+          work.work, form: work.form,
+          tensors: try work.work.compare(
+            on: backend, seed: work.seed, bound: precision.comparisonBound),
+          command: work.command)
+        if !isQuiet { try Output.write(result.text) }
+        if let command = result.command { Output.note("repeat with: \(command)") }
+        results.append(result)
+      }
     }
+  }
+
+  private func finish(_ results: [CaseResult], on backend: any Backend) throws {
     let failures = results.count { !$0.ok }
     if output.json {
       try Output.write(
@@ -142,15 +178,19 @@ private struct CaseResult: Encodable {
   /// What repeats the case, where it failed.
   let command: String?
 
-  init(_ work: any ComparisonCase, tensors: [TensorComparison], command: String?) {
+  init(
+    _ work: any ComparisonCase, form: KernelForm?, tensors: [TensorComparison], command: String?
+  ) {
     operation = work.operation
     cell = work.cell
     sizes = Dictionary(uniqueKeysWithValues: work.sizes.map { ($0.key, $0.value) })
-    options = Dictionary(uniqueKeysWithValues: work.options.map { ($0.key, $0.value) })
+    let kernels: [CaseOption] = form.map { [("kernels", $0.rawValue)] } ?? []
+    options = Dictionary(uniqueKeysWithValues: (work.options + kernels).map { ($0.key, $0.value) })
     self.tensors = tensors.map(TensorResult.init)
     ok = tensors.allSatisfy(\.ok)
     self.command = ok ? nil : command
-    title = Self.titleWords(work).joined(separator: ", ")
+    title = (Self.titleWords(work) + kernels.map { "\($0.key) \($0.value)" }).joined(
+      separator: ", ")
   }
 
   /// What is compared: the cell, the operation, sizes and options.

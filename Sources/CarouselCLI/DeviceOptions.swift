@@ -65,15 +65,19 @@ struct DeviceOptions: ParsableArguments {
     return try makeOpenCLBackend()
   }
 
-  /// Makes the backend of an OpenCL device; `profiling` records each launch.
-  func makeOpenCLBackend(profiling: Bool = false) throws -> OpenCLBackend {
+  /// Makes the backend of an OpenCL device, with another form of the kernels than was asked for where one is
+  /// given; `profiling` records each launch.
+  func makeOpenCLBackend(
+    kernels: KernelForm? = nil, profiling: Bool = false
+  ) throws -> OpenCLBackend {
     let permitted = precision ?? .float32
     if let problem = ProgramCache.standard.problem {
       Output.note("warning: compiled programs are not kept: \(problem)")
     }
     let backend = try OpenCLBackend(
-      device: select(), kernels: kernels, precision: permitted, profiling: profiling)
-    if backend.precision != permitted, !profiling { noteFloat32(backend.name) }
+      device: select(), kernels: kernels ?? self.kernels, precision: permitted, profiling: profiling
+    )
+    if backend.precision != permitted, !profiling, kernels == nil { noteFloat32(backend.name) }
     return backend
   }
 

@@ -124,6 +124,27 @@ import Testing
       ])
   }
 
+  /// Few enough programs that a first run ends soon: each set of options below is one or two of them.
+  @Test func theDefaultHasFewPrograms() {
+    let layers = ComparisonCases.standard.compactMap { ($0 as? RecurrentComparison)?.configuration }
+    let kinds = Set(
+      layers.map { layer in
+        let options = layer.options
+        let kernels = options.departures.filter {
+          !["dropConnect", "recurrentDropout"].contains($0.key)
+        }
+        return ["\(layer.cell)"] + kernels.map { "\($0.key) \($0.value)" }
+      })
+    #expect(kinds.count <= 5 * Cell.allCases.count, "\(kinds)")
+    #expect(Set(ComparisonCases.otherForm.compactMap(\.cell)) == Set(Cell.allCases))
+  }
+
+  @Test(arguments: [["--all", "--tiny"], ["--all", "--random=1"], ["--all", "--cell=gru"]])
+  func setsThatDoNotGoTogetherExit64(options: [String]) throws {
+    let command = try Command(["compare", "--device", "reference"] + options)
+    #expect(command.status == 64 && command.isOneSentence, "\(command.errors)")
+  }
+
   @Test func hiddenSizeBeyondTheMemoryExits69() throws {
     let command = try Command(["compare", "--device", "reference", "--hidden-size", "4000000"])
     #expect(command.status == 69)
@@ -131,7 +152,7 @@ import Testing
   }
 
   @Test func everyCaseIsNotZero() throws {
-    for work in ComparisonCases.tiny {
+    for work in ComparisonCases.tiny + ComparisonCases.otherForm {
       for (name, tensor) in try work.tensors(on: ReferenceBackend(), seed: 1) {
         let isHeld =
           (work as? RecurrentComparison)?.configuration.options.overrides.isEmpty == false

@@ -7,48 +7,51 @@ import Testing
     cases.compactMap { $0 as? RecurrentComparison }
   }
 
-  @Test(arguments: ["tiny", "standard"])
-  func everyOptionIsTouchedTwice(set: String) throws {
+  @Test(arguments: [("standard", 1), ("tiny", 2), ("all", 2)])
+  func everyOptionIsTouched(set: String, times: Int) throws {
     let cases = Self.configurations(
-      set == "tiny" ? ComparisonCases.tiny : ComparisonCases.standard)
-    func expectTwo(_ what: String, _ holds: (RecurrentComparison) -> Bool) {
-      #expect(cases.count(where: holds) >= 2, "\(what)")
+      set == "tiny"
+        ? ComparisonCases.tiny : set == "all" ? ComparisonCases.all : ComparisonCases.standard)
+    func expectTouched(_ what: String, _ holds: (RecurrentComparison) -> Bool) {
+      #expect(cases.count(where: holds) >= times, "\(what)")
     }
     for cell in Cell.allCases {
-      func expectTwoOfCell(_ what: String, _ holds: (RecurrentConfiguration) -> Bool) {
-        expectTwo("\(cell) \(what)") { $0.cell == cell && holds($0.configuration) }
+      func expectTouchedOfCell(_ what: String, _ holds: (RecurrentConfiguration) -> Bool) {
+        expectTouched("\(cell) \(what)") { $0.cell == cell && holds($0.configuration) }
       }
-      expectTwoOfCell("lengths") { _ in true }
+      expectTouchedOfCell("lengths") { _ in true }
       for direction in Direction.allCases {
-        expectTwoOfCell("\(direction)") { $0.direction == direction }
+        expectTouchedOfCell("\(direction)") { $0.direction == direction }
       }
       for bias in BiasMode.allCases {
-        expectTwo("\(bias)") { $0.configuration.options.bias == bias }
+        expectTouched("\(bias)") { $0.configuration.options.bias == bias }
       }
-      expectTwoOfCell("diagonal") { $0.options.recurrence == .diagonal }
-      expectTwo("\(cell) blocks, norm or noise, backward") {
+      expectTouchedOfCell("diagonal") { $0.options.recurrence == .diagonal }
+      expectTouched("\(cell) blocks, norm or noise, backward") {
         let options = $0.configuration.options
         let isBlocks = if case .blocks = options.recurrence { true } else { false }
         return $0.cell == cell && $0.training
           && (isBlocks || options.layerNorm || options.recurrentDropout > 0
             || options.zoneoutHidden > 0 || options.dropConnect > 0)
       }
-      expectTwoOfCell("layers") { $0.layers > 1 }
+      expectTouchedOfCell("layers") { $0.layers > 1 }
       for name in cell.gateNames where cell != .rnn {
-        expectTwoOfCell("override \(name)") { $0.options.overrides[name] != nil }
+        expectTouchedOfCell("override \(name)") { $0.options.overrides[name] != nil }
       }
-      expectTwo("\(cell) inference") { $0.cell == cell && !$0.training }
-      expectTwo("\(cell) lengths 0 and T") {
+      expectTouched("\(cell) inference") { $0.cell == cell && !$0.training }
+      expectTouched("\(cell) lengths 0 and T") {
         $0.cell == cell && $0.lengths?.contains(0) == true
           && $0.lengths?.contains($0.sequenceLength) == true
           && $0.lengths?.sorted() != $0.lengths
       }
     }
     for merge in Merge.allCases {
-      expectTwo("\(merge)") { $0.configuration.directions == 2 && $0.configuration.merge == merge }
+      expectTouched("\(merge)") {
+        $0.configuration.directions == 2 && $0.configuration.merge == merge
+      }
     }
     for function in Activation.Function.allCases where function != .constant {
-      expectTwo("\(function)") { work in
+      expectTouched("\(function)") { work in
         work.configuration.cell.activationNames.contains {
           work.configuration.options.activation(of: $0, in: work.configuration.cell).function
             == function
@@ -56,28 +59,28 @@ import Testing
       }
     }
     for gate in [ForgetGate.own, .coupled, .input, .output] {
-      expectTwo("\(gate)") { $0.cell == .lstm && $0.configuration.options.forgetGate == gate }
+      expectTouched("\(gate)") { $0.cell == .lstm && $0.configuration.options.forgetGate == gate }
     }
-    expectTwo("constant decay") {
+    expectTouched("constant decay") {
       if case .constant = $0.configuration.options.forgetGate { true } else { false }
     }
-    func expectTwoBackward(_ what: String, _ holds: (CellOptions) -> Bool) {
-      expectTwo("\(what), backward") { $0.training && holds($0.configuration.options) }
+    func expectTouchedBackward(_ what: String, _ holds: (CellOptions) -> Bool) {
+      expectTouched("\(what), backward") { $0.training && holds($0.configuration.options) }
     }
-    expectTwoBackward("reset before") { $0.gruReset == .before }
-    expectTwoBackward("projection") { $0.projectionSize != nil }
-    expectTwoBackward("blocks") { if case .blocks = $0.recurrence { true } else { false } }
-    expectTwoBackward("layer normalisation") { $0.layerNorm }
-    expectTwoBackward("recurrent dropout") { $0.recurrentDropout > 0 }
-    expectTwoBackward("zoneout of h") { $0.zoneoutHidden > 0 }
-    expectTwoBackward("zoneout of c") { $0.zoneoutCell > 0 }
-    expectTwoBackward("DropConnect") { $0.dropConnect > 0 }
-    expectTwo("expected zoneout") { !$0.training && $0.configuration.options.zoneoutHidden > 0 }
-    expectTwo("peepholes") { $0.configuration.options.peepholes }
-    expectTwo("cell clip") { $0.configuration.options.cellClip != nil }
-    expectTwo("dropout") { $0.configuration.dropout > 0 }
-    expectTwo("zero states") { !$0.givenStates }
-    expectTwo("no final gradients") { !$0.finalGradients }
+    expectTouchedBackward("reset before") { $0.gruReset == .before }
+    expectTouchedBackward("projection") { $0.projectionSize != nil }
+    expectTouchedBackward("blocks") { if case .blocks = $0.recurrence { true } else { false } }
+    expectTouchedBackward("layer normalisation") { $0.layerNorm }
+    expectTouchedBackward("recurrent dropout") { $0.recurrentDropout > 0 }
+    expectTouchedBackward("zoneout of h") { $0.zoneoutHidden > 0 }
+    expectTouchedBackward("zoneout of c") { $0.zoneoutCell > 0 }
+    expectTouchedBackward("DropConnect") { $0.dropConnect > 0 }
+    expectTouched("expected zoneout") { !$0.training && $0.configuration.options.zoneoutHidden > 0 }
+    expectTouched("peepholes") { $0.configuration.options.peepholes }
+    expectTouched("cell clip") { $0.configuration.options.cellClip != nil }
+    expectTouched("dropout") { $0.configuration.dropout > 0 }
+    expectTouched("zero states") { !$0.givenStates }
+    expectTouched("no final gradients") { !$0.finalGradients }
     for work in cases { try work.configuration.validate() }
   }
 
