@@ -43,6 +43,11 @@ let package = Package(
       ]),
     .executableTarget(name: "Example", dependencies: ["Carousel"]),
     .executableTarget(
+      name: "CheckBits",
+      dependencies: [
+        "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(
       name: "MeasureActivations",
       dependencies: [
         "CarouselOpenCL", "OpenCLDriver",
@@ -67,7 +72,8 @@ let package = Package(
         "CarouselTraining", "CarouselReference", "CarouselModel", "CarouselFormats",
       ]),
     .testTarget(
-      name: "CarouselCLITests", dependencies: ["Carousel", "CarouselFormats", "CarouselModel"]),
+      name: "CarouselCLITests", dependencies: ["Carousel", "CarouselFormats", "CarouselModel"],
+      exclude: ["frozen-bits.txt"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x
