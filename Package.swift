@@ -8,7 +8,8 @@ let package = Package(
     .executable(name: "carousel", targets: ["CarouselCLI"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
     // OpenCL C, embedded in the binary.
@@ -26,7 +27,11 @@ let package = Package(
     .target(name: "CarouselOpenCL", dependencies: ["CarouselModel", "OpenCLDriver", "Kernels"]),
 
     // Files, and training.
-    .target(name: "CarouselFormats", dependencies: ["CarouselModel"]),
+    .target(
+      name: "CarouselFormats",
+      dependencies: [
+        "CarouselModel", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ], exclude: ["ONNX/onnx.proto"]),
     .target(name: "CarouselTraining", dependencies: ["CarouselModel", "CarouselFormats"]),
 
     // The one import for library users, and the command line.
@@ -64,8 +69,11 @@ let package = Package(
       name: "CarouselOpenCLTests",
       dependencies: ["CarouselOpenCL", "CarouselReference", "CarouselModel", "OpenCLDriver"]),
     .testTarget(
-      name: "CarouselFormatsTests", dependencies: ["CarouselFormats", "CarouselModel"],
-      resources: [.copy("PyTorch")]),
+      name: "CarouselFormatsTests",
+      dependencies: [
+        "CarouselFormats", "CarouselModel",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ], resources: [.copy("NumPy"), .copy("PyTorch")]),
     .testTarget(
       name: "CarouselTrainingTests",
       dependencies: [

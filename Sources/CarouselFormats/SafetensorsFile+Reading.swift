@@ -49,6 +49,7 @@ extension TensorFile.Contents {
       file.bytes(at: 8, count: Int(length)), dataByteCount: file.byteCount - begin,
       limits: limits)
     return TensorFile.Contents(
+      format: .safetensors,
       entries: header.entries.map {
         TensorFile.Entry(
           name: $0.name, type: $0.type, elementType: ElementType(rawValue: $0.type),

@@ -17,7 +17,8 @@ extension SafetensorsFile {
     } catch {
       throw CarouselError(.usage, "\(path): \(error.sentence)")
     }
-    let header = header(types)
+    let header = Self.header(
+      zip(tensors, types).map { ($0.name, $1, $0.tensor.shape) }, metadata: metadata)
     let dataCount = zip(tensors, types).reduce(0) { $0 + $1.0.tensor.values.count * $1.1.byteCount }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(8 + header.count + dataCount)
@@ -49,21 +50,43 @@ extension SafetensorsFile {
   private func storedType(of name: String, floats: ElementType) -> ElementType {
     guard let type = elementTypes[name] else { return floats }
     return switch type {
-    case .int64, .int32, .uint8: type
+    case .int64, .int32, .int16, .int8, .uint64, .uint32, .uint16, .uint8, .bool: type
     case .float64, .float32, .float16, .bfloat16: floats
     }
   }
 
+  /// Writes tensors with their own types and bits, in their order; nothing half-written is left under
+  /// the name.
+  ///
+  /// Throws `writeFailed`, and a usage error where two tensors share a name.
+  public static func write(
+    _ tensors: [StoredTensor], metadata: [String: String] = [:], to path: String
+  ) throws(CarouselError) {
+    var names: Set<String> = ["__metadata__"]
+    for tensor in tensors where !names.insert(tensor.name).inserted {
+      throw CarouselError(
+        .usage, "\(path): the name '\(tensor.name)' is taken and cannot be that of another tensor")
+    }
+    let header = header(tensors.map { ($0.name, $0.type, $0.shape) }, metadata: metadata)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(8 + header.count + tensors.reduce(0) { $0 + $1.bytes.count })
+    bytes.append(littleEndian: UInt64(header.count))
+    bytes += header
+    for tensor in tensors { bytes += tensor.bytes }
+    try AtomicFile.write(bytes, to: path)
+  }
+
   /// The JSON text, `__metadata__` first, filled up with spaces so that the data begins at a
   /// multiple of 8 bytes.
-  private func header(_ types: [ElementType]) -> [UInt8] {
+  private static func header(
+    _ tensors: [(name: String, type: ElementType, shape: Shape)], metadata: [String: String]
+  ) -> [UInt8] {
     var members: [String] = []
     if !metadata.isEmpty { members.append("\"__metadata__\":" + JSON.encode(metadata)) }
     var offset = 0
-    for ((name, tensor), type) in zip(tensors, types) {
-      let end = offset + tensor.values.count * type.byteCount
-      let entry = Entry(
-        dtype: type.rawValue, shape: tensor.shape.dimensions, offsets: [offset, end])
+    for (name, type, shape) in tensors {
+      let end = offset + shape.count * type.byteCount
+      let entry = Entry(dtype: type.rawValue, shape: shape.dimensions, offsets: [offset, end])
       members.append("\(JSON.encode(name)):\(JSON.encode(entry))")
       offset = end
     }
@@ -91,16 +114,25 @@ extension [UInt8] {
     values.withUnsafeBytes { append(contentsOf: $0) }
   }
 
-  fileprivate mutating func append(littleEndian value: UInt64) { append([value.littleEndian]) }
+  mutating func append(littleEndian value: some FixedWidthInteger & BitwiseCopyable) {
+    append([value.littleEndian])
+  }
 
-  fileprivate mutating func append(_ values: [Double], as type: ElementType) {
+  /// Appends the values in a type that can hold them.
+  mutating func append(_ values: [Double], as type: ElementType) {
     switch type {
     case .float64: append(values.map { $0.bitPattern.littleEndian })
     case .float32: append(values.map { Float($0).bitPattern.littleEndian })
+    case .float16: append(values.map { Float16($0).bitPattern.littleEndian })
     case .int64: append(values.map { Int64($0).littleEndian })
     case .int32: append(values.map { Int32($0).littleEndian })
-    case .uint8: append(values.map { UInt8($0) })
-    case .float16, .bfloat16: preconditionFailure("\(type) is not written")
+    case .int16: append(values.map { Int16($0).littleEndian })
+    case .int8: append(values.map { Int8($0) })
+    case .uint64: append(values.map { UInt64($0).littleEndian })
+    case .uint32: append(values.map { UInt32($0).littleEndian })
+    case .uint16: append(values.map { UInt16($0).littleEndian })
+    case .uint8, .bool: append(values.map { UInt8($0) })
+    case .bfloat16: preconditionFailure("\(type) is not written")
     }
   }
 }
@@ -111,7 +143,13 @@ extension ElementType {
     switch self {
     case .int64: -0x1p53...0x1p53
     case .int32: -0x1p31...0x1p31 - 1
+    case .int16: -32768...32767
+    case .int8: -128...127
+    case .uint64: 0...0x1p53
+    case .uint32: 0...0x1p32 - 1
+    case .uint16: 0...65535
     case .uint8: 0...255
+    case .bool: 0...1
     case .float64, .float32, .float16, .bfloat16: nil
     }
   }

@@ -1,34 +1,13 @@
 import CarouselModel
 
 extension TensorFile.Contents {
-  /// What a zip archive begins with.
-  private static let zipMark: [UInt8] = [0x50, 0x4B, 3, 4]
   /// The most bytes of a pickle: some 200,000 tensors.
   private static let pickleLimit = 1 << 25
 
-  /// The tensors of a file that PyTorch or safetensors wrote.
-  static func any(
-    _ file: InputFile, limits: SafetensorsHeader.Limits
-  ) throws -> TensorFile.Contents {
-    let head = try file.bytes(at: 0, count: min(file.byteCount, 9))
-    // A header of safetensors begins behind its length.
-    if head.starts(with: zipMark), head.last != UInt8(ascii: "{") {
-      return try pyTorch(file, limits: limits)
-    }
-    // The number that PyTorch's older form begins with, as a pickle of protocol 2 to 5.
-    if head.count > 4, head[0] == 0x80, head[2...].starts(with: [0x8A, 0x0A]) {
-      throw FileDamage(
-        "expected a safetensors file, or a PyTorch file in the zip form that torch.save writes, found "
-          + "one in the form from before PyTorch 1.6")
-    }
-    return try safetensors(file, limits: limits)
-  }
-
   /// The tensors of an archive that `torch.save` wrote, under the keys that lead to them.
-  private static func pyTorch(
-    _ file: InputFile, limits: SafetensorsHeader.Limits
+  static func pyTorch(
+    _ file: InputFile, _ archive: ZipDirectory, limits: SafetensorsHeader.Limits
   ) throws -> TensorFile.Contents {
-    let archive = try ZipDirectory(file)
     guard let pickleName = archive.names.filter({ $0.hasSuffix("/data.pkl") }).min(),
       let place = try archive.bytes(of: pickleName, in: file)
     else { throw FileDamage("expected a PyTorch file, found a zip archive without 'data.pkl'") }
@@ -68,6 +47,6 @@ extension TensorFile.Contents {
         offset: bytes.lowerBound + (view.shape.count == 0 ? 0 : view.offset * type.width),
         strides: view.strides)
     }
-    return TensorFile.Contents(entries: entries)
+    return TensorFile.Contents(format: .pyTorch, entries: entries)
   }
 }

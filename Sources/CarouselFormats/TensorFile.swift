@@ -16,20 +16,42 @@ public final class TensorFile: Sendable {
     /// The extents, outermost first.
     public let shape: Shape
     /// The byte of the file at which the first element begins.
-    let offset: Int
+    var offset: Int
     /// The elements from one index to the next in each dimension.
     let strides: [Int]
+    /// What holds the bytes, where it is not the file itself.
+    var source: (any TensorSource)?
+    /// Whether each element's first byte is its most significant.
+    var isBigEndian = false
   }
 
   /// What a format's reader finds in a file.
   struct Contents {
+    /// What the file is.
+    var format: Format
     /// The tensors; no two share a name.
     var entries: [Entry]
     var metadata: [String: String] = [:]
   }
 
+  /// The kinds of files that hold tensors.
+  public enum Format: String, Sendable, Codable, CaseIterable {
+    /// Names, types and shapes in a JSON header, then the elements.
+    case safetensors
+    /// The zip archive that PyTorch's `torch.save` writes.
+    case pyTorch = "pytorch"
+    /// One array of NumPy's.
+    case npy
+    /// A zip archive of NumPy's arrays.
+    case npz
+    /// A model with its initializers.
+    case onnx
+  }
+
   /// The path as it was given; begins every sentence about the file.
   public var path: String { file.path }
+  /// What kind of file it is.
+  public let format: Format
   /// The tensors in the order of their data.
   public let entries: [Entry]
   /// What the file says about itself.
@@ -37,10 +59,11 @@ public final class TensorFile: Sendable {
   private let file: InputFile
   private let indices: [String: Int]
 
-  /// Opens a safetensors file, or the zip archive that PyTorch's `torch.save` writes.
+  /// Opens a file of any `Format`.
   ///
-  /// The tensors of the latter are named by the keys that lead to them, with dots between. Nothing in
-  /// its pickle is executed, and a pickle that asks for more than tensors is refused.
+  /// The tensors of a PyTorch file are named by the keys that lead to them, with dots between. Nothing in
+  /// its pickle is executed, and a pickle that asks for more than tensors is refused. The array of an
+  /// `.npy` file is named as the file is, without its ending. What an `.npz` file packs is unpacked at once.
   ///
   /// Throws `missingInput` where the file is not there or not readable, and `badData` where its header
   /// is not as the format wants it, or larger than its limits. Nothing is allocated for data that the
@@ -53,6 +76,7 @@ public final class TensorFile: Sendable {
     file = try InputFile(path)
     do {
       let contents = try Contents.any(file, limits: limits)
+      format = contents.format
       entries = contents.entries
       metadata = contents.metadata
     } catch let damage as FileDamage {
@@ -88,23 +112,49 @@ public final class TensorFile: Sendable {
         "\(path): the tensor '\(entry.name)' has the dtype '\(entry.type)', expected one of \(known)"
       )
     }
-    let subject = "the tensor '\(entry.name)' of shape \(entry.shape)"
-    let isContiguous = entry.isContiguous
-    // Float64; for other strides the elements that lie between too, and their places.
-    let (needed, overflow) =
-      (Shape.count(of: [isContiguous ? 8 : 16] + entry.shape.dimensions) ?? .max)
-      .addingReportingOverflow(isContiguous ? 0 : 8 * min(entry.span, file.byteCount))
-    try HostMemory.require(overflow ? .max : needed, for: subject, of: path)
-    if isContiguous {
+    let source: any TensorSource = entry.source ?? file
+    try requireRoom(for: entry, width: 8)
+    if entry.isContiguous {
       return Tensor(
         entry.shape,
-        try file.elements(type, at: entry.offset, count: entry.shape.count, of: entry.name))
+        try source.elements(
+          type, at: entry.offset, count: entry.shape.count, isBigEndian: entry.isBigEndian,
+          of: entry.name))
     }
-    let storage = try file.elements(type, at: entry.offset, count: entry.span, of: entry.name)
-    let places = zip(entry.shape.dimensions, entry.strides).reduce([0]) { places, dimension in
-      places.flatMap { place in (0..<dimension.0).map { place + $0 * dimension.1 } }
-    }
-    return Tensor(entry.shape, places.map { storage[$0] })
+    let storage = try source.elements(
+      type, at: entry.offset, count: entry.span, isBigEndian: entry.isBigEndian, of: entry.name)
+    return Tensor(entry.shape, entry.places.map { storage[$0] })
+  }
+
+  /// Reads a tensor's bytes, row-major and little-endian, whatever order the file has them in.
+  ///
+  /// Throws as `tensor` does, but for no value: all are kept as they are.
+  func bytes(_ entry: Entry, width: Int) throws(CarouselError) -> [UInt8] {
+    let source: any TensorSource = entry.source ?? file
+    try requireRoom(for: entry, width: width)
+    let isContiguous = entry.isContiguous
+    let count = (isContiguous ? entry.shape.count : entry.span) * width
+    var bytes = [UInt8](repeating: 0, count: count)
+    try bytes.withUnsafeMutableBytes { buffer in
+      Result { () throws(CarouselError) in
+        try source.read(into: buffer, at: entry.offset)
+        if entry.isBigEndian { buffer.reverseEach(width) }
+      }
+    }.get()
+    if isContiguous { return bytes }
+    return entry.places.flatMap { bytes[($0 * width)..<(($0 + 1) * width)] }
+  }
+
+  /// Throws where there is no memory for elements of `width` bytes, and for other strides the elements
+  /// that lie between too, and their places.
+  private func requireRoom(for entry: Entry, width: Int) throws(CarouselError) {
+    let isContiguous = entry.isContiguous
+    let (needed, overflow) =
+      (Shape.count(of: [isContiguous ? width : width + 8] + entry.shape.dimensions) ?? .max)
+      .addingReportingOverflow(
+        isContiguous ? 0 : width * min(entry.span, (entry.source ?? file).byteCount))
+    try HostMemory.require(
+      overflow ? .max : needed, for: "the tensor '\(entry.name)' of shape \(entry.shape)", of: path)
   }
 }
 
@@ -117,6 +167,13 @@ extension TensorFile.Entry {
       stride *= extent
     }
     return true
+  }
+
+  /// Where each element lies, counted from the first, row-major.
+  fileprivate var places: [Int] {
+    zip(shape.dimensions, strides).reduce([0]) { places, dimension in
+      places.flatMap { place in (0..<dimension.0).map { place + $0 * dimension.1 } }
+    }
   }
 
   /// The elements from the first to the last, what lies between them included.

@@ -1,13 +1,15 @@
 import CarouselModel
 
-/// The files in a zip archive, which must be stored as they are: what `torch.save` writes.
+/// The files in a zip archive, stored as they are or packed by DEFLATE.
 ///
 /// Archives of more than 4 GB or 65,535 files (zip64) are read too.
 struct ZipDirectory {
   private struct Entry {
     var method: UInt16
     var isEncrypted: Bool
-    var byteCount: UInt64
+    var checksum: UInt32
+    /// The bytes in the archive, and those of the file.
+    var byteCount: UInt64, fullCount: UInt64
     /// Where the header that stands before the bytes begins.
     var header: UInt64
   }
@@ -40,7 +42,7 @@ struct ZipDirectory {
   /// The names of all files.
   var names: some Collection<String> { entries.keys }
 
-  /// Where the bytes of a file lie in the archive; nil where there is no such file.
+  /// Where the bytes of a file that is stored as it is lie in the archive; nil where there is no such file.
   func bytes(of name: String, in file: InputFile) throws -> Range<Int>? {
     guard let entry = entries[name] else { return nil }
     guard entry.method == 0, !entry.isEncrypted else {
@@ -48,6 +50,31 @@ struct ZipDirectory {
         "'\(name)' in the zip archive is \(entry.isEncrypted ? "encrypted" : "compressed"), expected "
           + "it to be stored as it is")
     }
+    return try place(of: entry, name, in: file)
+  }
+
+  /// What holds the bytes of a file and where; one that is packed is unpacked into memory, and checked.
+  func contents(of name: String, in file: InputFile) throws -> (any TensorSource, Range<Int>)? {
+    guard let entry = entries[name], entry.method == 8, !entry.isEncrypted else {
+      return try bytes(of: name, in: file).map { (file, $0) }
+    }
+    let place = try place(of: entry, name, in: file)
+    // DEFLATE packs at most 1032 bytes into one.
+    guard entry.fullCount / 1032 <= place.count else {
+      throw FileDamage("'\(name)' in the zip archive is damaged: its size cannot be")
+    }
+    try HostMemory.require(
+      Int(entry.fullCount), for: "'\(name)' in the zip archive", of: file.path)
+    let packed = try file.bytes(at: place.lowerBound, count: place.count)
+    let (bytes, _) = try Inflate.unpacked(
+      packed, from: 0, limit: Int(entry.fullCount), source: "\(file.path): '\(name)'")
+    guard bytes.count == entry.fullCount, CRC32.ieee.value(of: bytes) == entry.checksum else {
+      throw FileDamage("'\(name)' in the zip archive is damaged: its checksum is another")
+    }
+    return (MemorySource(path: file.path, bytes: bytes), 0..<bytes.count)
+  }
+
+  private func place(of entry: Entry, _ name: String, in file: InputFile) throws -> Range<Int> {
     var header = try ByteReader(
       file, at: entry.header, count: 30, of: "the header of '\(name)' in the zip archive")
     guard try header.read(UInt32.self) == 0x0403_4B50 else { throw header.damage }
@@ -107,7 +134,8 @@ struct ZipDirectory {
     reader.skip(4)
     let flags = try reader.read(UInt16.self)
     let method = try reader.read(UInt16.self)
-    reader.skip(8)
+    reader.skip(4)
+    let checksum = try reader.read(UInt32.self)
     var sizes = [UInt64(try reader.read(UInt32.self)), UInt64(try reader.read(UInt32.self))]
     let lengths = (
       name: Int(try reader.read(UInt16.self)), extra: Int(try reader.read(UInt16.self)),
@@ -129,7 +157,8 @@ struct ZipDirectory {
       }
     }
     let entry = Entry(
-      method: method, isEncrypted: flags & 1 != 0, byteCount: sizes[0], header: sizes[2])
+      method: method, isEncrypted: flags & 1 != 0, checksum: checksum, byteCount: sizes[0],
+      fullCount: sizes[1], header: sizes[2])
     return (String(decoding: name, as: UTF8.self), entry)
   }
 }

@@ -48,9 +48,10 @@ import Testing
     #expect(try file.tensor("u8") == Tensor([2], [0, 255]))
     #expect(try file.tensor("scalar") == values([]))
     #expect(try file.tensor("empty") == values([0, 3]))
-    for (name, type) in [
-      ("i16", "I16"), ("bool", "BOOL"), ("complex", "C64"), ("u16", "U16"), ("float8", "F8_E4M3"),
-    ] {
+    #expect(try file.tensor("i16") == Tensor([2], [-5, 6]))
+    #expect(try file.tensor("bool") == Tensor([2], [1, 0]))
+    #expect(try file.tensor("u16") == Tensor([2], [1, 65535]))
+    for (name, type) in [("complex", "C64"), ("float8", "F8_E4M3")] {
       #expect(file[name]?.type == type)
       let error = failure { () throws(CarouselError) in _ = try file.tensor(name) }
       #expect(error?.message.contains("'\(name)' has the dtype '\(type)'") == true)

@@ -1,20 +1,21 @@
 import CarouselModel
 
-extension InputFile {
+extension TensorSource {
   /// The bytes that are read at once.
-  private static let chunkByteCount = 1 << 20
+  private var chunkByteCount: Int { 1 << 20 }
 
-  /// `count` little-endian elements from byte `offset` on, each as the Double of the same value.
+  /// `count` elements from byte `offset` on, each as the Double of the same value.
   ///
-  /// Memory beyond the result: one chunk. Throws where the file ends before them, and where `tensor`,
+  /// Memory beyond the result: one chunk. Throws where the source ends before them, and where `tensor`,
   /// whose elements they are, holds a whole number that no Double is.
   func elements(
-    _ type: ElementType, at offset: Int, count: Int, of tensor: String
+    _ type: ElementType, at offset: Int, count: Int, isBigEndian: Bool = false, of tensor: String
   ) throws(CarouselError) -> [Double] {
     var failure: CarouselError?
     let values = [Double](unsafeUninitializedCapacity: count) { values, initializedCount in
       do throws(CarouselError) {
-        try read(type, at: offset, into: values.extracting(..<count), of: tensor)
+        try read(
+          type, at: offset, isBigEndian: isBigEndian, into: values.extracting(..<count), of: tensor)
         initializedCount = count
       } catch {
         failure = error
@@ -25,36 +26,52 @@ extension InputFile {
   }
 
   private func read(
-    _ type: ElementType, at offset: Int, into values: UnsafeMutableBufferPointer<Double>,
-    of tensor: String
+    _ type: ElementType, at offset: Int, isBigEndian: Bool,
+    into values: UnsafeMutableBufferPointer<Double>, of tensor: String
   ) throws(CarouselError) {
     let width = type.byteCount
     let chunk = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: min(Self.chunkByteCount, values.count * width), alignment: 8)
+      byteCount: min(chunkByteCount, values.count * width), alignment: 8)
     defer { chunk.deallocate() }
     var done = 0
     while done < values.count {
       let count = min(values.count - done, chunk.count / width)
       let bytes = UnsafeMutableRawBufferPointer(rebasing: chunk[..<(count * width)])
       try read(into: bytes, at: offset + done * width)
+      if isBigEndian { bytes.reverseEach(width) }
       let part = values.extracting(done..<(done + count))
       type.convert(UnsafeRawBufferPointer(bytes), into: part)
-      if type == .int64 { try checkWholeNumbers(UnsafeRawBufferPointer(bytes), of: tensor) }
+      if type == .int64 || type == .uint64 {
+        try checkWholeNumbers(
+          UnsafeRawBufferPointer(bytes), isSigned: type == .int64, of: tensor)
+      }
       done += count
     }
   }
 
   private func checkWholeNumbers(
-    _ bytes: UnsafeRawBufferPointer, of tensor: String
+    _ bytes: UnsafeRawBufferPointer, isSigned: Bool, of tensor: String
   ) throws(CarouselError) {
     for offset in stride(from: 0, to: bytes.count, by: 8) {
-      let value = Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self))
-      guard value.magnitude <= 1 << 53 else {
+      let bits = UInt64(
+        littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      let signed = Int64(bitPattern: bits)
+      guard (isSigned ? signed.magnitude : bits) <= 1 << 53 else {
         throw CarouselError(
           .badData,
-          "\(path): the tensor '\(tensor)' holds the whole number \(value), expected none beyond "
-            + "2^53")
+          "\(path): the tensor '\(tensor)' holds the whole number "
+            + (isSigned ? "\(signed)" : "\(bits)") + ", expected none beyond 2^53")
       }
+    }
+  }
+}
+
+extension UnsafeMutableRawBufferPointer {
+  /// Reverses the bytes of each element of `width` bytes.
+  func reverseEach(_ width: Int) {
+    guard width > 1 else { return }
+    for start in Swift.stride(from: 0, to: count, by: width) {
+      self[start..<(start + width)].reverse()
     }
   }
 }
@@ -73,7 +90,13 @@ extension ElementType {
       }
     case .int64: bytes.convert(into: values) { Double(Int64(bitPattern: $0)) }
     case .int32: bytes.convert(into: values) { Double(Int32(bitPattern: $0)) }
+    case .int16: bytes.convert(into: values) { Double(Int16(bitPattern: $0)) }
+    case .int8: bytes.convert(into: values) { Double(Int8(bitPattern: $0)) }
+    case .uint64: bytes.convert(into: values) { (bits: UInt64) in Double(bits) }
+    case .uint32: bytes.convert(into: values) { (bits: UInt32) in Double(bits) }
+    case .uint16: bytes.convert(into: values) { (bits: UInt16) in Double(bits) }
     case .uint8: bytes.convert(into: values) { (byte: UInt8) in Double(byte) }
+    case .bool: bytes.convert(into: values) { (byte: UInt8) in byte == 0 ? 0 : 1 }
     }
   }
 }
