@@ -18,6 +18,8 @@ struct CarouselCommand: ParsableCommand {
       Profile.self,
       Parameters.self,
       Run.self,
+      Convert.self,
+      Inspect.self,
       Gradients.self,
     ])
 

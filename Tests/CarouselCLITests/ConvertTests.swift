@@ -1,0 +1,67 @@
+import CarouselFormats
+import CarouselModel
+import Foundation
+import Testing
+
+@Suite struct ConvertTests {
+  private func source(in folder: Folder) throws -> String {
+    let path = folder["a.safetensors"]
+    try SafetensorsFile(
+      [
+        ("lstm.weight_ih_l0", Tensor([2, 3], [1, -2, 3, 4, 5, 6.5])), ("n", Tensor([2], [7, 8])),
+      ],
+      elementTypes: ["n": .int64], metadata: ["note": "hello"]
+    ).write(to: path)
+    return path
+  }
+
+  @Test func namesAndNumbersSurviveTheWayToNumPyAndBack() throws {
+    let folder = try Folder()
+    let path = try source(in: folder)
+    let there = try Command(["convert", path, folder["b.npz"], "--json"])
+    #expect(there.status == 0)
+    #expect(try there.json["tensors"] as? [String] == ["lstm.weight_ih_l0", "n"])
+    #expect(try there.json["inputFormat"] as? String == "safetensors")
+    #expect(there.errors.contains("left out"))
+    #expect(try Command(["convert", folder["b.npz"], folder["c.safetensors"]]).status == 0)
+    let (first, second) = (try TensorFile(path), try TensorFile(folder["c.safetensors"]))
+    for entry in first.entries {
+      #expect(try second.tensor(entry.name) == first.tensor(entry))
+      #expect(second[entry.name]?.elementType == entry.elementType)
+    }
+  }
+
+  @Test func inspectionIsTheContractsObject() throws {
+    let folder = try Folder()
+    let found = try Command(["inspect", try source(in: folder), "--json"])
+    #expect(found.status == 0)
+    let json = try found.json
+    #expect(json["format"] as? String == "safetensors")
+    for key in ["inputs", "outputs"] { #expect((json[key] as? [Any])?.isEmpty == true) }
+    #expect((json["operators"] as? [String: Int])?.isEmpty == true)
+    let tensors = json["tensors"] as? [[String: Any]]
+    #expect(tensors?.map { $0["name"] as? String } == ["lstm.weight_ih_l0", "n"])
+    #expect(tensors?.map { $0["shape"] as? [Int] } == [[2, 3], [2]])
+    #expect(tensors?.map { $0["type"] as? String } == ["F32", "I64"])
+    let text = try Command(["inspect", try source(in: folder)])
+    #expect(text.output.contains("lstm.weight_ih_l0  [2, 3]  F32"))
+  }
+
+  @Test func whatCannotBeConvertedIsOneSentence() throws {
+    let folder = try Folder()
+    let path = try source(in: folder)
+    try folder.create("junk.onnx", Array("not a model".utf8))
+    for (arguments, status, word) in [
+      (["convert", path, folder["b.npy"]], 65, "expected one tensor"),
+      (["convert", path, folder["b.xyz"]], 64, "ends with"),
+      (["convert", folder["none"], folder["b.npz"]], 66, "none"),
+      (["convert", path, folder["missing/b.npz"]], 74, "cannot be written"),
+      (["inspect", folder["junk.onnx"]], 65, "expected an ONNX file"),
+    ] as [([String], Int32, String)] {
+      let command = try Command(arguments)
+      #expect(command.status == status, "\(command.errors)")
+      #expect(command.isOneSentence && command.errors.contains(word), "\(command.errors)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder["b.npy"]))
+  }
+}
