@@ -77,7 +77,7 @@ struct Damage: CustomTestStringConvertible, Sendable {
       "dtype of the tensor 'a'"),
     Damage(
       "an unknown dtype", header: "{\(entry("a", "F8_E4M3"))}", "'a'", "'F8_E4M3'",
-      "expected one of F64, F32, F16, BF16, I64, I32, U8"),
+      "expected one of F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL"),
     Damage("a dtype in lower case", header: "{\(entry("a", "f32"))}", "'a'", "'f32'"),
     Damage("a negative extent", header: "{\(entry("a", "F32", "[-2]"))}", "shape", "'a'"),
     Damage("two negative extents", header: "{\(entry("a", "F32", "[-1,-2]"))}", "shape", "'a'"),
