@@ -14,7 +14,8 @@ let package = Package(
   targets: [
     // OpenCL C, embedded in the binary.
     .target(
-      name: "Kernels", path: "Kernels", exclude: ["README.md"], sources: ["Kernels.c"],
+      name: "Kernels", path: "Kernels", exclude: ["README.md", "programs.txt"],
+      sources: ["Kernels.c"],
       publicHeadersPath: "include"),
 
     // OpenCL in Swift; knows nothing of networks.

@@ -1,214 +1,89 @@
 #include "Kernels.h"
 
-static const unsigned char activation[] = {
-#embed "activation.cl"
-};
-
-static const unsigned char active_wait[] = {
-#embed "active_wait.cl"
-};
-
-static const unsigned char blocks[] = {
-#embed "blocks.cl"
-};
-
-static const unsigned char column_sums[] = {
-#embed "column_sums.cl"
-};
-
-static const unsigned char dropout[] = {
-#embed "dropout.cl"
-};
-
-static const unsigned char embedding[] = {
-#embed "embedding.cl"
-};
-
-static const unsigned char gemm_cpu[] = {
-#embed "gemm_cpu.cl"
-};
-
-static const unsigned char gemm_gpu[] = {
-#embed "gemm_gpu.cl"
-};
-
-static const unsigned char gradient_tiles[] = {
-#embed "gradient_tiles.cl"
-};
-
-static const unsigned char grid[] = {
-#embed "grid.cl"
-};
-
-static const unsigned char group[] = {
-#embed "group.cl"
-};
-
-static const unsigned char gru[] = {
-#embed "gru.cl"
-};
-
-static const unsigned char layer[] = {
-#embed "layer.cl"
-};
-
-static const unsigned char lstm[] = {
-#embed "lstm.cl"
-};
-
-static const unsigned char matrix[] = {
-#embed "matrix.cl"
-};
-
-static const unsigned char merge[] = {
-#embed "merge.cl"
-};
-
-static const unsigned char norm[] = {
-#embed "norm.cl"
-};
-
-static const unsigned char norm_rows[] = {
-#embed "norm_rows.cl"
-};
-
-static const unsigned char optimizer[] = {
-#embed "optimizer.cl"
-};
-
-static const unsigned char panel[] = {
-#embed "panel.cl"
-};
-
-static const unsigned char peak[] = {
-#embed "peak.cl"
-};
-
-static const unsigned char philox[] = {
-#embed "philox.cl"
-};
-
-static const unsigned char recurrent_resident[] = {
-#embed "recurrent_resident.cl"
-};
-
-static const unsigned char recurrent_sequence[] = {
-#embed "recurrent_sequence.cl"
-};
-
-static const unsigned char recurrent_sequence_backward[] = {
-#embed "recurrent_sequence_backward.cl"
-};
-
-static const unsigned char recurrent_sequence_rows[] = {
-#embed "recurrent_sequence_rows.cl"
-};
-
-static const unsigned char recurrent_step[] = {
-#embed "recurrent_step.cl"
-};
-
-static const unsigned char recurrent_step_rows[] = {
-#embed "recurrent_step_rows.cl"
-};
-
-static const unsigned char reduce[] = {
-#embed "reduce.cl"
-};
-
-static const unsigned char resident_product[] = {
-#embed "resident_product.cl"
-};
-
-static const unsigned char rnn[] = {
-#embed "rnn.cl"
-};
-
-static const unsigned char row_order[] = {
-#embed "row_order.cl"
-};
-
-static const unsigned char rows[] = {
-#embed "rows.cl"
-};
-
-static const unsigned char shares[] = {
-#embed "shares.cl"
-};
-
-static const unsigned char softmax[] = {
-#embed "softmax.cl"
-};
-
-static const unsigned char squared_error[] = {
-#embed "squared_error.cl"
-};
-
-static const unsigned char state_sums[] = {
-#embed "state_sums.cl"
-};
-
-static const unsigned char states[] = {
-#embed "states.cl"
-};
-
-static const unsigned char unit[] = {
-#embed "unit.cl"
-};
-
-static const unsigned char vector[] = {
-#embed "vector.cl"
-};
-
-static const unsigned char weight_gradients[] = {
-#embed "weight_gradients.cl"
-};
-
-#define FILE_ENTRY(symbol)                                                                         \
-  { #symbol ".cl", symbol, sizeof symbol }
-
+// Every kernel file, by its path in this folder; embed.inc makes an entry of it.
 static const CarouselKernelFile files[] = {
-    FILE_ENTRY(activation),
-    FILE_ENTRY(active_wait),
-    FILE_ENTRY(blocks),
-    FILE_ENTRY(column_sums),
-    FILE_ENTRY(dropout),
-    FILE_ENTRY(embedding),
-    FILE_ENTRY(gemm_cpu),
-    FILE_ENTRY(gemm_gpu),
-    FILE_ENTRY(gradient_tiles),
-    FILE_ENTRY(grid),
-    FILE_ENTRY(group),
-    FILE_ENTRY(gru),
-    FILE_ENTRY(layer),
-    FILE_ENTRY(lstm),
-    FILE_ENTRY(matrix),
-    FILE_ENTRY(merge),
-    FILE_ENTRY(norm),
-    FILE_ENTRY(norm_rows),
-    FILE_ENTRY(optimizer),
-    FILE_ENTRY(panel),
-    FILE_ENTRY(peak),
-    FILE_ENTRY(philox),
-    FILE_ENTRY(recurrent_resident),
-    FILE_ENTRY(recurrent_sequence),
-    FILE_ENTRY(recurrent_sequence_backward),
-    FILE_ENTRY(recurrent_sequence_rows),
-    FILE_ENTRY(recurrent_step),
-    FILE_ENTRY(recurrent_step_rows),
-    FILE_ENTRY(reduce),
-    FILE_ENTRY(resident_product),
-    FILE_ENTRY(rnn),
-    FILE_ENTRY(row_order),
-    FILE_ENTRY(rows),
-    FILE_ENTRY(shares),
-    FILE_ENTRY(softmax),
-    FILE_ENTRY(squared_error),
-    FILE_ENTRY(state_sums),
-    FILE_ENTRY(states),
-    FILE_ENTRY(unit),
-    FILE_ENTRY(vector),
-    FILE_ENTRY(weight_gradients),
+#define KERNEL "cells/gru.cl"
+#include "embed.inc"
+#define KERNEL "cells/lstm.cl"
+#include "embed.inc"
+#define KERNEL "cells/rnn.cl"
+#include "embed.inc"
+#define KERNEL "common/activation.cl"
+#include "embed.inc"
+#define KERNEL "common/group.cl"
+#include "embed.inc"
+#define KERNEL "common/norm.cl"
+#include "embed.inc"
+#define KERNEL "common/philox.cl"
+#include "embed.inc"
+#define KERNEL "common/vector.cl"
+#include "embed.inc"
+#define KERNEL "gemm/gradient_tiles.cl"
+#include "embed.inc"
+#define KERNEL "gemm/matrix_units.cl"
+#include "embed.inc"
+#define KERNEL "gemm/panel.cl"
+#include "embed.inc"
+#define KERNEL "gemm/panel_products.cl"
+#include "embed.inc"
+#define KERNEL "gemm/tiled_products.cl"
+#include "embed.inc"
+#define KERNEL "gemm/weight_gradients.cl"
+#include "embed.inc"
+#define KERNEL "ops/active_wait.cl"
+#include "embed.inc"
+#define KERNEL "ops/column_sums.cl"
+#include "embed.inc"
+#define KERNEL "ops/dropout.cl"
+#include "embed.inc"
+#define KERNEL "ops/embedding.cl"
+#include "embed.inc"
+#define KERNEL "ops/merge.cl"
+#include "embed.inc"
+#define KERNEL "ops/optimizer.cl"
+#include "embed.inc"
+#define KERNEL "ops/peak.cl"
+#include "embed.inc"
+#define KERNEL "ops/reduce.cl"
+#include "embed.inc"
+#define KERNEL "ops/softmax.cl"
+#include "embed.inc"
+#define KERNEL "ops/squared_error.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/blocks.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/grid.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/layer.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/norm_rows.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/persistent.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/persistent_product.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/row_order.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/sequence.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/sequence_backward.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/shares.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/staged.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/staged_sequence.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/staged_step.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/state_sums.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/states.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/step.cl"
+#include "embed.inc"
+#define KERNEL "recurrent/unit.cl"
+#include "embed.inc"
 };
 
 CarouselKernelFile carousel_kernel_file(size_t index) {

@@ -2,12 +2,11 @@
 #pragma once
 #include <stddef.h>
 
-/// One embedded kernel file: its name (`gemm_cpu.cl`) and its text, not terminated by 0.
+/// One embedded kernel file: its path (`gemm/panel.cl`) and its text, terminated by 0.
 typedef struct {
-  const char *name;
+  const char *path;
   const unsigned char *text;
-  size_t length;
 } CarouselKernelFile;
 
-/// The embedded kernel file of this index, in the order of their names; name is NULL past the last.
+/// The embedded kernel file of this index, in the order of their paths; path is NULL past the last.
 CarouselKernelFile carousel_kernel_file(size_t index);

@@ -4,7 +4,7 @@ import Foundation
 ///
 /// A block of four 32-bit words is a pure function of a 64-bit key (the seed) and a 128-bit counter
 /// (stream, index), so that the reference and every device draw the same numbers in any order.
-/// `Kernels/philox.cl` computes the same function.
+/// `Kernels/common/philox.cl` computes the same function.
 ///
 /// Source: Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3", SC'11.
 public struct Philox: Sendable {

@@ -1,7 +1,7 @@
 import Foundation
 import OpenCLDriver
 
-/// A function of `activation.cl` with its true value and the error that it may have.
+/// A function of `common/activation.cl` with its true value and the error that it may have.
 package enum MeasuredFunction: String, CaseIterable, Sendable {
   case exponential
   case exponentialMinusOne = "exponential-minus-one"
@@ -86,7 +86,7 @@ package enum MeasuredFunction: String, CaseIterable, Sendable {
   }
 }
 
-/// A kernel that applies the functions of `activation.cl` to a vector of numbers.
+/// A kernel that applies the functions of `common/activation.cl` to a vector of numbers.
 package struct ActivationKernel {
   private let backend: OpenCLBackend
   private let kernel: Kernel
@@ -117,11 +117,11 @@ package struct ActivationKernel {
         apply(VLOAD(0, x), y + i, function);
       }
       """
-    let source = try ["vector.cl", "activation.cl"].map { try KernelSources.text($0) } + [text]
+    let source = try KernelSources.program(["common/activation.cl"]) + text
     self.backend = backend
     self.width = width
     let program = try backend.launcher.queue.context.program(
-      name: "activations", source: source.joined(separator: "\n"), options: ["-DWIDTH=\(width)"])
+      name: "activations", source: source, options: ["-DWIDTH=\(width)"])
     kernel = try program.kernel("activations")
     bitsKernel = try program.kernel("activations_of_bits")
   }

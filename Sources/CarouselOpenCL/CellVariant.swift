@@ -6,12 +6,12 @@ struct CellVariant: Hashable {
   let file: String
   /// The parameters of the cell's file and of the strategies'.
   let kernelOptions: [String]
-  /// Whether the steps are walked as `rows.cl` says.
+  /// Whether the steps are walked as `recurrent/staged.cl` says.
   let walksByRows: Bool
 
   init(_ layer: RecurrentLayer) {
     let (cell, options) = (layer.cell, layer.options)
-    file = cell.rawValue + ".cl"
+    file = "cells/\(cell.rawValue).cl"
     walksByRows = layer.walksByRows
     var parameters: [String] = []
     for (index, name) in cell.activationNames.enumerated() {
@@ -43,7 +43,7 @@ struct CellVariant: Hashable {
 }
 
 extension Activation.Function {
-  /// The number of the function in `activation.cl`.
+  /// The number of the function in `common/activation.cl`.
   fileprivate var kernelNumber: Int {
     switch self {
     case .sigmoid: 0
@@ -63,7 +63,7 @@ extension Activation.Function {
 }
 
 extension ForgetGate {
-  /// FORGET of `lstm.cl`.
+  /// FORGET of `cells/lstm.cl`.
   fileprivate var kernelNumber: Int {
     switch self {
     case .own: 0
@@ -76,13 +76,13 @@ extension ForgetGate {
 }
 
 extension RecurrentLayer {
-  /// Whether the last gate's recurrent product has a slot of its own in the reserve, as in `gru.cl`.
+  /// Whether the last gate's recurrent product has a slot of its own in the reserve, as in `cells/gru.cl`.
   var keepsRecurrentProduct: Bool { cell == .gru && options.gruReset == .after }
 
-  /// Whether the recurrent product of the new gate waits for the reset gate, as in `gru.cl`.
+  /// Whether the recurrent product of the new gate waits for the reset gate, as in `cells/gru.cl`.
   var resetsBefore: Bool { cell == .gru && options.gruReset == .before }
 
-  /// Whether a unit's gates wait for those of others within a step: what `rows.cl` is for.
+  /// Whether a unit's gates wait for those of others within a step: what `recurrent/staged.cl` is for.
   var walksByRows: Bool { options.layerNorm || options.projectionSize != nil || resetsBefore }
 
   var hasZoneout: Bool { options.zoneoutHidden > 0 || options.zoneoutCell > 0 }

@@ -31,8 +31,8 @@ extension OpenCLBackend {
       gflops: try measureGflops(launcher), gigabytesPerSecond: try measureBandwidth(launcher))
   }
 
-  private static let files = ["vector.cl", "peak.cl"]
-  /// CHAINS of `peak.cl`.
+  private static let files = ["ops/peak.cl"]
+  /// CHAINS of `ops/peak.cl`.
   private static let chains = 12
   private var computeUnits: Int { device.computeUnits }
 

@@ -11,7 +11,7 @@ struct RecurrentMasks {
 
 // With OpenCLBackend+Elementwise.swift the twin of dropout.cl, and that of blocks.cl.
 extension Launcher {
-  static let dropoutFiles = ["vector.cl", "philox.cl", "dropout.cl"]
+  static let dropoutFiles = ["ops/dropout.cl"]
 
   /// p as the number of multiples of 2⁻²⁴ below it, so that host and device agree on every element.
   static func threshold(_ probability: Double) -> UInt32 {
@@ -118,7 +118,7 @@ extension Launcher {
   ) throws {
     let dense = layer.gateRows * layer.stateSize
     try launch(
-      kernel(name, in: ["blocks.cl"]), global: [layer.stateSize, layer.gateRows],
+      kernel(name, in: ["recurrent/blocks.cl"]), global: [layer.stateSize, layer.gateRows],
       bytes: 4 * Double(dense + layer.recurrentCount),
       buffers + [
         "H": .int(layer.hiddenSize), "P": .int(layer.stateSize), "units": .int(layer.block.units),

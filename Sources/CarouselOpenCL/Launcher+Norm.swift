@@ -3,7 +3,7 @@ import OpenCLDriver
 
 // The twin of norm_rows.cl.
 extension Launcher {
-  private static let files = ["vector.cl", "group.cl", "norm.cl", "norm_rows.cl"]
+  private static let files = ["recurrent/norm_rows.cl"]
 
   /// x·Wᵀ in the reserve becomes `weight_ln_ih ⊙ v^ + b_ih`.
   func normalizeInputs(_ pass: RecurrentPass) throws {

@@ -3,7 +3,7 @@ import OpenCLDriver
 
 // The twin of state_sums.cl.
 extension Launcher {
-  private static let files = ["vector.cl", "states.cl", "state_sums.cl"]
+  private static let files = ["recurrent/state_sums.cl"]
 
   /// `result[offset + unit]` = Σ over steps and sequences of the gradient in `slot` of `gates`, a row
   /// `[slots, H]` every `gatesStride`, times the state before the step, or with `isCurrent` the state at it;

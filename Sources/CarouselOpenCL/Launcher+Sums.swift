@@ -2,7 +2,7 @@ import OpenCLDriver
 
 // The twin of column_sums.cl.
 extension Launcher {
-  /// SUM_COLUMNS and SUM_ROWS of `column_sums.cl` and `norm_rows.cl`.
+  /// SUM_COLUMNS and SUM_ROWS of `ops/column_sums.cl` and `recurrent/norm_rows.cl`.
   static let sumColumns = 32, sumRows = 8
 
   /// The rows whose columns one work-group sums: so many that each compute unit has 4 work-groups, but
@@ -27,7 +27,7 @@ extension Launcher {
       and sums2: ColumnSums?
     ) throws {
       try launch(
-        kernel("column_sums", in: ["vector.cl", "column_sums.cl"]),
+        kernel("column_sums", in: ["ops/column_sums.cl"]),
         global: [groups * Self.sumColumns, ceilDivide(rows, range) * Self.sumRows],
         local: [Self.sumColumns, Self.sumRows], flops: Double(rows * columns),
         bytes: 4 * Double(rows * columns),

@@ -56,6 +56,8 @@ final class Launcher {
   var residentGroups: Int, residentLocalBytes: Int
 
   private var kernels: [KernelKey: Kernel] = [:]
+  /// The texts of programs by their files: most programs differ in their options alone.
+  private var sources: [[String]: String] = [:]
   private var pending: [(kernel: String, flops: Double, bytes: Double, event: Event)] = []
 
   var device: Device { queue.context.device }
@@ -69,7 +71,7 @@ final class Launcher {
   /// Has the device stay awake behind whatever is waited for, from the first time on.
   func prepareToWait() throws {
     guard queue.canWaitActively, !queue.waitsActively else { return }
-    try queue.waitActively(with: kernel("wait_actively", in: ["active_wait.cl"]))
+    try queue.waitActively(with: kernel("wait_actively", in: ["ops/active_wait.cl"]))
   }
 
   init(queue: Queue, form: KernelForm, precision: ProductPrecision) {
@@ -83,12 +85,13 @@ final class Launcher {
     residentLocalBytes = device.kernelLocalBytes
   }
 
-  /// The kernel `name` of the program that is made of `files` in their order, built with `options`
-  /// beside the form's own.
+  /// The kernel `name` of the program of `files` in their order and what they include, built with
+  /// `options` beside the form's own.
   func kernel(_ name: String, in files: [String], options: [String] = []) throws -> Kernel {
     let key = KernelKey(name: name, files: files, options: options)
     if let kernel = kernels[key] { return kernel }
-    let source = try files.map { try KernelSources.text($0) }.joined(separator: "\n")
+    let source = try sources[files] ?? KernelSources.program(files)
+    sources[files] = source
     let program = try queue.context.program(
       name: files.last ?? name, source: source,
       options: parameters.options + options)

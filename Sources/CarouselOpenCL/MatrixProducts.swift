@@ -40,7 +40,7 @@ struct GradientColumns {
   var columns: Int { slots * width }
 }
 
-/// A layer's gradients, inputs and states as `gradient_tiles.cl` lays them out; with `lengths` without
+/// A layer's gradients, inputs and states as `gemm/gradient_tiles.cl` lays them out; with `lengths` without
 /// the steps that its sequences do not have.
 struct PackedGradients {
   let tiles: Buffer

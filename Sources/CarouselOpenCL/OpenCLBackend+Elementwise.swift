@@ -12,7 +12,7 @@ extension OpenCLBackend {
     try checkEmbedding(
       indices: indices, table: weight, rows: y, count: count, vocabulary: vocabulary, width: width)
     try launcher.launch(
-      launcher.kernel("embedding_forward", in: ["vector.cl", "group.cl", "embedding.cl"]),
+      launcher.kernel("embedding_forward", in: ["ops/embedding.cl"]),
       global: [lanes, count], local: [lanes, 1], bytes: 4 * Double(count) * Double(2 * width + 1),
       [
         "indices": .buffer(indices.memory), "weight": .buffer(weight), "y": .buffer(y),
@@ -20,7 +20,7 @@ extension OpenCLBackend {
       ])
   }
 
-  /// SUM_COLUMNS and SUM_ROWS of `embedding.cl`.
+  /// SUM_COLUMNS and SUM_ROWS of `ops/embedding.cl`.
   private static let sumColumns = 32, sumRows = 8
 
   /// One launch, a work-group for each row of the table, or for 32 columns of one, each of which reads
@@ -35,7 +35,7 @@ extension OpenCLBackend {
     let local = lanes == 1 ? [1, 1] : [Self.sumColumns, Self.sumRows]
     let columns = lanes == 1 ? 1 : roundUp(width, to: Self.sumColumns)
     try launcher.launch(
-      launcher.kernel("embedding_backward", in: ["vector.cl", "group.cl", "embedding.cl"]),
+      launcher.kernel("embedding_backward", in: ["ops/embedding.cl"]),
       global: [columns, local[1] * vocabulary], local: local, flops: Double(count * width),
       bytes: 4 * (Double(count) * Double(width + 1) + Double(vocabulary * width)),
       [
@@ -62,7 +62,7 @@ extension OpenCLBackend {
       classes: classes)
     let losses = try launcher.scratch(count: rows)
     let passes: Double = gradLogits == nil ? 1 : 2
-    let files = ["vector.cl", "activation.cl", "group.cl", "softmax.cl"]
+    let files = ["ops/softmax.cl"]
     try launcher.launch(
       launcher.kernel("softmax_cross_entropy", in: files), global: [lanes, rows],
       local: [lanes, 1], flops: 20 * passes * Double(rows * classes),
@@ -86,7 +86,7 @@ extension OpenCLBackend {
     let losses = try launcher.scratch(count: rows)
     let elements = Double(rows * width)
     try launcher.launch(
-      launcher.kernel("squared_error", in: ["squared_error.cl"]), global: [rows],
+      launcher.kernel("squared_error", in: ["ops/squared_error.cl"]), global: [rows],
       flops: 4 * elements, bytes: (gradPredictions == nil ? 8 : 12) * elements,
       [
         "predictions": .buffer(predictions), "targets": .buffer(targets),
@@ -111,7 +111,7 @@ extension OpenCLBackend {
     let chunk = max(4096, roundUp(ceilDivide(count, lanes == 1 ? 256 : 1024), to: 64))
     let chunks = ceilDivide(count, chunk)
     let partials = try launcher.scratch(count: chunks)
-    let files = ["vector.cl", "group.cl", "reduce.cl"]
+    let files = ["ops/reduce.cl"]
     try launcher.launch(
       launcher.kernel("sum_chunks", in: files), global: [lanes * chunks], local: [lanes],
       flops: 2 * Double(count), bytes: 4 * Double(count),

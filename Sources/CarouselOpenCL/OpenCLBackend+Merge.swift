@@ -40,7 +40,7 @@ extension OpenCLBackend {
 }
 
 extension Launcher {
-  static let mergeFiles = ["vector.cl", "merge.cl"]
+  static let mergeFiles = ["ops/merge.cl"]
 
   func merge(
     _ merge: Merge, _ a: Buffer, _ b: Buffer, into y: Buffer, rows: Int, width: Int
@@ -61,7 +61,7 @@ extension Launcher {
 }
 
 extension Merge {
-  /// The number of the merge in `merge.cl`.
+  /// The number of the merge in `ops/merge.cl`.
   fileprivate var kernelNumber: Int {
     switch self {
     case .concatenate: preconditionFailure("the directions do it themselves")

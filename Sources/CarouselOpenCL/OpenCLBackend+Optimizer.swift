@@ -13,7 +13,7 @@ extension OpenCLBackend {
     try checkOptimizer(
       optimizer, parameters: parameters, gradients: gradients, moments: moments, count: count,
       gradientNorm: gradientNorm, maximumNorm: maximumNorm, step: step)
-    let files = ["vector.cl", "optimizer.cl"]
+    let files = ["ops/optimizer.cl"]
     let items = ceilDivide(count, launcher.parameters.elements)
     // GPUs need a size for their groups: of a global size they know only its divisors.
     let local = launcher.parameters.lanes == 1 ? nil : [launcher.parameters.lanes]

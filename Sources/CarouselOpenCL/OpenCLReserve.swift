@@ -19,7 +19,7 @@ public final class OpenCLReserve: BackendReserve {
   let fresh: Buffer?
   /// The gradient of the cell state, carried from step to step, `[N, H]`.
   let gradCell: Buffer?
-  /// What the layers of `rows.cl` keep beside.
+  /// What the layers of `recurrent/staged.cl` keep beside.
   let rows: RowsReserve?
 
   /// How the layer's steps are walked, once they were.
@@ -57,7 +57,7 @@ public final class OpenCLReserve: BackendReserve {
   }
 }
 
-/// What the layers of `rows.cl` keep: each an array over all steps, or without training over one.
+/// What the layers of `recurrent/staged.cl` keep: each an array over all steps, or without training over one.
 struct RowsReserve {
   /// `[T, N, G, H]`: the recurrent products, normalised where the layer is.
   let sums: Buffer

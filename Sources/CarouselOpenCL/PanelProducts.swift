@@ -8,14 +8,14 @@ private struct PackedWeight: Hashable {
   let depth: Int, columns: Int
 }
 
-/// The twin of `gemm_cpu.cl` and `weight_gradients.cl`: products for CPU devices.
+/// The twin of `gemm/panel_products.cl` and `gemm/weight_gradients.cl`: products for CPU devices.
 struct PanelProducts: MatrixProducts {
   let launcher: Launcher
-  /// COLUMNS of `panel.cl`.
+  /// COLUMNS of `gemm/panel.cl`.
   let panelWidth: Int
-  /// ROWS of `panel.cl`.
+  /// ROWS of `gemm/panel.cl`.
   static let tileRows = 8
-  /// PACK_VECTORS of `weight_gradients.cl`.
+  /// PACK_VECTORS of `gemm/weight_gradients.cl`.
   private static let packVectors = 4
   /// The panels of one work-item of a product, a quarter to a half of a core's second cache: those of
   /// processors with narrow vectors are small.
@@ -38,7 +38,7 @@ struct PanelProducts: MatrixProducts {
     self.launcher = launcher
     panelWidth = 2 * launcher.parameters.width
     panelsPerItem = max(2, launcher.parameters.width / 2)
-    let files = ["vector.cl", "panel.cl", "gemm_cpu.cl"]
+    let files = ["gemm/panel_products.cl"]
     fetchesAhead = launcher.parameters.width < 16
     let fetching = fetchesAhead ? ["-D FETCH_AHEAD=1"] : []
     let options = fetching + launcher.precision.panelOptions
@@ -47,9 +47,7 @@ struct PanelProducts: MatrixProducts {
     func gradientKernel(_ name: String) throws -> Kernel {
       try launcher.kernel(
         name,
-        in: [
-          "vector.cl", "states.cl", "panel.cl", "gradient_tiles.cl", "weight_gradients.cl",
-        ], options: fetching + ["-D ALONG_TILES=1"])
+        in: ["gemm/weight_gradients.cl"], options: fetching + ["-D ALONG_TILES=1"])
     }
     packGradients = { try gradientKernel("pack_gradients") }
     weightGradients = { try gradientKernel("weight_gradients") }
@@ -99,7 +97,7 @@ struct PanelProducts: MatrixProducts {
       gradY, panels, into: gradX, rows: rows, columns: columns, depth: depth, aStride: gradYStride)
   }
 
-  /// Memory for a layer's gradients, inputs and states as `gradient_tiles.cl` lays them out; the panels
+  /// Memory for a layer's gradients, inputs and states as `gemm/gradient_tiles.cl` lays them out; the panels
   /// of columns without a product are left out.
   func packedGradients(
     slots: Int, width: Int, inputs: Int, states: Int, depth: Int, lengths: Buffer? = nil

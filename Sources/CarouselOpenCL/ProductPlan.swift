@@ -1,4 +1,4 @@
-/// One way to compute a product with `gemm_gpu.cl`, and how fast it is.
+/// One way to compute a product with `gemm/tiled_products.cl`, and how fast it is.
 struct ProductTile: Hashable {
   /// TILE_M and TILE_N: the rows and columns of C of one work-group.
   let rows: Int, columns: Int
@@ -45,7 +45,7 @@ struct ProductPlan: Hashable {
 
   /// No group has fewer k than these, unless it has a whole tile.
   private static let shortestShare = 64
-  /// PARTS of `gemm_gpu.cl`.
+  /// PARTS of `gemm/tiled_products.cl`.
   private static let partsAtOnce = 8
 
   /// The plan with so many groups, or about so many; nil is one for each tile.

@@ -19,7 +19,7 @@ public enum ProductPrecision: String, CaseIterable, Sendable {
   /// bits, larger ones become infinite). They are kept so for the products, in half the bytes.
   case fp16
 
-  /// PRECISION of `matrix.cl`.
+  /// PRECISION of `gemm/matrix_units.cl`.
   var option: String {
     let number: Int
     switch self {
@@ -40,7 +40,7 @@ public enum ProductPrecision: String, CaseIterable, Sendable {
     }
   }
 
-  /// HALF_WEIGHTS of `panel.cl`, for programs whose panels are weights.
+  /// HALF_WEIGHTS of `gemm/panel.cl`, for programs whose panels are weights.
   var panelOptions: [String] { self == .fp16 ? ["-DHALF_WEIGHTS=1"] : [] }
 
   /// The bytes of a weight in a panel.
@@ -54,7 +54,7 @@ public enum ProductPrecision: String, CaseIterable, Sendable {
 }
 
 extension Device {
-  /// Whether `matrix.cl` finds matrix units with TF32 and BF16: NVIDIA's from compute capability 8.0 on.
+  /// Whether `gemm/matrix_units.cl` finds matrix units with TF32 and BF16: NVIDIA's from compute capability 8.0 on.
   public var hasMatrixUnits: Bool { (computeCapability ?? 0) >= 80 }
 
   /// Whether the GPU's form of the kernels rounds the factors of products: for matrix units, or where it

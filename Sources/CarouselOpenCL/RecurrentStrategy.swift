@@ -116,7 +116,7 @@ struct RecurrentPass {
     return 4 * states + Double(weightBytes * layer.gateRows * layer.recurrentFanIn)
   }
 
-  /// What LAYER_PARAMETERS of `layer.cl` names; the weights as the strategy packs them, and `zeros`
+  /// What LAYER_PARAMETERS of `recurrent/layer.cl` names; the weights as the strategy packs them, and `zeros`
   /// `[N, P]` to stand in for an absent h₀ where the strategy needs one.
   func arguments(
     weights: Buffer, new: Buffer? = nil, projection: Buffer? = nil, zeros: Buffer? = nil

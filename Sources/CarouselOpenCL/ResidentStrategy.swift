@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent_resident.cl`, `resident_product.cl` and `grid.cl`: one launch walks all steps,
+/// The twin of `recurrent/persistent.cl`, `recurrent/persistent_product.cl` and `recurrent/grid.cl`: one launch walks all steps,
 /// where one work-group has room for a layer's weights or the device runs the groups that share them
 /// side by side; elsewhere the steps are launches.
 final class ResidentStrategy: RecurrentStrategy {
@@ -99,7 +99,7 @@ final class ResidentStrategy: RecurrentStrategy {
     }
   }
 
-  /// LINE of `grid.cl`.
+  /// LINE of `recurrent/grid.cl`.
   private static let line = 16
 
   /// The tile and the kernels for a pass, or nil where its steps are better launched.
@@ -143,10 +143,7 @@ final class ResidentStrategy: RecurrentStrategy {
   private func kernel(_ name: String, _ tile: ResidentTile) throws -> Kernel {
     try launcher.kernel(
       name,
-      in: [
-        "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "unit.cl", "grid.cl",
-        "matrix.cl", "resident_product.cl", "recurrent_resident.cl",
-      ], options: cell.kernelOptions + tile.options)
+      in: [cell.file, "recurrent/persistent.cl"], options: cell.kernelOptions + tile.options)
   }
 
   /// Where groups find each other, for at least so many tiles of so many teams; zeros between launches.
@@ -184,7 +181,7 @@ final class ResidentStrategy: RecurrentStrategy {
 }
 
 extension Device {
-  /// Whether its work-groups can see within a launch what others wrote, as `grid.cl` needs it.
+  /// Whether its work-groups can see within a launch what others wrote, as `recurrent/grid.cl` needs it.
   ///
   /// Oclgrind runs one after the other, and takes what they tell each other for a race.
   fileprivate var groupsCanWait: Bool {

@@ -10,7 +10,7 @@ enum WeightPlace: Int {
   case cache
 }
 
-/// The parameters of `resident_product.cl` for one pass of a layer: what a work-group computes, and
+/// The parameters of `recurrent/persistent_product.cl` for one pass of a layer: what a work-group computes, and
 /// how.
 struct ResidentTile: Hashable {
   /// Whether the pass is the backward one.

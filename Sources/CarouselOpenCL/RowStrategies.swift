@@ -3,7 +3,7 @@ import OpenCLDriver
 
 // The twins of rows.cl: layers whose units wait for each other within a step.
 
-/// Where the gradients of a layer of `rows.cl` travel; see GRADIENT_PARAMETERS.
+/// Where the gradients of a layer of `recurrent/staged.cl` travel; see GRADIENT_PARAMETERS.
 struct RowGradients {
   let gradY: Buffer
   let hidden: Buffer
@@ -43,14 +43,7 @@ struct RowGradients {
   }
 }
 
-private func files(_ cell: CellVariant) -> [String] {
-  [
-    "vector.cl", "group.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "norm.cl",
-    "rows.cl",
-  ]
-}
-
-/// The twin of `recurrent_sequence_rows.cl`: one launch walks all steps.
+/// The twin of `recurrent/staged_sequence.cl`: one launch walks all steps.
 struct SequenceRowsStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: PanelProducts
@@ -60,7 +53,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
   init(_ launcher: Launcher, cell: CellVariant, products: PanelProducts) throws {
     self.launcher = launcher
     self.products = products
-    let files = files(cell) + ["panel.cl", "recurrent_sequence_rows.cl"]
+    let files = [cell.file, "recurrent/staged_sequence.cl"]
     let options = cell.kernelOptions + launcher.precision.panelOptions
     forward = try launcher.kernel("rows_forward", in: files, options: options)
     backward = try launcher.kernel("rows_backward", in: files, options: options)
@@ -106,7 +99,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
   }
 }
 
-/// The twin of `recurrent_step_rows.cl`: launches for each step, and products between them.
+/// The twin of `recurrent/staged_step.cl`: launches for each step, and products between them.
 struct StepRowsStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: TiledProducts
@@ -122,7 +115,7 @@ struct StepRowsStrategy: RecurrentStrategy {
   {
     self.launcher = launcher
     self.products = products
-    let files = files(cell) + ["recurrent_step_rows.cl"]
+    let files = [cell.file, "recurrent/staged_step.cl"]
     func kernel(_ name: String) throws -> Kernel {
       try launcher.kernel(name, in: files, options: cell.kernelOptions)
     }

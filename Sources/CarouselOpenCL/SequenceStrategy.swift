@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent_sequence.cl`, `recurrent_sequence_backward.cl`, `shares.cl` and `row_order.cl`: one
+/// The twin of `recurrent/sequence.cl`, `recurrent/sequence_backward.cl`, `recurrent/shares.cl` and `recurrent/row_order.cl`: one
 /// launch walks all steps.
 struct SequenceStrategy: RecurrentStrategy {
   let launcher: Launcher
@@ -18,11 +18,8 @@ struct SequenceStrategy: RecurrentStrategy {
   init(_ launcher: Launcher, cell: CellVariant, products: PanelProducts) throws {
     self.launcher = launcher
     self.products = products
-    let library = [
-      "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "shares.cl", "panel.cl",
-    ]
-    let steps = library + ["recurrent_sequence.cl"]
-    let stepsBack = library + ["gradient_tiles.cl", "recurrent_sequence_backward.cl"]
+    let steps = [cell.file, "recurrent/sequence.cl"]
+    let stepsBack = [cell.file, "recurrent/sequence_backward.cl"]
     let options = cell.kernelOptions + launcher.precision.panelOptions
     let fetching = options + ["-D FETCH_AHEAD=1"]
     func kernel(_ name: String, in files: [String], fetchesAhead: Bool = false) throws -> Kernel {
@@ -30,7 +27,7 @@ struct SequenceStrategy: RecurrentStrategy {
     }
     packGates = try kernel("pack_gates", in: steps)
     orderRows = {
-      try launcher.kernel("order_rows", in: ["vector.cl", "states.cl", "row_order.cl"])
+      try launcher.kernel("order_rows", in: ["recurrent/row_order.cl"])
     }
     forward = try kernel("sequence_forward", in: steps)
     fetchingForward = { try kernel("sequence_forward", in: steps, fetchesAhead: true) }
@@ -225,7 +222,7 @@ struct SequenceStrategy: RecurrentStrategy {
 
   private static let partWeights = 49_152
 
-  /// The rows that a slice needs to multiply at full rate: with narrow vectors `panel.cl` takes 6 at
+  /// The rows that a slice needs to multiply at full rate: with narrow vectors `gemm/panel.cl` takes 6 at
   /// once, and of 8 or 9 rows no more than 4, or 2 and 1 in the end.
   private var fullRows: Int {
     launcher.parameters.width == 16 ? PanelProducts.tileRows : 10

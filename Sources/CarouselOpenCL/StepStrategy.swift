@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent_step.cl`: a launch per step.
+/// The twin of `recurrent/step.cl`: a launch per step.
 struct StepStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let cell: CellVariant
@@ -11,7 +11,7 @@ struct StepStrategy: RecurrentStrategy {
     self.cell = cell
   }
 
-  /// UNITS and BATCH of `recurrent_step.cl`.
+  /// UNITS and BATCH of `recurrent/step.cl`.
   private var group: (units: Int, batch: Int) {
     (launcher.tuning.units ?? 16, launcher.tuning.batch ?? 16)
   }
@@ -19,10 +19,8 @@ struct StepStrategy: RecurrentStrategy {
   private func kernel(_ name: String) throws -> Kernel {
     try launcher.kernel(
       name,
-      in: [
-        "vector.cl", "activation.cl", cell.file, "states.cl", "layer.cl", "unit.cl",
-        "recurrent_step.cl",
-      ], options: cell.kernelOptions + ["-DUNITS=\(group.units)", "-DBATCH=\(group.batch)"])
+      in: [cell.file, "recurrent/step.cl"],
+      options: cell.kernelOptions + ["-DUNITS=\(group.units)", "-DBATCH=\(group.batch)"])
   }
 
   private func global(_ pass: RecurrentPass) -> [Int] {

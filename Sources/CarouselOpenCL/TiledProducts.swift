@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `gemm_gpu.cl`: products for GPUs.
+/// The twin of `gemm/tiled_products.cl`: products for GPUs.
 struct TiledProducts: MatrixProducts {
   let launcher: Launcher
   /// The tiles that a tuned layer can be restricted to, by their longer side.
@@ -12,10 +12,10 @@ struct TiledProducts: MatrixProducts {
   /// The compute units that a product is divided for.
   let computeUnits: Int
   private let found = TiledFindings()
-  /// ADD_ITEMS of `gemm_gpu.cl`.
+  /// ADD_ITEMS of `gemm/tiled_products.cl`.
   private static let addItems = 128
 
-  static let files = ["vector.cl", "matrix.cl", "gemm_gpu.cl"]
+  static let files = ["gemm/tiled_products.cl"]
 
   /// Products divided for a number of compute units: nil for the device's.
   init(_ launcher: Launcher, computeUnits: Int? = nil) throws {
@@ -182,7 +182,7 @@ struct TiledProducts: MatrixProducts {
   }
 }
 
-/// The parameters of `gemm_gpu.cl` that make one kernel.
+/// The parameters of `gemm/tiled_products.cl` that make one kernel.
 private struct TiledVariant: Hashable {
   /// How an operand's elements are read.
   struct Access: Hashable {

@@ -4,7 +4,7 @@ import Dispatch
 import Foundation
 import OpenCLDriver
 
-/// `Tools/measure-activations`: the error of each function of `Kernels/activation.cl` on a device.
+/// `Tools/measure-activations`: the error of each function of `Kernels/common/activation.cl` on a device.
 @main
 struct MeasureActivations: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -84,7 +84,7 @@ import Testing
     ])
   func wrongKernelExits1(gate: String) throws {
     let kernels = try Kernels(
-      prepending: "#undef ACTIVATE\n#define ACTIVATE(n, x) (\(gate))", to: "lstm.cl")
+      appending: "#undef ACTIVATE\n#define ACTIVATE(n, x) (\(gate))", to: "common/activation.cl")
     let command = try kernels.compare(["--json"] + Self.small)
     #expect(command.status == 1)
     #expect(try command.json["ok"] as? Bool == false)
@@ -97,12 +97,13 @@ import Testing
 
   @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
   func kernelThatDoesNotCompileExits69WithTheLog() throws {
-    let kernels = try Kernels(prepending: "unheard_of nonsense;", to: "lstm.cl")
+    let kernels = try Kernels(appending: "unheard_of nonsense;", to: "cells/lstm.cl")
     let command = try kernels.compare(Self.small)
     #expect(command.status == 69)
     #expect(command.output.isEmpty)
     #expect(command.sentences.count == 1, "\(command.errors)")
     #expect(command.errors.contains("unheard_of"))
+    #expect(command.errors.contains("Kernels/cells/lstm.cl:"))
   }
 
   @Test func layerOptionsMakeOneCase() throws {
@@ -209,17 +210,16 @@ import Testing
 private struct Kernels {
   let folder: Folder
 
-  init(prepending line: String, to name: String) throws {
+  init(appending line: String, to name: String) throws {
     folder = try Folder()
     let root = URL(filePath: #filePath).appending(path: "../../../Kernels").standardized
-    for file in try FileManager.default.contentsOfDirectory(atPath: root.path) {
-      guard file.hasSuffix(".cl") else { continue }
-      let text = try String(contentsOf: root.appending(path: file), encoding: .utf8)
-      try folder.create(file, ((file == name ? line + "\n" : "") + text).utf8)
-    }
+    try FileManager.default.copyItem(at: root, to: URL(filePath: folder["Kernels"]))
+    let file = folder["Kernels"] + "/" + name
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    try (text + line + "\n").write(toFile: file, atomically: true, encoding: .utf8)
   }
 
   func compare(_ options: [String]) throws -> Command {
-    try Command(["compare"] + options, environment: ["CAROUSEL_KERNELS": folder[""]])
+    try Command(["compare"] + options, environment: ["CAROUSEL_KERNELS": folder["Kernels"]])
   }
 }

@@ -12,7 +12,7 @@ private struct FunctionKernel {
 
   init(_ name: String, files: [String], source: String, options: [String] = []) throws {
     backend = try Machine.backend(.gpu)
-    let text = try (files.map { try KernelSources.text($0) } + [source]).joined(separator: "\n")
+    let text = try KernelSources.program(files) + source
     let program = try backend.launcher.queue.context.program(
       name: name, source: text, options: options)
     kernel = try program.kernel(name)
@@ -118,7 +118,7 @@ struct PhiloxKernelTests {
     arguments: [0, 1, 0x0123_4567_89AB_CDEF, .max] as [UInt64], [0, 5 << 56 | 3, .max] as [UInt64])
   func everyWordIsThatOfTheHost(seed: UInt64, stream: UInt64) throws {
     let kernel = try FunctionKernel(
-      "words", files: ["philox.cl"],
+      "words", files: ["common/philox.cl"],
       source: """
         kernel void words(global float *halves, ulong seed, ulong stream, ulong first) {
           const int i = get_global_id(0);

@@ -4,7 +4,7 @@ import Testing
 
 @testable import CarouselOpenCL
 
-/// The products of both forms beside sums in Double, most with those of `gemm_gpu.cl`.
+/// The products of both forms beside sums in Double, most with those of `gemm/tiled_products.cl`.
 @MainActor @Suite(.device)
 struct ProductTests {
   /// A product as a layer asks for it, with rows of C, and of gradY, that are longer than their columns.

@@ -1,0 +1,249 @@
+// The product at the heart of every CPU-device kernel: a few rows times one panel of columns, with
+// all sums in registers.
+//
+// A matrix B [K, columns] is packed in panels: panel p holds, for each k, the COLUMNS = 2 WIDTH
+// consecutive columns from p COLUMNS on, zeros past the last: packed[(p K + k) COLUMNS + j].
+//
+// Parameters:
+//   ALONG_TILES   1: the rows of products are columns of tiles (gradient_tiles.cl); 0: those of a
+//                 row-major matrix.
+//   FETCH_AHEAD   1: while a panel is multiplied, a part of what is read soon comes to the second
+//                 cache.
+//   HALF_WEIGHTS  1: the panels hold FP16, rounded as they are packed and widened as they are read:
+//                 half the bytes, where reading them is the limit.
+
+#include "common/vector.cl"
+
+#ifndef ALONG_TILES
+#define ALONG_TILES 0
+#endif
+#ifndef FETCH_AHEAD
+#define FETCH_AHEAD 0
+#endif
+#ifndef HALF_WEIGHTS
+#define HALF_WEIGHTS 0
+#endif
+
+#define COLUMNS (2 * WIDTH)
+
+/// An element of a panel.
+#if HALF_WEIGHTS
+typedef half Packed;
+#else
+typedef float Packed;
+#endif
+
+INLINE REAL load_packed(global const Packed *source) {
+#if HALF_WEIGHTS
+  return JOIN(vload_half, WIDTH)(0, source);
+#else
+  return load_vector(source);
+#endif
+}
+
+INLINE void store_packed(REAL value, global Packed *destination) {
+#if HALF_WEIGHTS
+  JOIN(vstore_half, WIDTH)(value, 0, destination);
+#else
+  store_vector(value, destination);
+#endif
+}
+
+/// The same of one element.
+INLINE void store_element(float value, global Packed *destination) {
+#if HALF_WEIGHTS
+  vstore_half(value, 0, destination);
+#else
+  *destination = value;
+#endif
+}
+
+/// A layer's weights, where these are packed.
+INLINE global const Packed *packed(global const float *weights) {
+  return (global const Packed *)weights;
+}
+
+/// The k for which packing reads a column that lies along k before it turns to the next: enough
+/// lines of memory for the processor to fetch them ahead, and few enough that what is written stays
+/// in the first cache.
+#ifndef PACK_DEPTH
+#define PACK_DEPTH 64
+#endif
+
+/// The rows that there is room for.
+#define ROWS 8
+
+/// The most rows of one call. Processors without vectors of 16 floats have 16 registers: the sums
+/// of 6 rows leave room for a factor and the panel's two vectors.
+#if WIDTH == 16
+#define CALL_ROWS 8
+#else
+#define CALL_ROWS 6
+#endif
+
+/// How far apart the k of a row lie. A constant: with one that is not, the rows of some k that are
+/// added in one turn of the loop have addresses of their own, and there are too few registers.
+#define K_STRIDE (ALONG_TILES ? ROWS : 1)
+
+// The sums of a row are variables of their own, not elements of an array: compilers keep variables
+// in registers, while an array that one loop is not unrolled over stays in memory.
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+#define LOAD_SUMS(r)                                                                               \
+  global const float *a##r = r < rows ? a[r] : 0;                                                  \
+  REAL left##r = (REAL)(0.0f), right##r = (REAL)(0.0f);                                            \
+  if (r < rows) left##r = sums[r][0], right##r = sums[r][1];
+#define ADD_PRODUCTS(r)                                                                            \
+  if (r < rows) {                                                                                  \
+    const REAL x = (REAL)(a##r[i]);                                                                \
+    left##r = fma(x, left, left##r);                                                               \
+    right##r = fma(x, right, right##r);                                                            \
+  }
+#define ADD_K                                                                                      \
+  {                                                                                                \
+    const REAL left = load_packed(panel), right = load_packed(panel + WIDTH);                      \
+    EACH_ROW(ADD_PRODUCTS)                                                                         \
+    panel += COLUMNS;                                                                              \
+    i += K_STRIDE;                                                                                 \
+  }
+#define STORE_SUMS(r)                                                                              \
+  if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
+
+/// sums[r][0..1] += sum over k of a[r][k K_STRIDE] * panel[k][0..COLUMNS), r < rows. `rows` is a
+/// constant wherever this is called. Of what begins at `ahead` as much as a quarter of a panel is
+/// fetched, at every fourth k.
+INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *const *a,
+                          global const Packed *panel, int K, global const Packed *ahead) {
+  EACH_ROW(LOAD_SUMS)
+  size_t i = 0;
+  int k = 0;
+#if WIDTH < 16
+  // Beside few products a turn of the loop counts.
+  for (; k + 4 <= K; k += 4) {
+    if (FETCH_AHEAD) fetch_second((global const float *)ahead), ahead += COLUMNS;
+    ADD_K
+    ADD_K
+    ADD_K
+    ADD_K
+  }
+#endif
+  for (; k < K; ++k) ADD_K
+  EACH_ROW(STORE_SUMS)
+}
+
+#define EACH_FOURTH(DO) DO(0) DO(1) DO(2) DO(3)
+#define CLEAR_FOURTH(j) REAL left##j = (REAL)(0.0f), right##j = (REAL)(0.0f);
+#define ADD_FOURTH(j)                                                                              \
+  {                                                                                                \
+    const REAL x = (REAL)(a[i]);                                                                   \
+    left##j = fma(x, load_packed(panel + 2 * j * WIDTH), left##j);                                 \
+    right##j = fma(x, load_packed(panel + (2 * j + 1) * WIDTH), right##j);                         \
+    i += K_STRIDE;                                                                                 \
+  }
+
+/// The same for one row. Long sums are those of every fourth k first, and then of these: a single
+/// one would wait for itself at each k.
+INLINE void row_product(REAL sums[2], global const float *a, global const Packed *panel, int K) {
+  EACH_FOURTH(CLEAR_FOURTH)
+  size_t i = 0;
+  int k = 0;
+  left0 = sums[0], right0 = sums[1];
+  for (; K >= 32 && k + 4 <= K; k += 4) {
+    EACH_FOURTH(ADD_FOURTH)
+    panel += 4 * COLUMNS;
+  }
+  for (; k < K; ++k) {
+    ADD_FOURTH(0)
+    panel += COLUMNS;
+  }
+  sums[0] = (left0 + left1) + (left2 + left3);
+  sums[1] = (right0 + right1) + (right2 + right3);
+}
+
+/// What the rows from `row` on, which the next call takes, fetch of a panel that comes `distance`
+/// elements after the one that they are multiplied with: four calls fetch it all.
+INLINE global const Packed *
+quarter_ahead(global const Packed *panel, size_t distance, int K, int row) {
+  return panel + distance + (size_t)min(row / CALL_ROWS, 3) * K * (COLUMNS / 4);
+}
+
+/// The same as panel_product for as many rows as next_rows gives. The rows may lie anywhere.
+OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a,
+                          global const Packed *panel, int K, global const Packed *ahead) {
+  if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, panel, K, ahead);
+  else if (rows == 4) panel_product(4, sums, a, panel, K, ahead);
+  else if (rows == 2) panel_product(2, sums, a, panel, K, ahead);
+  else row_product(sums[0], a[0], panel, K);
+}
+
+/// The same where the rows lie `row_stride` apart from `a` on.
+INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
+                           global const Packed *panel, int K, global const Packed *ahead) {
+  global const float *each[ROWS];
+  for (int r = 0; r < rows; ++r) each[r] = a + (size_t)r * row_stride;
+  row_products(rows, sums, each, panel, K, ahead);
+}
+
+/// Asks for `rows` rows of a tile of C that is soon read or stored. A processor stores in order:
+/// what waits for its line holds up all that comes after it.
+INLINE void fetch_tile(int rows, global const float *c, int c_stride) {
+  for (int r = 0; r < rows; ++r) {
+    for (int v = 0; v < 2; ++v) fetch(c + (size_t)r * c_stride + v * WIDTH);
+  }
+}
+
+/// What is in `rows` rows of C, `count` columns from c on.
+INLINE void
+load_tile(int rows, REAL sums[ROWS][2], global const float *c, int c_stride, int count) {
+  for (int r = 0; r < rows; ++r) {
+    sums[r][0] = load_lanes(c + (size_t)r * c_stride, count);
+    sums[r][1] = load_lanes(c + (size_t)r * c_stride + WIDTH, count - WIDTH);
+  }
+}
+
+/// The way back.
+INLINE void
+store_tile(int rows, const REAL sums[ROWS][2], global float *c, int c_stride, int count) {
+  for (int r = 0; r < rows; ++r) {
+    store_lanes(sums[r][0], c + (size_t)r * c_stride, count);
+    store_lanes(sums[r][1], c + (size_t)r * c_stride + WIDTH, count - WIDTH);
+  }
+}
+
+/// The k of one pass of a product of all steps: a tile's share of A stays in the first-level cache,
+/// that of an item's panels in the second.
+#ifndef DEPTH
+#define DEPTH 512
+#endif
+
+/// The k of one pass where there are K: as near DEPTH as equal passes come.
+INLINE int pass_depth(int K) {
+  const int passes = max((K + DEPTH / 2) / DEPTH, 1);
+  return max((K + passes - 1) / passes, 1);
+}
+
+/// Where the panels begin that an item multiplies after its own from panel `left` on up to `k_end`:
+/// the next k of the same, or the first k of those from `after` on.
+INLINE global const Packed *
+next_panels(global const Packed *panels, int left, int after, int k_end, int K) {
+  return panels + (k_end < K ? (size_t)left * K + k_end : (size_t)after * K) * COLUMNS;
+}
+
+/// What the product of panel `index` of an item's `count` fetches, in the item's `turn`th turn
+/// through them, each as much as a quarter of a panel: the first two of the rows from `rows` on,
+/// which follow each other in memory, ROWS of them with vectors of 8 and Float32; the others of the
+/// panels from `panels` on.
+INLINE global const Packed *item_ahead(int index, int turn, int count, global const float *rows,
+                                       global const Packed *panels, int K, int depth) {
+  if (!FETCH_AHEAD) return panels;
+  const size_t quarter = (size_t)depth * (COLUMNS / 4);
+  if (index < 2) return (global const Packed *)rows + index * quarter;
+  const int next = ((count - 2) * turn + index - 2) % (4 * count);
+  return panels + (size_t)(next / 4) * K * COLUMNS + (next % 4) * quarter;
+}
+
+/// How many of `left` rows the next call takes: CALL_ROWS, 4, 2 or 1. 8 are twice 4 rather than 6
+/// and 2, whose few sums would wait for themselves.
+INLINE int next_rows(int left) {
+  if (left >= CALL_ROWS && (left == CALL_ROWS || left != 8)) return CALL_ROWS;
+  return left >= 4 ? 4 : min(left, 2);
+}

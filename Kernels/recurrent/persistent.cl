@@ -1,0 +1,318 @@
+// Strategy "resident": one launch walks all steps, its work-groups waiting for each other at each.
+//
+// A tile is ROWS sequences of UNITS units; its group computes it at every step, holds its states in
+// registers and, with KEPT, its recurrent weights in local memory. Groups with the same sequences
+// are a team: each reads what all of them wrote at the step before. Global size: ITEMS times the
+// tiles of H, and the tiles of N.
+//
+// Dense recurrences with P = H. Layouts as in layer.cl. What the launch left when someone gave up,
+// resident_forward_rest and resident_backward_rest do: one group, tile after tile.
+//
+// Parameters as in persistent_product.cl, and BACKWARD 1 for the backward pass.
+
+#include "recurrent/grid.cl"
+#include "recurrent/persistent_product.cl"
+#include "recurrent/unit.cl"
+
+#define RESIDENT_KERNEL kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+
+#define EACH_OWNED(o) _Pragma("unroll") for (int o = 0; o < OWN; ++o)
+
+/// The sequence and the unit of the o-th that this work-item owns in a tile; whether there is one.
+INLINE int find_owned(int o, const Layer *layer, int first_row, int first_unit, int *n, int *unit) {
+  const int e = get_local_id(0) + o * ITEMS;
+  *n = first_row + e / UNITS;
+  *unit = first_unit + e % UNITS;
+  return e < ROWS * UNITS && *n < layer->N && *unit < layer->H;
+}
+
+#if !BACKWARD
+INLINE void
+begin_tile(const Layer *layer, float slots[OWN][SLOTS], int t, int first_row, int first_unit) {
+  EACH_OWNED(o) {
+    int n, unit;
+    if (find_owned(o, layer, first_row, first_unit, &n, &unit)) {
+      begin_sums(layer, slots[o], t, n, unit);
+    }
+  }
+}
+
+/// Step t of a tile, from what its sums begin as, h and c to the h and c after it.
+INLINE void
+forward_tile(const Layer *layer, const Held held, local float4 *memory, float slots[OWN][SLOTS],
+             float h[OWN], float c[OWN], int t, int first_row, int first_unit) {
+  float sums[OWN][OUT];
+  global const float *factors = factor_before(layer, t, 0);
+  product(sums, layer, held, memory, factors, factor_stride(layer, t), first_row, first_unit);
+  EACH_OWNED(o) {
+    int n, unit;
+    if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
+#pragma unroll
+    for (int gate = 0; gate < GATES; ++gate) {
+      slots[o][RECURRENT_SLOT(gate)] += sums[o][gate];
+    }
+    unit_forward(layer, slots[o], &h[o], &c[o], t, n, unit);
+#if ALONE
+    const float factor = layer->mask ? layer->mask[(size_t)n * layer->H + unit] : 1.0f;
+    hand_on(memory, h[o] * factor, n - first_row, 0, unit);
+#endif
+  }
+}
+
+/// Keeps in training what the backward pass needs of a step of a tile; nobody waits for it.
+INLINE void keep_tile(const Layer *layer, float slots[OWN][SLOTS], const float c[OWN], int t,
+                      int first_row, int first_unit) {
+  EACH_OWNED(o) {
+    int n, unit;
+    if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
+    keep_slots(layer, slots[o], t, n, unit);
+    if (HAS_CELL_STATE && layer->training) {
+      layer->cells[((size_t)t * layer->N + n) * layer->H + unit] = c[o];
+    }
+  }
+}
+
+/// All steps forward: `gates` holds x W^T + b in its first GATES slots. The last states go to h_n
+/// and c_n [N, H], which may be null; of several steps they may be h_0 and c_0.
+RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n,
+                                 volatile global int *sync, int polls) {
+  local float4 memory[MEMORY4];
+  Held held;
+#if !ALONE
+  volatile local int given_up;
+#endif
+  const Layer layer = LAYER;
+  const int tile = get_group_id(0), tiles = get_num_groups(0);
+  const int team = get_group_id(1), teams = get_num_groups(1);
+  const int first_row = team * ROWS, first_unit = tile * UNITS;
+  volatile global int *count = ALONE ? 0 : TEAM(sync, team);
+  keep_weights(&layer, held, memory, first_unit);
+#if ALONE
+  begin_rows(&layer, memory, factor_before(&layer, first_step(&layer), 0), first_row);
+  // What was read may be h_n, which others write.
+  barrier(CLK_GLOBAL_MEM_FENCE);
+#endif
+  float h[OWN], c[OWN];
+  EACH_OWNED(o) {
+    int n, unit;
+    const int owned = find_owned(o, &layer, first_row, first_unit, &n, &unit);
+    h[o] = owned && h_0 ? h_0[(size_t)n * H + unit] : 0.0f;
+    c[o] = owned && c_0 ? c_0[(size_t)n * H + unit] : 0.0f;
+  }
+  int done = 0;
+  while (done < T) {
+    const int t = reverse ? T - 1 - done : done;
+    float slots[OWN][SLOTS];
+    begin_tile(&layer, slots, t, first_row, first_unit);
+#if ALONE
+    barrier(CLK_LOCAL_MEM_FENCE);
+#else
+    if (get_local_id(0) == 0 && done == 0) given_up = 0;
+    if (!wait_for_team(sync, count, tiles, done, polls, &given_up)) break;
+#endif
+    forward_tile(&layer, held, memory, slots, h, c, t, first_row, first_unit);
+    ++done;
+    if (!ALONE) tell_team(count, tiles);
+    keep_tile(&layer, slots, c, t, first_row, first_unit);
+  }
+  EACH_OWNED(o) {
+    int n, unit;
+    if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
+    const size_t state = (size_t)n * H + unit;
+    if (HAS_CELL_STATE && !training) cells[state] = c[o];
+    if (done == T && h_n) h_n[state] = h[o];
+    if (HAS_CELL_STATE && done == T && c_n) c_n[state] = c[o];
+  }
+  if (!ALONE && get_local_id(0) == 0) PROGRESS(sync, teams)[team * tiles + tile] = done;
+}
+
+#if !ALONE
+/// The steps that resident_forward left, and `sync` as it was. Global size: ITEMS.
+RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, global float *c_n,
+                                      volatile global int *sync, int tiles, int teams) {
+  local float4 memory[MEMORY4];
+  Held held;
+  const Layer layer = LAYER;
+  volatile global int *progress = PROGRESS(sync, teams);
+  const int is_left = GAVE_UP(sync);
+  for (int done = 0; done < T && is_left; ++done) {
+    const int t = reverse ? T - 1 - done : done;
+    for (int i = next_left(progress, 0, tiles * teams, done); i < tiles * teams;
+         i = next_left(progress, i + 1, tiles * teams, done)) {
+      const int first_row = i / tiles * ROWS, first_unit = i % tiles * UNITS;
+      keep_weights(&layer, held, memory, first_unit);
+      float slots[OWN][SLOTS], h[OWN], c[OWN];
+      begin_tile(&layer, slots, t, first_row, first_unit);
+      EACH_OWNED(o) {
+        int n, unit;
+        const int owned = find_owned(o, &layer, first_row, first_unit, &n, &unit);
+        global const float *h_before = owned ? hidden_before(&layer, t, n) : 0;
+        global const float *c_before = owned && HAS_CELL_STATE ? cell_before(&layer, t, n) : 0;
+        h[o] = h_before ? h_before[unit] : 0.0f;
+        c[o] = c_before ? c_before[unit] : 0.0f;
+      }
+      forward_tile(&layer, held, memory, slots, h, c, t, first_row, first_unit);
+      keep_tile(&layer, slots, c, t, first_row, first_unit);
+      EACH_OWNED(o) {
+        int n, unit;
+        const int owned = find_owned(o, &layer, first_row, first_unit, &n, &unit);
+        if (HAS_CELL_STATE && !training && owned) cells[(size_t)n * H + unit] = c[o];
+      }
+      barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
+    }
+  }
+  const int last = last_step(&layer);
+  for (int i = get_local_id(0); i < N * H && is_left; i += ITEMS) {
+    if (h_n) h_n[i] = layer.y[y_place(&layer, last, i / H) + i % H];
+    if (HAS_CELL_STATE && c_n) c_n[i] = cells[(training ? (size_t)last * N * H : 0) + i];
+  }
+  forget_launch(sync, tiles, teams, is_left);
+}
+#endif
+#else
+/// Reads what the backward pass needs of a tile at the `done`-th step on its way.
+INLINE void load_tile(UnitStep steps[OWN], float slots[OWN][SLOTS], const Layer *layer,
+                      global const float *grad_y, int done, int first_row, int first_unit) {
+  EACH_OWNED(o) {
+    int n, unit;
+    const int owned = find_owned(o, layer, first_row, first_unit, &n, &unit);
+    if (!owned || done == layer->T) continue;
+    load_unit_step(&steps[o], slots[o], layer, grad_y, layer->reverse ? done : layer->T - 1 - done,
+                   n, unit);
+  }
+}
+
+/// The `done`-th step of a tile on the way back; the T-th makes the gradient of h_0. `dh` and `dc`
+/// are the gradients of its states but for what comes through the products.
+INLINE void
+backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitStep steps[OWN],
+              float slots[OWN][SLOTS], float dh[OWN], float dc[OWN], global float *grad_h_0,
+              int done, int first_row, int first_unit) {
+  const int T = layer->T, H = layer->H;
+  const int t = layer->reverse ? done : T - 1 - done, t_after = layer->reverse ? t - 1 : t + 1;
+  float sums[OWN][OUT];
+  global const float *after = done ? layer->gates + gates_place(layer, t_after, 0) : 0;
+  product(sums, layer, held, memory, after, layer->gates_stride, first_row, first_unit);
+  EACH_OWNED(o) {
+    int n, unit;
+    if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
+    const size_t state = (size_t)n * H + unit;
+    const float gradient = (layer->mask ? sums[o][0] * layer->mask[state] : sums[o][0]) + dh[o];
+    if (done == T) grad_h_0[state] = gradient;
+    else unit_backward(layer, &steps[o], slots[o], gradient, &dh[o], &dc[o], t, n, unit);
+#if ALONE
+#pragma unroll
+    for (int gate = 0; gate < GATES && done < T; ++gate) {
+      const float value = is_active(layer->lengths, t, n) ? slots[o][RECURRENT_SLOT(gate)] : 0.0f;
+      hand_on(memory, value, n - first_row, gate, unit);
+    }
+#endif
+  }
+}
+
+/// The gradients of a unit's states as the way back begins.
+INLINE void begin_back(float *dh, float *dc, global const float *grad_h_n,
+                       global const float *grad_c_n, size_t state) {
+  *dh = grad_h_n ? grad_h_n[state] : 0.0f;
+  *dc = HAS_CELL_STATE && grad_c_n ? grad_c_n[state] : 0.0f;
+}
+
+/// All steps backward: `gates` holds what the forward pass kept and receives the gradients of the
+/// sums. dh and dc [N, H] hold the gradients of the states in between; dc, null without cell
+/// states, ends as that of c_0. grad_h_0 may be null.
+RESIDENT_KERNEL
+resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
+                  global const float *grad_c_n, global float *dh, global float *dc,
+                  global float *grad_h_0, volatile global int *sync, int polls) {
+  local float4 memory[MEMORY4];
+  Held held;
+#if !ALONE
+  volatile local int given_up;
+#endif
+  const Layer layer = LAYER;
+  const int tile = get_group_id(0), tiles = get_num_groups(0);
+  const int team = get_group_id(1), teams = get_num_groups(1);
+  const int first_row = team * ROWS, first_unit = tile * UNITS, end = T + (grad_h_0 ? 1 : 0);
+  volatile global int *count = ALONE ? 0 : TEAM(sync, team);
+  keep_weights(&layer, held, memory, first_unit);
+#if ALONE
+  begin_rows(&layer, memory, 0, first_row);
+#endif
+  float own_dh[OWN], own_dc[OWN];
+  EACH_OWNED(o) {
+    int n, unit;
+    if (find_owned(o, &layer, first_row, first_unit, &n, &unit)) {
+      begin_back(&own_dh[o], &own_dc[o], grad_h_n, grad_c_n, (size_t)n * H + unit);
+    }
+  }
+  int done = 0;
+  while (done < end) {
+    UnitStep steps[OWN];
+    float slots[OWN][SLOTS];
+    load_tile(steps, slots, &layer, grad_y + y_offset, done, first_row, first_unit);
+#if ALONE
+    barrier(CLK_LOCAL_MEM_FENCE);
+#else
+    if (get_local_id(0) == 0 && done == 0) given_up = 0;
+    if (!wait_for_team(sync, count, tiles, done, polls, &given_up)) break;
+#endif
+    backward_tile(&layer, held, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
+                  first_unit);
+    ++done;
+    if (!ALONE) tell_team(count, tiles);
+  }
+  EACH_OWNED(o) {
+    int n, unit;
+    if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
+    dh[(size_t)n * H + unit] = own_dh[o];
+    if (HAS_CELL_STATE) dc[(size_t)n * H + unit] = own_dc[o];
+  }
+  if (!ALONE && get_local_id(0) == 0) PROGRESS(sync, teams)[team * tiles + tile] = done;
+}
+
+#if !ALONE
+/// The steps that resident_backward left, and `sync` as it was. Global size: ITEMS.
+RESIDENT_KERNEL
+resident_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
+                       global const float *grad_c_n, global float *dh, global float *dc,
+                       global float *grad_h_0, volatile global int *sync, int tiles, int teams) {
+  local float4 memory[MEMORY4];
+  Held held;
+  const Layer layer = LAYER;
+  volatile global int *progress = PROGRESS(sync, teams);
+  const int is_left = GAVE_UP(sync), end = T + (grad_h_0 ? 1 : 0);
+  for (int done = 0; done < end && is_left; ++done) {
+    for (int i = next_left(progress, 0, tiles * teams, done); i < tiles * teams;
+         i = next_left(progress, i + 1, tiles * teams, done)) {
+      const int first_row = i / tiles * ROWS, first_unit = i % tiles * UNITS;
+      keep_weights(&layer, held, memory, first_unit);
+      UnitStep steps[OWN];
+      float slots[OWN][SLOTS];
+      float own_dh[OWN], own_dc[OWN];
+      load_tile(steps, slots, &layer, grad_y + y_offset, done, first_row, first_unit);
+      EACH_OWNED(o) {
+        int n, unit;
+        if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
+        const size_t state = (size_t)n * H + unit;
+        if (done == 0) {
+          begin_back(&own_dh[o], &own_dc[o], grad_h_n, grad_c_n, state);
+        } else {
+          own_dh[o] = dh[state];
+          own_dc[o] = HAS_CELL_STATE ? dc[state] : 0.0f;
+        }
+      }
+      backward_tile(&layer, held, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
+                    first_unit);
+      EACH_OWNED(o) {
+        int n, unit;
+        if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
+        dh[(size_t)n * H + unit] = own_dh[o];
+        if (HAS_CELL_STATE) dc[(size_t)n * H + unit] = own_dc[o];
+      }
+      barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
+    }
+  }
+  forget_launch(sync, tiles, teams, is_left);
+}
+#endif
+#endif

@@ -1,0 +1,109 @@
+// One unit of one sequence at one step, but for the recurrent product: what strategies with a
+// work-item to a unit have in common.
+//
+// Where its states come from is the caller's choice: memory at each step, or registers that hold
+// them over all steps.
+//
+// Built with WIDTH 1. A cell comes before it.
+
+#include "recurrent/layer.cl"
+
+/// What the sums begin as: x W^T + b of each gate.
+INLINE void begin_sums(const Layer *layer, float slots[SLOTS], int t, int n, int unit) {
+  const int H = layer->H;
+  global const float *row = layer->gates + gates_place(layer, t, n) + unit;
+#pragma unroll
+  for (int slot = 0; slot < SLOTS; ++slot) {
+    slots[slot] = slot < GATES ? row[(size_t)slot * H] : 0.0f;
+  }
+  if (layer->bias_hh) {
+#pragma unroll
+    for (int gate = 0; gate < GATES; ++gate) {
+      slots[RECURRENT_SLOT(gate)] += layer->bias_hh[gate * H + unit];
+    }
+  }
+}
+
+/// From the sums and the states before step t to those after it. Past its end a sequence's state
+/// stands still.
+INLINE void
+unit_forward(const Layer *layer, float slots[SLOTS], float *h, float *c, int t, int n, int unit) {
+  const int H = layer->H;
+  const size_t state = (size_t)n * H + unit, index = (size_t)t * layer->N * H + state;
+  if (is_active(layer->lengths, t, n)) {
+    const float c_before = *c;
+    Peepholes p;
+    load_peepholes(&p, layer, unit, 1);
+    *h = kept_state(kept_hidden(layer, index, 1), *h, cell_forward(slots, *h, c, p));
+    if (ZONEOUT && HAS_CELL_STATE) {
+      if (layer->fresh) layer->fresh[layer->training ? index : state] = *c;
+      *c = kept_state(kept_cell(layer, index, 1), c_before, *c);
+    }
+  }
+  store_hidden(layer, *h, layer->y + y_place(layer, t, n), t, n, unit, 1);
+}
+
+/// Keeps in training what the backward pass needs of a step but c.
+INLINE void keep_slots(const Layer *layer, const float slots[SLOTS], int t, int n, int unit) {
+  const int H = layer->H;
+  global float *row = layer->gates + gates_place(layer, t, n) + unit;
+  if (!layer->training || !is_active(layer->lengths, t, n)) return;
+#pragma unroll
+  for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = slots[slot];
+}
+
+/// What the backward pass reads of a step beside the slots.
+typedef struct {
+  float h_before, c_before, c, grad_y;
+} UnitStep;
+
+INLINE void load_unit_step(UnitStep *step, float slots[SLOTS], const Layer *layer,
+                           global const float *grad_y, int t, int n, int unit) {
+  const int H = layer->H;
+  const size_t index = ((size_t)t * layer->N + n) * H + unit;
+  global const float *row = layer->gates + gates_place(layer, t, n) + unit;
+#pragma unroll
+  for (int slot = 0; slot < SLOTS; ++slot) slots[slot] = row[(size_t)slot * H];
+  step->h_before = step->c_before = step->c = 0.0f;
+  step->grad_y = grad_y[y_place(layer, t, n) + unit];
+  if (HAS_DIRECT_PATH) {
+    global const float *before = true_hidden_before(layer, t, n);
+    if (before) step->h_before = before[unit];
+  }
+  if (HAS_CELL_STATE) {
+    global const float *before = cell_before(layer, t, n);
+    if (before) step->c_before = before[unit];
+    step->c = (ZONEOUT ? layer->fresh : layer->cells)[index];
+  }
+}
+
+/// The gradients of the sums of step t, written over what the forward pass kept. `gradient` is that
+/// of h from the step after; `dh` receives what goes on to the step before beside the products, and
+/// `dc` becomes the gradient of the cell state before.
+INLINE void unit_backward(const Layer *layer, const UnitStep *step, float slots[SLOTS],
+                          float gradient, float *dh, float *dc, int t, int n, int unit) {
+  const int H = layer->H;
+  const size_t index = ((size_t)t * layer->N + n) * H + unit;
+  global float *row = layer->gates + gates_place(layer, t, n) + unit;
+  if (!is_active(layer->lengths, t, n)) {
+#pragma unroll
+    for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = 0.0f;
+    *dh = gradient;
+    return;
+  }
+  gradient += step->grad_y;
+  float direct = 0.0f, kept = 0.0f;
+  if (HAS_CELL_STATE && ZONEOUT) {
+    kept = kept_cell(layer, index, 1) * *dc;
+    *dc -= kept;
+  }
+  Peepholes p;
+  load_peepholes(&p, layer, unit, 1);
+  const float kept_gradient = kept_hidden(layer, index, 1) * gradient;
+  cell_backward(slots, step->h_before, step->c_before, step->c, gradient - kept_gradient, dc,
+                &direct, p);
+  *dc += kept;
+  *dh = direct + kept_gradient;
+#pragma unroll
+  for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = slots[slot];
+}
