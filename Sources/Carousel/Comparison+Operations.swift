@@ -128,7 +128,7 @@ public struct SquaredErrorComparison: ComparisonCase {
     var targets = ComparisonInput.normal(shape, seed: seed, index: 1)
     let counted = (0..<rows).map { Int32($0 % 5 == 3 ? 0 : 1) }
     for row in 0..<rows where counted[row] == 0 {
-      for o in 0..<width { targets.values[row * width + o] = .nan }
+      targets.fill(row * width..<(row + 1) * width, with: .nan)
     }
     let countedBuffer = try backend.makeIndexBuffer(count: rows)
     try backend.write(counted, to: countedBuffer)

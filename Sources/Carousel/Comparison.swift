@@ -132,7 +132,7 @@ extension Backend {
   /// A buffer that holds a tensor.
   func makeBuffer(_ tensor: Tensor) throws -> Buffer {
     let buffer = try makeBuffer(count: tensor.shape.count)
-    try write(tensor.values, to: buffer)
+    try write(tensor, to: buffer)
     return buffer
   }
 
@@ -141,11 +141,6 @@ extension Backend {
     let buffer = try makeBuffer(count: count)
     try fill(buffer, count: count, with: .nan)
     return buffer
-  }
-
-  /// A buffer's elements as a tensor.
-  func readTensor(_ buffer: Buffer, _ shape: Shape) throws -> Tensor {
-    Tensor(shape, try read(buffer, count: shape.count))
   }
 }
 

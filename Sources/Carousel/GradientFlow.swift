@@ -48,8 +48,8 @@ public struct GradientFlow: Sendable {
       }
       let tokens = ComparisonInput.indices(
         count: sequenceLength * batchSize, below: embedding.shape[0], seed: seed, index: 0)
-      x = Tensor(
-        shape, tokens.flatMap { embedding.values[Int($0) * width..<(Int($0) + 1) * width] })
+      x = embedding.gathering(
+        tokens.lazy.map { Int($0) * width..<(Int($0) + 1) * width }, as: shape)
     }
     try self.init(model.configuration, parameters: model.parameters(), x: x, seed: seed)
   }
@@ -101,8 +101,8 @@ public struct GradientFlow: Sendable {
       let (extent, size) = (weight.shape[2], weight.shape.count / count)
       return (0..<count).map { block in
         Carousel.spectralRadius(
-          of: Tensor(
-            [extent, extent], Array(weight.values[block * size..<(block + 1) * size])))
+          of: weight.gathering(
+            CollectionOfOne(block * size..<(block + 1) * size), as: [extent, extent]))
       }.max()
     }
   }

@@ -138,7 +138,7 @@ extension Tensor {
     for (sequence, length) in lengths.enumerated() {
       for step in length..<sequenceLength {
         let row = isBatchFirst ? sequence * sequenceLength + step : step * batchSize + sequence
-        for index in (row * width)..<((row + 1) * width) { values[index] = 0 }
+        fill(row * width..<(row + 1) * width, with: 0)
       }
     }
   }

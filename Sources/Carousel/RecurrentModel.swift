@@ -297,10 +297,10 @@ extension Shape {
 extension Tensor {
   /// Throws `badData` where a value is not finite in Float32.
   func checkFinite(_ name: String, source: String) throws(CarouselError) {
-    guard let index = values.firstIndex(where: { !Float($0).isFinite }) else { return }
+    guard let index = firstNonFinite(in: .float32) else { return }
     throw CarouselError(
       .badData,
-      "\(source): the tensor '\(name)' holds \(values[index]) at element \(index), "
+      "\(source): the tensor '\(name)' holds \(self[index]) at element \(index), "
         + "expected finite numbers of Float32")
   }
 }

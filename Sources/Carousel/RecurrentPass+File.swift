@@ -65,14 +65,10 @@ extension Tensor {
   public var withOuterDimensionsSwapped: Tensor {
     let (outer, inner) = (shape[0], shape[1])
     let width = shape.count == 0 ? 0 : shape.count / (outer * inner)
-    var result: [Double] = []
-    result.reserveCapacity(shape.count)
-    for column in 0..<inner {
-      for row in 0..<outer {
-        let begin = (row * inner + column) * width
-        result += values[begin..<(begin + width)]
-      }
+    let ranges = (0..<inner * outer).lazy.map { place in
+      let begin = (place % outer * inner + place / outer) * width
+      return begin..<begin + width
     }
-    return Tensor(Shape([inner, outer] + shape.dimensions.dropFirst(2)), result)
+    return gathering(ranges, as: Shape([inner, outer] + shape.dimensions.dropFirst(2)))
   }
 }

@@ -167,22 +167,14 @@ public struct RecurrentPass: Sendable {
     _ states: [RecurrentState<B.Buffer>], names: (hidden: String, cell: String), from backend: B
   ) throws -> [NamedTensor] {
     let (P, H) = (configuration.stateSize, configuration.hiddenSize)
-    let hidden = try states.flatMap { try backend.read($0.hidden, count: batchSize * P) }
-    var result = [(names.hidden, Tensor(hiddenShape, hidden))]
+    let hidden = try states.map { try backend.readTensor($0.hidden, [batchSize, P]) }
+    var result = [(names.hidden, Tensor(joining: hidden, as: hiddenShape))]
     if configuration.cell.hasCellState {
-      let cell = try states.flatMap {
-        try $0.cell.map { try backend.read($0, count: batchSize * H) } ?? []
+      let cell = try states.compactMap {
+        try $0.cell.map { try backend.readTensor($0, [batchSize, H]) }
       }
-      result.append((names.cell, Tensor(cellShape, cell)))
+      result.append((names.cell, Tensor(joining: cell, as: cellShape)))
     }
     return result
-  }
-}
-
-extension Tensor {
-  /// The elements of one index along the outermost dimension.
-  fileprivate func part(_ index: Int) -> [Double] {
-    let count = shape.count / shape[0]
-    return Array(values[index * count..<(index + 1) * count])
   }
 }

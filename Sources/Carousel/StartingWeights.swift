@@ -122,12 +122,11 @@ public struct StartingWeights {
   /// The rows of a tensor by the tokens that their bytes have in another vocabulary.
   private static func rows(
     of tensor: Tensor, _ known: ByteVocabulary, as vocabulary: ByteVocabulary
-  ) -> [Int: [Double]] {
-    let width = tensor.values.count / known.count
-    var result: [Int: [Double]] = [:]
+  ) -> [Int: Tensor] {
+    var result: [Int: Tensor] = [:]
     for (row, byte) in known.bytes.enumerated() {
       guard let token = vocabulary.token(byte) else { continue }
-      result[Int(token)] = Array(tensor.values[row * width..<(row + 1) * width])
+      result[Int(token)] = tensor.part(row)
     }
     return result
   }

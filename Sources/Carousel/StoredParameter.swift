@@ -69,9 +69,10 @@ extension Tensor {
         (0..<pair.0).map { base * pair.1 + (pair.1 == 1 ? 0 : $0) }
       }
     }
-    var squares = [Double](repeating: 0, count: g.values.count)
-    for (index, value) in zip(indices, v.values) { squares[index] += value * value }
-    let scales = zip(g.values, squares).map { $0 / $1.squareRoot() }
-    self.init(v.shape, zip(indices, v.values).map { scales[$0] * $1 })
+    let (magnitudes, directions) = (g.values, v.values)
+    var squares = [Double](repeating: 0, count: magnitudes.count)
+    for (index, value) in zip(indices, directions) { squares[index] += value * value }
+    let scales = zip(magnitudes, squares).map { $0 / $1.squareRoot() }
+    self.init(v.shape, zip(indices, directions).map { scales[$0] * $1 })
   }
 }

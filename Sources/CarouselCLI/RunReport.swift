@@ -91,14 +91,12 @@ struct RunReport: Encodable {
     outputs = tensors.map { TensorShape(name: $0.name, shape: $0.tensor.shape.dimensions) }
     var warnings: [String] = []
     for (name, tensor) in tensors {
-      let isFinite = { (value: Double) in Float(value).isFinite }
-      guard let index = tensor.values.firstIndex(where: { !isFinite($0) }) else { continue }
+      guard let index = tensor.firstNonFinite(in: .float32) else { continue }
       nonFinite.append(name)
-      let count = tensor.values.count { !isFinite($0) }
       warnings.append(
-        "warning: \(path): the tensor '\(name)' holds \(count) of \(tensor.values.count) values that "
-          + "are not finite in Float32, the first is \(Float(tensor.values[index])) at element \(index)"
-      )
+        "warning: \(path): the tensor '\(name)' holds \(tensor.nonFiniteCount) of "
+          + "\(tensor.shape.count) values that are not finite in Float32, the first is "
+          + "\(Float(tensor[index])) at element \(index)")
     }
     return warnings
   }

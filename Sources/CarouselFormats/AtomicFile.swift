@@ -12,9 +12,7 @@ public enum AtomicFile {
   public static func write(
     _ bytes: some ContiguousBytes, to path: String
   ) throws(CarouselError) {
-    try bytes.withUnsafeBytes { bytes in
-      Result { () throws(CarouselError) in try write(bytes, to: path) }
-    }.get()
+    try write(to: path) { writer in bytes.withUnsafeBytes { writer.append($0) } }
   }
 
   /// Replaces or creates `path` with a text in UTF-8; as for bytes.
@@ -51,11 +49,24 @@ public enum AtomicFile {
     }
   }
 
-  private static func write(
-    _ bytes: UnsafeRawBufferPointer, to path: String
+  /// Takes the bytes of a file piece by piece; after a failure what comes is ignored.
+  struct Writer {
+    fileprivate let descriptor: Int32
+    /// The number of the first error.
+    fileprivate var code: Int32?
+
+    /// Writes bytes behind those before.
+    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+      if code == nil { code = writeAll(bytes, to: descriptor) }
+    }
+  }
+
+  /// Replaces or creates `path` with the bytes that `body` appends; as for bytes at once.
+  static func write(
+    to path: String, _ body: (inout Writer) -> Void
   ) throws(CarouselError) {
     if let kind = FileKind(at: path), kind != .file {
-      try writeDirectly(bytes, to: path)
+      try writeDirectly(to: path, body)
       return
     }
     let target = resolved(path)
@@ -66,7 +77,7 @@ public enum AtomicFile {
     guard descriptor >= 0 else { throw failure(path, errno) }
     // For `removeUnfinished`, as long as this process lives.
     flock(descriptor, LOCK_EX | LOCK_NB)
-    if let code = writeAndClose(bytes, to: descriptor, permissions: permissions(of: target))
+    if let code = writeAndClose(descriptor, permissions: permissions(of: target), body)
       ?? (FileSystem.rename(temporary, to: target) == 0 ? nil : errno)
     {
       FileSystem.remove(temporary)
@@ -76,13 +87,14 @@ public enum AtomicFile {
   }
 
   private static func writeDirectly(
-    _ bytes: UnsafeRawBufferPointer, to path: String
+    to path: String, _ body: (inout Writer) -> Void
   ) throws(CarouselError) {
     let descriptor = FileSystem.open(path, O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure(path, errno) }
-    let code = writeAll(bytes, to: descriptor)
+    var writer = Writer(descriptor: descriptor)
+    body(&writer)
     close(descriptor)
-    if let code { throw failure(path, code) }
+    if let code = writer.code { throw failure(path, code) }
   }
 
   /// Makes the rename last over a power cut.
@@ -100,10 +112,12 @@ public enum AtomicFile {
 
   /// Returns the error's number; nil is success.
   private static func writeAndClose(
-    _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, permissions: mode_t?
+    _ descriptor: Int32, permissions: mode_t?, _ body: (inout Writer) -> Void
   ) -> Int32? {
     if let permissions { fchmod(descriptor, permissions) }
-    let code = writeAll(bytes, to: descriptor) ?? (fsync(descriptor) == 0 ? nil : errno)
+    var writer = Writer(descriptor: descriptor)
+    body(&writer)
+    let code = writer.code ?? (fsync(descriptor) == 0 ? nil : errno)
     let closed = close(descriptor) == 0 ? nil : errno
     return code ?? closed
   }

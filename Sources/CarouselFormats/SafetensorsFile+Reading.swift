@@ -1,11 +1,9 @@
 import CarouselModel
 
 extension SafetensorsFile {
-  /// Reads every tensor of a file: each element becomes the Double of the same value, NaN and
-  /// infinities included.
+  /// Reads every tensor of a file, as `TensorFile` reads one when it is asked for.
   ///
-  /// `TensorFile` reads a tensor when it is asked for. Throws as that does, and `badData` where a
-  /// tensor's elements are of a type that is not read.
+  /// Throws as that does, and `badData` where a tensor's elements are of a type that is not read.
   public init(contentsOf path: String) throws(CarouselError) {
     let file = try TensorFile(path)
     var tensors: [(name: String, tensor: Tensor)] = []

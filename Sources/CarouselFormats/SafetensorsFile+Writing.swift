@@ -19,13 +19,10 @@ extension SafetensorsFile {
     }
     let header = Self.header(
       zip(tensors, types).map { ($0.name, $1, $0.tensor.shape) }, metadata: metadata)
-    let dataCount = zip(tensors, types).reduce(0) { $0 + $1.0.tensor.values.count * $1.1.byteCount }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(8 + header.count + dataCount)
-    bytes.append(littleEndian: UInt64(header.count))
-    bytes += header
-    for ((_, tensor), type) in zip(tensors, types) { bytes.append(tensor.values, as: type) }
-    try AtomicFile.write(bytes, to: path)
+    try AtomicFile.write(to: path) { writer in
+      writer.append(header: header)
+      for ((_, tensor), type) in zip(tensors, types) { writer.append(tensor.elements, as: type) }
+    }
   }
 
   private func validate(
@@ -40,9 +37,10 @@ extension SafetensorsFile {
         throw FileDamage("the name '\(name)' is taken and cannot be that of another tensor")
       }
       guard let range = type.wholeNumbers else { continue }
-      for value in tensor.values where !(range.contains(value) && value == value.rounded()) {
+      let wrong = tensor.values.first { !(range.contains($0) && $0 == $0.rounded()) }
+      if let wrong {
         throw FileDamage(
-          "the tensor '\(name)' of type \(type.rawValue) cannot hold the value \(value)")
+          "the tensor '\(name)' of type \(type.rawValue) cannot hold the value \(wrong)")
       }
     }
   }
@@ -68,12 +66,10 @@ extension SafetensorsFile {
         .usage, "\(path): the name '\(tensor.name)' is taken and cannot be that of another tensor")
     }
     let header = header(tensors.map { ($0.name, $0.type, $0.shape) }, metadata: metadata)
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(8 + header.count + tensors.reduce(0) { $0 + $1.bytes.count })
-    bytes.append(littleEndian: UInt64(header.count))
-    bytes += header
-    for tensor in tensors { bytes += tensor.bytes }
-    try AtomicFile.write(bytes, to: path)
+    try AtomicFile.write(to: path) { writer in
+      writer.append(header: header)
+      for tensor in tensors { tensor.bytes.withUnsafeBytes { writer.append($0) } }
+    }
   }
 
   /// The JSON text, `__metadata__` first, filled up with spaces so that the data begins at a
@@ -108,9 +104,36 @@ extension SafetensorsFile {
   }
 }
 
+extension AtomicFile.Writer {
+  /// The elements that are converted at once.
+  private static var chunkCount: Int { 1 << 17 }
+
+  /// Appends the header behind its length.
+  fileprivate mutating func append(header: [UInt8]) {
+    var bytes: [UInt8] = []
+    bytes.append(littleEndian: UInt64(header.count))
+    (bytes + header).withUnsafeBytes { append($0) }
+  }
+
+  /// Appends each element as a number of the type, in the byte order of the format.
+  fileprivate mutating func append(_ elements: Tensor.Elements, as type: ElementType) {
+    for begin in stride(from: 0, to: elements.count, by: Self.chunkCount) {
+      let range = begin..<min(begin + Self.chunkCount, elements.count)
+      var bytes: [UInt8] = []
+      switch elements {
+      case .float32(let floats) where type == .float32:
+        bytes.append(floats[range].map { $0.bitPattern.littleEndian })
+      case .float32(let floats): bytes.append(floats[range].map(Double.init), as: type)
+      case .float64(let doubles): bytes.append(Array(doubles[range]), as: type)
+      }
+      bytes.withUnsafeBytes { append($0) }
+    }
+  }
+}
+
 extension [UInt8] {
   /// Appends each value in the byte order of the format.
-  private mutating func append(_ values: [some FixedWidthInteger & BitwiseCopyable]) {
+  fileprivate mutating func append(_ values: [some FixedWidthInteger & BitwiseCopyable]) {
     values.withUnsafeBytes { append(contentsOf: $0) }
   }
 

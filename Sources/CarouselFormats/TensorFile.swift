@@ -100,7 +100,8 @@ public final class TensorFile: Sendable {
     return try tensor(entry)
   }
 
-  /// Reads a tensor: each element becomes the Double of the same value, NaN and infinities included.
+  /// Reads a tensor: each element becomes the Float32 of the same value where Float32 holds its type, else
+  /// the Float64, NaN and infinities included.
   ///
   /// Throws `badData` where its elements are of a type that is not read, where it needs more memory
   /// than there is, holds a whole number beyond 2^53, or where the file has become shorter.
@@ -113,17 +114,17 @@ public final class TensorFile: Sendable {
       )
     }
     let source: any TensorSource = entry.source ?? file
-    try requireRoom(for: entry, width: 8)
-    if entry.isContiguous {
-      return Tensor(
-        entry.shape,
-        try source.elements(
-          type, at: entry.offset, count: entry.shape.count, isBigEndian: entry.isBigEndian,
-          of: entry.name))
+    try requireRoom(for: entry, width: type.hostType.byteCount)
+    let isContiguous = entry.isContiguous
+    let elements = try source.elements(
+      type, at: entry.offset, count: isContiguous ? entry.shape.count : entry.span,
+      isBigEndian: entry.isBigEndian, of: entry.name)
+    if isContiguous { return Tensor(entry.shape, elements) }
+    let places = entry.places
+    return switch elements {
+    case .float32(let floats): Tensor(entry.shape, .float32(places.map { floats[$0] }))
+    case .float64(let doubles): Tensor(entry.shape, .float64(places.map { doubles[$0] }))
     }
-    let storage = try source.elements(
-      type, at: entry.offset, count: entry.span, isBigEndian: entry.isBigEndian, of: entry.name)
-    return Tensor(entry.shape, entry.places.map { storage[$0] })
   }
 
   /// Reads a tensor's bytes, row-major and little-endian, whatever order the file has them in.

@@ -4,30 +4,40 @@ extension TensorSource {
   /// The bytes that are read at once.
   private var chunkByteCount: Int { 1 << 20 }
 
-  /// `count` elements from byte `offset` on, each as the Double of the same value.
+  /// `count` elements from byte `offset` on: Float32 where that holds their type, else Float64.
   ///
   /// Memory beyond the result: one chunk. Throws where the source ends before them, and where `tensor`,
   /// whose elements they are, holds a whole number that no Double is.
   func elements(
     _ type: ElementType, at offset: Int, count: Int, isBigEndian: Bool = false, of tensor: String
-  ) throws(CarouselError) -> [Double] {
-    var failure: CarouselError?
-    let values = [Double](unsafeUninitializedCapacity: count) { values, initializedCount in
-      do throws(CarouselError) {
-        try read(
-          type, at: offset, isBigEndian: isBigEndian, into: values.extracting(..<count), of: tensor)
-        initializedCount = count
-      } catch {
-        failure = error
+  ) throws(CarouselError) -> Tensor.Elements {
+    func read<Value>(
+      _ convert: (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Value>) -> Void
+    ) throws(CarouselError) -> [Value] {
+      var failure: CarouselError?
+      let values = [Value](unsafeUninitializedCapacity: count) { values, initializedCount in
+        do throws(CarouselError) {
+          try self.read(
+            type, at: offset, isBigEndian: isBigEndian, into: values.extracting(..<count),
+            of: tensor, convert)
+          initializedCount = count
+        } catch {
+          failure = error
+        }
       }
+      if let failure { throw failure }
+      return values
     }
-    if let failure { throw failure }
-    return values
+    return switch type.hostType {
+    case .float32: .float32(try read { type.convert($0, into: $1) })
+    default: .float64(try read { type.convert($0, into: $1) })
+    }
   }
 
-  private func read(
+  private func read<Value>(
     _ type: ElementType, at offset: Int, isBigEndian: Bool,
-    into values: UnsafeMutableBufferPointer<Double>, of tensor: String
+    into values: UnsafeMutableBufferPointer<Value>, of tensor: String,
+    _ convert: (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Value>) -> Void
   ) throws(CarouselError) {
     let width = type.byteCount
     let chunk = UnsafeMutableRawBufferPointer.allocate(
@@ -40,7 +50,7 @@ extension TensorSource {
       try read(into: bytes, at: offset + done * width)
       if isBigEndian { bytes.reverseEach(width) }
       let part = values.extracting(done..<(done + count))
-      type.convert(UnsafeRawBufferPointer(bytes), into: part)
+      convert(UnsafeRawBufferPointer(bytes), part)
       if type == .int64 || type == .uint64 {
         try checkWholeNumbers(
           UnsafeRawBufferPointer(bytes), isSigned: type == .int64, of: tensor)
@@ -77,33 +87,44 @@ extension UnsafeMutableRawBufferPointer {
 }
 
 extension ElementType {
+  /// Converts the types whose `hostType` is Float32.
+  fileprivate func convert(
+    _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>
+  ) {
+    switch self {
+    case .float32: bytes.convert(into: values) { Float(bitPattern: $0) }
+    case .float16: bytes.convert(into: values) { Float(Float16(bitPattern: $0)) }
+    case .bfloat16:
+      bytes.convert(into: values) { (bits: UInt16) in Float(bitPattern: UInt32(bits) << 16) }
+    case .int16: bytes.convert(into: values) { Float(Int16(bitPattern: $0)) }
+    case .int8: bytes.convert(into: values) { Float(Int8(bitPattern: $0)) }
+    case .uint16: bytes.convert(into: values) { (bits: UInt16) in Float(bits) }
+    case .uint8: bytes.convert(into: values) { (byte: UInt8) in Float(byte) }
+    case .bool: bytes.convert(into: values) { (byte: UInt8) in byte == 0 ? 0 : 1 }
+    case .float64, .int64, .int32, .uint64, .uint32:
+      preconditionFailure("\(self) is more than Float32 holds")
+    }
+  }
+
+  /// Converts the others.
   fileprivate func convert(
     _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Double>
   ) {
     switch self {
     case .float64: bytes.convert(into: values) { Double(bitPattern: $0) }
-    case .float32: bytes.convert(into: values) { Double(Float(bitPattern: $0)) }
-    case .float16: bytes.convert(into: values) { Double(Float16(bitPattern: $0)) }
-    case .bfloat16:
-      bytes.convert(into: values) { (bits: UInt16) in
-        Double(Float(bitPattern: UInt32(bits) << 16))
-      }
     case .int64: bytes.convert(into: values) { Double(Int64(bitPattern: $0)) }
     case .int32: bytes.convert(into: values) { Double(Int32(bitPattern: $0)) }
-    case .int16: bytes.convert(into: values) { Double(Int16(bitPattern: $0)) }
-    case .int8: bytes.convert(into: values) { Double(Int8(bitPattern: $0)) }
     case .uint64: bytes.convert(into: values) { (bits: UInt64) in Double(bits) }
     case .uint32: bytes.convert(into: values) { (bits: UInt32) in Double(bits) }
-    case .uint16: bytes.convert(into: values) { (bits: UInt16) in Double(bits) }
-    case .uint8: bytes.convert(into: values) { (byte: UInt8) in Double(byte) }
-    case .bool: bytes.convert(into: values) { (byte: UInt8) in byte == 0 ? 0 : 1 }
+    case .float32, .float16, .bfloat16, .int16, .int8, .uint16, .uint8, .bool:
+      preconditionFailure("\(self) is read as Float32")
     }
   }
 }
 
 extension UnsafeRawBufferPointer {
-  @inline(__always) fileprivate func convert<Bits: FixedWidthInteger & BitwiseCopyable>(
-    into values: UnsafeMutableBufferPointer<Double>, _ convert: (Bits) -> Double
+  @inline(__always) fileprivate func convert<Bits: FixedWidthInteger & BitwiseCopyable, Value>(
+    into values: UnsafeMutableBufferPointer<Value>, _ convert: (Bits) -> Value
   ) {
     for index in values.indices {
       let bits = loadUnaligned(fromByteOffset: index * MemoryLayout<Bits>.size, as: Bits.self)

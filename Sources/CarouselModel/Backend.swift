@@ -33,8 +33,12 @@ public protocol Backend: AnyObject {
   func slice(_ buffer: Buffer, offset: Int, count: Int) throws -> Buffer
   /// Overwrites the first `values.count` elements, rounding to `elementType`.
   func write(_ values: [Double], to buffer: Buffer) throws
+  /// Overwrites the first elements with those of a tensor, rounding to `elementType`.
+  func write(_ tensor: Tensor, to buffer: Buffer) throws
   /// The first `count` elements, after all work queued so far.
   func read(_ buffer: Buffer, count: Int) throws -> [Double]
+  /// The first elements as a tensor of `elementType`, after all work queued so far.
+  func readTensor(_ buffer: Buffer, _ shape: Shape) throws -> Tensor
   /// Copies the first `count` elements.
   func copy(_ source: Buffer, to destination: Buffer, count: Int) throws
   /// Sets the first `count` elements to `value`.

@@ -112,8 +112,7 @@ public final class ParameterStore<B: Backend> {
     _ view: (String) throws -> B.Buffer
   ) throws -> [(name: String, tensor: Tensor)] {
     try descriptions.map { description in
-      let values = try backend.read(view(description.name), count: description.shape.count)
-      return (description.name, Tensor(description.shape, values))
+      (description.name, try backend.readTensor(view(description.name), description.shape))
     }
   }
 
@@ -132,19 +131,14 @@ public final class ParameterStore<B: Backend> {
           "\(source): the tensor '\(description.name)' has the shape \(tensor.shape), "
             + "expected \(description.shape)")
       }
-      guard tensor.values.allSatisfy(isFinite) else {
+      guard tensor.firstNonFinite(in: backend.elementType) == nil else {
         throw CarouselError(
           .badData,
           "\(source): the tensor '\(description.name)' holds a value that is not finite")
       }
-      return try (view: value(description.name), values: tensor.values)
+      return try (view: value(description.name), tensor: tensor)
     }
-    for (view, values) in ordered { try backend.write(values, to: view) }
-  }
-
-  /// Whether the backend can hold the value as a finite one.
-  private func isFinite(_ value: Double) -> Bool {
-    backend.elementType == .float32 ? Float(value).isFinite : value.isFinite
+    for (view, tensor) in ordered { try backend.write(tensor, to: view) }
   }
 }
 

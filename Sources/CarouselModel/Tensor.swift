@@ -1,60 +1,112 @@
 /// A tensor in host memory: a shape and its elements, row-major.
 ///
-/// Elements are Float64, which holds every Float32, Float16 and BFloat16 value exactly, so that one
-/// host type serves the device (Float32) and the reference (Float64) without loss.
-public struct Tensor: Equatable, Sendable {
+/// Its elements are Float32 or Float64, as they came: the weights of a file and what a device computed stay
+/// Float32, the numbers of the reference stay Float64. Two tensors are equal where their shapes and values
+/// are, however they are stored.
+///
+/// ```swift
+/// let weight = try Tensor(shape: [2, 2], floats: [1, 0, 0, 1])
+/// print(weight.elementType, weight[3], weight.values)  // float32 1.0 [1.0, 0.0, 0.0, 1.0]
+/// ```
+public struct Tensor: Sendable {
   /// The extents, outermost first.
   public let shape: Shape
-  /// The elements, row-major; `values.count == shape.count`.
-  public var values: [Double]
+  /// The elements, row-major and as they are stored; as many as the shape has.
+  public internal(set) var elements: Elements
 
-  /// Makes a tensor from its elements, row-major; throws where there are more or fewer than the shape has.
+  /// Elements as they are stored.
+  public enum Elements: Sendable {
+    /// Float32, which holds every Float16, BFloat16 and whole number of 16 bits exactly.
+    case float32([Float])
+    /// Float64, which holds every Float32 and every whole number up to 2⁵³ exactly.
+    case float64([Double])
+  }
+
+  /// Makes a tensor of Float64 elements, row-major; throws where there are more or fewer than the shape has.
   public init(shape: Shape, values: [Double]) throws(CarouselError) {
-    guard values.count == shape.count else {
+    try self.init(shape: shape, elements: .float64(values))
+  }
+
+  /// Makes a tensor of Float32 elements, row-major; throws where there are more or fewer than the shape has.
+  public init(shape: Shape, floats: [Float]) throws(CarouselError) {
+    try self.init(shape: shape, elements: .float32(floats))
+  }
+
+  /// Makes a tensor of elements, row-major; throws where there are more or fewer than the shape has.
+  public init(shape: Shape, elements: Elements) throws(CarouselError) {
+    guard elements.count == shape.count else {
       throw CarouselError(
         .usage,
-        "a tensor of shape \(shape) has \(shape.count) elements, but was given \(values.count)")
+        "a tensor of shape \(shape) has \(shape.count) elements, but was given \(elements.count)")
     }
-    self.init(shape, values)
+    self.init(shape, elements)
   }
 
   /// The same where the sizes are known to agree.
-  package init(_ shape: Shape, _ values: [Double]) {
-    precondition(values.count == shape.count, "\(values.count) values for shape \(shape)")
+  package init(_ shape: Shape, _ elements: Elements) {
+    precondition(elements.count == shape.count, "\(elements.count) elements for shape \(shape)")
     self.shape = shape
-    self.values = values
+    self.elements = elements
   }
 
-  /// Makes a tensor of zeros.
+  /// The same of Float64 elements.
+  package init(_ shape: Shape, _ values: [Double]) { self.init(shape, .float64(values)) }
+
+  /// Makes a tensor of Float32 zeros.
   package init(zeros shape: Shape) {
-    self.init(shape, [Double](repeating: 0, count: shape.count))
+    self.init(shape, .float32([Float](repeating: 0, count: shape.count)))
+  }
+
+  /// `.float32` or `.float64`.
+  public var elementType: ElementType {
+    switch elements {
+    case .float32: .float32
+    case .float64: .float64
+    }
+  }
+
+  /// The elements as Doubles of the same values.
+  ///
+  /// They are converted where the elements are Float32: ask once, not in a loop.
+  public var values: [Double] {
+    switch elements {
+    case .float32(let floats): floats.map(Double.init)
+    case .float64(let doubles): doubles
+    }
+  }
+
+  /// The element at a row-major index; one that is set is rounded to the tensor's type.
+  public subscript(index: Int) -> Double {
+    get {
+      switch elements {
+      case .float32(let floats): Double(floats[index])
+      case .float64(let doubles): doubles[index]
+      }
+    }
+    set { fill(index..<index + 1, with: newValue) }
   }
 }
 
-/// How a backend or a file stores the elements of a tensor.
-public enum ElementType: String, Sendable, Codable, CaseIterable {
-  case float64 = "F64"
-  case float32 = "F32"
-  case float16 = "F16"
-  case bfloat16 = "BF16"
-  case int64 = "I64"
-  case int32 = "I32"
-  case int16 = "I16"
-  case int8 = "I8"
-  case uint64 = "U64"
-  case uint32 = "U32"
-  case uint16 = "U16"
-  case uint8 = "U8"
-  /// A byte that is 0 or 1.
-  case bool = "BOOL"
+extension Tensor: Equatable {
+  /// Whether shapes and values are the same; NaN equals nothing.
+  public static func == (a: Tensor, b: Tensor) -> Bool {
+    guard a.shape == b.shape else { return false }
+    return switch (a.elements, b.elements) {
+    case (.float32(let a), .float32(let b)): a == b
+    case (.float64(let a), .float64(let b)): a == b
+    case (.float32(let floats), .float64(let doubles)),
+      (.float64(let doubles), .float32(let floats)):
+      zip(floats, doubles).allSatisfy { Double($0) == $1 }
+    }
+  }
+}
 
-  /// The bytes of one element.
-  public var byteCount: Int {
+extension Tensor.Elements {
+  /// How many there are.
+  public var count: Int {
     switch self {
-    case .float64, .int64, .uint64: 8
-    case .float32, .int32, .uint32: 4
-    case .float16, .bfloat16, .int16, .uint16: 2
-    case .int8, .uint8, .bool: 1
+    case .float32(let floats): floats.count
+    case .float64(let doubles): doubles.count
     }
   }
 }

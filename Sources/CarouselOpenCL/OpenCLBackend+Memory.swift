@@ -27,11 +27,30 @@ extension OpenCLBackend {
     try launcher.queue.write(values.map(Float.init), to: buffer)
   }
 
+  /// Queues the write of Float32 as they are, of Float64 rounded; the tensor may go then.
+  public func write(_ tensor: Tensor, to buffer: Buffer) throws {
+    switch tensor.elements {
+    case .float64(let doubles): try write(doubles, to: buffer)
+    case .float32(let floats):
+      try check(buffer, "write", floats.count)
+      try launcher.queue.write(floats, to: buffer)
+    }
+  }
+
   /// Waits for all queued work, then reads the first `count` elements.
   public func read(_ buffer: Buffer, count: Int) throws -> [Double] {
+    try readFloats(buffer, count: count).map(Double.init)
+  }
+
+  /// Waits for all queued work, then reads the first elements as Float32.
+  public func readTensor(_ buffer: Buffer, _ shape: Shape) throws -> Tensor {
+    Tensor(shape, .float32(try readFloats(buffer, count: shape.count)))
+  }
+
+  private func readFloats(_ buffer: Buffer, count: Int) throws -> [Float] {
     try check(buffer, "read", count)
     try launcher.prepareToWait()
-    return try launcher.queue.read(buffer, as: Float.self, count: count).map(Double.init)
+    return try launcher.queue.read(buffer, as: Float.self, count: count)
   }
 
   /// Queues a copy of the first `count` elements.

@@ -61,10 +61,27 @@ public final class ReferenceBackend: Backend {
     rounding?.roundFactors(elements)
   }
 
+  /// Overwrites the first elements; Float32 become Float64 on the way.
+  public func write(_ tensor: Tensor, to buffer: Buffer) throws {
+    switch tensor.elements {
+    case .float64(let doubles): try write(doubles, to: buffer)
+    case .float32(let floats):
+      try check(buffer, "write", floats.count)
+      let elements = buffer.first(floats.count)
+      for (index, value) in floats.enumerated() { elements[index] = Double(value) }
+      rounding?.roundFactors(elements)
+    }
+  }
+
   /// The first `count` elements.
   public func read(_ buffer: Buffer, count: Int) throws -> [Double] {
     try check(buffer, "read", count)
     return Array(buffer.first(count))
+  }
+
+  /// The first elements as a tensor of Float64.
+  public func readTensor(_ buffer: Buffer, _ shape: Shape) throws -> Tensor {
+    Tensor(shape, try read(buffer, count: shape.count))
   }
 
   /// Copies the first `count` elements.

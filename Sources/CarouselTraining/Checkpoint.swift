@@ -158,10 +158,10 @@ public struct Checkpoint: Sendable {
         "\(path): expected the shape \(shape) of the tensor '\(name)', found \(entry.shape)")
     }
     let tensor = try file.tensor(entry)
-    guard let index = tensor.values.firstIndex(where: { !$0.isFinite }) else { return tensor }
+    guard let index = tensor.firstNonFinite(in: tensor.elementType) else { return tensor }
     throw CarouselError(
       .badData,
-      "\(path): expected finite values in the tensor '\(name)', found \(tensor.values[index]) "
+      "\(path): expected finite values in the tensor '\(name)', found \(tensor[index]) "
         + "at element \(index)")
   }
 

@@ -33,28 +33,27 @@ final class OptimizerState<B: Backend> {
 
   /// The moments, `optimizer.0.NAME` and `optimizer.1.NAME` for each parameter NAME.
   func tensors() throws -> [(name: String, tensor: Tensor)] {
-    try moments.enumerated().flatMap { index, moment in
-      let values = try backend.read(moment, count: store.count)
-      return zip(store.descriptions, store.offsets).map { description, offset in
-        (
-          "optimizer.\(index).\(description.name)",
-          Tensor(
-            description.shape, Array(values[offset..<offset + description.shape.count]))
-        )
-      }
-    }
+    try parts.map { name, shape, part in (name, try backend.readTensor(part, shape)) }
   }
 
   /// Overwrites the moments with what `tensors` gave.
   func load(_ checkpoint: Checkpoint) throws {
-    for (index, moment) in moments.enumerated() {
-      var values = [Double](repeating: 0, count: store.count)
-      for (description, offset) in zip(store.descriptions, store.offsets) {
-        let tensor = try checkpoint.tensor(
-          "optimizer.\(index).\(description.name)", shape: description.shape)
-        values.replaceSubrange(offset..<offset + tensor.values.count, with: tensor.values)
+    for (name, shape, part) in try parts {
+      try backend.write(checkpoint.tensor(name, shape: shape), to: part)
+    }
+  }
+
+  /// The moments of each parameter by their names.
+  private var parts: [(name: String, shape: Shape, part: B.Buffer)] {
+    get throws {
+      try moments.enumerated().flatMap { index, moment in
+        try zip(store.descriptions, store.offsets).map { description, offset in
+          (
+            "optimizer.\(index).\(description.name)", description.shape,
+            try backend.slice(moment, offset: offset, count: description.shape.count)
+          )
+        }
       }
-      try backend.write(values, to: moment)
     }
   }
 }

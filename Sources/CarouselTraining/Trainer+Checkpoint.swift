@@ -59,7 +59,7 @@ extension Trainer {
     try initialWeights?.write(to: parameters)
     let moments = try OptimizerState(settings.optimizer.optimizer, store: parameters)
     let zeros = states.map { name, shape, _ in
-      (name: name, tensor: Tensor(shape, [Double](repeating: 0, count: shape.count)))
+      (name: name, tensor: Tensor(zeros: shape))
     }
     var description = description
     description.position = TrainingPosition()
@@ -75,7 +75,7 @@ extension Trainer {
   func save(to path: String, resumable: Bool, _ folder: RunFolder) throws {
     var tensors = try network.parameters.tensors()
     if resumable { tensors += try optimizer.tensors() + stateTensors() }
-    for (name, tensor) in tensors where tensor.values.contains(where: { !$0.isFinite }) {
+    for (name, tensor) in tensors where tensor.firstNonFinite(in: tensor.elementType) != nil {
       throw divergence(
         "the tensor '\(name)' holds a number that is not finite after step \(position.step)",
         folder)
@@ -95,7 +95,7 @@ extension Trainer {
     try optimizer.load(checkpoint)
     for (name, shape, buffer) in states {
       let tensor = try checkpoint.tensor(name, shape: shape)
-      try network.backend.write(tensor.values, to: buffer)
+      try network.backend.write(tensor, to: buffer)
     }
     position = checkpoint.description.position
     session.lines = checkpoint.description.metrics ?? []
@@ -115,7 +115,7 @@ extension Trainer {
 
   private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
     try states.map { name, shape, buffer in
-      (name, Tensor(shape, try network.backend.read(buffer, count: shape.count)))
+      (name, try network.backend.readTensor(buffer, shape))
     }
   }
 }

@@ -73,7 +73,7 @@ import FoundationXML
       let first = Dictionary(
         uniqueKeysWithValues: try pass.tensors(on: backend).map { ($0.name, $0.tensor) })
       var gradient = Tensor(zeros: [layers, 1, 1])
-      gradient.values[layers - 1] = 1
+      gradient[layers - 1] = 1
       pass = RecurrentPass(
         configuration, parameters: flow.parameters, x: part(step..<6),
         initialHidden: first["h_n"], initialCell: first["c_n"],

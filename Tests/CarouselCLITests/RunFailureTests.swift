@@ -48,7 +48,7 @@ import Testing
       switch damage {
       case "nan":
         var tensor = Models.tensor([20, 5], 1)
-        tensor.values[77] = .nan
+        tensor[77] = .nan
         return replacing(word, tensor)
       case "missing":
         word = "weight_ih_l1"

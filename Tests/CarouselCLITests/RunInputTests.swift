@@ -64,7 +64,7 @@ import Testing
         for (sequence, length) in [2, 0, 4].enumerated() {
           for step in length..<4 {
             for feature in 0..<width {
-              inputs.tensors[index].tensor.values[(step * 3 + sequence) * width + feature] = padding
+              inputs.tensors[index].tensor[(step * 3 + sequence) * width + feature] = padding
             }
           }
         }

@@ -33,8 +33,22 @@ import Testing
     #expect(huge?.kind == .badData)
     #expect(
       huge?.message.contains(
-        "'huge' of shape [549755813888] needs 4398046511104 bytes of memory, expected at most "
+        "'huge' of shape [549755813888] needs 2199023255552 bytes of memory, expected at most "
           + "\(HostMemory.byteCount)") == true, "\(String(describing: huge))")
+  }
+
+  /// What Float32 holds stays Float32; nothing else is made of it on the way to a device.
+  @Test(arguments: ElementType.allCases) func tensorKeepsItsElementType(type: ElementType) throws {
+    let folder = try TemporaryFolder()
+    let header = """
+      {"a":{"dtype":"\(type.rawValue)","shape":[3],"data_offsets":[0,\(3 * type.byteCount)]}}
+      """
+    let data = (0..<3 * type.byteCount).map { $0 % type.byteCount == 0 ? 1 : 0 as UInt8 }
+    let tensor = try #require(
+      try TensorFile(folder.file("m", holding: safetensors(header, data: data))).tensor("a"))
+    let isWhole = [.int64, .int32].contains(type)
+    #expect(tensor.elementType == (isWhole || type == .float64 ? .float64 : .float32))
+    #expect(tensor[2] != 0 && tensor.values == [tensor[2], tensor[2], tensor[2]])
   }
 
   @Test func textLargerThanTheMemoryIsRefused() throws {

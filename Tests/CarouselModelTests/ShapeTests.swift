@@ -18,10 +18,6 @@ import Testing
     #expect(Shape.count(of: []) == 1)
   }
 
-  @Test func aTensorOfZerosHasItsShape() {
-    #expect(Tensor(zeros: [2, 3]) == Tensor([2, 3], [0, 0, 0, 0, 0, 0]))
-  }
-
   @Test(arguments: [[2, -1], [1 << 40, 1 << 40], [.min]])
   func extentsThatMakeNoShapeAreRefused(extents: [Int]) {
     #expect(
@@ -29,12 +25,5 @@ import Testing
         .usage,
         "a shape's extents must be at least 0 and their product an Int, but they are \(extents)")
     ) { try Shape(dimensions: extents) }
-  }
-
-  @Test func aTensorOfTooFewElementsIsRefused() throws {
-    #expect(
-      throws: CarouselError(.usage, "a tensor of shape [2, 3] has 6 elements, but was given 5")
-    ) { try Tensor(shape: [2, 3], values: [1, 2, 3, 4, 5]) }
-    #expect(try Tensor(shape: Shape(dimensions: [2]), values: [1, 2]) == Tensor([2], [1, 2]))
   }
 }

@@ -30,6 +30,22 @@ struct MemoryTests {
     #expect(read[4].sign == .minus)
   }
 
+  /// A subnormal number and the sign of zero too.
+  @Test func floatsArriveAndComeBackWithTheirBits() throws {
+    let floats: [Float] = [1 / 3, -.greatestFiniteMagnitude, .leastNonzeroMagnitude, -0.0, 1]
+    let buffer = try backend.makeBuffer(count: 6)
+    try backend.write(Tensor([5], .float32(floats)), to: buffer)
+    let read = try backend.readTensor(buffer, [3, 2])
+    guard case .float32(let result) = read.elements else {
+      Issue.record("\(read.elementType)")
+      return
+    }
+    #expect(result.map(\.bitPattern) == (floats + [0]).map(\.bitPattern))
+    let apart = try backend.makeBuffer(count: 5)
+    try backend.write(Tensor([5], floats.map(Double.init)), to: apart)
+    #expect(try backend.readTensor(apart, [5]) == Tensor([5], .float32(floats)))
+  }
+
   @Test func copiesAndFillsTouchTheFirstElementsAlone() throws {
     let source = try backend.input([1, 2, 3, 4, 5])
     let destination = try backend.input([-1, -2, -3, -4, -5])

@@ -98,7 +98,7 @@ import Testing
     let (folder, _) = try trained()
     try spoil(folder.run) { file in
       let index = try #require(file.tensors.firstIndex { $0.name == name })
-      file.tensors[index].tensor.values[3] = value
+      file.tensors[index].tensor[3] = value
     }
     expectError(.badData, folder.run.last, name, "element 3") {
       _ = try Checkpoint(contentsOf: folder.run.last)
@@ -110,7 +110,7 @@ import Testing
     try spoil(folder.run) { file in
       let index = try #require(
         file.tensors.firstIndex { $0.name == "optimizer.1.output.bias" })
-      file.tensors[index].tensor.values[0] = .nan
+      file.tensors[index].tensor[0] = .nan
     }
     expectError(.badData, "optimizer.1.output.bias") {
       _ = try Trainer(

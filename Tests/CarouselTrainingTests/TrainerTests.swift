@@ -221,7 +221,8 @@ import Testing
       TestRun.text, settings: TestRun.settings(maxSteps: 9), backend: ReferenceBackend()
     ) { _ in
       InitialWeights(
-        tensors: ["embedding.weight": given], rows: ["output.bias": [3: [7], 27: [8]]])
+        tensors: ["embedding.weight": given],
+        rows: ["output.bias": [3: Tensor([], [7]), 27: Tensor([], [8])]])
     }
     let drawn = try TestRun.trainer(TestRun.settings(maxSteps: 9)).network.parameters.tensors()
     let bias = try trainer.network.parameters.tensors().last?.tensor.values
