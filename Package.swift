@@ -33,13 +33,19 @@ let package = Package(
       dependencies: [
         "CarouselModel", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["ONNX/onnx.proto"]),
+    .target(
+      name: "CarouselONNX",
+      dependencies: [
+        "CarouselModel", "CarouselFormats",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
     .target(name: "CarouselTraining", dependencies: ["CarouselModel", "CarouselFormats"]),
 
     // The one import for library users, and the command line.
     .target(
       name: "Carousel",
       dependencies: [
-        "CarouselModel", "CarouselReference", "CarouselOpenCL", "CarouselFormats",
+        "CarouselModel", "CarouselReference", "CarouselOpenCL", "CarouselFormats", "CarouselONNX",
         "CarouselTraining", "OpenCLDriver",
       ]),
     .executableTarget(
@@ -75,6 +81,12 @@ let package = Package(
         "CarouselFormats", "CarouselModel",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], resources: [.copy("NumPy"), .copy("PyTorch")]),
+    .testTarget(
+      name: "CarouselONNXTests",
+      dependencies: [
+        "CarouselONNX", "CarouselFormats", "CarouselModel",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
     .testTarget(
       name: "CarouselTrainingTests",
       dependencies: [

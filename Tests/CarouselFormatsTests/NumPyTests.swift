@@ -82,7 +82,7 @@ import Testing
       #expect(failure { () throws(CarouselError) in _ = try TensorFile(cut) }?.kind == .badData)
     }
     for index in 6..<128 {
-      for bit in 0..<8 {
+      for bit in [0, 3, 6] {
         var bytes = whole
         bytes[index] ^= 1 << bit
         let path = try folder.file("damaged.npy", holding: bytes)
