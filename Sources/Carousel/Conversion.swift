@@ -2,7 +2,7 @@ import CarouselFormats
 import CarouselModel
 import CarouselTraining
 
-/// A file of tensors on its way to another format.
+/// A file on its way to another format.
 public struct Conversion: Sendable {
   /// What was read and written.
   public struct Report: Sendable, Encodable {

@@ -64,4 +64,29 @@ import Testing
     }
     #expect(!FileManager.default.fileExists(atPath: folder["b.npy"]))
   }
+
+  @Test func layersBecomeAModelThatNamesItsInputs() throws {
+    let folder = try Folder()
+    let path = folder["lstm.safetensors"]
+    let shapes: [(String, Shape)] = [
+      ("rnn.weight_ih_l0", [16, 3]), ("rnn.weight_hh_l0", [16, 4]), ("rnn.bias_ih_l0", [16]),
+      ("rnn.bias_hh_l0", [16]), ("fc.weight", [2, 4]), ("fc.bias", [2]),
+    ]
+    try SafetensorsFile(
+      shapes.map { name, shape in
+        (name, Tensor(shape, (0..<shape.count).map { Double($0 % 7) / 8 - 0.4 }))
+      }
+    ).write(to: path)
+    let model = folder["lstm.onnx"]
+    #expect(try Command(["convert", path, model, "--head", "fc", "--states"]).status == 0)
+    let json = try Command(["inspect", model, "--json"]).json
+    func rows(_ key: String) -> [String] {
+      (json[key] as? [[String: Any]])?.map { "\($0["name"] ?? "") \($0["shape"] ?? "")" } ?? []
+    }
+    #expect(rows("inputs") == ["x [T, N, 3]", "h_0 [1, N, 4]", "c_0 [1, N, 4]"])
+    #expect(rows("outputs") == ["y [T, N, 2]", "h_n [1, N, 4]", "c_n [1, N, 4]"])
+    #expect((json["operators"] as? [String: Int])?["LSTM"] == 1)
+    let refused = try Command(["convert", path, folder["a.npz"], "--head", "fc"])
+    #expect(refused.status == 64 && refused.isOneSentence)
+  }
 }
