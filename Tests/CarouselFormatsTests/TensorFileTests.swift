@@ -46,8 +46,8 @@ import Testing
     let data = (0..<3 * type.byteCount).map { $0 % type.byteCount == 0 ? 1 : 0 as UInt8 }
     let tensor = try #require(
       try TensorFile(folder.file("m", holding: safetensors(header, data: data))).tensor("a"))
-    let isWhole = [.int64, .int32].contains(type)
-    #expect(tensor.elementType == (isWhole || type == .float64 ? .float64 : .float32))
+    let isWide = [.float64, .int64, .int32, .uint64, .uint32].contains(type)
+    #expect(tensor.elementType == (isWide ? .float64 : .float32))
     #expect(tensor[2] != 0 && tensor.values == [tensor[2], tensor[2], tensor[2]])
   }
 
