@@ -81,7 +81,10 @@ import Testing
     #expect(try Command(["convert", path, model, "--head", "fc", "--states"]).status == 0)
     let json = try Command(["inspect", model, "--json"]).json
     func rows(_ key: String) -> [String] {
-      (json[key] as? [[String: Any]])?.map { "\($0["name"] ?? "") \($0["shape"] ?? "")" } ?? []
+      (json[key] as? [[String: Any]])?.map { row in
+        let shape = (row["shape"] as? [Any])?.map { "\($0)" } ?? []
+        return "\(row["name"] ?? "") [\(shape.joined(separator: ", "))]"
+      } ?? []
     }
     #expect(rows("inputs") == ["x [T, N, 3]", "h_0 [1, N, 4]", "c_0 [1, N, 4]"])
     #expect(rows("outputs") == ["y [T, N, 2]", "h_n [1, N, 4]", "c_n [1, N, 4]"])
