@@ -201,12 +201,16 @@ final class ONNXImporter {
   }
 
   /// Adds a parameter with its values.
+  ///
+  /// Parameters are the outermost graph's; one that is read by name, a recurrent operator's, is one of the
+  /// operator's graph too.
   func parameter(_ name: String, _ tensor: Tensor, isTrained: Bool = true) {
     used.insert(name)
     parameters[name] = tensor
-    root.builder.graph.parameters.append(
-      GraphParameter(
-        ParameterDescription(name, tensor.shape, .constant(0)), isTrained: isTrained))
+    let parameter = GraphParameter(
+      ParameterDescription(name, tensor.shape, .constant(0)), isTrained: isTrained)
+    root.builder.graph.parameters.append(parameter)
+    if scope.builder !== root.builder { scope.builder.graph.parameters.append(parameter) }
   }
 
   /// Lets an output of a node stand for another tensor.
