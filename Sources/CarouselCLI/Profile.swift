@@ -1,5 +1,6 @@
 import ArgumentParser
 import Carousel
+import Foundation
 
 /// `carousel profile`: throughput, kernel by kernel, against what the device can do.
 struct Profile: PagedCommand {
@@ -22,11 +23,13 @@ struct Profile: PagedCommand {
       --tune measures the ways of computing these layers for this batch size, then the fastest \
       and the rules alternately, and keeps it for all commands on this device where it wins by \
       more than the noise; results may then differ in their last bits from those before.
+
+      --plan prints how the layers would be computed, with the reason for each choice.
       """)
 
   static let basics = [
-    "cell", "hidden-size", "input-size", "layers", "sequence-length", "batch-size", "mode", "tune",
-    "report", "device", "json", "help-all",
+    "cell", "hidden-size", "input-size", "layers", "sequence-length", "batch-size", "mode", "plan",
+    "tune", "report", "device", "json", "help-all",
   ]
   static let standard = RecurrentConfiguration(inputSize: 512, hiddenSize: 512)
   static let standardSequenceLength = 25, standardBatchSize = 64
@@ -50,6 +53,9 @@ struct Profile: PagedCommand {
 
   @Flag(help: "Do not record each kernel, which takes some devices time: the wall alone.")
   var wallOnly = false
+
+  @Flag(help: "Print how the layers are computed and why, and measure nothing.")
+  var plan = false
 
   @Flag(help: "Measure the ways of computing these layers first, and keep one that wins.")
   var tune = false
@@ -76,6 +82,11 @@ struct Profile: PagedCommand {
   func validate() throws {
     if warmup < 0 { throw ValidationError("--warmup must be at least 0, but is \(warmup)") }
     if show && forget { throw ValidationError("--show and --forget cannot be given together") }
+    if plan, tune || show || forget || trace != nil || report != nil {
+      throw ValidationError(
+        "--plan measures nothing, and cannot be given with --tune, --show, --forget, --trace or --report"
+      )
+    }
     if wallOnly, trace != nil {
       throw ValidationError("--trace records each kernel, which --wall-only leaves out")
     }
@@ -88,6 +99,7 @@ struct Profile: PagedCommand {
     }
     if show || forget { return try showKept() }
     let profile = try profile()
+    if plan { return try showPlan(of: profile) }
     let tuning = tune ? try tuned(profile) : nil
     let backend = try device.makeOpenCLBackend(profiling: !wallOnly)
     let measurement = try profile.measure(on: backend) { words in Progress.show(Status(words)) }
@@ -122,6 +134,45 @@ struct Profile: PagedCommand {
       for choice in kept { table.add([choice.layer, choice.kernels, choice.words]) }
       try Output.write(
         kept.isEmpty ? "nothing is kept for \(device.name): the rules decide" : table.text)
+    }
+  }
+
+  /// `--plan`.
+  private func showPlan(of profile: RecurrentProfile) throws {
+    let selected = try device.select()
+    let precision = device.precision ?? .float32
+    let layers = PlannedLayer.all(
+      profile.configuration, sequenceLength: profile.sequenceLength, batchSize: profile.batchSize,
+      hasLengths: profile.lengths != nil, training: profile.training, on: selected,
+      kernels: device.kernels, precision: precision)
+    if output.json {
+      return try Output.write(
+        json: Plans(
+          device: selected.name,
+          workload: Dictionary(
+            uniqueKeysWithValues: details(profile, precision: precision).map { ($0.key, $0.value) }),
+          layers: layers))
+    }
+    let text = layers.map { layer in
+      let width = (layer.choices.map(\.choice.count).max() ?? 0) + 2
+      let lines = layer.choices.map { line in
+        let name = line.choice.padding(toLength: width, withPad: " ", startingAt: 0)
+        return folded(line.value, behind: name) + "\n"
+          + folded("because \(line.reason)", behind: String(repeating: " ", count: width))
+      }
+      return ([layer.layer] + lines).joined(separator: "\n")
+    }
+    try Output.write(([selected.name] + text).joined(separator: "\n\n"))
+  }
+
+  private struct Plans: Encodable {
+    let device: String
+    let workload: [String: JSONScalar]
+    let layers: [PlannedLayer]
+
+    private enum CodingKeys: String, CodingKey {
+      case device, layers
+      case workload = "case"
     }
   }
 

@@ -6,13 +6,13 @@ struct CellVariant: Hashable {
   let file: String
   /// The parameters of the cell's file and of the strategies'.
   let kernelOptions: [String]
-  /// Whether the steps are walked as `recurrent/staged.cl` says.
-  let walksByRows: Bool
+  /// Whether the new gate's recurrent product waits for the reset gate.
+  let resetsBefore: Bool
 
   init(_ layer: RecurrentLayer) {
     let (cell, options) = (layer.cell, layer.options)
     file = "cells/\(cell.rawValue).cl"
-    walksByRows = layer.walksByRows
+    resetsBefore = layer.resetsBefore
     var parameters: [String] = []
     for (index, name) in cell.activationNames.enumerated() {
       let activation = options.activation(of: name, in: cell)
@@ -34,7 +34,7 @@ struct CellVariant: Hashable {
       parameters.append("-DZONEOUT_H=\(Float(options.zoneoutHidden))f")
       parameters.append("-DZONEOUT_C=\(Float(options.zoneoutCell))f")
     }
-    if walksByRows {
+    if layer.walksByRows {
       parameters.append("-DLAYER_NORM=\(options.layerNorm ? 1 : 0)")
       parameters.append("-DPROJECTION=\(options.projectionSize == nil ? 0 : 1)")
     }

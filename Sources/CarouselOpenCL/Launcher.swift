@@ -52,9 +52,10 @@ final class Launcher {
   var residentPolls = 1 << 18
   /// To what the factors of products are rounded where that makes them faster.
   let precision: ProductPrecision
-  /// The work-groups of a resident layer, and the local memory of each.
-  var residentGroups: Int, residentLocalBytes: Int
+  /// What the plans of layers know of the device.
+  var plannedDevice: PlanDevice
 
+  private var persistentTiles: [ResidentWork: [ResidentTile]] = [:]
   private var kernels: [KernelKey: Kernel] = [:]
   /// The texts of programs by their files: most programs differ in their options alone.
   private var sources: [[String]: String] = [:]
@@ -81,8 +82,7 @@ final class Launcher {
     pool = BufferPool(context: queue.context)
     let device = queue.context.device
     parameters = KernelParameters(form, device: device)
-    residentGroups = device.computeUnits
-    residentLocalBytes = device.kernelLocalBytes
+    plannedDevice = PlanDevice(device, form: form, precision: precision)
   }
 
   /// The kernel `name` of the program of `files` in their order and what they include, built with
@@ -109,12 +109,18 @@ final class Launcher {
     if let event { pending.append((kernel.name, flops, bytes, event)) }
   }
 
-  /// How far apart the rows of a matrix of so many columns are best laid.
-  ///
-  /// Where they are a multiple of 2048 bytes apart a CPU has the same column of all rows in one or two sets
-  /// of its first cache, and the rows of a tile push each other out; a line more sets them apart.
-  func rowStride(_ columns: Int) -> Int {
-    form == .cpu && columns.isMultiple(of: 512) ? columns + 16 : columns
+  /// The plan for a layer's work as it is tuned, made once for its reserve.
+  func plan(_ work: RecurrentWork<OpenCLBackend>, on device: PlanDevice? = nil) -> LayerPlan {
+    let basis = PlanBasis(work, device: device ?? plannedDevice, tuning: tuning)
+    if let known = work.reserve.plan, known.basis == basis { return known.plan }
+    let plan = LayerPlan(PlannedWork(work), on: basis.device, tuning: tuning) { work in
+      if let tiles = persistentTiles[work] { return tiles }
+      let tiles = work.tiles()
+      persistentTiles[work] = tiles
+      return tiles
+    }
+    work.reserve.plan = (basis, plan)
+    return plan
   }
 
   /// Memory that is used by launches queued from here on, and returns to the pool with its last owner.
@@ -141,25 +147,6 @@ final class Launcher {
 
   /// How many launches `records` has records of.
   var recordCount: Int { pending.count }
-}
-
-extension Device {
-  /// The local memory that a kernel can declare.
-  ///
-  /// NVIDIA's driver reports 48 KiB and takes what the architecture has: seen on an H200 with driver 580.
-  /// Whoever asks for more than is reported has to be ready for a refusal.
-  fileprivate var kernelLocalBytes: Int {
-    let kilobytes: Int
-    switch computeCapability {
-    case 70, 72: kilobytes = 96
-    case 75: kilobytes = 64
-    case 80, 87: kilobytes = 163
-    case 86, 89, 120: kilobytes = 99
-    case 90, 100, 103: kilobytes = 227
-    default: return min(localMemoryBytes, 64 << 10) - 1024
-    }
-    return (kilobytes - 4) << 10
-  }
 }
 
 extension KernelArgument {

@@ -24,16 +24,16 @@ extension OpenCLBackend {
   private func queueForward(
     _ work: RecurrentWork<OpenCLBackend>, final: RecurrentState<Buffer>?
   ) throws {
-    let pass = RecurrentPass(work: work)
+    let pass = RecurrentPass(work: work, plan: launcher.plan(work))
     let strategy = try strategy(for: pass)
     work.reserve.weightHH = try launcher.recurrentWeights(pass)
     work.reserve.masks = try launcher.drawMasks(pass)
-    let multipliesInputs = strategy.multipliesInputs(pass)
+    let multipliesBefore = pass.plan.inputs.value == .before
     // Products of all steps read the inputs of steps that sequences do not have.
     work.reserve.x =
-      work.reserve.training && !strategy.packsGradients || !multipliesInputs
+      work.reserve.training && !pass.plan.packsGradients.value || multipliesBefore
       ? try launcher.activeInputs(pass) : nil
-    if !multipliesInputs { try multiplyInputs(pass) }
+    if multipliesBefore { try multiplyInputs(pass) }
     try strategy.forward(pass, final: final)
     if !work.reserve.training { work.reserve.x = nil }
   }
@@ -61,7 +61,8 @@ extension OpenCLBackend {
       gradParameters: gradParameters)
     try tuned(work.layer, batchSize: work.batchSize) {
       try queueBackward(
-        RecurrentPass(work: work), gradY: gradY, gradFinal: gradFinal, gradX: gradX,
+        RecurrentPass(work: work, plan: launcher.plan(work)), gradY: gradY, gradFinal: gradFinal,
+        gradX: gradX,
         gradInitial: gradInitial, gradParameters: gradParameters)
     }
   }
@@ -72,7 +73,7 @@ extension OpenCLBackend {
   ) throws {
     let layer = pass.layer
     let strategy = try strategy(for: pass)
-    let multipliesInputs = strategy.multipliesInputGradients(pass)
+    let multipliesInputs = pass.plan.inputGradientsDuringSteps.value
     let packed = try strategy.packedGradients(pass)
     try strategy.backward(
       pass,

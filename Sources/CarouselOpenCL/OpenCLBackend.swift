@@ -37,6 +37,7 @@ public final class OpenCLBackend: Backend {
   let tuningFile: TuningFile
   let storedTunings: [String: LayerTuning]
   var tunings: [TunedLayer: LayerTuning] = [:]
+  private let makeStrategy: StrategyMaker
   private var strategies: [CellVariant: any RecurrentStrategy] = [:]
 
   /// Opens `device` and builds its matrix products.
@@ -64,7 +65,13 @@ public final class OpenCLBackend: Backend {
     storedTunings = tuningFile.load()
     let floatBytes = MemoryLayout<Float>.stride
     sliceAlignment = max(1, ceilDivide(device.baseAddressAlignmentBytes, floatBytes))
-    products = try launcher.form == .cpu ? PanelProducts(launcher) : TiledProducts(launcher)
+    if form == .cpu {
+      let panels = try PanelProducts(launcher)
+      (products, makeStrategy) = (panels, panels.makeStrategy)
+    } else {
+      let tiles = try TiledProducts(launcher)
+      (products, makeStrategy) = (tiles, tiles.makeStrategy)
+    }
   }
 
   /// The launches since the last `clearLaunches`, in order; empty without profiling.
@@ -85,27 +92,38 @@ public final class OpenCLBackend: Backend {
   /// The strategy of a layer at work, which its reserve remembers.
   func strategy(for pass: RecurrentPass) throws -> any RecurrentStrategy {
     if let strategy = pass.reserve.strategy { return strategy }
-    let strategy = try strategy(for: pass.layer)
+    let cell = CellVariant(pass.layer)
+    let strategy = try strategies[cell] ?? makeStrategy(pass.plan.strategy.value, cell)
+    strategies[cell] = strategy
     pass.reserve.strategy = strategy
     return strategy
   }
+}
 
-  /// The strategy of the kernels' form for a layer's cell and options.
-  private func strategy(for layer: RecurrentLayer) throws -> any RecurrentStrategy {
-    let cell = CellVariant(layer)
-    if let strategy = strategies[cell] { return strategy }
-    let strategy: any RecurrentStrategy =
-      switch products {
-      case let products as PanelProducts where cell.walksByRows:
-        try SequenceRowsStrategy(launcher, cell: cell, products: products)
-      case let products as PanelProducts:
-        try SequenceStrategy(launcher, cell: cell, products: products)
-      case let products as TiledProducts where cell.walksByRows:
-        try StepRowsStrategy(
-          launcher, cell: cell, products: products, resetsBefore: layer.resetsBefore)
-      default: ResidentStrategy(launcher, cell: cell)
-      }
-    strategies[cell] = strategy
-    return strategy
+/// Makes the strategy that a plan names, for a cell.
+private typealias StrategyMaker =
+  (_ strategy: LayerPlan.Strategy, _ cell: CellVariant) throws -> any RecurrentStrategy
+
+extension PanelProducts {
+  /// The strategies whose products these are.
+  fileprivate func makeStrategy(
+    _ strategy: LayerPlan.Strategy, _ cell: CellVariant
+  ) throws -> any RecurrentStrategy {
+    if case .stagedSequence = strategy {
+      return try SequenceRowsStrategy(launcher, cell: cell, products: self)
+    }
+    return try SequenceStrategy(launcher, cell: cell, products: self)
+  }
+}
+
+extension TiledProducts {
+  /// The strategies whose products these are.
+  fileprivate func makeStrategy(
+    _ strategy: LayerPlan.Strategy, _ cell: CellVariant
+  ) throws -> any RecurrentStrategy {
+    if case .stagedSteps = strategy {
+      return try StepRowsStrategy(launcher, cell: cell, products: self)
+    }
+    return ResidentStrategy(launcher, cell: cell)
   }
 }

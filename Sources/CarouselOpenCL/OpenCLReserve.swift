@@ -22,8 +22,10 @@ public final class OpenCLReserve: BackendReserve {
   /// What the layers of `recurrent/staged.cl` keep beside.
   let rows: RowsReserve?
 
-  /// How the layer's steps are walked, once they were.
+  /// What computes the layer's steps, once it did.
   var strategy: (any RecurrentStrategy)?
+  /// The last plan, and what it was made from.
+  var plan: (basis: PlanBasis, plan: LayerPlan)?
   /// The recurrent weights as the products of the last pass read them, where they are not the
   /// parameter itself.
   var weightHH: Buffer?
@@ -41,7 +43,7 @@ public final class OpenCLReserve: BackendReserve {
     self.batchSize = batchSize
     let state = batchSize * layer.hiddenSize
     let hasCell = layer.cell.hasCellState
-    gatesStride = launcher.rowStride(layer.slotCount * layer.hiddenSize)
+    gatesStride = launcher.plannedDevice.rowStride(layer.slotCount * layer.hiddenSize)
     gates = try launcher.scratch(count: sequenceLength * batchSize * gatesStride)
     cells = hasCell ? try launcher.scratch(count: training ? sequenceLength * state : state) : nil
     fresh =

@@ -8,7 +8,8 @@ struct ProductTile: Hashable {
   let depth: Int
   /// How many work-groups a compute unit surely has room for at once.
   let perUnit: Int
-  /// The share of a compute unit's peak that one work-group reaches alone on it, and several together.
+  /// The share of a compute unit's peak that one work-group reaches alone on it, and several together, as
+  /// measured on an H200.
   let alone: Double, together: Double
 
   /// What `LayerTuning.tile` names it by, with others of the same.
@@ -80,6 +81,18 @@ struct ProductPlan: Hashable {
     return best.plan
   }
 
+  // Costs for an H200 in multiply-adds of one multiprocessor, 128 in a clock: estimates that only have to put
+  // plans in order. The tuner measures the tiles of other devices.
+
+  /// The k that beginning and ending a tile takes as long as.
+  private static let tileStart = 32.0
+  /// Another launch, about 2 µs.
+  private static let launch = 400_000.0
+  /// Writing and reading an element of a part.
+  private static let partElement = 32.0
+  /// A wait for the memory.
+  private static let partWait = 150_000.0
+
   /// About how long the product takes, in multiply-adds of one compute unit at its peak.
   ///
   /// The busiest unit has ⌈groups / units⌉ groups, each as long as its tiles times their k, and some k
@@ -89,12 +102,12 @@ struct ProductPlan: Hashable {
     let turns = Double(ceilDivide(groups, computeUnits))
     let area = Double(tile.rows * tile.columns)
     let begun = Double(ceilDivide(share, slabs) + (hasParts && share > 1 ? 1 : 0))
-    let work = area * (Double(share * tile.depth) + 32 * begun)
+    let work = area * (Double(share * tile.depth) + Self.tileStart * begun)
     let products = work * max(turns / tile.together, 1 / tile.alone)
     guard hasParts else { return products }
     let partsOfTile = min(ceilDivide(slabs, share) + 1, groups)
     let parts = Double(min(groups * 2, tiles * partsOfTile))
-    return products + 400_000 + 32 * parts * area / Double(computeUnits)
-      + 150_000 * Double(ceilDivide(partsOfTile, Self.partsAtOnce))
+    return products + Self.launch + Self.partElement * parts * area / Double(computeUnits)
+      + Self.partWait * Double(ceilDivide(partsOfTile, Self.partsAtOnce))
   }
 }

@@ -1,24 +1,14 @@
 import CarouselModel
 import OpenCLDriver
 
-/// How the steps of a recurrent layer are walked.
+/// What computes the steps of a recurrent layer, as the plan of the pass says.
 protocol RecurrentStrategy {
-  /// Whether `forward` multiplies the inputs too; else `reserve.gates` holds x·Wᵀ + b before.
-  func multipliesInputs(_ pass: RecurrentPass) -> Bool
-
-  /// From the inputs, or their products, to `y` and the final states.
+  /// From the inputs, or their products in `reserve.gates`, to `y` and the final states.
   ///
   /// With `reserve.training` what the backward pass needs is kept in the reserve.
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws
 
-  /// Whether `backward` makes the gradients of the inputs too.
-  func multipliesInputGradients(_ pass: RecurrentPass) -> Bool
-
-  /// Whether `backward` packs what the gradients of weights are made from, without the steps that
-  /// sequences do not have.
-  var packsGradients: Bool { get }
-
-  /// Memory for what `backward` packs; nil where it does not.
+  /// Memory for what `backward` packs, where the plan says so.
   func packedGradients(_ pass: RecurrentPass) throws -> PackedGradients?
 
   /// From what the forward pass kept to the gradients of the sums in its place, and the others that are
@@ -27,9 +17,6 @@ protocol RecurrentStrategy {
 }
 
 extension RecurrentStrategy {
-  func multipliesInputs(_ pass: RecurrentPass) -> Bool { false }
-  func multipliesInputGradients(_ pass: RecurrentPass) -> Bool { false }
-  var packsGradients: Bool { false }
   func packedGradients(_ pass: RecurrentPass) throws -> PackedGradients? { nil }
 }
 
@@ -48,6 +35,7 @@ struct RecurrentGradients {
 /// What forward and backward pass of one layer share.
 struct RecurrentPass {
   let work: RecurrentWork<OpenCLBackend>
+  let plan: LayerPlan
 
   var layer: RecurrentLayer { work.layer }
   var sequenceLength: Int { work.sequenceLength }
@@ -143,6 +131,35 @@ struct RecurrentPass {
       "block_states": .int(layer.block.states), "training": .int(reserve.training),
       "reverse": .int(isReverse),
     ]
+  }
+}
+
+extension PlannedWork {
+  /// What a plan has to know of a layer's work.
+  init(_ work: RecurrentWork<OpenCLBackend>) {
+    self.init(
+      layer: work.layer, sequenceLength: work.sequenceLength, batchSize: work.batchSize,
+      hasLengths: work.lengths != nil, recurrentInputStride: Self.recurrentInputStride(work))
+  }
+
+  fileprivate static func recurrentInputStride(_ work: RecurrentWork<OpenCLBackend>) -> Int {
+    // Recurrent dropout makes masked states, one behind the other.
+    let isMasked = work.noise != nil && work.layer.options.recurrentDropout > 0
+    return isMasked ? work.layer.stateSize : work.stateRows.stride
+  }
+}
+
+/// What the plan of a reserve depends on beside its layer and sizes.
+struct PlanBasis: Equatable {
+  let hasLengths: Bool
+  let recurrentInputStride: Int
+  let device: PlanDevice
+  let tuning: LayerTuning
+
+  init(_ work: RecurrentWork<OpenCLBackend>, device: PlanDevice, tuning: LayerTuning) {
+    hasLengths = work.lengths != nil
+    recurrentInputStride = PlannedWork.recurrentInputStride(work)
+    (self.device, self.tuning) = (device, tuning)
   }
 }
 

@@ -8,9 +8,9 @@ final class ResidentStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let cell: CellVariant
   private let steps: StepStrategy
-  private var choices: [ChoiceKey: Choice] = [:]
-  /// What the first use of a kernel showed.
-  private var isRefused = false, runsSideBySide = true
+  private var kernels: [ResidentTile: TileKernels] = [:]
+  /// Whether the driver refused a kernel that has no more local memory than it reports.
+  private var isRefused = false
   private var sync: (buffer: Buffer, count: Int)?
 
   init(_ launcher: Launcher, cell: CellVariant) {
@@ -46,19 +46,19 @@ final class ResidentStrategy: RecurrentStrategy {
     try steps.backward(pass, gradients)
   }
 
-  /// Walks the steps with the first tile that the driver takes; false where there is none.
+  /// Computes the steps with the first tile that the driver takes; false where there is none.
   ///
   /// A kernel that fails at its first use has done nothing: launching is what was refused.
   private func walk(
     _ pass: RecurrentPass, isBackward: Bool, hasInitialGradient: Bool = false,
     _ arguments: KernelArguments
   ) throws -> Bool {
-    while let choice = try choice(pass, isBackward: isBackward) {
+    while let tile = tile(pass, isBackward: isBackward) {
       do {
-        try walk(pass, choice, hasInitialGradient: hasInitialGradient, arguments)
+        try walk(pass, kernels(of: tile), hasInitialGradient: hasInitialGradient, arguments)
         return true
-      } catch is OpenCLError where !choice.wasTried {
-        refuse(choice.tile)
+      } catch is OpenCLError where kernels[tile]?.wasTried != true {
+        refuse(tile)
       }
     }
     return false
@@ -66,12 +66,13 @@ final class ResidentStrategy: RecurrentStrategy {
 
   /// Launches the kernel that walks the steps, and the one behind it that does what is left.
   private func walk(
-    _ pass: RecurrentPass, _ choice: Choice, hasInitialGradient: Bool, _ arguments: KernelArguments
+    _ pass: RecurrentPass, _ kernels: TileKernels, hasInitialGradient: Bool,
+    _ arguments: KernelArguments
   ) throws {
-    let tile = choice.tile
+    let tile = kernels.tile
     let tiles = ceilDivide(pass.hiddenSize, tile.units)
     let teams = ceilDivide(pass.batchSize, tile.rows)
-    let sync = choice.rest == nil ? nil : try sync(tiles: tiles, teams: teams)
+    let sync = kernels.rest == nil ? nil : try sync(tiles: tiles, teams: teams)
     let all = pass.arguments(weights: pass.weightHH) + arguments + ["sync": .optional(sync)]
     let computed = pass.allRows
     let rows =
@@ -79,13 +80,13 @@ final class ResidentStrategy: RecurrentStrategy {
       ? computed.gradientsAfter(batchSize: pass.batchSize, initial: hasInitialGradient)
       : pass.statesBefore(computed)
     try launcher.launch(
-      choice.all, global: [tiles * tile.items, teams], local: [tile.items, 1],
+      kernels.all, global: [tiles * tile.items, teams], local: [tile.items, 1],
       flops: pass.recurrentFlops(rows: rows),
       bytes: pass.bytes(gatePasses: tile.isBackward || pass.reserve.training ? 2 : 1),
       all + ["polls": .int(launcher.residentPolls)])
-    let isFirst = !choice.wasTried
-    choice.wasTried = true
-    guard let sync, let rest = choice.rest else { return }
+    let isFirst = !kernels.wasTried
+    kernels.wasTried = true
+    guard let sync, let rest = kernels.rest else { return }
     try launcher.launch(
       rest, global: [tile.items], local: [tile.items], bytes: 0,
       all + ["tiles": .int(tiles), "teams": .int(teams)])
@@ -93,51 +94,35 @@ final class ResidentStrategy: RecurrentStrategy {
     // Once: whether the groups did run side by side. Whatever comes later, the second launch is there.
     let timesGivenUp = try launcher.queue.read(
       sync, byteOffset: Self.line * MemoryLayout<Int32>.stride, as: Int32.self, count: 1)[0]
-    if timesGivenUp > 0 {
-      runsSideBySide = false
-      choices.removeAll()
-    }
+    if timesGivenUp > 0 { launcher.plannedDevice.groupsCanWait = false }
   }
 
   /// LINE of `recurrent/grid.cl`.
   private static let line = 16
 
-  /// The tile and the kernels for a pass, or nil where its steps are better launched.
-  private func choice(_ pass: RecurrentPass, isBackward: Bool) throws -> Choice? {
-    let (layer, device) = (pass.layer, launcher.device)
-    guard layer.options.recurrence == .dense, !isRefused else { return nil }
-    let rank = launcher.tuning.residentTile ?? (device.type == .gpu ? 0 : -1)
-    guard rank >= 0 else { return nil }
-    let work = ResidentWork(
-      isBackward: isBackward, batchSize: pass.batchSize, hiddenSize: layer.hiddenSize,
-      gateCount: layer.gateCount, groups: launcher.residentGroups,
-      items: launcher.device.maxWorkGroupSize,
-      localBytes: launcher.residentLocalBytes, precision: launcher.precision)
-    let key = ChoiceKey(work: work, rank: rank)
-    if let choice = choices[key] { return choice }
-    let canWait = device.groupsCanWait && runsSideBySide
-    let tiles = work.tiles().filter { $0.isAlone || canWait }
-    guard !tiles.isEmpty else { return nil }
-    let tile = tiles[min(rank, tiles.count - 1)]
-    do {
-      let choice = try Choice(tile, kernel: kernel)
-      choices[key] = choice
-      return choice
-    } catch is OpenCLError {
-      refuse(tile)
-      return try self.choice(pass, isBackward: isBackward)
-    }
+  /// The tile that the plan has for a pass, nil where its steps are launched.
+  private func tile(_ pass: RecurrentPass, isBackward: Bool) -> ResidentTile? {
+    var device = launcher.plannedDevice
+    if isRefused { device.groupLocalBytes = 0 }
+    let plan = launcher.plan(pass.work, on: device).persistent
+    return isBackward ? plan.backward.value : plan.forward.value
+  }
+
+  private func kernels(of tile: ResidentTile) throws -> TileKernels {
+    if let kernels = kernels[tile] { return kernels }
+    let made = try TileKernels(tile, kernel: kernel)
+    kernels[tile] = made
+    return made
   }
 
   /// Does without what the driver does not take: more local memory than it reports, or else all of it.
   private func refuse(_ tile: ResidentTile) {
     let reported = launcher.device.localMemoryBytes
     if tile.localBytes > reported {
-      launcher.residentLocalBytes = reported - 1024
+      launcher.plannedDevice.groupLocalBytes = reported - 1024
     } else {
       isRefused = true
     }
-    choices.removeAll()
   }
 
   private func kernel(_ name: String, _ tile: ResidentTile) throws -> Kernel {
@@ -156,14 +141,9 @@ final class ResidentStrategy: RecurrentStrategy {
     return buffer
   }
 
-  private struct ChoiceKey: Hashable {
-    let work: ResidentWork
-    let rank: Int
-  }
-
   /// A tile with its kernels: the one that walks all steps, and unless it is alone the one that does
   /// what that left.
-  private final class Choice {
+  private final class TileKernels {
     let tile: ResidentTile
     let all: Kernel
     let rest: Kernel?
@@ -177,14 +157,5 @@ final class ResidentStrategy: RecurrentStrategy {
       all = try kernel(name, tile)
       rest = tile.isAlone ? nil : try kernel(name + "_rest", tile)
     }
-  }
-}
-
-extension Device {
-  /// Whether its work-groups can see within a launch what others wrote, as `recurrent/grid.cl` needs it.
-  ///
-  /// Oclgrind runs one after the other, and takes what they tell each other for a race.
-  fileprivate var groupsCanWait: Bool {
-    type == .cpu ? platformName != "Oclgrind" : vendor.contains("NVIDIA")
   }
 }

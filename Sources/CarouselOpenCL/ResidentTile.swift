@@ -59,6 +59,8 @@ struct ResidentWork: Hashable {
   let groups: Int, items: Int, localBytes: Int
   /// To what the factors of products may be rounded.
   var precision = ProductPrecision.float32
+  /// What the parts of a step cost.
+  var costs = PersistentCosts.hopper
 
   /// Every tile, the one that should be fastest first.
   ///
@@ -98,8 +100,8 @@ struct ResidentWork: Hashable {
     let rows: Int, units: Int, items: Int, weights: WeightPlace, precision: ProductPrecision
   }
 
-  private var out: Int { isBackward ? 1 : gateCount }
-  private var segments: Int { isBackward ? gateCount : 1 }
+  var out: Int { isBackward ? 1 : gateCount }
+  var segments: Int { isBackward ? gateCount : 1 }
 
   /// What is the same of all tiles with a key.
   private func tile(_ key: Key) -> ResidentTile {
@@ -162,7 +164,7 @@ struct ResidentWork: Hashable {
   }
 
   /// SLICES and SLICE_ITEMS.
-  private func slices(_ tile: ResidentTile) -> (count: Int, items: Int) {
+  func slices(_ tile: ResidentTile) -> (count: Int, items: Int) {
     let items =
       tile.precision == .float32
       ? tile.rows / tile.itemRows * (tile.units / tile.itemUnits)
@@ -171,7 +173,7 @@ struct ResidentWork: Hashable {
   }
 
   /// The sums of a work-item, and the operands that it holds at a time, in registers.
-  private func sums(_ tile: ResidentTile) -> (count: Int, operands: Int) {
+  func sums(_ tile: ResidentTile) -> (count: Int, operands: Int) {
     if tile.precision == .float32 {
       return (tile.itemRows * tile.itemUnits * out, 4 * (tile.itemRows + 1))
     }
@@ -213,66 +215,5 @@ struct ResidentWork: Hashable {
     return [8, 6, 4, 3, 2, 1].first {
       passes.isMultiple(of: $0) && 6 * $0 * loads <= min(left - 56, 96)
     } ?? 0
-  }
-
-  /// A step's time on a multiprocessor of an H200, in clocks: a model that was within 20 % of what was
-  /// measured there for most of 30 tiles of GRUs and LSTMs with 128 to 512 units.
-  private func clocks(_ tile: ResidentTile) -> Double {
-    // By how much the model was off on matrix units: of 24 passes of LSTMs and GRUs with 128 to 1024 units
-    // it then finds the faster way in all.
-    switch tile.precision {
-    case .float32, .fp16: modelClocks(tile)
-    case .tf32, .bf16: 1.3 * modelClocks(tile)
-    case .tf32x3: 1.4 * modelClocks(tile)
-    }
-  }
-
-  private func modelClocks(_ tile: ResidentTile) -> Double {
-    let depth = Double(segments * tile.length)
-    let (rows, columns) = (Double(tile.rows), Double(tile.units * out))
-    let (slices, _) = slices(tile)
-    let sums = Double(sums(tile).count)
-    let (multiplying, reading) =
-      tile.precision == .float32 ? itemClocks(tile, depth: depth) : warpClocks(tile, depth: depth)
-    // With few warps nothing hides how long a read takes.
-    let few = tile.items < 128 ? 2.0 : tile.items < 256 ? 1.3 : 1
-    let product = few * (max(multiplying, reading) + 0.4 * min(multiplying, reading))
-    let own = Double(ceilDivide(tile.rows * tile.units, tile.items))
-    let adding = Double(tile.items) * sums / 16 + 8 * Double(slices * out) * own + 200 * own
-    if tile.isAlone { return product + adding + 900 }
-    // What comes from the cache that all share, at about 40 bytes a clock, weights among them slower.
-    let loading = (rows + (tile.weights == .cache ? 2 * columns : 0)) * depth * 4 / 40
-    let passes = depth / Double(tile.pass)
-    let waiting = 500 * (passes / Double(tile.ahead)).rounded(.up) + 100 * passes
-    return product + adding + loading + waiting + 2200
-  }
-
-  /// The clocks that a step's multiply-adds and its reads of local memory take, which gives 128 bytes a
-  /// clock: a warp's float4 take 4, the same or not.
-  private func itemClocks(
-    _ tile: ResidentTile, depth: Double
-  ) -> (multiplying: Double, reading: Double) {
-    let (slices, _) = slices(tile)
-    let reads = Double(tile.itemRows + (tile.weights == .registers ? 0 : tile.itemUnits * out))
-    return (
-      Double(tile.rows * tile.units * out) * depth / 128 / 0.9,
-      Double(tile.items / 32) * depth / 4 / Double(slices) * reads * 4
-    )
-  }
-
-  /// The same on matrix units, from what they are said to do in a clock.
-  private func warpClocks(
-    _ tile: ResidentTile, depth: Double
-  ) -> (multiplying: Double, reading: Double) {
-    let sixteens = Double(slices(tile).items / 32) * depth / 16
-    let blocks = Double(tile.blocks)
-    let fours = Double(tile.warpRows / 8 + tile.warpColumns / 8)
-    let multiplying: Double
-    switch tile.precision {
-    case .tf32x3: multiplying = max(9.6 * blocks, 4.5 * fours + blocks)
-    case .bf16: multiplying = 1.6 * blocks
-    default: multiplying = 3.2 * blocks
-    }
-    return (sixteens * multiplying, sixteens * fours * 4)
   }
 }

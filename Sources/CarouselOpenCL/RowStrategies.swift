@@ -59,6 +59,14 @@ struct SequenceRowsStrategy: RecurrentStrategy {
     backward = try launcher.kernel("rows_backward", in: files, options: options)
   }
 
+  /// The slices of the batch.
+  private func slices(_ pass: RecurrentPass) -> Int {
+    guard case .stagedSequence(let slices) = pass.plan.strategy.value else {
+      preconditionFailure("a plan for another strategy")
+    }
+    return slices
+  }
+
   /// LAYER_PARAMETERS with the weights packed for the products of one way.
   private func arguments(_ pass: RecurrentPass, transposed: Bool) throws -> KernelArguments {
     let (layer, H, P) = (pass.layer, pass.hiddenSize, pass.stateSize)
@@ -81,7 +89,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     try launcher.launch(
-      forward, global: [launcher.slices(pass)], local: [1],
+      forward, global: [slices(pass)], local: [1],
       flops: pass.recurrentFlops(rows: pass.statesBefore(pass.allRows)) + pass.projectionFlops,
       bytes: pass.bytes(gatePasses: 3, precision: launcher.precision),
       arguments(pass, transposed: true) + [
@@ -92,7 +100,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
     let gradients = try RowGradients(launcher, pass, gradients)
     try launcher.launch(
-      backward, global: [launcher.slices(pass)], local: [1],
+      backward, global: [slices(pass)], local: [1],
       flops: pass.recurrentFlops(rows: pass.rows) + pass.projectionFlops,
       bytes: pass.bytes(gatePasses: 3, precision: launcher.precision),
       arguments(pass, transposed: false) + gradients.arguments)
@@ -111,8 +119,7 @@ struct StepRowsStrategy: RecurrentStrategy {
   private let reset: Kernel?
   private let carry: Kernel
 
-  init(_ launcher: Launcher, cell: CellVariant, products: TiledProducts, resetsBefore: Bool) throws
-  {
+  init(_ launcher: Launcher, cell: CellVariant, products: TiledProducts) throws {
     self.launcher = launcher
     self.products = products
     let files = [cell.file, "recurrent/staged_step.cl"]
@@ -120,11 +127,11 @@ struct StepRowsStrategy: RecurrentStrategy {
       try launcher.kernel(name, in: files, options: cell.kernelOptions)
     }
     gates = try kernel("rows_gates")
-    new = resetsBefore ? try kernel("rows_new") : nil
+    new = cell.resetsBefore ? try kernel("rows_new") : nil
     finish = try kernel("rows_finish")
     begin = try kernel("rows_begin")
     backward = try kernel("rows_backward")
-    reset = resetsBefore ? try kernel("rows_reset") : nil
+    reset = cell.resetsBefore ? try kernel("rows_reset") : nil
     carry = try kernel("rows_carry")
   }
 

@@ -35,63 +35,20 @@ struct SequenceStrategy: RecurrentStrategy {
     parts = Parts(launcher)
   }
 
-  /// Whether so few weights are read at each step that they stay in the caches: beyond them memory that
-  /// all cores share is too slow.
-  private func weightsStay(_ layer: RecurrentLayer) -> Bool {
-    let count = layer.gateRows * (layer.inputSize + layer.recurrentFanIn)
-    return count * launcher.precision.packedBytes
-      < max(4 << 20, launcher.device.globalCacheBytes / 4)
-  }
-
-  /// Whether weights come to the second cache before they are read.
-  private func fetchesAhead(_ layer: RecurrentLayer) -> Bool {
-    products.fetchesAhead && layer.options.recurrence == .dense && !weightsStay(layer)
-  }
-
-  /// A panel of the weights of so many inputs stays in the first caches.
-  private static let fusedInputSize = 512
-
-  /// Inputs whose product takes little longer than a launch.
-  private static let fewInputFlops = 4e6
-
-  /// With rows enough to fill a tile, and weights that stay in the caches, or with little to multiply.
-  func multipliesInputs(_ pass: RecurrentPass) -> Bool {
-    if let choice = launcher.tuning.multipliesInputs { return choice }
-    let layer = pass.layer
-    if pass.inputFlops <= Self.fewInputFlops { return true }
-    if multipliesInputsBefore(pass) { return layer.inputSize <= Self.fusedInputSize }
-    return fillsTiles(pass, tileUnits: tileUnits(layer)) && weightsStay(layer)
-  }
-
-  /// Whether a slice, or a part, has rows enough to fill a tile.
-  private func fillsTiles(_ pass: RecurrentPass, tileUnits: Int) -> Bool {
-    let isShared = partCount(pass, tileUnits: tileUnits) > 0
-    let rows = isShared ? pass.batchSize : pass.batchSize / launcher.slices(pass)
-    return rows >= PanelProducts.tileRows
-  }
-
-  /// Whether inputs that `forward` multiplies are multiplied for all steps before the first: parts can,
-  /// and it is better where a step has too few rows to fill a tile.
-  private func multipliesInputsBefore(_ pass: RecurrentPass) -> Bool {
-    pass.batchSize < PanelProducts.tileRows && partCount(pass, tileUnits: tileUnits(pass.layer)) > 0
-  }
-
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
-    let layer = pass.layer
-    let isFused = multipliesInputs(pass)
-    let isBefore = isFused && multipliesInputsBefore(pass)
+    let (layer, plan) = (pass.layer, pass.plan.sequence)
+    let isFused = pass.plan.inputs.value != .before
+    let isBefore = pass.plan.inputs.value == .beforeFirstStep
     let isPlain = pass.separateBias == nil
     // A sequence of a reverse layer may begin at any step.
     let needsZeros = pass.lengths != nil && layer.isReverse && pass.initialFactors == nil
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     try launcher.begin(zeros, with: nil, count: pass.stateCount)
-    let copyStride = launcher.rowStride(pass.hiddenSize)
     let computed = try launcher.computedRows(pass)
     let inputRows = isBefore ? pass.rows : isFused ? computed.all : 0
     try walk(
-      pass, fetchesAhead(layer) ? fetchingForward() : forward,
+      pass, plan.forward.value, plan.fetchesAhead.value ? fetchingForward() : forward,
       steps: pass.sequenceLength + (isBefore ? 1 : 0),
-      tileUnits: tileUnits(layer),
       flops: pass.recurrentFlops(rows: zeros == nil ? pass.statesBefore(computed) : computed.all)
         + pass.inputFlops(rows: inputRows),
       bytes: pass.bytes(
@@ -100,17 +57,17 @@ struct SequenceStrategy: RecurrentStrategy {
         + inputBytes(pass, rows: inputRows),
       pass.arguments(
         weights: layer.options.recurrence == .diagonal
-          ? pass.weightHH : packGates(pass.weightHH, layer, depth: pass.hiddenSize),
+          ? pass.weightHH : packGates(pass.weightHH, pass, depth: pass.hiddenSize),
         zeros: zeros) + [
           "h_n": .optional(final?.hidden), "c_n": .optional(final?.cell),
           "x": isFused ? .buffer(pass.work.x) : .nullBuffer,
           "weights_ih": isFused
-            ? .buffer(packGates(pass.parameters.weightIH, layer, depth: layer.inputSize))
+            ? .buffer(packGates(pass.parameters.weightIH, pass, depth: layer.inputSize))
             : .nullBuffer,
           "bias_ih": isFused ? .optional(pass.parameters.biasIH) : .nullBuffer,
           "bias_ih2": isFused && isPlain ? .optional(pass.parameters.biasHH) : .nullBuffer,
           "C": .int(layer.inputSize), "inputs_before": .int(isBefore),
-          "copies": .optional(copies(pass, stride: copyStride)), "copy_stride": .int(copyStride),
+          "copies": .optional(copies(pass, plan)), "copy_stride": .int(plan.copyStride),
         ])
   }
 
@@ -121,33 +78,19 @@ struct SequenceStrategy: RecurrentStrategy {
     return Double((4 * rows + weightBytes * layer.gateRows) * layer.inputSize)
   }
 
-  /// Memory for the states that a step of each slice, or part, multiplies, `stride` floats apart; nil where
-  /// they lie well as they are, or few rows are multiplied at once.
-  private func copies(_ pass: RecurrentPass, stride: Int) throws -> Buffer? {
-    let (layer, rows) = (pass.layer, pass.factorRows.stride)
-    guard launcher.rowStride(rows) != rows, layer.options.recurrence != .diagonal,
-      fillsTiles(pass, tileUnits: tileUnits(layer))
-    else { return nil }
+  /// Memory for the states that a step of each core multiplies; nil where they are read where they are.
+  private func copies(_ pass: RecurrentPass, _ plan: SequencePlan) throws -> Buffer? {
+    guard plan.copiesStates.value else { return nil }
     let rowsTogether = min(pass.batchSize, Self.rowsTogether)
-    return try launcher.scratch(count: launcher.device.computeUnits * rowsTogether * stride)
+    return try launcher.scratch(
+      count: launcher.device.computeUnits * rowsTogether * plan.copyStride)
   }
 
   /// ROWS_TOGETHER of the kernels.
   private static let rowsTogether = 64
 
-  /// With little to multiply, or steps that sequences do not have, which a product of all steps would
-  /// multiply too; and with rows enough to fill a tile, and weights that stay in the caches.
-  func multipliesInputGradients(_ pass: RecurrentPass) -> Bool {
-    let layer = pass.layer
-    guard fillsTiles(pass, tileUnits: products.panelWidth) else { return false }
-    if let choice = launcher.tuning.multipliesInputs { return choice }
-    return (pass.lengths != nil || pass.inputFlops <= Self.fewInputFlops)
-      && layer.inputSize <= Self.fusedInputSize && weightsStay(layer)
-  }
-
-  var packsGradients: Bool { true }
-
   func packedGradients(_ pass: RecurrentPass) throws -> PackedGradients? {
+    guard pass.plan.packsGradients.value else { return nil }
     let layer = pass.layer
     return try products.packedGradients(
       slots: layer.slotCount, width: pass.hiddenSize, inputs: layer.inputSize,
@@ -157,16 +100,15 @@ struct SequenceStrategy: RecurrentStrategy {
 
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
     guard let packed = gradients.packed else { preconditionFailure("nowhere to pack gradients") }
-    let (layer, hasInputs) = (pass.layer, gradients.x != nil)
+    let (layer, plan, hasInputs) = (pass.layer, pass.plan.sequence, gradients.x != nil)
     let columns = layer.inputSize + pass.hiddenSize * (1 + layer.slotCount)
     let computed = try launcher.computedRows(pass)
     let inputRows = hasInputs ? computed.all : 0
     let gradientRows = computed.gradientsAfter(
       batchSize: pass.batchSize, initial: gradients.initial != nil)
     try walk(
-      pass, backward(fetchesAhead(layer)),
+      pass, plan.backward.value, backward(plan.fetchesAhead.value),
       steps: pass.sequenceLength + (gradients.initial == nil && !hasInputs ? 0 : 1),
-      tileUnits: products.panelWidth,
       flops: pass.recurrentFlops(rows: gradientRows) + pass.inputFlops(rows: inputRows),
       bytes: pass.bytes(rows: computed.all, gatePasses: 2, precision: launcher.precision)
         + 4 * Double(computed.all * columns) + inputBytes(pass, rows: inputRows),
@@ -187,50 +129,20 @@ struct SequenceStrategy: RecurrentStrategy {
       ])
   }
 
-  /// Launches a kernel over slices of the batch, or where that leaves cores idle over parts of the
-  /// units.
+  /// Launches a kernel over slices of the batch, or over splits of the hidden units.
   private func walk(
-    _ pass: RecurrentPass, _ kernel: Kernel, steps: Int, tileUnits: Int, flops: Double,
-    bytes: Double, _ arguments: KernelArguments
+    _ pass: RecurrentPass, _ division: SequencePlan.Division, _ kernel: Kernel, steps: Int,
+    flops: Double, bytes: Double, _ arguments: KernelArguments
   ) throws {
-    let partCount = partCount(pass, tileUnits: tileUnits)
-    let slices = partCount > 0 ? 1 : launcher.slices(pass)
-    let sync = partCount > 0 ? try parts.sync(count: partCount) : nil
+    let splits = division.splits
+    let sync = splits > 0 ? try parts.sync(count: splits) : nil
     try launcher.launch(
-      kernel, global: [max(partCount, slices)], local: [1], flops: flops, bytes: bytes,
+      kernel, global: [division.count], local: [1], flops: flops, bytes: bytes,
       arguments + [
-        "order": .optional(try order(pass, slices: slices)), "sync": .optional(sync),
+        "order": .optional(try order(pass, slices: division.slices)), "sync": .optional(sync),
         "step_base": .int32(parts.stepBase), "polls": .int(launcher.partPolls),
       ])
     if sync != nil { parts.advance(steps: steps) }
-  }
-
-  /// The parts of the units, or 0 where slices of the batch keep every core busy.
-  private func partCount(_ pass: RecurrentPass, tileUnits: Int) -> Int {
-    let (layer, device) = (pass.layer, launcher.device)
-    let count = min(device.computeUnits, ceilDivide(layer.hiddenSize, tileUnits))
-    guard count > 1, device.runsGroupsSideBySide, layer.options.recurrence != .diagonal else {
-      return 0
-    }
-    // Waiting for each other is not for free, and dear where others compute on the same cores.
-    let sharesUnits =
-      launcher.tuning.sharesUnits
-      ?? (pass.batchSize < fullRows * device.computeUnits
-        && layer.gateRows * layer.recurrentFanIn >= Self.partWeights)
-    return sharesUnits ? count : 0
-  }
-
-  private static let partWeights = 49_152
-
-  /// The rows that a slice needs to multiply at full rate: with narrow vectors `gemm/panel.cl` takes 6 at
-  /// once, and of 8 or 9 rows no more than 4, or 2 and 1 in the end.
-  private var fullRows: Int {
-    launcher.parameters.width == 16 ? PanelProducts.tileRows : 10
-  }
-
-  /// TILE_UNITS of the kernels: a tile's gates fill whole panels.
-  private func tileUnits(_ layer: RecurrentLayer) -> Int {
-    (layer.gateCount.isMultiple(of: 2) ? 1 : 2) * launcher.parameters.width
   }
 
   /// The order in which slices hold sequences of different lengths, until these change.
@@ -250,10 +162,10 @@ struct SequenceStrategy: RecurrentStrategy {
   }
 
   /// A weight `[G·H, K]` in panels in which the gates of the same units stand together.
-  private func packGates(_ weight: Buffer, _ layer: RecurrentLayer, depth: Int) throws -> Buffer {
-    let (H, gates) = (layer.hiddenSize, layer.gateCount)
-    let tiles = ceilDivide(H, tileUnits(layer))
-    let bytes = tiles * tileUnits(layer) * gates * depth * launcher.precision.packedBytes
+  private func packGates(_ weight: Buffer, _ pass: RecurrentPass, depth: Int) throws -> Buffer {
+    let (H, gates, units) = (pass.hiddenSize, pass.layer.gateCount, pass.plan.sequence.tileUnits)
+    let tiles = ceilDivide(H, units)
+    let bytes = tiles * units * gates * depth * launcher.precision.packedBytes
     return try weight.derived(PackedGates(gates: gates, hiddenSize: H, depth: depth)) { stale in
       let panels = try stale ?? launcher.scratch(bytes: bytes)
       try launcher.launch(
@@ -302,17 +214,4 @@ private final class Parts {
   }
 
   func advance(steps: Int) { stepBase &+= Int32(truncatingIfNeeded: steps) }
-}
-
-extension Device {
-  /// Whether as many work-groups as there are cores run at the same time, as far as one can tell.
-  ///
-  /// A wrong yes costs time, not results. Oclgrind runs one after the other, and takes what they tell
-  /// each other for a race.
-  fileprivate var runsGroupsSideBySide: Bool { type == .cpu && platformName != "Oclgrind" }
-}
-
-extension Launcher {
-  /// One slice of the batch for each core.
-  func slices(_ pass: RecurrentPass) -> Int { min(pass.batchSize, device.computeUnits) }
 }

@@ -12,28 +12,32 @@ struct StepStrategy: RecurrentStrategy {
   }
 
   /// UNITS and BATCH of `recurrent/step.cl`.
-  private var group: (units: Int, batch: Int) {
-    (launcher.tuning.units ?? 16, launcher.tuning.batch ?? 16)
+  private typealias Group = (units: Int, batch: Int)
+
+  private func group(_ pass: RecurrentPass) -> Group {
+    let plan = pass.plan.persistent
+    return (plan.stepUnits, plan.stepBatch)
   }
 
-  private func kernel(_ name: String) throws -> Kernel {
+  private func kernel(_ name: String, _ group: Group) throws -> Kernel {
     try launcher.kernel(
       name,
       in: [cell.file, "recurrent/step.cl"],
       options: cell.kernelOptions + ["-DUNITS=\(group.units)", "-DBATCH=\(group.batch)"])
   }
 
-  private func global(_ pass: RecurrentPass) -> [Int] {
+  private func global(_ pass: RecurrentPass, _ group: Group) -> [Int] {
     [roundUp(pass.hiddenSize, to: group.units), roundUp(pass.batchSize, to: group.batch)]
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     let (reserve, T) = (pass.reserve, pass.sequenceLength)
-    let forward = try kernel("step_forward")
+    let group = group(pass)
+    let forward = try kernel("step_forward", group)
     let arguments = pass.arguments(weights: pass.weightHH)
     for step in 0..<T {
       try launcher.launch(
-        forward, global: global(pass), local: [group.units, group.batch],
+        forward, global: global(pass, group), local: [group.units, group.batch],
         flops: step == 0 && pass.initialFactors == nil
           ? 0 : pass.recurrentFlops(rows: pass.batchSize),
         bytes: pass.bytes(gatePasses: reserve.training ? 2 : 1) / Double(T),
@@ -48,10 +52,11 @@ struct StepStrategy: RecurrentStrategy {
     let gradHidden = try launcher.carriedHiddenGradient(pass)
     try launcher.begin(gradHidden, with: gradients.final?.hidden, count: pass.stateCount)
     let arguments = pass.arguments(weights: pass.weightHH)
-    let backward = try kernel("step_backward")
+    let group = group(pass)
+    let backward = try kernel("step_backward", group)
     for step in (0..<T).reversed() {
       try launcher.launch(
-        backward, global: global(pass), local: [group.units, group.batch],
+        backward, global: global(pass, group), local: [group.units, group.batch],
         flops: step == T - 1 ? 0 : pass.recurrentFlops(rows: pass.batchSize),
         bytes: pass.bytes(gatePasses: 2) / Double(T),
         arguments + [
@@ -62,7 +67,8 @@ struct StepStrategy: RecurrentStrategy {
     }
     guard let gradInitialHidden = gradients.initial?.hidden else { return }
     try launcher.launch(
-      kernel("step_initial"), global: global(pass), local: [group.units, group.batch],
+      kernel("step_initial", group), global: global(pass, group),
+      local: [group.units, group.batch],
       flops: pass.recurrentFlops(rows: pass.batchSize),
       bytes: pass.bytes(gatePasses: 1) / Double(T),
       arguments + [

@@ -105,8 +105,34 @@ import Testing
     #expect(left.contains("another device") && !left.contains("gru N2"))
   }
 
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"), arguments: ["cpu", "gpu"])
+  func thePlanIsPrintedWithAReasonForEachChoice(kernels: String) throws {
+    let work = [
+      "profile", "--plan", "--kernels", kernels, "--layers=2", "--bidirectional", "--steps=9",
+      "--batch-size=3", "--input-size=5", "--hidden-size=130",
+    ]
+    let json = try Command(work + ["--json"]).json
+    #expect((json["case"] as? [String: Any])?["kernels"] as? String == kernels)
+    let layers = try #require(json["layers"] as? [[String: Any]])
+    #expect(
+      layers.map { $0["layer"] as? String } == ["l0", "l0_reverse", "l1", "l1_reverse"])
+    for layer in layers {
+      let choices = try #require(layer["choices"] as? [[String: String]])
+      let names = choices.compactMap { $0["choice"] }
+      #expect(Set(names).isSuperset(of: ["strategy", "inputs", "steps", "steps back"]))
+      for choice in choices {
+        #expect(choice["value"]?.isEmpty == false && choice["reason"]?.isEmpty == false)
+      }
+    }
+    let text = try Command(work + ["--mode", "inference"])
+    #expect(text.status == 0 && text.output.contains("because"), "\(text.errors)")
+    #expect(!text.output.contains("steps back"))
+    #expect(text.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
+  }
+
   @Test(arguments: [
-    ["--tune", "--show", "--forget"], ["--show", "--forget"], ["--wall-only", "--trace", "x"],
+    ["--plan", "--tune"], ["--plan", "--trace", "x"], ["--tune", "--show", "--forget"],
+    ["--show", "--forget"], ["--wall-only", "--trace", "x"],
   ])
   func optionsThatDoNotGoTogetherExit64(options: [String]) throws {
     let command = try Command(["profile"] + options)

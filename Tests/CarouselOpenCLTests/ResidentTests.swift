@@ -12,9 +12,9 @@ struct ResidentTests {
     _ precision: ProductPrecision = .float32, groups: Int = 2, polls: Int = 1 << 22
   ) throws -> OpenCLBackend {
     let backend = try Machine.newBackend(.gpu, precision, profiling: true)
-    backend.launcher.residentGroups = groups
+    backend.launcher.plannedDevice.groups = groups
     backend.launcher.residentPolls = polls
-    backend.launcher.residentLocalBytes = min(backend.device.localMemoryBytes, 128 << 10)
+    backend.launcher.plannedDevice.groupLocalBytes = min(backend.device.localMemoryBytes, 128 << 10)
     return backend
   }
 
@@ -35,12 +35,11 @@ struct ResidentTests {
   private static func tiles(
     _ backend: OpenCLBackend, _ work: LayerWork, _ isBackward: Bool
   ) -> [ResidentTile] {
-    let launcher = backend.launcher
+    let device = backend.launcher.plannedDevice
     return ResidentWork(
       isBackward: isBackward, batchSize: work.batchSize, hiddenSize: work.layer.hiddenSize,
-      gateCount: work.layer.gateCount, groups: launcher.residentGroups,
-      items: launcher.device.maxWorkGroupSize,
-      localBytes: launcher.residentLocalBytes, precision: launcher.precision
+      gateCount: work.layer.gateCount, groups: device.groups, items: device.groupItems,
+      localBytes: device.groupLocalBytes, precision: device.precision
     ).tiles()
   }
 

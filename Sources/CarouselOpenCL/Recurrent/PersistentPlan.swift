@@ -1,0 +1,74 @@
+import CarouselModel
+
+/// How a GPU computes the steps of a layer: in one launch with a tile for each pass, or in launches of
+/// their own.
+struct PersistentPlan: Hashable, Sendable {
+  /// What a work-group computes of all steps; nil for a launch for each step.
+  let forward: Choice<ResidentTile?>, backward: Choice<ResidentTile?>
+  /// UNITS and BATCH of `recurrent/step.cl`: what a work-group computes of one step.
+  let stepUnits: Int, stepBatch: Int
+
+  init(
+    _ work: PlannedWork, on device: PlanDevice, _ tuning: LayerTuning,
+    tiles: (ResidentWork) -> [ResidentTile]
+  ) {
+    func tile(isBackward: Bool) -> Choice<ResidentTile?> {
+      Self.tile(work, on: device, tuning, isBackward: isBackward, tiles: tiles)
+    }
+    (forward, backward) = (tile(isBackward: false), tile(isBackward: true))
+    // A square of 16 reads as many states as weights; the tuner tries others.
+    (stepUnits, stepBatch) = (tuning.units ?? 16, tuning.batch ?? 16)
+  }
+
+  private static func tile(
+    _ work: PlannedWork, on device: PlanDevice, _ tuning: LayerTuning, isBackward: Bool,
+    tiles: (ResidentWork) -> [ResidentTile]
+  ) -> Choice<ResidentTile?> {
+    guard work.layer.options.recurrence == .dense else {
+      return Choice(nil, "recurrent weights that are not dense are too few to keep")
+    }
+    if tuning.residentTile == nil, !device.isGPU {
+      return Choice(nil, "on a device that is no GPU only the tuner chooses it")
+    }
+    if let rank = tuning.residentTile, rank < 0 { return Choice(nil, LayerPlan.tuned) }
+    guard device.groupLocalBytes > 0 else {
+      return Choice(nil, "the driver refused the kernel")
+    }
+    let found = tiles(
+      ResidentWork(
+        isBackward: isBackward, batchSize: work.batchSize, hiddenSize: work.layer.hiddenSize,
+        gateCount: work.layer.gateCount, groups: device.groups, items: device.groupItems,
+        localBytes: device.groupLocalBytes, precision: device.precision,
+        costs: PersistentCosts.of(device))
+    ).filter { $0.isAlone || device.groupsCanWait }
+    guard !found.isEmpty else {
+      return Choice(
+        nil,
+        device.groupsCanWait
+          ? "\(device.groups) work-groups have no room for \(work.layer.hiddenSize) units"
+          : "one work-group has no room for \(work.layer.hiddenSize) units, and others cannot wait")
+    }
+    let tile = found[min(tuning.residentTile ?? 0, found.count - 1)]
+    return Choice(
+      tile,
+      tuning.residentTile != nil
+        ? LayerPlan.tuned
+        : "the least time of \(found.count) tiles by the costs of its class of GPU")
+  }
+}
+
+extension ResidentTile {
+  /// The tile in words.
+  var words: String {
+    let place =
+      switch weights {
+      case .local: "in local memory"
+      case .registers: "in registers"
+      case .cache: "read at each step"
+      }
+    return
+      "groups of \(items) work-items for \(rows) sequences and \(units) units, weights \(place)"
+      + (isAlone ? ", no group waits for another" : "")
+      + (precision == .float32 ? "" : ", \(precision.rawValue) on matrix units")
+  }
+}
