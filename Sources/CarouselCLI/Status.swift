@@ -61,8 +61,6 @@ extension DriverActivity {
     case .compiling(let program, let number):
       "compiling kernels: \(program), \(number) so far"
     case .firstLaunch(let kernel): "preparing kernels: \(kernel)"
-    case .saving(let number, let count):
-      "keeping compiled programs for the next run: \(number) of \(count)"
     }
   }
 }

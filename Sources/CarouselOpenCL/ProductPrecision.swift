@@ -31,15 +31,6 @@ public enum ProductPrecision: String, CaseIterable, Sendable {
     return "-DPRECISION=\(number)"
   }
 
-  /// The largest relative error of a factor: half of what its last bit is worth.
-  public var unitRoundoff: Double {
-    switch self {
-    case .float32, .tf32x3: 0x1p-24
-    case .tf32, .fp16: 0x1p-11
-    case .bf16: 0x1p-8
-    }
-  }
-
   /// HALF_WEIGHTS of `gemm/panel.cl`, for programs whose panels are weights.
   var panelOptions: [String] { self == .fp16 ? ["-DHALF_WEIGHTS=1"] : [] }
 

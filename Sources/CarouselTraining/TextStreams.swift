@@ -69,11 +69,6 @@ public struct TextStreams: Sendable {
     streamStride = read < targets ? max(targets / batchSize, streamLength) : streamLength
   }
 
-  /// The tokens that a text needs for one window of N streams of T: N·T + 1.
-  public static func minimumCount(batchSize: Int, sequenceLength: Int) -> Int {
-    batchSize * sequenceLength + 1
-  }
-
   /// Window `index`, at least 0 and below `windowCount`; throws where there is no such window, and where
   /// the vocabulary lacks a byte.
   public func window(_ index: Int) throws(CarouselError) -> Window {

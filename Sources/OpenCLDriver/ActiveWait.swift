@@ -3,7 +3,8 @@ import COpenCL
 /// Keeps one of a CPU device's threads awake, for some hundred microseconds after the host has waited.
 ///
 /// A thread that sleeps needs some twenty microseconds to begin with the next command, as long as small
-/// networks compute. So a kernel is queued behind what the host waits for: it watches a number that
+/// networks compute: LSTM inference T5 N32 C20 H128 takes 0.20 ms without and 0.16 with it, training the same
+/// (two cores of a Zen 4). So a kernel is queued behind what the host waits for: it watches a number that
 /// every later command changes. Libraries with threads of their own do the same between their calls.
 final class ActiveWait {
   private let kernel: Kernel

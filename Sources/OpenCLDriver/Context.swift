@@ -42,25 +42,11 @@ public final class Context {
     handle = try made(context, code, "making a context on \(device.name)")
   }
 
-  /// Keeps the programs that were compiled in the disk cache: only now, because some drivers compile
-  /// again for it, and whoever waits for a first result should not wait for that.
   deinit {
-    let kept = programsToKeep
-    for (index, (key, program)) in kept.enumerated() {
-      DriverActivity.saving(number: index + 1, count: kept.count).during {
-        if let binary = program.binary { cache.store(binary, key: key.bytes) }
-      }
-    }
-    if !kept.isEmpty { cache.trim() }
     succeeds(clReleaseContext(handle), "releasing a context")
   }
 
-  private var programsToKeep: [ProgramKey: Program] {
-    cache.isEnabled ? programs.filter { !$0.value.isFromDiskCache } : [:]
-  }
-
-  /// A built program, from this context, from the disk cache, or compiled now; what was compiled goes
-  /// to the disk cache when the context is no longer used.
+  /// A built program, from this context, from the disk cache, or compiled now and kept there.
   ///
   /// - Parameters:
   ///   - name: how messages call it; no part of its identity.

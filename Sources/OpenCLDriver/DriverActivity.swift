@@ -6,8 +6,6 @@ public enum DriverActivity: Hashable, Sendable {
   case compiling(program: String, number: Int)
   /// The kernel of this name is launched for the first time: some drivers finish compiling it only now.
   case firstLaunch(kernel: String)
-  /// Compiled programs are kept for the next run: number `number` of `count`.
-  case saving(number: Int, count: Int)
 
   /// Who is told; one at a time, for the whole process.
   public typealias Observer = @Sendable (DriverActivity?) -> Void

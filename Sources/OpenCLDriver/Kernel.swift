@@ -29,37 +29,6 @@ public final class Kernel {
     succeeds(clReleaseKernel(handle), "releasing a kernel")
   }
 
-  /// The work-items that one of its work-groups may have on the program's device.
-  public var workGroupSize: Int {
-    get throws(OpenCLError) { try workGroupInfo(CL_KERNEL_WORK_GROUP_SIZE, 0) }
-  }
-
-  /// The number of which a good work-group size is a multiple.
-  public var preferredWorkGroupSizeMultiple: Int {
-    get throws(OpenCLError) {
-      try workGroupInfo(CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, 0)
-    }
-  }
-
-  /// The bytes of local memory that it uses, arguments set so far included.
-  public var localMemoryBytes: Int {
-    get throws(OpenCLError) { Int(try workGroupInfo(CL_KERNEL_LOCAL_MEM_SIZE, cl_ulong(0))) }
-  }
-
-  /// The bytes of private memory that each of its work-items uses, as far as the driver tells.
-  public var privateMemoryBytes: Int {
-    get throws(OpenCLError) { Int(try workGroupInfo(CL_KERNEL_PRIVATE_MEM_SIZE, cl_ulong(0))) }
-  }
-
-  private func workGroupInfo<Value: BitwiseCopyable>(
-    _ parameter: Int32, _ initial: Value
-  ) throws(OpenCLError) -> Value {
-    try Query.value(initial, "querying kernel \(name)") {
-      clGetKernelWorkGroupInfo(
-        handle, program.device.handle, cl_kernel_work_group_info(parameter), $0, $1, $2)
-    }
-  }
-
   /// Compares arguments with the parameters, at the first call only, for which it returns true.
   ///
   /// They are written out in the source of whoever launches, so a difference is a bug there and ends
@@ -96,7 +65,6 @@ public final class Kernel {
     case .uint32(var value): code = clSetKernelArg(handle, index, 4, &value)
     case .uint64(var value): code = clSetKernelArg(handle, index, 8, &value)
     case .float(var value): code = clSetKernelArg(handle, index, 4, &value)
-    case .localBytes(let count): code = clSetKernelArg(handle, index, count, nil)
     }
     try check(code, "setting argument \(key) of kernel \(name)")
   }

@@ -12,8 +12,6 @@ public enum KernelArgument {
   case uint64(UInt64)
   /// A `float`.
   case float(Float)
-  /// A `local` pointer to this many bytes.
-  case localBytes(Int)
 }
 
 /// What a kernel is given: a value under the name of each of its parameters, in their order.
@@ -89,7 +87,6 @@ public struct KernelParameter: Equatable, Sendable {
   private func accepts(_ argument: KernelArgument) -> Bool {
     switch argument {
     case .buffer, .nullBuffer: addressSpace == .global || addressSpace == .constant
-    case .localBytes: addressSpace == .local
     case .int32: isScalar("int")
     case .uint32: isScalar("uint", "unsigned int")
     case .uint64: isScalar("ulong", "unsigned long")
@@ -112,7 +109,6 @@ extension KernelArgument {
     case .uint32: "a UInt32"
     case .uint64: "a UInt64"
     case .float: "a Float"
-    case .localBytes: "local memory"
     }
   }
 }

@@ -45,8 +45,14 @@ public final class Program {
       return
     }
     isFromDiskCache = false
+    let device = context.device
     handle = try DriverActivity.compiling(name).during { () throws(OpenCLError) in
-      try Program.compile(key, context, name: name)
+      let handle = try Program.compile(key, context, name: name)
+      if cache.isEnabled, let binary = Program.binary(of: handle, device) {
+        cache.store(binary, key: key.bytes)
+        cache.trim()
+      }
+      return handle
     }
   }
 
@@ -120,11 +126,11 @@ public final class Program {
     return (count ?? 0) > 0
   }
 
-  /// The program's binary, or nil where the driver has none to give.
+  /// A program's binary, or nil where the driver has none to give.
   ///
-  /// PoCL compiles every kernel for it once more, for any size of work, which takes as long as the
-  /// building and all first launches.
-  var binary: [UInt8]? {
+  /// PoCL compiles every kernel for it, in the general form that the launches then find compiled, unless the
+  /// environment asks for one form for each size of a launch.
+  private static func binary(of handle: cl_program, _ device: Device) -> [UInt8]? {
     guard (try? device.checkCanBuild()) != nil else { return nil }
     let doing = "reading a program's binary"
     let size = try? Query.value(0, doing) {

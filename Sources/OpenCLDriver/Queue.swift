@@ -11,10 +11,6 @@ public final class Queue {
   public let context: Context
   /// Whether commands give events with times.
   public let profiling: Bool
-  /// Is told of every command on a queue made with `profiling`: the kernel's name, or "write",
-  /// "read", "copy" or "fill", and the command's event.
-  public var recorder: ((_ command: String, _ event: Event) -> Void)?
-
   let handle: cl_command_queue
   private var activeWait: ActiveWait?
   /// The last command that was not waited for, where there is active waiting behind it.
@@ -69,12 +65,7 @@ public final class Queue {
   /// Whether `waitActively(with:)` was called.
   public var waitsActively: Bool { activeWait != nil }
 
-  /// Sends its commands to the device without waiting for them.
-  public func flush() throws(OpenCLError) {
-    try check(clFlush(handle), "sending commands to \(context.device.name)")
-  }
-
-  /// Queues one command; makes and records its event where the queue profiles.
+  /// Queues one command; gives its event where the queue profiles.
   @inline(__always)
   func enqueue(
     _ command: String, isBlocking: Bool = false,
@@ -93,8 +84,6 @@ public final class Queue {
       activeWait.countCommand()
       last = event
     }
-    guard profiling else { return nil }
-    recorder?(command, event)
-    return event
+    return profiling ? event : nil
   }
 }

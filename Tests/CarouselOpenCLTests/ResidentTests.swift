@@ -192,3 +192,14 @@ struct ResidentTests {
     #expect(tooMany.tiles().isEmpty)
   }
 }
+
+extension ProductPrecision {
+  /// The largest relative error of a factor: half of what its last bit is worth.
+  fileprivate var unitRoundoff: Double {
+    switch self {
+    case .float32, .tf32x3: 0x1p-24
+    case .tf32, .fp16: 0x1p-11
+    case .bf16: 0x1p-8
+    }
+  }
+}

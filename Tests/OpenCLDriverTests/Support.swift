@@ -56,11 +56,11 @@ enum Source {
     """
 
   static let everyKind = """
-    __kernel void every_kind(__global float *y, __constant float *table, __local float *scratch,
-                             const int i, const uint u, const ulong w, const float f,
+    __kernel void every_kind(__global float *y, __constant float *table, const int i,
+                             const uint u, const ulong w, const float f,
                              __global const float *maybe) {
-      scratch[0] = f + i + u + (float)w + table[0];
-      y[0] = scratch[0] + (maybe ? maybe[0] : 1000.0f);
+      const float sum = f + i + u + (float)w + table[0];
+      y[0] = sum + (maybe ? maybe[0] : 1000.0f);
     }
     """
 }
