@@ -8,9 +8,9 @@ import COpenCL
 /// Not `Sendable`, like its context.
 public final class Buffer {
   /// The context in whose memory it lies.
-  public let context: Context
+  package let context: Context
   /// Its size in bytes, at least 1.
-  public let byteCount: Int
+  package let byteCount: Int
 
   let handle: cl_mem
   private let origin: Origin
@@ -32,7 +32,7 @@ public final class Buffer {
   }
 
   /// Counts the queued commands that may have changed its contents, those of a slice beside it too.
-  public var version: Int { root.writes }
+  package var version: Int { root.writes }
 
   /// Is called for every queued command that may write to it.
   func countWrite() { root.writes += 1 }
@@ -41,7 +41,7 @@ public final class Buffer {
   ///
   /// `make` is given the memory of the time before, to use it again; the result lives as long as this
   /// buffer.
-  public func derived(
+  package func derived(
     _ key: AnyHashable, make: (_ stale: Buffer?) throws -> Buffer
   ) rethrows -> Buffer {
     let known = derivatives[key]
@@ -52,7 +52,7 @@ public final class Buffer {
   }
 
   /// What `count` finds in its contents, found again only after they may have changed.
-  public func counted(_ key: AnyHashable, count: () throws -> [Int]) rethrows -> [Int] {
+  package func counted(_ key: AnyHashable, count: () throws -> [Int]) rethrows -> [Int] {
     if let known = counts[key], known.version == version { return known.values }
     let values = try count()
     counts[key] = (version, values)
@@ -66,7 +66,7 @@ public final class Buffer {
   }
 
   /// Allocates memory; throws where the device has no room for it.
-  public init(context: Context, byteCount: Int) throws(OpenCLError) {
+  package init(context: Context, byteCount: Int) throws(OpenCLError) {
     self.context = context
     self.byteCount = byteCount
     handle = try context.allocate(byteCount)
@@ -103,7 +103,7 @@ public final class Buffer {
   /// A view of `byteCount` bytes from `byteOffset` on, which keeps this memory alive.
   ///
   /// `byteOffset` must be a multiple of the device's `baseAddressAlignmentBytes`.
-  public func slice(byteOffset: Int, byteCount: Int) throws(OpenCLError) -> Buffer {
+  package func slice(byteOffset: Int, byteCount: Int) throws(OpenCLError) -> Buffer {
     precondition(
       byteOffset >= 0 && byteCount > 0 && byteOffset <= self.byteCount - byteCount,
       "a slice of \(byteCount) bytes at \(byteOffset) of a buffer of \(self.byteCount) bytes")

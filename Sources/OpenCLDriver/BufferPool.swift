@@ -6,18 +6,18 @@ import COpenCL
 /// its buffers are used on one in-order queue, or queues are finished in between.
 ///
 /// Not `Sendable`, like its context.
-public final class BufferPool {
+package final class BufferPool {
   /// The context in whose memory the buffers lie.
-  public let context: Context
+  package let context: Context
   /// The bytes that wait to be lent again.
-  public private(set) var idleBytes = 0
+  package private(set) var idleBytes = 0
   /// The most bytes that are kept waiting; what comes back beyond it is released.
-  public let idleLimitBytes: Int
+  package let idleLimitBytes: Int
 
   private var idle: [Int: [cl_mem]] = [:]
 
   /// Makes an empty pool; `idleLimitBytes` is half of the context's memory unless told.
-  public init(context: Context, idleLimitBytes: Int? = nil) {
+  package init(context: Context, idleLimitBytes: Int? = nil) {
     self.context = context
     self.idleLimitBytes = idleLimitBytes ?? context.memoryBytes / 2
   }
@@ -29,7 +29,7 @@ public final class BufferPool {
   /// Lends a buffer with undefined contents, whose memory comes back when the buffer goes.
   ///
   /// Where the device has no room, the waiting memory is released and the allocation tried again.
-  public func take(_ byteCount: Int) throws(OpenCLError) -> Buffer {
+  package func take(_ byteCount: Int) throws(OpenCLError) -> Buffer {
     let capacity = BufferPool.sizeClass(byteCount)
     if let handle = idle[capacity]?.popLast() {
       idleBytes -= capacity
@@ -44,7 +44,7 @@ public final class BufferPool {
   }
 
   /// Releases all memory that waits.
-  public func purge() {
+  package func purge() {
     for (capacity, handles) in idle {
       for handle in handles { context.release(handle, capacity) }
     }

@@ -6,13 +6,13 @@ import COpenCL
 /// has and fail only when the memory is used.
 ///
 /// Not `Sendable`: the account and the program cache belong to one thread at a time.
-public final class Context {
+package final class Context {
   /// The device.
-  public let device: Device
+  package let device: Device
   /// The most bytes that its buffers may have together.
-  public let memoryBytes: Int
+  package let memoryBytes: Int
   /// The bytes of all its buffers that live, those that wait in a pool included.
-  public private(set) var liveBytes = 0
+  package private(set) var liveBytes = 0
 
   let handle: cl_context
   private let cache: ProgramCache
@@ -26,7 +26,7 @@ public final class Context {
   ///   - memoryBytes: the most bytes that its buffers may have together, the device's memory unless
   ///     told.
   /// - Throws: where the driver refuses.
-  public init(
+  package init(
     device: Device, cache: ProgramCache = .standard, memoryBytes: Int? = nil
   ) throws(OpenCLError) {
     self.device = device
@@ -54,7 +54,7 @@ public final class Context {
   ///   - options: of the compiler; `-cl-kernel-arg-info` is always added.
   /// - Returns: the same object as long as device, source and options are the same.
   /// - Throws: an error with the build log where the source does not compile.
-  public func program(
+  package func program(
     name: String, source: String, options: [String] = []
   ) throws(OpenCLError) -> Program {
     let key = ProgramKey(device: device, source: source, options: options)

@@ -34,27 +34,27 @@ public struct Device: @unchecked Sendable {
   /// Its global memory in bytes.
   public let globalMemoryBytes: Int
   /// The cache of its global memory, in bytes: a CPU's last; 0 where it tells none.
-  public let globalCacheBytes: Int
+  package let globalCacheBytes: Int
   /// Its local memory for one work-group, in bytes.
   public let localMemoryBytes: Int
   /// Whether local memory is memory of its own, and not a part of global memory.
-  public let localMemoryIsDedicated: Bool
+  package let localMemoryIsDedicated: Bool
   /// The bytes that one buffer may have.
-  public let maxAllocationBytes: Int
+  package let maxAllocationBytes: Int
   /// The work-items that one work-group may have.
-  public let maxWorkGroupSize: Int
+  package let maxWorkGroupSize: Int
   /// The floats that one of its vector registers holds; 1 on a scalar machine.
-  public let nativeVectorWidthFloat: Int
+  package let nativeVectorWidthFloat: Int
   /// Where a slice of a buffer may begin: at multiples of this many bytes.
-  public let baseAddressAlignmentBytes: Int
+  package let baseAddressAlignmentBytes: Int
   /// An NVIDIA GPU's compute capability times ten, such as 90; nil elsewhere.
-  public let computeCapability: Int?
+  package let computeCapability: Int?
   /// The extensions that it offers, such as "cl_khr_fp64".
-  public let extensions: Set<String>
+  package let extensions: Set<String>
   /// The name of its platform.
-  public let platformName: String
+  package let platformName: String
   /// The version of its platform.
-  public let platformVersion: String
+  package let platformVersion: String
   /// Whether `auto` chooses it.
   public internal(set) var isDefault = false
 

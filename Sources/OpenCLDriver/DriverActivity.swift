@@ -1,14 +1,14 @@
 import Synchronization
 
 /// What a driver is busy with that may take seconds, for whoever shows progress.
-public enum DriverActivity: Hashable, Sendable {
+package enum DriverActivity: Hashable, Sendable {
   /// The program of this name is compiled; `number` counts those of the process, from 1.
   case compiling(program: String, number: Int)
   /// The kernel of this name is launched for the first time: some drivers finish compiling it only now.
   case firstLaunch(kernel: String)
 
   /// Who is told; one at a time, for the whole process.
-  public typealias Observer = @Sendable (DriverActivity?) -> Void
+  package typealias Observer = @Sendable (DriverActivity?) -> Void
 
   private static let observer = Mutex<Observer?>(nil)
   private static let compiled = Atomic(0)
@@ -16,7 +16,7 @@ public enum DriverActivity: Hashable, Sendable {
   /// Tells `observer` from now on when something begins, and with nil when it is over.
   ///
   /// It is called on the thread that works, which waits for it.
-  public static func observe(_ observer: Observer?) {
+  package static func observe(_ observer: Observer?) {
     self.observer.withLock { $0 = observer }
   }
 

@@ -4,13 +4,13 @@ import Dispatch
 ///
 /// Questions that may load them come one at a time: to the second of two threads that ask at once,
 /// PoCL 3.1 answers that it has no device.
-public enum Drivers {
+package enum Drivers {
   private static let questions = DispatchQueue(label: "carousel.drivers")
 
   /// Begins to load the drivers on another thread and returns at once.
   ///
   /// Whoever lists platforms or devices meanwhile waits. `wait` before the process ends.
-  public static func load() {
+  package static func load() {
     PoCL.prepare()
     questions.async {
       for platform in (try? Platform.listed()) ?? [] { _ = try? platform.listedDevices() }
@@ -18,7 +18,7 @@ public enum Drivers {
   }
 
   /// Waits for what `load` began: a process that ends while its drivers are loaded may crash.
-  public static func wait() { questions.sync {} }
+  package static func wait() { questions.sync {} }
 
   /// Asks when nobody else does.
   static func ask<Value>(

@@ -1,24 +1,24 @@
 import COpenCL
 
 /// When a command was queued, submitted, started and ended, in nanoseconds of the device's clock.
-public struct ProfilingTimes: Equatable, Sendable {
+package struct ProfilingTimes: Equatable, Sendable {
   /// When the host queued the command.
-  public let queued: UInt64
+  package let queued: UInt64
   /// When the command went to the device.
-  public let submitted: UInt64
+  package let submitted: UInt64
   /// When the device began.
-  public let started: UInt64
+  package let started: UInt64
   /// When the device was done.
-  public let ended: UInt64
+  package let ended: UInt64
 
   /// The nanoseconds that the device worked.
-  public var duration: UInt64 { ended > started ? ended - started : 0 }
+  package var duration: UInt64 { ended > started ? ended - started : 0 }
 }
 
 /// A queued command, to wait for and to measure.
 ///
 /// Not `Sendable`, like its queue.
-public final class Event {
+package final class Event {
   let handle: cl_event
 
   init(handle: cl_event) {
@@ -30,13 +30,13 @@ public final class Event {
   }
 
   /// Waits until the command is done; throws where it failed.
-  public func wait() throws(OpenCLError) {
+  package func wait() throws(OpenCLError) {
     var event: cl_event? = handle
     try check(clWaitForEvents(1, &event), "waiting for a command")
   }
 
   /// The times of the command, once it is done, on a queue made with `profiling`.
-  public var profilingTimes: ProfilingTimes {
+  package var profilingTimes: ProfilingTimes {
     get throws(OpenCLError) {
       func time(_ parameter: Int32) throws(OpenCLError) -> UInt64 {
         try Query.value(cl_ulong(0), "reading the times of a command") {

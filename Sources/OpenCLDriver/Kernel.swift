@@ -4,13 +4,13 @@ import COpenCL
 ///
 /// Not `Sendable`: setting arguments is the one OpenCL call that is not thread-safe (OpenCL 1.2,
 /// A.2), and a launch is several of them.
-public final class Kernel {
+package final class Kernel {
   /// The program it belongs to.
-  public let program: Program
+  package let program: Program
   /// Its name in the source.
-  public let name: String
+  package let name: String
   /// Its parameters, or nil where the device's compiler does not tell.
-  public let parameters: [KernelParameter]?
+  package let parameters: [KernelParameter]?
 
   let handle: cl_kernel
   private var wasLaunched = false
@@ -117,7 +117,7 @@ extension Queue {
   /// object's first launch they are compared with what the compiler saw, where it tells, and a
   /// difference ends the program.
   @discardableResult
-  public func launch(
+  package func launch(
     _ kernel: Kernel, global: [Int], local: [Int]? = nil,
     arguments: KernelArguments
   ) throws(OpenCLError) -> Event? {

@@ -1,5 +1,5 @@
 /// What a kernel is given for one of its parameters.
-public enum KernelArgument {
+package enum KernelArgument {
   /// A `global` or `constant` pointer.
   case buffer(Buffer)
   /// A `global` or `constant` pointer that is null.
@@ -15,17 +15,17 @@ public enum KernelArgument {
 }
 
 /// What a kernel is given: a value under the name of each of its parameters, in their order.
-public struct KernelArguments: ExpressibleByDictionaryLiteral {
+package struct KernelArguments: ExpressibleByDictionaryLiteral {
   /// The names and values, in order.
-  public private(set) var elements: [(StaticString, KernelArgument)]
+  package private(set) var elements: [(StaticString, KernelArgument)]
 
   /// Arguments written out: `["x": .buffer(x), "count": .int32(n)]`.
-  public init(dictionaryLiteral elements: (StaticString, KernelArgument)...) {
+  package init(dictionaryLiteral elements: (StaticString, KernelArgument)...) {
     self.elements = elements
   }
 
   /// The arguments of `left`, then those of `right`.
-  public static func + (left: KernelArguments, right: KernelArguments) -> KernelArguments {
+  package static func + (left: KernelArguments, right: KernelArguments) -> KernelArguments {
     var result = left
     result.elements += right.elements
     return result
@@ -33,9 +33,9 @@ public struct KernelArguments: ExpressibleByDictionaryLiteral {
 }
 
 /// A parameter of a kernel as its compiler saw it.
-public struct KernelParameter: Equatable, Sendable {
+package struct KernelParameter: Equatable, Sendable {
   /// Where a parameter's memory lies; a number by itself is `private`.
-  public enum AddressSpace: Sendable {
+  package enum AddressSpace: Sendable {
     case global
     case constant
     case local
@@ -43,16 +43,16 @@ public struct KernelParameter: Equatable, Sendable {
   }
 
   /// Its name in the source.
-  public let name: String
+  package let name: String
   /// Its type in the source, such as `float*` or `uint`.
-  public let typeName: String
+  package let typeName: String
   /// The address space of what it points to.
-  public let addressSpace: AddressSpace
+  package let addressSpace: AddressSpace
   /// Whether the kernel may only read what it points to.
-  public let isReadOnly: Bool
+  package let isReadOnly: Bool
 
   /// Describes a parameter.
-  public init(
+  package init(
     name: String, typeName: String, addressSpace: AddressSpace, isReadOnly: Bool = false
   ) {
     self.name = name
@@ -63,7 +63,7 @@ public struct KernelParameter: Equatable, Sendable {
 
   /// How arguments differ from the parameters they are meant for, in name, order, number or type:
   /// the first difference as a sentence, or nil where they agree.
-  public static func mismatch(
+  package static func mismatch(
     of arguments: KernelArguments, with parameters: [KernelParameter],
     kernel: String
   ) -> String? {

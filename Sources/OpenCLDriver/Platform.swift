@@ -4,21 +4,21 @@ import COpenCL
 ///
 /// `@unchecked Sendable`: a `cl_platform_id` is not reference-counted, lives as long as the process,
 /// and only `clSetKernelArg` on one kernel object is not thread-safe (OpenCL 1.2, A.2).
-public struct Platform: @unchecked Sendable {
+package struct Platform: @unchecked Sendable {
   let handle: cl_platform_id
   /// Its place in the list of the ICD loader, from 0.
-  public let index: Int
+  package let index: Int
   /// Its name, such as "Portable Computing Language".
-  public let name: String
+  package let name: String
   /// Its maker.
-  public let vendor: String
+  package let vendor: String
   /// Its version, such as "OpenCL 3.0 PoCL 3.1+debian".
-  public let version: String
+  package let version: String
 
   /// Every platform, in the order of the ICD loader; none where none is installed.
   ///
   /// A platform that cannot even tell its name is left out. Throws where there is no OpenCL library.
-  public static func all() throws(OpenCLError) -> [Platform] { try Drivers.ask(listed) }
+  package static func all() throws(OpenCLError) -> [Platform] { try Drivers.ask(listed) }
 
   /// The same, on the drivers' queue.
   static func listed() throws(OpenCLError) -> [Platform] {

@@ -22,11 +22,11 @@ struct ProgramKey: Hashable {
 /// A built program on one device.
 ///
 /// Not `Sendable`, like the kernels made from it.
-public final class Program {
+package final class Program {
   /// How messages call it.
-  public let name: String
+  package let name: String
   /// Whether it came out of the disk cache, and was not compiled from source.
-  public let isFromDiskCache: Bool
+  package let isFromDiskCache: Bool
 
   let handle: cl_program
   let device: Device
@@ -65,7 +65,7 @@ public final class Program {
   }
 
   /// A new kernel object for the kernel of this name.
-  public func kernel(_ name: String) throws(OpenCLError) -> Kernel {
+  package func kernel(_ name: String) throws(OpenCLError) -> Kernel {
     try Kernel(program: self, name: name)
   }
 

@@ -7,26 +7,26 @@ extension ProgramCache {
   static let partialExtension = "part"
 
   /// What a cache holds.
-  public struct Contents: Equatable, Sendable {
+  package struct Contents: Equatable, Sendable {
     /// How many files there are.
-    public let count: Int
+    package let count: Int
     /// Their size together.
-    public let bytes: Int
+    package let bytes: Int
   }
 
   /// Why the folder is not used, though one was asked for; nil where it is, or will be made.
-  public var problem: String? { folder.flatMap { PrivateFolder.problem($0.path) } }
+  package var problem: String? { folder.flatMap { PrivateFolder.problem($0.path) } }
 
   /// The folder, where it can be trusted; nil keeps nothing.
-  public var usableFolder: URL? { problem == nil ? folder : nil }
+  package var usableFolder: URL? { problem == nil ? folder : nil }
 
   var isEnabled: Bool { usableFolder != nil }
 
   /// What is in the folder now.
-  public var contents: Contents { Self.sum(files) }
+  package var contents: Contents { Self.sum(files) }
 
   /// Removes every program and returns what they were; throws where a file cannot be removed.
-  public func clear() throws -> Contents {
+  package func clear() throws -> Contents {
     let files = files
     for file in files { try FileManager.default.removeItem(at: file.url) }
     return Self.sum(files)

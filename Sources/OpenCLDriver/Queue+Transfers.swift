@@ -5,7 +5,7 @@ extension Queue {
   ///
   /// Waits for the device, but for a few bytes that the command can carry.
   @discardableResult
-  public func write(
+  package func write(
     _ bytes: UnsafeRawBufferPointer, to buffer: Buffer, byteOffset: Int = 0
   ) throws(OpenCLError) -> Event? {
     checkRange(buffer, byteOffset, bytes.count)
@@ -34,7 +34,7 @@ extension Queue {
 
   /// Writes an array to `buffer` from `byteOffset` on.
   @discardableResult
-  public func write<Element: BitwiseCopyable>(
+  package func write<Element: BitwiseCopyable>(
     _ values: [Element], to buffer: Buffer, byteOffset: Int = 0
   ) throws(OpenCLError) -> Event? {
     let result = values.withUnsafeBytes { bytes in
@@ -46,7 +46,7 @@ extension Queue {
   }
 
   /// Reads `count` numbers of `buffer` from `byteOffset` on, after all commands queued so far, and waits.
-  public func read<Element: BitwiseCopyable>(
+  package func read<Element: BitwiseCopyable>(
     _ buffer: Buffer, byteOffset: Int = 0, as type: Element.Type, count: Int
   ) throws(OpenCLError) -> [Element] {
     let byteCount = count * MemoryLayout<Element>.stride
@@ -73,7 +73,7 @@ extension Queue {
 
   /// Copies `byteCount` bytes between byte offsets; the two regions must not overlap.
   @discardableResult
-  public func copy(
+  package func copy(
     _ source: Buffer, byteOffset sourceOffset: Int = 0, to destination: Buffer,
     destinationOffset: Int = 0, byteCount: Int
   ) throws(OpenCLError) -> Event? {
@@ -93,7 +93,7 @@ extension Queue {
 
   /// Sets floats to `value`: all of `buffer`, or `byteCount` bytes from `byteOffset` on.
   @discardableResult
-  public func fill(
+  package func fill(
     _ buffer: Buffer, with value: Float, byteOffset: Int = 0, byteCount: Int? = nil
   ) throws(OpenCLError) -> Event? {
     try fill(buffer, pattern: value.bitPattern, byteOffset, byteCount)
@@ -101,7 +101,7 @@ extension Queue {
 
   /// Sets integers to `value`: all of `buffer`, or `byteCount` bytes from `byteOffset` on.
   @discardableResult
-  public func fill(
+  package func fill(
     _ buffer: Buffer, with value: Int32, byteOffset: Int = 0, byteCount: Int? = nil
   ) throws(OpenCLError) -> Event? {
     try fill(buffer, pattern: UInt32(bitPattern: value), byteOffset, byteCount)

@@ -6,18 +6,18 @@ import COpenCL
 /// nothing on events.
 ///
 /// Not `Sendable`: the order of commands would be anybody's guess.
-public final class Queue {
+package final class Queue {
   /// The context in which its commands work.
-  public let context: Context
+  package let context: Context
   /// Whether commands give events with times.
-  public let profiling: Bool
+  package let profiling: Bool
   let handle: cl_command_queue
   private var activeWait: ActiveWait?
   /// The last command that was not waited for, where there is active waiting behind it.
   private var last: Event?
 
   /// Makes an in-order queue.
-  public init(context: Context, profiling: Bool = false) throws(OpenCLError) {
+  package init(context: Context, profiling: Bool = false) throws(OpenCLError) {
     self.context = context
     self.profiling = profiling
     let properties = profiling ? cl_command_queue_properties(CL_QUEUE_PROFILING_ENABLE) : 0
@@ -34,7 +34,7 @@ public final class Queue {
   }
 
   /// Waits until all its commands are done.
-  public func finish() throws(OpenCLError) {
+  package func finish() throws(OpenCLError) {
     guard let activeWait else {
       try check(clFinish(handle), "waiting for \(context.device.name)")
       return
@@ -48,7 +48,7 @@ public final class Queue {
 
   /// Whether the device has threads that `waitActively(with:)` can keep awake: those of PoCL, which
   /// sleep as soon as a command is done.
-  public var canWaitActively: Bool {
+  package var canWaitActively: Bool {
     context.device.computeUnits > 1 && context.device.isPoCL
   }
 
@@ -56,14 +56,14 @@ public final class Queue {
   /// `read`: what is queued by then begins some twenty microseconds earlier.
   ///
   /// The kernel is `wait_actively(volatile global const int *call, int seen, int polls)`.
-  public func waitActively(with kernel: Kernel) throws(OpenCLError) {
+  package func waitActively(with kernel: Kernel) throws(OpenCLError) {
     precondition(canWaitActively, "a queue of \(context.device.name) that cannot wait actively")
     try finish()
     activeWait = try ActiveWait(kernel: kernel, context: context)
   }
 
   /// Whether `waitActively(with:)` was called.
-  public var waitsActively: Bool { activeWait != nil }
+  package var waitsActively: Bool { activeWait != nil }
 
   /// Queues one command; gives its event where the queue profiles.
   @inline(__always)
