@@ -60,6 +60,9 @@ let package = Package(
         "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
+      name: "LSTMInFourKernels", dependencies: ["CarouselOpenCL", "OpenCLDriver"],
+      path: "Examples/LSTMInFourKernels", resources: [.copy("Kernels")]),
+    .executableTarget(
       name: "MeasureActivations",
       dependencies: [
         "CarouselOpenCL", "OpenCLDriver",
