@@ -5,12 +5,12 @@ import Foundation
 /// Row-major: x `[T, N, C]`, weights `[4 H, C]` and `[4 H, H]`, bias `[4 H]`, rows in the order of the gates
 /// i, f, g, o.
 struct Layer {
-  let T: Int, N: Int, C: Int, H: Int
+  let sequenceLength: Int, batchSize: Int, inputSize: Int, hiddenSize: Int
   let x: [Float], weightIH: [Float], weightHH: [Float], bias: [Float]
 
   /// A layer of random numbers as PyTorch draws them, between ±1/√H.
-  init(T: Int, N: Int, C: Int, H: Int) {
-    (self.T, self.N, self.C, self.H) = (T, N, C, H)
+  init(sequenceLength T: Int, batchSize N: Int, inputSize C: Int, hiddenSize H: Int) {
+    (sequenceLength, batchSize, inputSize, hiddenSize) = (T, N, C, H)
     let bound = 1 / Float(H).squareRoot()
     func values(_ count: Int, _ bound: Float) -> [Float] {
       (0..<count).map { _ in Float.random(in: -bound...bound) }
@@ -22,10 +22,13 @@ struct Layer {
   }
 
   /// The products' multiply-adds, two operations each.
-  var flops: Double { 2 * Double(T * N * 4 * H) * Double(C + H) }
+  var flops: Double {
+    2 * Double(sequenceLength * batchSize * 4 * hiddenSize) * Double(inputSize + hiddenSize)
+  }
 
   /// y `[T, N, H]` by the equations, in Float64: what every kernel has to come to.
   func reference() -> [Double] {
+    let (T, N, H) = (sequenceLength, batchSize, hiddenSize)
     var y = [Double](repeating: 0, count: T * N * H)
     var c = [Double](repeating: 0, count: N * H)
     for t in 0..<T {
@@ -43,6 +46,7 @@ struct Layer {
 
   /// One row of W_ih x + W_hh h' + b.
   private func preactivation(row: Int, t: Int, n: Int, _ y: [Double]) -> Double {
+    let (N, C, H) = (batchSize, inputSize, hiddenSize)
     var sum = Double(bias[row])
     for k in 0..<C { sum += Double(weightIH[row * C + k]) * Double(x[(t * N + n) * C + k]) }
     guard t > 0 else { return sum }

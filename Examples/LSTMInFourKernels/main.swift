@@ -36,10 +36,10 @@ struct DeviceLayer {
     }
     (x, bias) = (try buffer(layer.x), try buffer(layer.bias))
     (weightIH, weightHH) = (try buffer(layer.weightIH), try buffer(layer.weightHH))
-    packed = try buffer(4 * layer.H * (layer.C + layer.H))
-    let zeros = [Float](repeating: 0, count: layer.N * layer.H)
+    packed = try buffer(4 * layer.hiddenSize * (layer.inputSize + layer.hiddenSize))
+    let zeros = [Float](repeating: 0, count: layer.batchSize * layer.hiddenSize)
     (self.zeros, c) = (try buffer(zeros), try buffer(zeros))
-    y = try buffer(layer.T * layer.N * layer.H)
+    y = try buffer(layer.sequenceLength * layer.batchSize * layer.hiddenSize)
   }
 
   /// The kernel `name` of the file `file`.
@@ -56,10 +56,11 @@ struct DeviceLayer {
   /// Packs the weights with the kernel `pack` of `file`.
   func pack(in file: String) throws {
     try queue.launch(
-      kernel("pack", in: file), global: [layer.C + layer.H, layer.H / width],
+      kernel("pack", in: file),
+      global: [layer.inputSize + layer.hiddenSize, layer.hiddenSize / width],
       arguments: [
         "weight_ih": .buffer(weightIH), "weight_hh": .buffer(weightHH), "packed": .buffer(packed),
-        "C": .int32(Int32(layer.C)), "H": .int32(Int32(layer.H)),
+        "C": .int32(Int32(layer.inputSize)), "H": .int32(Int32(layer.hiddenSize)),
       ])
   }
 
@@ -67,11 +68,11 @@ struct DeviceLayer {
   func steps(
     _ kernel: Kernel, global: [Int], weights: KernelArguments, last: KernelArguments = [:]
   ) throws {
-    for t in 0..<layer.T {
+    for t in 0..<layer.sequenceLength {
       let arguments: KernelArguments =
         ["x": .buffer(x)] + weights + [
           "bias": .buffer(bias), "h_0": .buffer(zeros), "c": .buffer(c), "y": .buffer(y),
-          "t": .int32(Int32(t)), "C": .int32(Int32(layer.C)),
+          "t": .int32(Int32(t)), "C": .int32(Int32(layer.inputSize)),
         ]
       try queue.launch(kernel, global: global, arguments: arguments + last)
     }
@@ -90,34 +91,35 @@ struct Version {
       name: "the equations as they stand", file: "1_naive",
       pass: { on, kernel in
         try on.steps(
-          kernel, global: [on.layer.H, on.layer.N],
+          kernel, global: [on.layer.hiddenSize, on.layer.batchSize],
           weights: ["weight_ih": .buffer(on.weightIH), "weight_hh": .buffer(on.weightHH)])
       }, isPacked: false),
     Version(
       name: "weights in reading order", file: "2_vectors",
       pass: { on, kernel in
         try on.steps(
-          kernel, global: [on.layer.H / on.width, on.layer.N],
+          kernel, global: [on.layer.hiddenSize / on.width, on.layer.batchSize],
           weights: ["packed": .buffer(on.packed)])
       }),
     Version(
       name: "tiles in registers", file: "3_tiles",
       pass: { on, kernel in
         try on.steps(
-          kernel, global: [on.layer.H / on.width, (on.layer.N + on.rows - 1) / on.rows],
-          weights: ["packed": .buffer(on.packed)], last: ["N": .int32(Int32(on.layer.N))])
+          kernel,
+          global: [on.layer.hiddenSize / on.width, (on.layer.batchSize + on.rows - 1) / on.rows],
+          weights: ["packed": .buffer(on.packed)], last: ["N": .int32(Int32(on.layer.batchSize))])
       }),
     Version(
       name: "one launch for all steps", file: "4_sequence",
       pass: { on, kernel in
-        let slices = min(on.queue.context.device.computeUnits, on.layer.N)
+        let slices = min(on.queue.context.device.computeUnits, on.layer.batchSize)
         try on.queue.launch(
           kernel, global: [slices], local: [1],
           arguments: [
             "x": .buffer(on.x), "packed": .buffer(on.packed), "bias": .buffer(on.bias),
             "h_0": .buffer(on.zeros), "c": .buffer(on.c), "y": .buffer(on.y),
-            "T": .int32(Int32(on.layer.T)), "N": .int32(Int32(on.layer.N)),
-            "C": .int32(Int32(on.layer.C)), "H": .int32(Int32(on.layer.H)),
+            "T": .int32(Int32(on.layer.sequenceLength)), "N": .int32(Int32(on.layer.batchSize)),
+            "C": .int32(Int32(on.layer.inputSize)), "H": .int32(Int32(on.layer.hiddenSize)),
           ])
       }, kernel: "lstm_sequence"),
   ]
@@ -139,7 +141,11 @@ struct Version {
       passes += 1
     } while passes < 3 || DispatchTime.now().uptimeNanoseconds < end
     let layer = on.layer
-    return (best, try on.queue.read(on.y, as: Float.self, count: layer.T * layer.N * layer.H))
+    return (
+      best,
+      try on.queue.read(
+        on.y, as: Float.self, count: layer.sequenceLength * layer.batchSize * layer.hiddenSize)
+    )
   }
 }
 
@@ -166,10 +172,13 @@ struct Failure: Error, CustomStringConvertible {
 
 @MainActor func run() throws -> Bool {
   let sizes = try sizes(Array(CommandLine.arguments.dropFirst()))
-  let layer = Layer(T: sizes[0], N: sizes[1], C: sizes[2], H: sizes[3])
+  let layer = Layer(
+    sequenceLength: sizes[0], batchSize: sizes[1], inputSize: sizes[2], hiddenSize: sizes[3])
   let device = try Device.select(ProcessInfo.processInfo.environment["CAROUSEL_DEVICE"] ?? "auto")
   let peak = try OpenCLBackend(device: device).measurePeak().gflops
-  print("LSTM forward, T\(layer.T) N\(layer.N) C\(layer.C) H\(layer.H), on \(device.name)")
+  print(
+    "LSTM forward, T\(layer.sequenceLength) N\(layer.batchSize) C\(layer.inputSize) H\(layer.hiddenSize), on \(device.name)"
+  )
   print(
     "kernel          what is new                          ms   GFLOP/s   of peak    faster   difference"
   )
@@ -180,7 +189,7 @@ struct Failure: Error, CustomStringConvertible {
     let (seconds, y) = try version.measure(onDevice)
     let difference = zip(y, reference).map { abs(Double($0) - $1) }.max() ?? .nan
     // Sums of C + H products, as long as they are added in Float32 one after the other.
-    let bound = Double(layer.C + layer.H) * 0x1p-24 * 4
+    let bound = Double(layer.inputSize + layer.hiddenSize) * 0x1p-24 * 4
     if !(difference <= bound) { isRight = false }
     let gflops = layer.flops / seconds * 1e-9
     print(
