@@ -1,0 +1,58 @@
+import CarouselModel
+
+extension SequenceSet {
+  /// Reads images of an IDX file (as those of MNIST), each a sequence of its rows, and their labels from
+  /// another; either may be packed by gzip. Pixels become numbers from 0 to 1.
+  ///
+  /// Throws where a file is damaged, or the numbers of images and labels differ.
+  public init(images path: String, labels labelPath: String?) throws(CarouselError) {
+    let (sizes, pixels) = try Self.readIDX(path, dimensions: 3, "images")
+    self.init(source: path, channels: (1...max(sizes[2], 1)).map { "\($0)" })
+    hasOneScale = true
+    values = pixels.map { Float($0) / 255 }
+    starts = (0...sizes[0]).map { $0 * sizes[1] }
+    guard let labelPath else { return }
+    let (counts, classes) = try Self.readIDX(labelPath, dimensions: 1, "labels")
+    guard counts[0] == sizes[0] else {
+      throw CarouselError(
+        .badData,
+        "\(labelPath): expected \(sizes[0]) labels, one for each image of \(path), found \(counts[0])"
+      )
+    }
+    labels = classes.map { "\($0)" }
+  }
+
+  private static func readIDX(
+    _ path: String, dimensions: Int, _ what: String
+  ) throws(CarouselError) -> (sizes: [Int], bytes: ArraySlice<UInt8>) {
+    var bytes = try [UInt8](contentsOfInput: path)
+    if Gzip.isPacked(bytes) { bytes = try Gzip.unpacked(bytes, source: path) }
+    let expected: [UInt8] = [0, 0, 8, UInt8(dimensions)]
+    guard bytes.starts(with: expected) else {
+      throw CarouselError(
+        .badData,
+        "\(path): expected an IDX file of \(what), bytes in \(dimensions) "
+          + "dimension\(dimensions == 1 ? "" : "s"), found one that begins with "
+          + bytes.prefix(4).map { String($0, radix: 16) }.joined(separator: " "))
+    }
+    let start = 4 + 4 * dimensions
+    guard bytes.count >= start else {
+      throw CarouselError(
+        .badData, "\(path): expected a header of \(start) bytes, found \(bytes.count)")
+    }
+    let sizes = (0..<dimensions).map { index in
+      bytes[4 + 4 * index..<8 + 4 * index].reduce(0) { $0 << 8 | Int($1) }
+    }
+    let count = sizes.reduce((1, false)) { product, size in
+      let (value, overflow) = product.0.multipliedReportingOverflow(by: size)
+      return (value, product.1 || overflow)
+    }
+    guard !count.1, bytes.count - start == count.0, sizes.allSatisfy({ $0 > 0 }) else {
+      throw CarouselError(
+        .badData,
+        "\(path): expected \(sizes.map(String.init).joined(separator: " x ")) bytes behind the header, "
+          + "found \(bytes.count - start)")
+    }
+    return (sizes, bytes[start...])
+  }
+}
