@@ -22,6 +22,8 @@ public struct Checkpoint: Sendable {
     public var settings: TrainingSettings
     /// The text on which it is trained, where it is one.
     public var text: TrainingText.Identity?
+    /// The data on which it is trained, where they are one's own.
+    public var data: DataDescription?
     /// How far the training has come.
     public var position: TrainingPosition
     /// What computed the last session.
@@ -205,6 +207,12 @@ extension Checkpoint.Description {
         try settings.validateForText()
         return NetworkConfiguration(
           vocabularySize: vocabulary?.count ?? 0, recurrent: settings.recurrent)
+      case .classify, .forecast, .tag:
+        guard let data else {
+          throw CarouselError(.badData, "expected a description of the data, found none")
+        }
+        try data.validate(for: task)
+        return data.network(settings.recurrent)
       case .adding, .copy:
         return try SyntheticData(
           task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed

@@ -132,12 +132,14 @@ public struct RunFolder: Sendable {
     let network: NetworkConfiguration
     let settings: TrainingSettings
     let text: TrainingText.Identity?
+    let data: DataDescription?
 
     init(_ description: Checkpoint.Description) {
       task = description.task
       network = description.network
       settings = description.settings
       text = description.text
+      data = description.data
     }
   }
 }

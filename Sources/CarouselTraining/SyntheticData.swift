@@ -37,8 +37,8 @@ public struct SyntheticData: Sendable {
   public init(
     _ task: TrainingTask, length: Int, batchSize: Int, seed: UInt64, part: Part = .training
   ) throws(CarouselError) {
-    guard task != .text else {
-      throw CarouselError(.usage, "the task text reads a text and makes no sequences")
+    guard task == .adding || task == .copy else {
+      throw CarouselError(.usage, "the task \(task.rawValue) makes no synthetic sequences")
     }
     guard batchSize >= 1 else {
       throw CarouselError(.usage, "the batch size must be at least 1, but is \(batchSize)")
@@ -155,7 +155,7 @@ public final class SyntheticDataEvaluator<B: Backend> {
 }
 
 extension SyntheticDataEvaluator: TrainingEvaluator {
-  func loss(shouldStop: () throws -> Bool) throws -> Double? {
-    try evaluate(shouldStop: shouldStop)
+  func measure(shouldStop: () throws -> Bool) throws -> TaskMetrics? {
+    try evaluate(shouldStop: shouldStop).map { TaskMetrics(loss: $0) }
   }
 }

@@ -7,6 +7,7 @@ extension Trainer {
     Checkpoint.Description(
       task: task, network: network.configuration,
       vocabulary: task == .text ? vocabulary : nil, settings: settings, text: identity,
+      data: dataDescription,
       position: position, computedOn: network.backend.record, metrics: session.lines)
   }
 
@@ -107,7 +108,7 @@ extension Trainer {
   private var states: [(name: String, shape: Shape, buffer: B.Buffer)] {
     let hidden: Shape = [settings.batchSize, settings.recurrent.stateSize]
     let cell: Shape = [settings.batchSize, settings.recurrent.hiddenSize]
-    return pass.states.enumerated().flatMap { index, state in
+    return carriedStates.enumerated().flatMap { index, state in
       [("state.hidden_l\(index)", hidden, state.hidden)]
         + (state.cell.map { [("state.cell_l\(index)", cell, $0)] } ?? [])
     }

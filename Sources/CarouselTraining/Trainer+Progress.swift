@@ -2,7 +2,7 @@ import CarouselModel
 
 extension Trainer {
   /// The steps of an epoch.
-  public var epochSteps: Int { data.epochSteps }
+  public var epochSteps: Int { work.epochSteps }
 
   /// The epoch of the last step, counted from 1.
   var epoch: Int { max(position.step - 1, 0) / epochSteps + 1 }
@@ -61,8 +61,7 @@ extension Trainer {
 
   /// The bytes of a text trained on per second, or the sequences of other tasks.
   func rate(seconds: Double, steps: Int) -> Double {
-    let perStep = task == .text ? data.sequenceLength * data.batchSize : data.batchSize
-    return seconds > 0 ? Double(steps * perStep) / seconds : 0
+    seconds > 0 ? Double(steps * work.unitsPerStep) / seconds : 0
   }
 }
 

@@ -37,7 +37,7 @@ extension Trainer {
       return
     }
     var times: [Double] = []
-    let loss = try evaluator.loss {
+    let loss = try evaluator.measure {
       times.append(now())
       return times.count == 3 || shouldStop()
     }

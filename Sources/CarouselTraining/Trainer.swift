@@ -43,10 +43,13 @@ public final class Trainer<B: Backend> {
   private let bytesPerCharacter: (training: Double?, heldOut: Double?)
   /// What the parameters began with in place of what was drawn, until the beginning is saved.
   var initialWeights: InitialWeights?
-  let pass: TrainingPass<B>
+  let work: any TrainingWork
+  /// The states that one step hands on to the next; none where each sequence begins with zeros.
+  let carriedStates: [RecurrentState<B.Buffer>]
+  /// What the model remembers of one's own data.
+  public let dataDescription: DataDescription?
   let optimizer: OptimizerState<B>
   let evaluator: (any TrainingEvaluator)?
-  let data: any TrainingData
   /// The seconds of earlier sessions.
   var earlierSeconds = 0.0
   /// What computed the session before.
@@ -131,14 +134,16 @@ public final class Trainer<B: Backend> {
     try configuration.validateSize()
     let parts = try TextParts(text, settings: settings, vocabulary: vocabulary)
     try self.init(
-      .text, settings: settings, configuration, parts.training, vocabulary: vocabulary,
-      identity: text.identity, bytesPerCharacter: parts.bytesPerCharacter, backend: backend,
-      resuming: checkpoint, initial: initial
+      .text, settings: settings, configuration, vocabulary: vocabulary, identity: text.identity,
+      bytesPerCharacter: parts.bytesPerCharacter, backend: backend, resuming: checkpoint,
+      initial: initial
     ) { network in
-      try parts.heldOut.map {
+      let work = try Self.windows(network, parts.training, settings, countsBytes: true)
+      let evaluator = try parts.heldOut.map {
         try TextEvaluator(
           network, text: $0, vocabulary: vocabulary, limit: settings.validationBytes)
       }
+      return (work, work.pass.states, evaluator)
     }
   }
 
@@ -157,28 +162,70 @@ public final class Trainer<B: Backend> {
     let configuration = data.network(settings.recurrent)
     try configuration.validateSize()
     try self.init(
-      task, settings: settings, configuration, data, vocabulary: ByteVocabulary(of: []),
-      identity: nil, bytesPerCharacter: (nil, nil), backend: backend, resuming: checkpoint,
+      task, settings: settings, configuration, backend: backend, resuming: checkpoint,
       initial: initial
     ) { network in
-      try SyntheticDataEvaluator(network, like: data)
+      let work = try Self.windows(network, data, settings, countsBytes: false)
+      return (work, work.pass.states, try SyntheticDataEvaluator(network, like: data))
     }
   }
 
+  /// Begins a run on one's own examples; or goes on with one from its checkpoint, whose settings are then
+  /// taken, see `TrainingExamples.init(resuming:)`.
+  ///
+  /// Throws as the initializers for a text do.
+  public convenience init(
+    _ examples: TrainingExamples, settings: TrainingSettings, backend: B,
+    resuming checkpoint: Checkpoint? = nil,
+    initial: (NetworkConfiguration) throws -> InitialWeights? = { _ in nil }
+  ) throws {
+    try settings.validate()
+    let configuration = examples.description.network(settings.recurrent)
+    try configuration.validateSize()
+    try self.init(
+      examples.task, settings: settings, configuration, data: examples.description,
+      backend: backend, resuming: checkpoint, initial: initial
+    ) { network in
+      let work = SequenceWork(
+        network, examples.training, batchSize: settings.batchSize, seed: settings.seed)
+      let evaluator = examples.validation.map {
+        SequenceEvaluator(network, $0, batchSize: settings.batchSize)
+      }
+      return (work, [], evaluator)
+    }
+  }
+
+  private static func windows(
+    _ network: Network<B>, _ data: any TrainingData, _ settings: TrainingSettings,
+    countsBytes: Bool
+  ) throws -> WindowWork<B> {
+    let pass = try TrainingPass(
+      network, sequenceLength: data.sequenceLength, batchSize: data.batchSize,
+      checkpointSteps: settings.checkpointSteps)
+    return WindowWork(pass, data, countsBytes: countsBytes)
+  }
+
+  /// What a trainer computes with: the work of a step, the states that it carries, and what evaluates.
+  private typealias Parts = (
+    work: any TrainingWork, states: [RecurrentState<B.Buffer>],
+    evaluator: (any TrainingEvaluator)?
+  )
+
   private init(
     _ task: TrainingTask, settings: TrainingSettings, _ configuration: NetworkConfiguration,
-    _ data: any TrainingData, vocabulary: ByteVocabulary, identity: TrainingText.Identity?,
-    bytesPerCharacter: (training: Double?, heldOut: Double?), backend: B,
-    resuming checkpoint: Checkpoint?, initial: (NetworkConfiguration) throws -> InitialWeights?,
-    evaluator: (Network<B>) throws -> (any TrainingEvaluator)?
+    vocabulary: ByteVocabulary = ByteVocabulary(of: []), identity: TrainingText.Identity? = nil,
+    bytesPerCharacter: (training: Double?, heldOut: Double?) = (nil, nil),
+    data: DataDescription? = nil, backend: B, resuming checkpoint: Checkpoint?,
+    initial: (NetworkConfiguration) throws -> InitialWeights?,
+    parts: (Network<B>) throws -> Parts
   ) throws {
     self.task = task
     self.settings = settings
     self.vocabulary = vocabulary
     self.identity = identity
     self.bytesPerCharacter = bytesPerCharacter
+    dataDescription = data
     isNew = checkpoint == nil
-    self.data = data
     network =
       if let checkpoint {
         try checkpoint.makeNetwork(backend: backend)
@@ -187,11 +234,8 @@ public final class Trainer<B: Backend> {
       }
     initialWeights = checkpoint == nil ? try initial(configuration) : nil
     try initialWeights?.write(to: network.parameters)
-    pass = try TrainingPass(
-      network, sequenceLength: data.sequenceLength, batchSize: data.batchSize,
-      checkpointSteps: settings.checkpointSteps)
+    (work, carriedStates, evaluator) = try parts(network)
     optimizer = try OptimizerState(settings.optimizer.optimizer, store: network.parameters)
-    self.evaluator = try evaluator(network)
     if let checkpoint { try load(checkpoint) }
   }
 
@@ -271,16 +315,12 @@ public final class Trainer<B: Backend> {
 
   private func takeStep(_ folder: RunFolder?) throws {
     let began = now()
-    let batch = try data.batch(position.step)
-    if batch.begins { try pass.resetStates() }
     let learningRate = settings.schedule.learningRate(
       step: position.step, fraction: scheduleFraction)
-    try pass.queueGradients(
-      batch.input, batch.targets,
-      dropoutSeed: (seed: settings.seed, step: position.step))
+    try work.queueGradients(step: position.step, seed: settings.seed)
     try optimizer.queueStep(
       position.step + 1, learningRate: learningRate, clipNorm: settings.clipNorm)
-    let loss = try pass.readLoss()
+    let loss = try work.readLoss()
     guard loss.isFinite else {
       throw divergence("the loss became \(loss) in step \(position.step + 1)", folder)
     }
@@ -330,28 +370,27 @@ public final class Trainer<B: Backend> {
   ) throws -> Bool {
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
     let loss: Double
+    var found: TaskMetrics?
     if let evaluator {
       let began = now()
       var passes = 0
-      let measured = try evaluator.loss {
+      let measured = try evaluator.measure {
         try report(.evaluating(Double(passes) / Double(max(evaluator.passCount, 1))))
         passes += 1
         return shouldStop()
       }
       guard let measured else { return false }
       session.evaluatingSeconds = now() - began
-      loss = measured
-      let metrics = evaluationMetrics(loss)
-      line.validationLoss = loss
-      line.bitsPerByte = metrics.bitsPerByte
-      line.bitsPerCharacter = metrics.bitsPerCharacter
+      loss = measured.loss
+      found = task.readsExamples ? measured : evaluationMetrics(loss)
+      line.take(found)
     } else {
       loss = position.evaluated.value ?? session.loss
     }
     guard loss.isFinite else {
       throw divergence("the validation loss became \(loss) after step \(position.step)", folder)
     }
-    let isBest = position.record(loss, due: due)
+    let isBest = position.record(loss, task.readsExamples ? found : nil, due: due)
     position.seconds = earlierSeconds + now()
     line.isBest = isBest
     try write(line)

@@ -8,6 +8,15 @@ public enum TrainingTask: String, Hashable, Sendable, Codable, CaseIterable {
   case adding
   /// A few symbols again, after a long pause.
   case copy
+  /// The class of a sequence of one's own.
+  case classify
+  /// The next numbers of a series of one's own.
+  case forecast
+  /// The tag of each word of a sequence of one's own.
+  case tag
+
+  /// Whether the task reads one's own examples, see `TrainingExamples`.
+  public var readsExamples: Bool { [.classify, .forecast, .tag].contains(self) }
 }
 
 /// One step's worth of data.
@@ -45,15 +54,16 @@ extension TextStreams: TrainingData {
 protocol TrainingEvaluator {
   /// The passes that an evaluation is.
   var passCount: Int { get }
-  /// The loss; nil where `shouldStop`, which is asked before each pass, became true on the way.
-  func loss(shouldStop: () throws -> Bool) throws -> Double?
+  /// The loss, with other metrics where the task has them; nil where `shouldStop`, which is asked before
+  /// each pass, became true on the way.
+  func measure(shouldStop: () throws -> Bool) throws -> TaskMetrics?
 }
 
 extension TextEvaluator: TrainingEvaluator {
   /// The passes that an evaluation is.
   public var passCount: Int { streams.windowCount }
 
-  func loss(shouldStop: () throws -> Bool) throws -> Double? {
-    try evaluate(shouldStop: shouldStop)?.loss
+  func measure(shouldStop: () throws -> Bool) throws -> TaskMetrics? {
+    try evaluate(shouldStop: shouldStop).map { TaskMetrics(loss: $0.loss) }
   }
 }

@@ -24,10 +24,27 @@ public struct TrainingMetrics: Hashable, Sendable, Codable {
   ///
   /// Files from before `bitsPerByte` have the bits per byte under the other name.
   public var bitsPerByte: Double?, bitsPerCharacter: Double?
+  /// What an evaluation found beside the loss, where the task has more, but for the confusion.
+  public var accuracy: Double?, macroF1: Double?, spanF1: Double?
+  /// The same of a forecast.
+  public var mae: Double?, rmse: Double?, mase: Double?, smape: Double?, coverage: Double?
   /// Whether the evaluation was the best so far.
   public var isBest: Bool?
   /// How the gradient of a loss at the last step travels back, where that is measured.
   public var gradientNorms: [GradientNorm]?
+}
+
+extension TrainingMetrics {
+  /// Takes over what an evaluation of the held-out part found.
+  mutating func take(_ metrics: TaskMetrics?) {
+    guard let metrics else { return }
+    validationLoss = metrics.loss
+    (bitsPerByte, bitsPerCharacter) = (metrics.bitsPerByte, metrics.bitsPerCharacter)
+    (accuracy, macroF1, spanF1) = (metrics.accuracy, metrics.macroF1, metrics.spanF1)
+    (mae, rmse) = (metrics.forecast?.mae, metrics.forecast?.rmse)
+    (mase, smape) = (metrics.forecast?.mase, metrics.forecast?.smape)
+    coverage = metrics.coverage
+  }
 }
 
 /// What a trainer reports while it runs.

@@ -58,14 +58,17 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
     /// The mean loss of the held-out part, or, where nothing is held out, of the training steps since
     /// the last evaluation.
     public var loss: Double
+    /// What else was measured, but for the confusion.
+    public var metrics: TaskMetrics?
   }
 
   /// Takes note of an evaluation and says whether it is the best so far.
   ///
   /// One that was not `due`, at
   /// the end of a run, does not use up patience.
-  mutating func record(_ loss: Double, due: Bool) -> Bool {
-    let current = Evaluation(step: step, loss: loss)
+  mutating func record(_ loss: Double, _ metrics: TaskMetrics? = nil, due: Bool) -> Bool {
+    var current = Evaluation(step: step, loss: loss, metrics: metrics)
+    current.metrics?.confusion = nil
     evaluation = current
     if due {
       evaluated = RunningMean()

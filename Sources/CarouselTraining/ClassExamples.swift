@@ -1,0 +1,191 @@
+import CarouselFormats
+import CarouselModel
+import Foundation
+
+/// Sequences of numbers, each of one class.
+///
+/// The loss is the mean cross-entropy in nats, each example weighed by its class where asked for.
+struct ClassExamples: SequenceExamples {
+  /// The sequences, scaled by `mean` and `scale` where they are read.
+  let set: SequenceSet
+  /// The class of each sequence by number; empty where it is not known.
+  let targets: [Int32]
+  let classCount: Int
+  let mean: [Float], scale: [Float]
+  let pooling: Pooling
+  /// The weight of each class; nil weighs all alike.
+  let weights: [Double]?
+  let smoothing: Double
+
+  var count: Int { self.set.count }
+  func length(_ index: Int) -> Int { set.length(index) }
+
+  var readsLastStep: Bool {
+    guard pooling == .last, count > 0 else { return false }
+    let first = length(0)
+    return (0..<count).allSatisfy { length($0) == first }
+  }
+
+  /// Reads sequences as a model does that was trained on others.
+  init(
+    _ set: SequenceSet, _ description: DataDescription, weights: [Double]? = nil,
+    smoothing: Double = 0, knowsLabels: Bool = true
+  ) throws(CarouselError) {
+    self.set = set
+    let classes = description.classes ?? []
+    classCount = classes.count
+    mean = description.mean.map(Float.init)
+    scale = description.scale.map(Float.init)
+    pooling = description.settings.pooling
+    self.weights = weights
+    self.smoothing = smoothing
+    guard set.channels.count == description.channels.count else {
+      throw CarouselError(
+        .badData,
+        "\(set.source): expected \(description.channels.count) channels as in training, found "
+          + "\(set.channels.count)")
+    }
+    var targets: [Int32] = []
+    for (index, label) in set.labels.enumerated() where knowsLabels {
+      guard let number = classes.firstIndex(of: label) else {
+        throw CarouselError(
+          .badData,
+          "\(set.place(index)): expected a class seen in training, found '\(label)'"
+            + suggestion(for: label, among: classes))
+      }
+      targets.append(Int32(number))
+    }
+    self.targets = targets
+  }
+
+  func input(
+    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: (seed: UInt64, step: Int)?
+  ) -> NetworkInput {
+    let width = mean.count
+    var x = [Double](repeating: 0, count: sequenceLength * batchSize * width)
+    for (n, example) in examples.enumerated() {
+      var source = set.starts[example] * width
+      for t in 0..<set.length(example) {
+        let row = (t * batchSize + n) * width
+        for channel in 0..<width {
+          x[row + channel] = Double((set.values[source + channel] - mean[channel]) / scale[channel])
+        }
+        source += width
+      }
+    }
+    return .features(x)
+  }
+
+  /// The outputs of a sequence, pooled over its steps.
+  func pooled(_ outputs: BatchOutputs, sequence: Int, length: Int) -> [Double] {
+    let O = outputs.width
+    let rows = outputs.rows == 1 ? 0..<1 : pooling == .last ? length - 1..<length : 0..<length
+    var result = [Double](repeating: 0, count: O)
+    for row in rows {
+      let start = outputs.offset(row: row, sequence: sequence)
+      for o in 0..<O { result[o] += outputs.values[start + o] }
+    }
+    return pooling == .last ? result : result.map { $0 / Double(rows.count) }
+  }
+
+  func loss(_ outputs: BatchOutputs, _ batch: ExampleBatch, gradient: inout [Double]?) -> LossSum {
+    var result = LossSum()
+    for (n, example) in batch.examples.enumerated() {
+      let length = length(example)
+      let (sum, slope) = CrossEntropy.loss(
+        pooled(outputs, sequence: n, length: length), target: Int(targets[example]),
+        smoothing: smoothing)
+      let weight = weights?[Int(targets[example])] ?? 1
+      result.sum += weight * sum
+      result.weight += weight
+      guard gradient != nil else { continue }
+      let rows = outputs.rows == 1 ? 0..<1 : pooling == .last ? length - 1..<length : 0..<length
+      let share = weight / Double(pooling == .last ? 1 : rows.count)
+      for row in rows {
+        let start = outputs.offset(row: row, sequence: n)
+        for (o, slope) in slope.enumerated() { gradient?[start + o] += share * slope }
+      }
+    }
+    return result
+  }
+
+  func makeTally() -> any ExampleTally { ClassTally(self) }
+}
+
+/// Cross-entropy of one row of logits.
+enum CrossEntropy {
+  /// The probabilities of classes: softmax.
+  static func probabilities(_ logits: [Double]) -> [Double] {
+    let largest = logits.max() ?? 0
+    let powers = logits.map { exp($0 - largest) }
+    let sum = powers.reduce(0, +)
+    return powers.map { $0 / sum }
+  }
+
+  /// `−Σ q·log softmax(logits)` and its slope, with q = (1 − s)·onehot(target) + s/O.
+  static func loss(
+    _ logits: [Double], target: Int, smoothing: Double
+  ) -> (sum: Double, slope: [Double]) {
+    let largest = logits.max() ?? 0
+    let logSum = largest + log(logits.reduce(0) { $0 + exp($1 - largest) })
+    let even = smoothing / Double(logits.count)
+    var sum = 0.0
+    let slope = logits.enumerated().map { index, logit in
+      let wanted = even + (index == target ? 1 - smoothing : 0)
+      if wanted > 0 { sum -= wanted * (logit - logSum) }
+      return exp(logit - logSum) - wanted
+    }
+    return (sum, slope)
+  }
+}
+
+/// Counts which classes were taken for which.
+private struct ClassTally: ExampleTally {
+  private let examples: ClassExamples
+  /// `[truth][prediction]`.
+  private var confusion: [[Int]]
+
+  init(_ examples: ClassExamples) {
+    self.examples = examples
+    confusion = [[Int]](
+      repeating: [Int](repeating: 0, count: examples.classCount), count: examples.classCount)
+  }
+
+  mutating func add(_ outputs: BatchOutputs, _ batch: ExampleBatch) {
+    for (n, example) in batch.examples.enumerated() {
+      let logits = examples.pooled(outputs, sequence: n, length: examples.length(example))
+      confusion[Int(examples.targets[example])][logits.indexOfLargest] += 1
+    }
+  }
+
+  func fill(_ metrics: inout TaskMetrics) {
+    metrics.accuracy = ClassMetrics.accuracy(confusion)
+    metrics.macroF1 = ClassMetrics.macroF1(confusion)
+    metrics.confusion = confusion
+  }
+}
+
+/// What a table `[truth][prediction]` says.
+enum ClassMetrics {
+  /// The share that is right.
+  static func accuracy(_ confusion: [[Int]]) -> Double {
+    let right = confusion.indices.reduce(0) { $0 + confusion[$1][$1] }
+    return Double(right) / Double(max(confusion.joined().reduce(0, +), 1))
+  }
+
+  /// The mean of F1 = 2·TP / (2·TP + FP + FN) over the classes that occur, in truth or prediction.
+  static func macroF1(_ confusion: [[Int]]) -> Double {
+    let scores = confusion.indices.compactMap { index -> Double? in
+      let truth = confusion[index].reduce(0, +)
+      let predicted = confusion.reduce(0) { $0 + $1[index] }
+      guard truth + predicted > 0 else { return nil }
+      return 2 * Double(confusion[index][index]) / Double(truth + predicted)
+    }
+    return scores.reduce(0, +) / Double(max(scores.count, 1))
+  }
+}
+
+extension [Double] {
+  /// The index of the first of the largest elements; 0 where there is none.
+  var indexOfLargest: Int { indices.max { self[$0] < self[$1] } ?? 0 }
+}

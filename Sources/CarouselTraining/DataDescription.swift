@@ -1,0 +1,100 @@
+import CarouselFormats
+import CarouselModel
+
+/// What a model knows of the data that it was trained on: all that new data need to be read alike.
+public struct DataDescription: Hashable, Sendable, Codable {
+  /// How the files were read.
+  public var settings: DataSettings
+  /// The names of the numbers of a step; none where words are read.
+  public var channels: [String] = []
+  /// What each channel is reduced by and divided by before the network reads it, from the training part.
+  public var mean: [Double] = [], scale: [Double] = []
+  /// The classes, or the tags, in the order of the outputs.
+  public var classes: [String]?
+  /// The words behind the tokens from 1 on; token 0 is any other.
+  public var words: [String]?
+  /// How a forecast is scaled.
+  public var forecast: ForecastScaling?
+  /// The length of the longest sequence in the training part.
+  public var longest = 1
+  /// The hash of the training and validation parts, 64 bits as hexadecimal digits.
+  public var hash = ""
+
+  /// Describes data that are read by `settings`.
+  public init(settings: DataSettings) { self.settings = settings }
+
+  /// The network around recurrent layers that the data need.
+  public func network(_ recurrent: RecurrentConfiguration) -> NetworkConfiguration {
+    var recurrent = recurrent
+    if words == nil { recurrent.inputSize = channels.count }
+    return NetworkConfiguration(
+      vocabularySize: words.map { $0.count + 1 }, recurrent: recurrent, outputSize: outputSize)
+  }
+
+  private var outputSize: Int {
+    if let forecast {
+      return settings.horizon * forecast.targetScale.count * settings.loss.outputCount
+    }
+    return classes?.count ?? 0
+  }
+
+  /// Throws where the parts of a description that was read from a file do not fit each other.
+  func validate(for task: TrainingTask) throws(CarouselError) {
+    try settings.validate()
+    func require(_ isTrue: Bool, _ expected: String) throws(CarouselError) {
+      guard isTrue else { throw CarouselError(.badData, "expected \(expected)") }
+    }
+    let numbers = mean + scale
+    try require(
+      mean.count == channels.count && scale.count == channels.count
+        && numbers.allSatisfy(\.isFinite) && scale.allSatisfy { $0 > 0 },
+      "a finite mean and a scale above 0 for each of \(channels.count) channels")
+    try require(
+      1...TrainingSettings.maximumSize ~= longest, "a longest sequence of at least 1 step")
+    switch task {
+    case .classify, .tag:
+      try require(!(classes ?? []).isEmpty, "the classes of the task \(task.rawValue)")
+      try require(
+        Set(classes ?? []).count == classes?.count, "a name of its own for each class")
+      try require(
+        (words == nil) == (task == .classify) && channels.isEmpty == (task == .tag),
+        "channels of numbers for classify, words for tag")
+      try require(Set(words ?? []).count == words?.count ?? 0, "each word once")
+    case .forecast:
+      guard let forecast else {
+        throw CarouselError(.badData, "expected the scales of a forecast, found none")
+      }
+      let scales = forecast.targetScale
+      try require(
+        !scales.isEmpty && scales.count <= channels.count
+          && scales.allSatisfy { $0.isFinite && $0 > 0 },
+        "a scale above 0 for each target of the forecast")
+      try require(
+        settings.targets.count == scales.count
+          && settings.targets.count + settings.covariates.count == channels.count,
+        "the names of the targets and covariates among the channels")
+    case .text, .adding, .copy:
+      throw CarouselError(
+        .badData, "expected no description of data for the task \(task.rawValue)")
+    }
+  }
+}
+
+/// The hash FNV-1a of whole words, 64 bits.
+struct DataHash {
+  private var state: UInt64 = 0xCBF2_9CE4_8422_2325
+
+  /// Takes a word.
+  mutating func add(_ word: UInt64) { state = (state ^ word) &* 0x100_0000_01B3 }
+
+  /// Takes texts.
+  mutating func add(_ texts: [String]) {
+    for text in texts {
+      for byte in text.utf8 { add(UInt64(byte)) }
+      add(0xFFFF)
+    }
+  }
+
+  /// The hash as hexadecimal digits.
+  var text: String { String(state, radix: 16) }
+}

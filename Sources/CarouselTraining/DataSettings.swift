@@ -1,0 +1,112 @@
+import CarouselFormats
+import CarouselModel
+
+/// Where examples are held out from.
+public enum HeldOut: Hashable, Sendable, Codable {
+  /// This share of the training file: drawn for classes and tags, at the end of time for forecasts.
+  case share(Double)
+  /// A file of its own.
+  case file(String)
+
+  /// Throws a usage error where a share is none.
+  func validate(_ name: String) throws(CarouselError) {
+    guard case .share(let share) = self, !(share >= 0 && share < 1) else { return }
+    throw CarouselError(
+      .usage, "the \(name) share must be at least 0 and below 1, but is \(share)")
+  }
+}
+
+/// How the outputs of a sequence's steps become one.
+public enum Pooling: String, Hashable, Sendable, Codable, CaseIterable {
+  /// Those of the last valid step.
+  case last
+  /// Their mean over the valid steps.
+  case mean
+}
+
+/// What a forecast minimizes.
+public enum ForecastLoss: Hashable, Sendable, Codable {
+  /// Squared errors, for the mean.
+  case squared
+  /// Absolute errors, for the median.
+  case absolute
+  /// Squared below 1 (in scaled units), absolute above (Huber 1964).
+  case huber
+  /// The pinball loss of each of these quantiles (Koenker & Bassett 1978).
+  case quantile([Double])
+  /// −log N(y; μ, σ²), with both predicted.
+  case gaussian
+
+  /// The outputs for each number that is predicted.
+  var outputCount: Int {
+    switch self {
+    case .squared, .absolute, .huber: 1
+    case .quantile(let levels): levels.count
+    case .gaussian: 2
+    }
+  }
+}
+
+/// Which files a network is trained on, how they are read, and what is asked of it.
+public struct DataSettings: Hashable, Sendable, Codable {
+  /// The training file, and of images the file of their labels.
+  public var file: String, labels: String?
+  /// What is held out while training, and what the trained model is tested on.
+  public var validation = HeldOut.share(0.1), test: HeldOut?
+  /// The labels of images in files of their own.
+  public var validationLabels: String?, testLabels: String?
+  /// Which columns of a table hold what.
+  public var columns = SequenceColumns()
+  /// What stands for missing numbers.
+  public var missing = MissingValues.error
+
+  /// Classes: whether each weighs as much as any other, how much of a target goes to all classes, and how
+  /// steps become one.
+  public var balancesClasses = false, labelSmoothing = 0.0, pooling = Pooling.last
+
+  /// Forecasts: the columns to predict and those read beside them.
+  public var targets: [String] = [], covariates: [String] = []
+  /// W, the steps that are read; H, those that are predicted; S, the steps of a season.
+  public var window = 32, horizon = 1, season = 1
+  /// What a forecast minimizes.
+  public var loss = ForecastLoss.squared
+
+  /// Tags: the column of the words; nil takes the one that is left.
+  public var word: String?
+
+  /// Names the training file.
+  public init(file: String) { self.file = file }
+
+  /// Throws a usage error where settings make no sense.
+  public func validate() throws(CarouselError) {
+    try validation.validate("validation")
+    try test?.validate("test")
+    guard labelSmoothing >= 0, labelSmoothing < 1 else {
+      throw CarouselError(
+        .usage, "label smoothing must be at least 0 and below 1, but is \(labelSmoothing)")
+    }
+    for (name, value) in [("window", window), ("horizon", horizon), ("season", season)] {
+      guard 1...TrainingSettings.maximumSize ~= value else {
+        throw CarouselError(
+          .usage,
+          "the \(name) must be at least 1 and at most \(TrainingSettings.maximumSize), but is \(value)"
+        )
+      }
+    }
+    guard window >= season else {
+      throw CarouselError(
+        .usage,
+        "the window must hold a season, but is \(window) steps where the season is \(season)")
+    }
+    if case .quantile(let levels) = loss {
+      let rising = zip(levels, levels.dropFirst()).allSatisfy { $0 < $1 }
+      guard !levels.isEmpty, levels.count <= 99, levels.allSatisfy({ $0 > 0 && $0 < 1 }), rising
+      else {
+        throw CarouselError(
+          .usage,
+          "quantiles must be between 0 and 1 and rise, but are "
+            + levels.map { "\($0)" }.joined(separator: ", "))
+      }
+    }
+  }
+}

@@ -1,0 +1,223 @@
+import CarouselFormats
+import CarouselModel
+
+extension ExampleParts {
+  /// Windows of series: those whose targets end first are learnt from, later ones are held out, the last
+  /// are the test.
+  init(forecast settings: DataSettings) throws(CarouselError) {
+    var settings = settings
+    let set = try SeriesSet(settings.file, settings)
+    settings.targets = set.targets
+    var windows: (training: [Window], validation: [Window], test: [Window]) = ([], [], [])
+    var trainingEnds: [Int] = []
+    for series in 0..<set.count {
+      let length = set.length(series)
+      let needed = settings.window + settings.horizon
+      guard length >= needed else {
+        throw CarouselError(
+          .badData,
+          "\(set.place(series)): expected at least \(needed) steps, a window of \(settings.window) and a "
+            + "horizon of \(settings.horizon), found \(length)")
+      }
+      let testStart = length - settings.test.count(of: length)
+      let validationStart = testStart - HeldOut?.some(settings.validation).count(of: length)
+      trainingEnds.append(validationStart)
+      windows.training += Window.all(
+        series, targets: settings.window..<validationStart, settings)
+      windows.validation += Window.all(
+        series, targets: max(validationStart, settings.window)..<testStart, settings)
+      windows.test += Window.all(
+        series, targets: max(testStart, settings.window)..<length, settings)
+    }
+    func require(_ windows: [Window], _ heldOut: HeldOut?, _ name: String) throws(CarouselError) {
+      guard case .share(let share) = heldOut, share > 0, windows.isEmpty else { return }
+      throw CarouselError(
+        .badData,
+        "\(set.source): expected at least \(settings.horizon) steps in the \(name) part, found a share of "
+          + "\(share) of \(set.length(0)) steps")
+    }
+    try require(windows.validation, settings.validation, "validation")
+    try require(windows.test, settings.test, "test")
+    guard !windows.training.isEmpty else {
+      throw CarouselError(
+        .badData,
+        "\(set.source): expected at least \(settings.window + settings.horizon) steps in the training part, "
+          + "a window of \(settings.window) and a horizon of \(settings.horizon), found "
+          + "\(trainingEnds.max() ?? 0)")
+    }
+    var description = DataDescription(settings: settings)
+    description.channels = set.targets + set.covariates
+    description.longest = settings.window
+    let naive = set.naiveErrors(ends: trainingEnds, season: settings.season)
+    description.learnScales(of: set, windows.training, ends: trainingEnds, naive)
+    var hash = DataHash()
+    set.add(to: &hash)
+    func examples(_ windows: [Window]) -> ForecastExamples {
+      ForecastExamples(set, windows, description, naiveErrors: naive)
+    }
+    training = examples(windows.training)
+    func heldOut(
+      _ part: HeldOut?, _ windows: [Window], _ hash: inout DataHash
+    ) throws(CarouselError) -> ForecastExamples? {
+      guard let path = part?.file else { return windows.isEmpty ? nil : examples(windows) }
+      let other = try SeriesSet(path, settings)
+      other.add(to: &hash)
+      return try ForecastExamples(whole: other, description)
+    }
+    validation = try heldOut(settings.validation, windows.validation, &hash)
+    test = try heldOut(settings.test, windows.test, &hash)
+    description.hash = hash.text
+    self.description = description
+  }
+
+  private typealias Window = ForecastExamples.Window
+}
+
+extension HeldOut? {
+  /// How many of the last steps of a series are held out.
+  fileprivate func count(of length: Int) -> Int {
+    guard case .share(let share) = self else { return 0 }
+    return Int((Double(length) * share).rounded())
+  }
+}
+
+extension ForecastExamples.Window {
+  /// The windows of a series all of whose H targets are in a range of steps.
+  static func all(_ series: Int, targets: Range<Int>, _ settings: DataSettings) -> [Self] {
+    guard targets.count >= settings.horizon else { return [] }
+    return (targets.lowerBound...targets.upperBound - settings.horizon).map {
+      ForecastExamples.Window(series: series, last: $0 - 1)
+    }
+  }
+}
+
+extension ForecastExamples {
+  init(
+    _ set: SeriesSet, _ windows: [Window], _ description: DataDescription, naiveErrors: [[Double]]
+  ) {
+    self.init(
+      set: set, windows: windows, settings: description.settings,
+      scaling: description.forecast ?? ForecastScaling(), mean: description.mean,
+      scale: description.scale, naiveErrors: naiveErrors)
+  }
+
+  /// All windows of a file of its own; throws where a series is too short for one.
+  init(whole set: SeriesSet, _ description: DataDescription) throws(CarouselError) {
+    let settings = description.settings
+    var windows: [Window] = []
+    for series in 0..<set.count {
+      let length = set.length(series)
+      guard length >= settings.window + settings.horizon else {
+        throw CarouselError(
+          .badData,
+          "\(set.place(series)): expected at least \(settings.window + settings.horizon) steps, a window of "
+            + "\(settings.window) and a horizon of \(settings.horizon), found \(length)")
+      }
+      windows += Window.all(series, targets: settings.window..<length, settings)
+    }
+    let ends = (0..<set.count).map { set.length($0) }
+    self.init(
+      set, windows, description, naiveErrors: set.naiveErrors(ends: ends, season: settings.season))
+  }
+}
+
+extension DataDescription {
+  /// Learns on the training part what windows are scaled by and what predictions are added to.
+  fileprivate mutating func learnScales(
+    of set: SeriesSet, _ all: [ForecastExamples.Window], ends: [Int], _ naive: [[Double]]
+  ) {
+    let (targets, width) = (set.targets.count, set.width)
+    mean = [Double](repeating: 0, count: width)
+    scale = [Double](repeating: 1, count: width)
+    for channel in targets..<width {
+      let values = (0..<set.count).flatMap { series in
+        (0..<ends[series]).map { set.values[series][$0 * width + channel] }
+      }
+      mean[channel] = values.reduce(0, +) / Double(values.count)
+      scale[channel] = Self.size(values.map { $0 - mean[channel] })
+    }
+    var forecast = ForecastScaling()
+    forecast.targetScale = [Double](repeating: 1, count: targets)
+    forecast.scalesWindows = set.count > 1
+    self.forecast = forecast
+    let step = max(1, all.count / 2000)
+    let windows = stride(from: 0, to: all.count, by: step).map { all[$0] }
+    let draft = ForecastExamples(set, windows, self, naiveErrors: naive)
+    func differences(_ target: Int, _ base: ForecastScaling.Base) -> [Double] {
+      windows.flatMap { window in
+        (1...settings.horizon).map { ahead in
+          let truth = draft.value(window, target, at: window.last + ahead)
+          return (truth - draft.base(window, target, ahead: ahead, base))
+            / draft.windowScale(window, target)
+        }
+      }
+    }
+    func error(_ base: ForecastScaling.Base) -> Double {
+      (0..<targets).reduce(0) { sum, target in
+        sum + differences(target, base).reduce(0) { $0 + abs($1) }
+          / Self.size(differences(target, .last))
+      }
+    }
+    forecast.base = settings.season > 1 && error(.season) < error(.last) ? .season : .last
+    for target in 0..<targets {
+      forecast.targetScale[target] = Self.size(differences(target, forecast.base))
+      scale[target] = Self.size(
+        windows.flatMap { window in
+          (window.last - settings.window + 1...window.last).map { step in
+            (draft.value(window, target, at: step) - draft.value(window, target, at: window.last))
+              / draft.windowScale(window, target)
+          }
+        })
+    }
+    self.forecast = forecast
+  }
+
+  /// The root of the mean square; 1 where all are 0.
+  private static func size(_ values: [Double]) -> Double {
+    let mean = values.reduce(0) { $0 + $1 * $1 } / Double(max(values.count, 1))
+    return mean > 1e-300 ? mean.squareRoot() : 1
+  }
+}
+
+extension SeriesSet {
+  /// The number of series.
+  var count: Int { values.count }
+
+  /// Reads a file as settings say.
+  init(_ path: String, _ settings: DataSettings) throws(CarouselError) {
+    try self.init(
+      table: path, targets: settings.targets, covariates: settings.covariates,
+      id: settings.columns.id, time: settings.columns.time,
+      hasHeader: settings.columns.hasHeader, missing: settings.missing)
+  }
+
+  /// Where a series stands, for the beginning of a sentence.
+  func place(_ series: Int) -> String {
+    ids[series].isEmpty ? source : "\(source): id '\(ids[series])'"
+  }
+
+  /// The mean absolute difference over a season before a step of each series, for each target.
+  func naiveErrors(ends: [Int], season: Int) -> [[Double]] {
+    (0..<count).map { series in
+      targets.indices.map { target in
+        let steps = season..<max(ends[series], season)
+        let sum = steps.reduce(0.0) { sum, step in
+          sum
+            + abs(
+              values[series][step * width + target]
+                - values[series][(step - season) * width + target])
+        }
+        return steps.isEmpty ? 0 : sum / Double(steps.count)
+      }
+    }
+  }
+
+  /// Adds everything that training depends on.
+  func add(to hash: inout DataHash) {
+    for series in values {
+      for value in series { hash.add(value.bitPattern) }
+      hash.add(0)
+    }
+    hash.add(ids)
+  }
+}

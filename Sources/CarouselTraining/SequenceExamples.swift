@@ -1,0 +1,79 @@
+import CarouselModel
+
+/// A batch of examples: what a network reads at once.
+struct ExampleBatch {
+  /// T and N: every sequence has room for T steps, places beyond the examples stay empty.
+  let sequenceLength: Int, batchSize: Int
+  /// The examples, at most N.
+  let examples: [Int]
+  /// What the network reads, `[T, N]` rows.
+  let input: NetworkInput
+  /// The steps of each sequence; nil where all have T.
+  let lengths: [Int32]?
+}
+
+/// The outputs of a network for a batch, `[R, N, O]`: R is T, or 1 where the last step alone is read.
+struct BatchOutputs {
+  let values: [Double]
+  let rows: Int, batchSize: Int, width: Int
+
+  /// Where the outputs of a row of a sequence begin.
+  func offset(row: Int, sequence: Int) -> Int { (row * batchSize + sequence) * width }
+}
+
+/// A loss as a sum, and what it is to be divided by.
+struct LossSum {
+  var sum = 0.0, weight = 0.0
+
+  /// The mean loss; nil where nothing counted.
+  var mean: Double? { weight > 0 ? sum / weight : nil }
+}
+
+/// Examples of a task: what a network reads of them, and how its outputs are judged.
+///
+/// The seam between data and network: whoever computes outputs `[R, N, O]` from a batch and takes their
+/// gradients can be trained on these examples.
+protocol SequenceExamples: Sendable {
+  /// The number of examples.
+  var count: Int { get }
+  /// T of an example.
+  func length(_ index: Int) -> Int
+  /// Whether the outputs of the last step are all that counts, and every example has the same T.
+  var readsLastStep: Bool { get }
+  /// What the network reads of examples, `[T, N]` rows with zeros past each end; `step` is the training
+  /// step, for what is drawn anew in each; nil draws nothing.
+  func input(
+    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: (seed: UInt64, step: Int)?
+  ) -> NetworkInput
+  /// The loss of a batch's outputs; with `gradient`, which is 0 before, ∂(sum)/∂outputs is added to it.
+  func loss(_ outputs: BatchOutputs, _ batch: ExampleBatch, gradient: inout [Double]?) -> LossSum
+  /// What counts what the outputs are worth.
+  func makeTally() -> any ExampleTally
+}
+
+/// Counts what outputs are worth, batch after batch.
+protocol ExampleTally {
+  mutating func add(_ outputs: BatchOutputs, _ batch: ExampleBatch)
+  /// The metrics of all batches but the loss.
+  func fill(_ metrics: inout TaskMetrics)
+}
+
+extension SequenceExamples {
+  /// The length of the longest example; 0 without any.
+  var longest: Int { (0..<count).reduce(0) { max($0, length($1)) } }
+
+  /// A batch of examples.
+  func batch(
+    _ examples: [Int], sequenceLength: Int, batchSize: Int,
+    noise: (seed: UInt64, step: Int)? = nil
+  ) -> ExampleBatch {
+    let lengths = examples.map { Int32(length($0)) }
+    let isRagged = lengths.contains { Int($0) != sequenceLength }
+    return ExampleBatch(
+      sequenceLength: sequenceLength, batchSize: batchSize, examples: examples,
+      input: input(
+        examples, sequenceLength: sequenceLength, batchSize: batchSize, noise: noise),
+      lengths: isRagged
+        ? lengths + [Int32](repeating: 0, count: batchSize - examples.count) : nil)
+  }
+}

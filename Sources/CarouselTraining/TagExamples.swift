@@ -1,0 +1,162 @@
+import CarouselFormats
+import CarouselModel
+
+/// Sequences of words, each with a tag.
+///
+/// The loss is the mean cross-entropy over all words in nats.
+struct TagExamples: SequenceExamples {
+  /// The tokens of the words, and their tags by number; these are empty where they are not known.
+  let tokens: [[Int32]], tags: [[Int32]]
+  /// The names of the tags.
+  let names: [String]
+  let smoothing: Double
+  let weights: [Double]?
+  /// Tokens of words that the training part has once: some of them are read as unknown in training.
+  let rare: Set<Int32>
+
+  var count: Int { tokens.count }
+  func length(_ index: Int) -> Int { tokens[index].count }
+  var readsLastStep: Bool { false }
+
+  /// Reads sequences as a model does that was trained on others; throws where a tag is not known.
+  init(
+    _ set: TaggedSet, _ description: DataDescription, rare: Set<Int32> = [],
+    weights: [Double]? = nil, smoothing: Double = 0, knowsTags: Bool = true
+  ) throws(CarouselError) {
+    let words = Dictionary(
+      uniqueKeysWithValues: (description.words ?? []).enumerated().map { ($1, Int32($0 + 1)) })
+    let names = description.classes ?? []
+    let numbers = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
+    tokens = set.words.map { $0.map { words[$0] ?? 0 } }
+    self.names = names
+    self.rare = rare
+    self.weights = weights
+    self.smoothing = smoothing
+    var tags: [[Int32]] = []
+    for (index, sequence) in set.tags.enumerated() where knowsTags {
+      var row: [Int32] = []
+      for (place, tag) in sequence.enumerated() {
+        guard let number = numbers[tag] else {
+          throw CarouselError(
+            .badData,
+            "\(set.source): line \(set.lines[index] + (set.ids.isEmpty ? place : 0)): expected a tag seen in "
+              + "training, found '\(tag)'" + suggestion(for: tag, among: names))
+        }
+        row.append(number)
+      }
+      tags.append(row)
+    }
+    self.tags = tags
+  }
+
+  func input(
+    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: (seed: UInt64, step: Int)?
+  ) -> NetworkInput {
+    var result = [Int32](repeating: 0, count: sequenceLength * batchSize)
+    let random = noise.map { Philox(seed: $0.seed, stream: RandomStream.rareWords(step: $0.step)) }
+    for (n, example) in examples.enumerated() {
+      for (t, token) in tokens[example].enumerated() {
+        let place = t * batchSize + n
+        let isHidden = random.map { rare.contains(token) && $0.uniform(place) < 0.5 } ?? false
+        result[place] = isHidden ? 0 : token
+      }
+    }
+    return .tokens(result)
+  }
+
+  private func logits(_ outputs: BatchOutputs, _ t: Int, _ n: Int) -> [Double] {
+    let start = outputs.offset(row: t, sequence: n)
+    return Array(outputs.values[start..<start + outputs.width])
+  }
+
+  func loss(_ outputs: BatchOutputs, _ batch: ExampleBatch, gradient: inout [Double]?) -> LossSum {
+    var result = LossSum()
+    for (n, example) in batch.examples.enumerated() {
+      for (t, tag) in tags[example].enumerated() {
+        let weight = weights?[Int(tag)] ?? 1
+        let (sum, slope) = CrossEntropy.loss(
+          logits(outputs, t, n), target: Int(tag), smoothing: smoothing)
+        result.sum += weight * sum
+        result.weight += weight
+        guard gradient != nil else { continue }
+        let start = outputs.offset(row: t, sequence: n)
+        for (o, slope) in slope.enumerated() { gradient?[start + o] += weight * slope }
+      }
+    }
+    return result
+  }
+
+  /// The numbers of the tags that outputs say.
+  func predictions(_ outputs: BatchOutputs, sequence n: Int, length: Int) -> [Int] {
+    (0..<length).map { logits(outputs, $0, n).indexOfLargest }
+  }
+
+  func makeTally() -> any ExampleTally { TagTally(self) }
+}
+
+/// Counts right tags and right spans.
+private struct TagTally: ExampleTally {
+  private let examples: TagExamples
+  private var right = 0, all = 0
+  private var counts: [Int]
+  private var spans = (right: 0, predicted: 0, truth: 0)
+
+  init(_ examples: TagExamples) {
+    self.examples = examples
+    counts = [Int](repeating: 0, count: examples.names.count)
+  }
+
+  mutating func add(_ outputs: BatchOutputs, _ batch: ExampleBatch) {
+    for (n, example) in batch.examples.enumerated() {
+      let truth = examples.tags[example].map(Int.init)
+      let found = examples.predictions(outputs, sequence: n, length: truth.count)
+      all += truth.count
+      right += zip(truth, found).count { $0 == $1 }
+      for tag in truth { counts[tag] += 1 }
+      guard Spans.areBIO(examples.names) else { continue }
+      let (a, b) = (Spans.found(truth.map(name)), Spans.found(found.map(name)))
+      spans.truth += a.count
+      spans.predicted += b.count
+      spans.right += a.intersection(b).count
+    }
+  }
+
+  private func name(_ number: Int) -> String { examples.names[number] }
+
+  func fill(_ metrics: inout TaskMetrics) {
+    metrics.accuracy = Double(right) / Double(max(all, 1))
+    metrics.mostFrequentTag = Double(counts.max() ?? 0) / Double(max(all, 1))
+    if Spans.areBIO(examples.names) {
+      metrics.spanF1 = 2 * Double(spans.right) / Double(max(spans.predicted + spans.truth, 1))
+    }
+  }
+}
+
+/// Spans that BIO tags mark: `B-X` begins one, `I-X` goes on with it, `O` is outside.
+///
+/// An `I-X` that follows no span of X begins one, as in the evaluation of CoNLL 2000.
+enum Spans {
+  /// A span of words.
+  struct Span: Hashable { let start: Int, end: Int, kind: Substring }
+
+  /// Whether tags are of this kind, at least one of them marking a span.
+  static func areBIO(_ tags: [String]) -> Bool {
+    tags.allSatisfy { $0 == "O" || $0.hasPrefix("B-") || $0.hasPrefix("I-") }
+      && tags.contains { $0 != "O" }
+  }
+
+  /// The spans of a sequence.
+  static func found(_ tags: [String]) -> Set<Span> {
+    var result: Set<Span> = []
+    var open: (start: Int, kind: Substring)?
+    for (index, tag) in (tags + ["O"]).enumerated() {
+      let kind = tag.dropFirst(2)
+      if let span = open, !(tag.hasPrefix("I-") && kind == span.kind) {
+        result.insert(Span(start: span.start, end: index, kind: span.kind))
+        open = nil
+      }
+      if tag != "O", open == nil { open = (index, kind) }
+    }
+    return result
+  }
+}
