@@ -9,7 +9,8 @@ struct Evaluate: PagedCommand {
       A model of text predicts every byte of a text but the first from those before it; the text is \
       read as up to 64 streams of at least 1024 bytes, each from a zero state on. Bytes that the model \
       does not know are left out and counted. A model of the \
-      tasks adding and copy needs no file: it is measured on the sequences that were held out.
+      tasks adding and copy needs no file: it is measured on the sequences that were held out. A model \
+      of one's own data takes a file of the kind that it was trained on, with what is to be predicted.
       """)
 
   static let basics = ["override", "device", "json", "help-all"]
@@ -18,8 +19,14 @@ struct Evaluate: PagedCommand {
   @Argument(help: "A run's folder, whose best checkpoint is taken, or a checkpoint.")
   var model: String
 
-  @Argument(help: "The text, for a model of text; - is standard input.")
+  @Argument(
+    help: "The text, for a model of text, - is standard input; the data, for one of your own.")
   var file: String?
+
+  @Option(help: ArgumentHelp("Of images, the file of their labels.", valueName: "file"))
+  var labels: String?
+
+  @OptionGroup var numbers: MissingOptions
 
   @OptionGroup var overrides: OverrideOptions
   @OptionGroup var device: DeviceOptions
@@ -28,6 +35,9 @@ struct Evaluate: PagedCommand {
   func run() throws {
     device.loadDrivers()
     let checkpoint = try Checkpoint(at: model)
+    if checkpoint.description.task.readsExamples {
+      return try measureExamples(checkpoint, on: device.makeBackend())
+    }
     guard checkpoint.description.task == .text else {
       if let file {
         throw CarouselError(
@@ -78,6 +88,55 @@ struct Evaluate: PagedCommand {
       try Output.write(
         "\(task.rawValue) over \(report.sequenceLength) steps: a loss of \(loss.text(decimals: 5)), "
           + "\(data.baseline.text(decimals: 5)) without memory")
+    }
+  }
+
+  private func measureExamples<B: Backend>(_ checkpoint: Checkpoint, on backend: B) throws {
+    guard let file else {
+      throw ValidationError("the data are missing; expected a file behind the model")
+    }
+    let model = try ExampleModel(
+      checkpoint, backend: backend, overrides: overrides.values(for: checkpoint))
+    Progress.show(Status("evaluating"))
+    guard
+      let (metrics, count) = try model.evaluate(
+        ExampleFile(file, labels: labels, missing: numbers.missing))
+    else { return }
+    guard metrics.loss.isFinite else {
+      throw CarouselError(
+        .checkFailed, "\(checkpoint.path): expected a finite loss on \(file), found \(metrics.loss)"
+      )
+    }
+    if output.json {
+      try Output.write(
+        json: ExampleReport(
+          model: checkpoint.path, file: file, task: model.task, device: backend.name, count: count,
+          classes: model.description.classes, metrics: metrics))
+    } else {
+      try Output.write("\(file): \(metrics.text), \(count) examples")
+    }
+  }
+
+  private struct ExampleReport: Encodable {
+    let model: String
+    let file: String
+    let task: TrainingTask
+    let device: String
+    let count: Int
+    let classes: [String]?
+    let metrics: TaskMetrics
+
+    private enum CodingKeys: CodingKey { case model, file, task, device, count, classes }
+
+    func encode(to encoder: any Encoder) throws {
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(model, forKey: .model)
+      try values.encode(file, forKey: .file)
+      try values.encode(task, forKey: .task)
+      try values.encode(device, forKey: .device)
+      try values.encode(count, forKey: .count)
+      try values.encodeIfPresent(classes, forKey: .classes)
+      try metrics.encode(to: encoder)
     }
   }
 

@@ -14,6 +14,7 @@ struct CarouselCommand: ParsableCommand {
       Train.self,
       Evaluate.self,
       Generate.self,
+      Predict.self,
       Compare.self,
       Profile.self,
       Parameters.self,

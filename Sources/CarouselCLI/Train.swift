@@ -4,5 +4,8 @@ import ArgumentParser
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains a network.",
-    subcommands: [TrainText.self, TrainAdding.self, TrainCopy.self])
+    subcommands: [
+      TrainText.self, TrainClassify.self, TrainForecast.self, TrainTag.self, TrainAdding.self,
+      TrainCopy.self,
+    ])
 }

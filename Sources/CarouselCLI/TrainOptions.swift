@@ -70,9 +70,9 @@ struct TrainOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The share at the text's end that is held out, 0 for none.",
-      valueName: "share"))
-  var validation: Double?
+      "What is held out: a share, of a text or a series its end, 0 for none; or a file, but for a text.",
+      valueName: "share|file"))
+  var validation: HeldOut?
 
   @Option(
     help: ArgumentHelp(
@@ -158,7 +158,7 @@ struct TrainOptions: ParsableArguments {
     if let scheduleBy { result.scheduleBy = scheduleBy }
     if let clipNorm { result.clipNorm = clipNorm == 0 ? nil : clipNorm }
     if let checkpointSteps { result.checkpointSteps = checkpointSteps }
-    if let validation { result.validation = validation }
+    if case .share(let share) = validation { result.validation = share }
     if let validationBytes { result.validationBytes = validationBytes.count }
     if let evaluateEvery { result.evaluateEvery = evaluateEvery }
     if let logEvery { result.logEvery = logEvery }
@@ -170,6 +170,14 @@ struct TrainOptions: ParsableArguments {
 extension OptimizerSettings.Kind: ExpressibleByArgument {}
 extension LearningRateSchedule.Decay: ExpressibleByArgument {}
 extension TrainingSettings.Clock: ExpressibleByArgument {}
+
+extension HeldOut: ExpressibleByArgument {
+  /// A number is a share, anything else a file.
+  public init?(argument: String) {
+    guard !argument.isEmpty else { return nil }
+    self = Double(argument).map { .share($0) } ?? .file(argument)
+  }
+}
 
 /// A number of bytes, or `all` of them.
 struct ByteLimit: ExpressibleByArgument {

@@ -8,15 +8,32 @@ struct TrainProgressDisplay: Sendable {
   init(_ task: TrainingTask) { self.task = task }
 
   /// Says what is about to be trained.
-  func begin<B: Backend>(_ trainer: Trainer<B>, in folder: RunFolder) {
+  func begin<B: Backend>(
+    _ trainer: Trainer<B>, _ examples: TrainingExamples?, in folder: RunFolder
+  ) {
     let data =
-      task == .text
-      ? "\(trainer.vocabulary.count) bytes in the vocabulary" : "the task \(task.rawValue)"
+      examples.map(summary)
+      ?? (task == .text
+        ? "\(trainer.vocabulary.count) bytes in the vocabulary" : "the task \(task.rawValue)")
     Output.note(
       "\(folder.path): \(data), "
         + "\(trainer.network.parameters.descriptions.reduce(0) { $0 + $1.shape.count }) parameters, "
         + "\(trainer.epochSteps) steps an epoch, on \(trainer.network.backend.name)")
     Progress.show(Status("preparing the first step"))
+  }
+
+  /// What is learnt from.
+  private func summary(_ examples: TrainingExamples) -> String {
+    let description = examples.description
+    let what =
+      switch task {
+      case .forecast: "\(examples.count) windows"
+      case .tag: "\(examples.count) sequences of \(description.words?.count ?? 0) words"
+      default: "\(examples.count) sequences of \(description.channels.count) channels"
+      }
+    let held = examples.validationCount == 0 ? "none" : "\(examples.validationCount)"
+    return what + (description.classes.map { ", \($0.count) classes" } ?? "")
+      + ", \(held) held out" + (examples.testCount > 0 ? ", \(examples.testCount) to test" : "")
   }
 
   /// Shows an event.
@@ -61,7 +78,7 @@ struct TrainProgressDisplay: Sendable {
   private func line(_ metrics: TrainingMetrics) -> String {
     let found =
       metrics.bitsPerByte.map { "held out: \(bitsText($0, metrics.bitsPerCharacter))" }
-      ?? metrics.validationLoss.map { "held out: a loss of \($0.text(decimals: 5))" } ?? "saved"
+      ?? metrics.validationLoss.map { "held out: " + TaskMetrics.text($0, metrics) } ?? "saved"
     return "step \(metrics.step)  epoch \(metrics.epoch)  \(found)"
       + (metrics.isBest == true ? ", the best so far" : "")
   }
@@ -86,7 +103,23 @@ func bitsText(_ perByte: Double, _ perCharacter: Double?) -> String {
 extension TaskMetrics {
   /// The metrics for people.
   var text: String {
-    bitsPerByte.map { bitsText($0, bitsPerCharacter) } ?? "a loss of \(loss.text(decimals: 5))"
+    if let bitsPerByte { return bitsText(bitsPerByte, bitsPerCharacter) }
+    let others = [
+      ("accuracy", accuracy), ("macro F1", macroF1), ("span F1", spanF1),
+      ("most frequent tag", mostFrequentTag), ("MAE", forecast?.mae), ("RMSE", forecast?.rmse),
+      ("MASE", forecast?.mase), ("sMAPE", forecast?.smape),
+      ("persistence's MAE", persistence?.mae), ("seasonal persistence's", seasonalPersistence?.mae),
+      ("coverage", coverage),
+    ].compactMap { name, value in value.map { "\(name) \($0.text(decimals: 4))" } }
+    return (["a loss of \(loss.text(decimals: 5))"] + others).joined(separator: ", ")
+  }
+
+  /// What an evaluation on the way found.
+  fileprivate static func text(_ loss: Double, _ line: TrainingMetrics) -> String {
+    var metrics = TaskMetrics(loss: loss)
+    (metrics.accuracy, metrics.spanF1) = (line.accuracy, line.spanF1)
+    let mae = line.mae.map { ", MAE \($0.text(decimals: 4))" } ?? ""
+    return metrics.text + mae
   }
 }
 

@@ -11,9 +11,12 @@ struct TrainReport: Encodable {
   let seconds: Double
   let bytesPerSecond: Double?
   let sequencesPerSecond: Double?
-  let train: TaskMetrics?
-  let validation: TaskMetrics?
+  private(set) var train: TaskMetrics?
+  private(set) var validation: TaskMetrics?
+  private(set) var test: TaskMetrics?
   let best: Best?
+  /// The classes or tags in the order of a confusion's rows.
+  private(set) var classes: [String]?
 
   /// The best evaluation: the step, and beside it the task's metrics.
   struct Best: Encodable {
@@ -44,14 +47,29 @@ struct TrainReport: Encodable {
       trainer.holdsOut
       ? result.position.evaluation.map { trainer.evaluationMetrics($0.loss) } : nil
     best = result.position.best.map {
-      Best(step: $0.step, metrics: trainer.evaluationMetrics($0.loss))
+      Best(step: $0.step, metrics: $0.metrics ?? trainer.evaluationMetrics($0.loss))
     }
   }
 
   /// The same for people.
   var text: String {
     let lines = ["\(run): \(step) steps, epoch \(epoch), \(seconds.timeText)"]
+    let parts = [("train", train), ("validation", validation), ("test", test)]
+    let isMeasured = train?.accuracy != nil || train?.forecast != nil
     return (lines + (best.map { ["best: \($0.metrics.text) after step \($0.step)"] } ?? []))
       .joined(separator: "\n")
+      + (isMeasured
+        ? parts.compactMap { name, metrics in metrics.map { "\n\(name): \($0.text)" } }.joined()
+        : "")
+  }
+
+  /// Takes over what the best model is worth.
+  mutating func take(
+    _ metrics: (train: TaskMetrics?, validation: TaskMetrics?, test: TaskMetrics?)?,
+    classes: [String]?
+  ) {
+    self.classes = classes
+    guard let metrics else { return }
+    (train, validation, test) = metrics
   }
 }

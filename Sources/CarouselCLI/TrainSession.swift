@@ -15,9 +15,13 @@ struct TrainSession {
     + "new run with its weights and any settings)"
 
   /// Trains until the run ends, or saves it and ends the process where it was interrupted.
-  func train<B: Backend>(_ trainer: Trainer<B>, in folder: RunFolder) throws {
+  ///
+  /// With `examples` the best model is then measured on all their parts.
+  func train<B: Backend>(
+    _ trainer: Trainer<B>, _ examples: TrainingExamples? = nil, in folder: RunFolder
+  ) throws {
     let display = output.quiet ? nil : TrainProgressDisplay(trainer.task)
-    display?.begin(trainer, in: folder)
+    display?.begin(trainer, examples, in: folder)
     if logsGradients {
       let settings = trainer.settings
       trainer.gradientProbe = { network in
@@ -41,8 +45,14 @@ struct TrainSession {
         }
         display?.show(event)
       })
+    var report = TrainReport(result, of: trainer, in: folder)
+    if let examples, result.reason != .interrupted {
+      Progress.show(Status("testing the best model"))
+      try report.take(
+        trainer.finalMetrics(examples, in: folder, shouldStop: { Interruption.isRequested }),
+        classes: examples.description.classes)
+    }
     Progress.show(Status("done"))
-    let report = TrainReport(result, of: trainer, in: folder)
     let isInterrupted = result.reason == .interrupted
     if isInterrupted {
       Output.insist(

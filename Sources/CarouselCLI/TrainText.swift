@@ -42,6 +42,10 @@ struct TrainText: PagedCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    if case .file(let path) = training.validation {
+      throw ValidationError(
+        "--validation is a share of the text, between 0 and 1, but is '\(path)'")
+    }
     if place.resume == nil {
       guard !files.isEmpty else {
         throw ValidationError("a text to train on is missing; expected one file or more")

@@ -1,0 +1,208 @@
+import ArgumentParser
+import Carousel
+import Foundation
+
+/// The words of a task on one's own data, and how it is trained.
+struct TrainExampleOptions: ParsableArguments {
+  /// What the first page of help shows of them, beside what is the task's own.
+  static let basics = [
+    "test", "validation", "cell", "hidden-size", "layers", "bidirectional", "learning-rate",
+    "max-epochs", "max-time", "patience", "output", "from", "resume", "device", "seed", "json",
+    "help-all",
+  ]
+
+  @Argument(help: ArgumentHelp("The data to learn from."))
+  var file: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What the trained model is tested on: a file, or a share of the data.",
+      valueName: "file|share"))
+  var test: HeldOut?
+
+  @Option(
+    help: ArgumentHelp("Of a table, the column that tells sequences apart.", valueName: "column"))
+  var id: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Of a table, the column by which steps are ordered; without it the order of the file.",
+      valueName: "column"))
+  var time: String?
+
+  @Flag(help: "The first row of a table is data; columns are called 1, 2, ….")
+  var noHeader = false
+
+  @OptionGroup var place: TrainRunOptions
+  @OptionGroup(title: "Network") var recurrent: RecurrentOptions
+  @OptionGroup(title: "Optimization") var training: TrainOptions
+  @OptionGroup(title: "Optimization") var work: WorkOptions
+  @OptionGroup(title: "Length of the run") var bounds: TrainBoundOptions
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var seed: SeedOptions
+  @OptionGroup var output: OutputOptions
+
+  /// Whether nothing was given that decides what is computed.
+  private var isEmpty: Bool {
+    file == nil && test == nil && id == nil && time == nil && !noHeader && recurrent.isEmpty
+      && training.isEmpty && work.isEmpty && seed.given == nil
+  }
+
+  func validate() throws {
+    if place.resume == nil, file == nil {
+      throw ValidationError("the data to learn from are missing; expected a file")
+    }
+    if training.validationBytes != nil {
+      throw ValidationError(
+        "--validation-bytes counts bytes of a text, which this task does not read")
+    }
+  }
+
+  /// Begins a run of the task, or goes on with one; `isPlain` says whether the task's own words are absent.
+  func run(
+    _ task: TrainingTask, isPlain: Bool, _ complete: (inout DataSettings) throws -> Void
+  ) throws {
+    if let path = place.resume {
+      guard isEmpty, isPlain else {
+        throw ValidationError(TrainSession.resumeSentence + " or the data")
+      }
+      return try resume(task, RunFolder(path).owned(creating: false))
+    }
+    let from = try place.startingWeights(recurrent)
+    device.loadDrivers()
+    var data = DataSettings(file: file ?? "")
+    if let validation = training.validation { data.validation = validation }
+    data.test = test
+    (data.columns.id, data.columns.time, data.columns.hasHeader) = (id, time, !noHeader)
+    try complete(&data)
+    try data.validate()
+    let path = data.file
+    Progress.show(Status("reading \(path)"))
+    let examples = try TrainingExamples(task, settings: data, seed: seed.seed)
+    let settings = try settings(examples, from: from)
+    let name = URL(fileURLWithPath: data.file).deletingPathExtension().lastPathComponent
+    try train(
+      examples, settings, resuming: nil, from: from, in: place.newFolder(name),
+      on: device.makeBackend())
+  }
+
+  private func resume(_ task: TrainingTask, _ folder: RunFolder) throws {
+    let checkpoint = try Checkpoint(contentsOf: folder.last)
+    guard checkpoint.description.task == task else {
+      throw CarouselError(
+        .badData,
+        "\(checkpoint.path): expected a run of 'train \(task.rawValue)', found one of "
+          + "'train \(checkpoint.description.task.rawValue)'")
+    }
+    var settings = checkpoint.description.settings
+    settings.bounds = bounds.bounds(over: settings.bounds)
+    let device = device.resuming(settings)
+    device.loadDrivers()
+    let examples = try TrainingExamples(resuming: checkpoint)
+    try train(
+      examples, settings, resuming: checkpoint, from: nil, in: folder, on: device.makeBackend())
+  }
+
+  private func settings(
+    _ examples: TrainingExamples, from: StartingWeights?
+  ) throws -> TrainingSettings {
+    if work.sequenceLength != nil {
+      throw CarouselError(
+        .usage,
+        examples.task == .forecast
+          ? "--sequence-length is not for a forecast, whose window --window sets"
+          : "--sequence-length is not for sequences that have a length of their own")
+    }
+    let description = examples.description
+    var defaults = TrainingSettings.defaults(for: examples)
+    if let batchSize = work.batchSize {
+      defaults.batchSize = try atLeastOne(batchSize, "--batch-size")
+      defaults.follow(examples.count)
+    }
+    var result = try training.settings(
+      recurrent: recurrent, work: work, bounds: bounds, defaults: defaults, from: from)
+    if description.words == nil {
+      for (option, size) in [
+        ("--input-size", recurrent.stack.inputSize), ("--embedding-size", training.embeddingSize),
+      ] {
+        guard let size, size != description.channels.count else { continue }
+        throw CarouselError(
+          .usage,
+          "\(option) is \(size), but the data have \(description.channels.count) channels")
+      }
+      result.recurrent.inputSize = description.channels.count
+    }
+    // A schedule that ends with the run needs an end in epochs, also where time was bounded.
+    if !result.bounds.endsByStep, result.scheduleBy == .steps {
+      result.bounds.maxEpochs = defaults.bounds.maxEpochs
+    }
+    result.validation = 0
+    result.seed = seed.seed
+    device.record(in: &result)
+    try result.validate()
+    return result
+  }
+
+  private func train<B: Backend>(
+    _ examples: TrainingExamples, _ settings: TrainingSettings, resuming checkpoint: Checkpoint?,
+    from: StartingWeights?, in folder: RunFolder, on backend: B
+  ) throws {
+    let session = TrainSession(
+      place: place, output: output, logsGradients: training.logGradients)
+    try session.train(
+      Trainer(examples, settings: settings, backend: backend, resuming: checkpoint) {
+        try from?.weights(for: $0, vocabulary: nil, isQuiet: output.quiet)
+      }, examples, in: folder)
+  }
+}
+
+/// `--missing`, for commands that read numbers.
+struct MissingOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "What stands for empty cells and NaN: error refuses them, zero, forward repeats the one before."
+    ))
+  var missing: MissingValues?
+}
+
+extension MissingValues: ExpressibleByArgument {}
+extension Pooling: ExpressibleByArgument {}
+
+/// Names of columns, separated by commas.
+struct NameList: ExpressibleByArgument {
+  let names: [String]
+
+  init?(argument: String) {
+    names = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    guard names.allSatisfy({ !$0.isEmpty }) else { return nil }
+  }
+}
+
+extension ForecastLoss: ExpressibleByArgument {
+  /// `mse`, `mae`, `huber`, `gaussian`, or `quantile:` and the levels.
+  public init?(argument: String) {
+    switch argument {
+    case "mse": self = .squared
+    case "mae": self = .absolute
+    case "huber": self = .huber
+    case "gaussian": self = .gaussian
+    default:
+      guard argument.hasPrefix("quantile:") else { return nil }
+      let levels = argument.dropFirst(9).split(separator: ",", omittingEmptySubsequences: false)
+        .map { Double($0) }
+      guard levels.allSatisfy({ $0 != nil }) else { return nil }
+      self = .quantile(levels.compactMap(\.self))
+    }
+  }
+
+  /// The loss as it is given.
+  var words: String {
+    switch self {
+    case .squared: "mse"
+    case .absolute: "mae"
+    case .huber: "huber"
+    case .gaussian: "gaussian"
+    case .quantile(let levels): "quantile:" + levels.map { "\($0)" }.joined(separator: ",")
+    }
+  }
+}
