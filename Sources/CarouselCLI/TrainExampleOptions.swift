@@ -115,6 +115,9 @@ struct TrainExampleOptions: ParsableArguments {
     }
     let description = examples.description
     var defaults = TrainingSettings.defaults(for: examples)
+    if recurrent.cell == .lstm {
+      defaults.recurrent.options.forgetBias = CellOptions.customaryForgetBias
+    }
     if let batchSize = work.batchSize {
       defaults.batchSize = try atLeastOne(batchSize, "--batch-size")
       defaults.follow(examples.count)

@@ -86,7 +86,7 @@ extension Array {
   mutating func shuffle(by random: Philox, from first: Int) {
     for index in indices.dropFirst().reversed() {
       let word = UInt64(random.word(first + index))
-      swapAt(index, Int(word * UInt64(index + 1) >> 32))
+      swapAt(index, Int((word * UInt64(index + 1)) >> 32))
     }
   }
 }

@@ -37,7 +37,10 @@ extension TrainingSettings {
       (result.batchSize, result.validation) = (32, 0)
       if task == .tag { result.recurrent.direction = .bidirectional }
       // Of three seeds on short series of few examples, a GRU was ahead of an LSTM in each.
-      if task == .classify { result.recurrent.cell = .gru }
+      if task == .classify {
+        result.recurrent.cell = .gru
+        result.recurrent.options.forgetBias = nil
+      }
       result.schedule = LearningRateSchedule(.cosine, peak: 0.003, warmupSteps: 100)
     }
     return result
