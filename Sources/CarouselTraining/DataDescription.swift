@@ -5,6 +5,8 @@ import CarouselModel
 public struct DataDescription: Hashable, Sendable, Codable {
   /// How the files were read.
   public var settings: DataSettings
+  /// What drew the examples that are held out.
+  public var seed: UInt64 = 1
   /// The names of the numbers of a step; none where words are read.
   public var channels: [String] = []
   /// What each channel is reduced by and divided by before the network reads it, from the training part.
@@ -21,7 +23,9 @@ public struct DataDescription: Hashable, Sendable, Codable {
   public var hash = ""
 
   /// Describes data that are read by `settings`.
-  public init(settings: DataSettings) { self.settings = settings }
+  public init(settings: DataSettings, seed: UInt64 = 1) {
+    (self.settings, self.seed) = (settings, seed)
+  }
 
   /// The network around recurrent layers that the data need.
   public func network(_ recurrent: RecurrentConfiguration) -> NetworkConfiguration {

@@ -13,7 +13,7 @@ extension ExampleParts {
       count: set.count, keys: set.labels, validation: settings.validation, test: settings.test,
       seed: seed, place: set.place)
     let training = set.selecting(parts.training)
-    var description = DataDescription(settings: settings)
+    var description = DataDescription(settings: settings, seed: seed)
     description.channels = set.channels
     description.classes = Self.ordered(Set(training.labels))
     let classes = description.classes ?? []

@@ -13,7 +13,7 @@ extension ExampleParts {
       count: set.count, keys: [], validation: settings.validation, test: settings.test, seed: seed,
       place: { "\(set.source): line \(set.lines[$0])" })
     let training = set.selecting(parts.training)
-    var description = DataDescription(settings: settings)
+    var description = DataDescription(settings: settings, seed: seed)
     var counts: [String: Int] = [:]
     var words: [String] = []
     for word in training.words.joined() {

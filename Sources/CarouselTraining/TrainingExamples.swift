@@ -47,7 +47,7 @@ public struct TrainingExamples: Sendable {
         "\(checkpoint.path): expected a run on one's own data, found one of 'train \(known.task.rawValue)'"
       )
     }
-    try self.init(known.task, settings: data.settings, seed: known.settings.seed)
+    try self.init(known.task, settings: data.settings, seed: data.seed)
     guard description == data else {
       throw CarouselError(
         .badData,
