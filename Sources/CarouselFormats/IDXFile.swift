@@ -1,8 +1,9 @@
 import CarouselModel
 
 extension SequenceSet {
-  /// Reads images of an IDX file (as those of MNIST), each a sequence of its rows, and their labels from
-  /// another; either may be packed by gzip. Pixels become numbers from 0 to 1.
+  /// Reads images of an IDX file (as those of MNIST), each a sequence of its rows.
+  ///
+  /// Their labels come from another file; either may be packed by gzip. Pixels become numbers from 0 to 1.
   ///
   /// Throws where a file is damaged, or the numbers of images and labels differ.
   public init(images path: String, labels labelPath: String?) throws(CarouselError) {

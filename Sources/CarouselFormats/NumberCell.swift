@@ -11,7 +11,9 @@ package enum NumberCell: Equatable {
 
   private static let missingWords: Set<String> = ["", "nan", "na", "n/a", "null", "?"]
 
-  /// Reads a cell; white space around it does not matter. With `decimalComma` a comma stands for the point.
+  /// Reads a cell; white space around it does not matter.
+  ///
+  /// With `decimalComma` a comma stands for the point.
   package init(_ bytes: some BidirectionalCollection<UInt8>, decimalComma: Bool = false) {
     if let number = Self.plainNumber(bytes, decimalComma: decimalComma) {
       self = .number(number)

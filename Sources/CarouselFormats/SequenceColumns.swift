@@ -76,20 +76,20 @@ extension SequenceSet {
     var read: [Float] = []
     while try table.next() {
       let key = table.text(id)
-      let class_ = label.map(table.text)
+      let name = label.map(table.text)
       if groups[key] == nil {
         groups[key] = rows.count
         rows.append([])
         ids.append(key)
         lines.append(table.line)
-        if let class_ { labels.append(class_) }
+        if let name { labels.append(name) }
       }
       let group = groups[key] ?? 0
-      if let class_, let label, labels[group] != class_ {
+      if let name, let label, labels[group] != name {
         throw CarouselError(
           .badData,
           "\(table.place(label)): expected the class '\(labels[group])' of the id '\(key)' as on line "
-            + "\(lines[group]), found '\(class_)'")
+            + "\(lines[group]), found '\(name)'")
       }
       rows[group].append(
         TimedRow(

@@ -2,8 +2,9 @@ import Foundation
 
 /// Times as data files have them.
 enum TimeText {
-  /// The seconds from 1970 on of a date with or without a time of day, as ISO 8601 has it or with slashes;
-  /// nil where it is none. A zone is taken into account, without one the time counts as UTC.
+  /// The seconds from 1970 on of a date, as ISO 8601 has it or with slashes; nil where it is none.
+  ///
+  /// A time of day may follow. A zone is taken into account, without one the time counts as UTC.
   static func seconds(_ text: String) -> Double? {
     let text = text.trimmingCharacters(in: .whitespaces)
     let sides = text.split(

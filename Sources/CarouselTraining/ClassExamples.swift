@@ -78,12 +78,12 @@ struct ClassExamples: SequenceExamples {
 
   /// The outputs of a sequence, pooled over its steps.
   func pooled(_ outputs: BatchOutputs, sequence: Int, length: Int) -> [Double] {
-    let O = outputs.width
+    let width = outputs.width
     let rows = outputs.rows == 1 ? 0..<1 : pooling == .last ? length - 1..<length : 0..<length
-    var result = [Double](repeating: 0, count: O)
+    var result = [Double](repeating: 0, count: width)
     for row in rows {
       let start = outputs.offset(row: row, sequence: sequence)
-      for o in 0..<O { result[o] += outputs.values[start + o] }
+      for o in 0..<width { result[o] += outputs.values[start + o] }
     }
     return pooling == .last ? result : result.map { $0 / Double(rows.count) }
   }

@@ -48,8 +48,9 @@ public final class ExampleModel<B: Backend> {
     network = try checkpoint.makeNetwork(backend: backend, overrides: overrides)
   }
 
-  /// What the model is worth on a file, which has to hold what is to be predicted; with the number of
-  /// examples. Throws as `TrainingExamples` does; nil where `shouldStop` became true.
+  /// What the model is worth on a file, which has to hold what is to be predicted.
+  ///
+  /// Returns the number of examples too. Throws as `TrainingExamples` does; nil where `shouldStop` became true.
   public func evaluate(
     _ file: ExampleFile, shouldStop: () throws -> Bool = { false }
   ) throws -> (metrics: TaskMetrics, count: Int)? {

@@ -19,12 +19,12 @@ import Testing
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
     let indices = Array(0..<examples.count)
-    let N = examples.count + 1
-    let batch = examples.batch(indices, sequenceLength: examples.longest, batchSize: N)
-    let values = Self.numbers(rows * N * width)
+    let batchSize = examples.count + 1
+    let batch = examples.batch(indices, sequenceLength: examples.longest, batchSize: batchSize)
+    let values = Self.numbers(rows * batchSize * width)
     func loss(_ values: [Double], _ gradient: inout [Double]?) -> LossSum {
       examples.loss(
-        BatchOutputs(values: values, rows: rows, batchSize: N, width: width), batch,
+        BatchOutputs(values: values, rows: rows, batchSize: batchSize, width: width), batch,
         gradient: &gradient)
     }
     var gradient: [Double]? = [Double](repeating: 0, count: values.count)
