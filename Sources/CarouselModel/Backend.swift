@@ -8,11 +8,7 @@
 /// Buffers passed to one operation must not overlap unless its comment allows it. An operation throws
 /// where a buffer is smaller than its sizes ask for, and where an index is out of range, before
 /// anything is computed.
-public protocol Backend: AnyObject {
-  /// An array of elements of `elementType` in the backend's memory, released with its last owner.
-  associatedtype Buffer: BackendBuffer
-  /// An array of Int32 in the backend's memory.
-  associatedtype IndexBuffer: BackendIndexBuffer
+public protocol Backend: LossBackend {
   /// What the forward pass of one recurrent layer keeps for its backward pass.
   associatedtype RecurrentReserve: BackendReserve
 

@@ -105,7 +105,7 @@ extension OpenCLBackend {
 
   /// `result[0]` = scale · Σ x, or of its squares, or the root of that: in chunks whose number depends
   /// on `count` and the form alone.
-  private func sum(
+  func sum(
     _ x: Buffer, count: Int, squares: Bool, scale: Double, root: Bool, into result: Buffer
   ) throws {
     let chunk = max(4096, roundUp(ceilDivide(count, lanes == 1 ? 256 : 1024), to: 64))
