@@ -55,6 +55,7 @@ let package = Package(
         "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "Example", dependencies: ["Carousel"]),
+    .executableTarget(name: "OwnLoop", dependencies: ["Carousel"], path: "Examples/OwnLoop"),
     .executableTarget(
       name: "CheckBits",
       dependencies: [

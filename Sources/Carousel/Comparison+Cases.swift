@@ -7,7 +7,7 @@ public enum ComparisonCases {
   public static var all: [any ComparisonCase] {
     recurrent + scaled + family(sequenceLength: 9, batchSize: 5, inputSize: 19, hiddenSize: 33)
       + inference
-      + operations + networks
+      + operations + networks + GraphComparison.all
   }
 
   /// Every operation at sizes so small that a simulator a thousand times slower than a device ends

@@ -15,6 +15,7 @@ extension ComparisonCases {
       NormComparison(count: 1025),
     ] + optimizers(count: 1003)
       + [network(.lstm, 17, 9, 33, 65, vocabulary: 63, layers: 2, dropout: 0.3)]
+      + GraphComparison.few
   }
 
   /// Each cell in both directions and a layer of another kind, for the form of the kernels that a device

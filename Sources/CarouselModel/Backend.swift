@@ -8,7 +8,7 @@
 /// Buffers passed to one operation must not overlap unless its comment allows it. An operation throws
 /// where a buffer is smaller than its sizes ask for, and where an index is out of range, before
 /// anything is computed.
-public protocol Backend: LossBackend {
+public protocol Backend: LossBackend, GraphBackend {
   /// What the forward pass of one recurrent layer keeps for its backward pass.
   associatedtype RecurrentReserve: BackendReserve
 

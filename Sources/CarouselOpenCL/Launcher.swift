@@ -56,6 +56,9 @@ final class Launcher {
   var plannedDevice: PlanDevice
 
   private var persistentTiles: [ResidentWork: [ResidentTile]] = [:]
+  /// The layouts of views in device memory.
+  var layouts: [[Int32]: Buffer] = [:]
+
   private var kernels: [KernelKey: Kernel] = [:]
   /// The texts of programs by their files: most programs differ in their options alone.
   private var sources: [[String]: String] = [:]

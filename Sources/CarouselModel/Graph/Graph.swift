@@ -1,6 +1,7 @@
 /// A network as a graph of operators whose tensors have names.
 ///
-/// A graph is a description without memory. Nodes stand in an order in which they can be computed; a tensor
+/// A graph is a description without memory: `GraphProgram` binds it to the shapes of its inputs, `GraphPass`
+/// computes with it on a backend. Nodes stand in an order in which they can be computed; a tensor
 /// is an input, a parameter, a constant or an output of one node.
 public struct Graph: Hashable, Sendable {
   /// What is given for each pass, in order.

@@ -1,0 +1,200 @@
+/// A bound graph with memory of its own on a backend: what computes outputs and gradients.
+///
+/// Several passes of different shapes may share one model. Work is queued in order; reading waits.
+public final class GraphPass<B: Backend> {
+  /// The bound graph.
+  public let program: GraphProgram
+  /// The parameters that it reads, and whose gradients it writes.
+  public let model: GraphModel<B>
+
+  let buffers: [B.Buffer?]
+  let indices: [B.IndexBuffer]
+  let stacks: [GraphStack<B>]
+  /// What the host knows of this pass.
+  private(set) var hostValues: [[Double]]
+  /// The seed and the step of what is dropped; nil drops nothing.
+  private(set) var dropoutSeed: (seed: UInt64, step: Int)?
+  var backend: B { model.backend }
+  private var given: Set<String> = []
+
+  /// Allocates the memory of a program.
+  public convenience init(_ program: GraphProgram, _ model: GraphModel<B>) throws {
+    try self.init(program, model, isPoisoned: false)
+  }
+
+  /// The same; with `isPoisoned` memory is NaN at first, so that an element that is not written shows.
+  package init(_ program: GraphProgram, _ model: GraphModel<B>, isPoisoned: Bool) throws {
+    let backend = model.backend
+    func memory(_ count: Int) throws -> B.Buffer {
+      let buffer = try backend.makeBuffer(count: count)
+      if isPoisoned { try backend.fill(buffer, count: count, with: .nan) }
+      return buffer
+    }
+    let plan = GraphPlan(program)
+    let shared = try plan.sizes.map(memory)
+    let stacks = try program.stacks.map {
+      try GraphStack($0, store: model.storeOfStack($0), training: program.training)
+    }
+    buffers = try program.storages.enumerated().map { index, storage in
+      switch storage.kind {
+      case .temporary: return plan.places[index].map { shared[$0] }
+      case .kept, .input, .upload: return try memory(storage.count)
+      case .parameter(let name): return try model.store(of: name).value(name)
+      case .parameterGradient(let name): return try model.store(of: name).gradient(name)
+      case .recurrentOutput(let stack): return stacks[stack].stack.y
+      case .constant(let values):
+        let buffer = try backend.makeBuffer(count: storage.count)
+        try backend.write(values, to: buffer)
+        return buffer
+      }
+    }
+    indices = try program.indexWrites.map { try backend.makeIndexBuffer(count: $0.count) }
+    hostValues = program.hostValues.map { if case .known(let values) = $0 { values } else { [] } }
+    self.program = program
+    self.model = model
+    self.stacks = stacks
+    for write in program.indexWrites {
+      if case .known(let values) = program.hostValues[write.host] {
+        try backend.write(values.map { Int32(clamping: Int($0)) }, to: indices[write.index])
+      }
+    }
+  }
+
+  // MARK: Inputs and outputs
+
+  /// Gives an input of the next pass, whose shape is the one that the graph was bound to.
+  public func write(_ tensor: GraphTensor, to name: String) throws {
+    guard let input = program.inputs[name] else {
+      throw CarouselError(.usage, "the bound graph has no input '\(name)'")
+    }
+    guard input.shape == tensor.shape else {
+      throw CarouselError(
+        .badData, "the input '\(name)' has the shape \(tensor.shape), expected \(input.shape)")
+    }
+    switch input.source {
+    case .storage(let index): try backend.write(tensor.values, to: buffer(index))
+    case .host(let index):
+      guard tensor.values.allSatisfy({ $0.magnitude <= 0x1p53 }) else {
+        throw CarouselError(.badData, "the input '\(name)' holds a whole number beyond 2^53")
+      }
+      hostValues[index] = tensor.values
+    case .constant: break
+    }
+    given.insert(name)
+  }
+
+  /// Computes the outputs: writes `inputs`, and queues the work; inputs that are not given keep what they
+  /// had.
+  ///
+  /// - Parameters:
+  ///   - inputs: what is new.
+  ///   - dropoutSeed: the seed and the training step whose masks are drawn; nil drops nothing.
+  /// - Throws: where an input is missing or of another shape, or the device fails.
+  public func forward(
+    _ inputs: [String: GraphTensor] = [:], dropoutSeed: (seed: UInt64, step: Int)? = nil
+  ) throws {
+    for (name, tensor) in inputs.sorted(by: { $0.key < $1.key }) { try write(tensor, to: name) }
+    for name in program.inputs.keys.sorted() where !given.contains(name) {
+      throw CarouselError(.missingInput, "the graph's input '\(name)' was not given")
+    }
+    self.dropoutSeed = program.training ? dropoutSeed : nil
+    try computeHostValues()
+    for instruction in program.forward { try run(instruction) }
+    for instruction in program.updates { try run(instruction) }
+  }
+
+  /// An output of the last `forward`; waits for the device.
+  public func output(_ name: String) throws -> GraphTensor {
+    guard let output = program.outputs.first(where: { $0.name == name }) else {
+      throw CarouselError(.usage, "the graph has no output '\(name)'")
+    }
+    let values: [Double]
+    switch output.source {
+    case .constant(let tensor): values = tensor.values
+    case .host(let index): values = hostValues[index]
+    case .storage(let index): values = try backend.read(buffer(index), count: output.shape.count)
+    }
+    return GraphTensor(try Tensor(shape: output.shape, values: values), type: output.type)
+  }
+
+  /// All outputs of the last `forward`, in order.
+  public func outputs() throws -> [(name: String, tensor: GraphTensor)] {
+    try program.outputs.map { ($0.name, try output($0.name)) }
+  }
+
+  /// The backward pass of the last `forward`: leaves the gradients of the trained parameters in their store.
+  ///
+  /// - Parameter gradients: those of the outputs that were named when the graph was bound; none where the
+  ///   first output is a loss.
+  /// - Throws: where one is missing or of another shape, or the device fails.
+  public func backward(_ gradients: [String: Tensor] = [:]) throws {
+    guard program.training else {
+      throw CarouselError(.usage, "the graph was not bound for training")
+    }
+    for (name, storage) in program.outputGradients.sorted(by: { $0.key < $1.key }) {
+      guard let gradient = gradients[name] else {
+        throw CarouselError(.missingInput, "the gradient of '\(name)' was not given")
+      }
+      guard gradient.shape.count == program.storages[storage].count else {
+        throw CarouselError(
+          .badData,
+          "the gradient of '\(name)' has the shape \(gradient.shape), expected "
+            + "\(program.storages[storage].count) elements")
+      }
+      try backend.write(gradient.values, to: buffer(storage))
+    }
+    for instruction in program.backward { try run(instruction) }
+  }
+
+  /// The gradient of an input after `backward`; nil where the graph does not depend on it.
+  public func inputGradient(_ name: String) throws -> Tensor? {
+    guard let index = program.inputGradients[name], let input = program.inputs[name] else {
+      return nil
+    }
+    return try Tensor(
+      shape: input.shape, values: backend.read(buffer(index), count: input.shape.count))
+  }
+
+  /// The loss of the last `forward`, the first output; waits for the device.
+  public func loss() throws -> Double {
+    guard let name = program.outputs.first?.name else {
+      throw CarouselError(.usage, "the graph has no output")
+    }
+    return try output(name).values.first ?? .nan
+  }
+
+  // MARK: Memory
+
+  func buffer(_ index: Int) throws(CarouselError) -> B.Buffer {
+    guard let buffer = buffers[index] else {
+      throw CarouselError(.usage, "a tensor of the graph has no memory: nothing reads or writes it")
+    }
+    return buffer
+  }
+
+  /// What the host computes from its inputs, and copies of it on the device.
+  private func computeHostValues() throws {
+    for (index, value) in program.hostValues.enumerated() {
+      guard case .computed(let places, let compute) = value else { continue }
+      hostValues[index] = compute(places.map { hostValues[$0] })
+    }
+    for (index, storage) in program.storages.enumerated() {
+      if case .upload(let host) = storage.kind {
+        try backend.write(hostValues[host], to: buffer(index))
+      }
+    }
+    for write in program.indexWrites {
+      if case .known = program.hostValues[write.host] { continue }
+      try backend.write(
+        hostValues[write.host].map { Int32(clamping: Int($0)) }, to: indices[write.index])
+    }
+  }
+}
+
+extension GraphModel {
+  /// The store of a stack's parameters, which are in one.
+  func storeOfStack(_ stack: ProgramStack) -> ParameterStore<B> {
+    let name = stack.operation.configuration.parameterDescriptions.first?.name ?? ""
+    return store(of: stack.operation.prefix + name)
+  }
+}

@@ -1,0 +1,279 @@
+// Convolutions and pools: windows as columns, then a product or a reduction.
+extension GraphTracer {
+  /// A window over one or two axes of x `[N, C, …]`, as one over two.
+  func window(
+    _ convolution: Convolution, input: [Int], kernel: [Int], planes: Int, isTransposed: Bool = false
+  ) throws(CarouselError) -> Window {
+    let axes = input.count
+    guard axes == 1 || axes == 2, kernel.count == axes else {
+      throw failure(
+        "a window of \(kernel) over axes of \(input) is not supported, only over one or two axes")
+    }
+    func list(_ given: [Int]?, _ absent: Int, _ name: String) throws(CarouselError) -> [Int] {
+      let list = given.flatMap { $0.isEmpty ? nil : $0 } ?? [Int](repeating: absent, count: axes)
+      guard list.count == axes, list.allSatisfy({ $0 >= min(absent, 1) }) || absent == 0 else {
+        throw failure("the \(name) \(list) do not fit \(axes) axes")
+      }
+      return list
+    }
+    let strides = try list(convolution.strides, 1, "strides")
+    let dilations = try list(convolution.dilations, 1, "dilations")
+    let extra = try list(convolution.outputPadding, 0, "output paddings")
+    guard kernel.allSatisfy({ $0 > 0 }) else {
+      throw failure("a kernel of \(kernel) has no element")
+    }
+    var (before, output) = ([Int](repeating: 0, count: axes), [Int](repeating: 0, count: axes))
+    for axis in 0..<axes {
+      let (L, S) = (input[axis], strides[axis])
+      let span = dilations[axis] * (kernel[axis] - 1) + 1
+      if isTransposed {
+        let all = (L - 1) * S + span + extra[axis]
+        switch convolution.padding {
+        case .explicit(let first, let last):
+          before[axis] = first.isEmpty ? 0 : first[axis]
+          output[axis] = all - before[axis] - (last.isEmpty ? 0 : last[axis])
+        case .sameUpper, .sameLower: output[axis] = L * S
+        }
+        if let shape = convolution.outputShape {
+          output[axis] = shape.suffix(axes)[shape.count - axes + axis]
+        }
+        if convolution.outputShape != nil || !convolution.padding.isExplicit {
+          let cut = all - output[axis]
+          before[axis] = convolution.padding == .sameUpper ? cut / 2 : cut - cut / 2
+        }
+      } else {
+        var behind = 0
+        switch convolution.padding {
+        case .explicit(let first, let last):
+          before[axis] = first.isEmpty ? 0 : first[axis]
+          behind = last.isEmpty ? 0 : last[axis]
+        case .sameUpper, .sameLower:
+          let needed = max(0, ((L + S - 1) / S - 1) * S + span - L)
+          before[axis] = convolution.padding == .sameUpper ? needed / 2 : needed - needed / 2
+          behind = needed - before[axis]
+        }
+        let room = L + before[axis] + behind - span
+        output[axis] = room < 0 ? 0 : room / S + 1
+        // One more window where it begins within the input or what is added before it.
+        if convolution.roundsUp, room >= 0, room % S > 0, output[axis] * S < L + before[axis] {
+          output[axis] += 1
+        }
+      }
+      guard output[axis] > 0 else {
+        throw failure("a kernel of \(kernel) is larger than its input of \(input) with its padding")
+      }
+    }
+    func two(_ list: [Int], _ absent: Int) -> [Int] { axes == 2 ? list : [absent] + list }
+    return Window(
+      planes: planes, input: two(isTransposed ? output : input, 1), kernel: two(kernel, 1),
+      strides: two(strides, 1), dilations: two(dilations, 1), before: two(before, 0),
+      output: two(isTransposed ? input : output, 1))
+  }
+
+  /// The columns of x's windows, `[P, Kh·Kw, Ho·Wo]`; x itself where each window is one element.
+  private func columns(
+    _ x: Traced, _ window: Window, padding: Double = 0
+  ) throws(CarouselError) -> Traced {
+    let shape: Shape = [
+      window.planes, window.kernel[0] * window.kernel[1], window.output[0] * window.output[1],
+    ]
+    if window.isIdentity { return try alias(x, shape) }
+    let y = result(x.type, shape, from: [x])
+    emit(.unfold(window, storage(x), into: storage(y), padding: padding))
+    whenBackward(y) { tracer, g in
+      try tracer.addGradient(tracer.folded(g, window, shape: x.shape), to: x)
+    }
+    return y
+  }
+
+  /// The sums of columns at the places that they come from.
+  private func folded(
+    _ columns: Traced, _ window: Window, shape: Shape
+  ) throws(CarouselError) -> Traced {
+    if window.isIdentity { return try alias(columns, shape) }
+    let y = result(columns.type, shape, from: [columns])
+    emit(.fold(window, storage(columns), into: storage(y)))
+    whenBackward(y) { tracer, g in
+      let gradient = try tracer.columns(g, window)
+      try tracer.addGradient(tracer.alias(gradient, columns.shape), to: columns)
+    }
+    return y
+  }
+
+  func convolution(
+    _ x: Traced, _ weight: Traced, _ bias: Traced?, _ convolution: Convolution
+  ) throws(CarouselError) -> Traced {
+    let groups = convolution.groups
+    guard x.shape.rank >= 3, weight.shape.rank == x.shape.rank, groups >= 1,
+      x.shape[1] == weight.shape[1] * groups, weight.shape[0].isMultiple(of: groups)
+    else {
+      throw failure(
+        "a weight of shape \(weight.shape) in \(groups) groups does not fit an input of shape \(x.shape)"
+      )
+    }
+    let (N, C, O) = (x.shape[0], x.shape[1], weight.shape[0])
+    let window = try window(
+      convolution, input: Array(x.shape.dimensions[2...]),
+      kernel: Array(weight.shape.dimensions[2...]), planes: N * C)
+    let (L, Og) = (window.output[0] * window.output[1], O / groups)
+    let (K, outputs) = (
+      C / groups * window.kernel[0] * window.kernel[1],
+      Array(window.output.suffix(x.shape.rank - 2))
+    )
+    let columns = try columns(x, window)
+    let y = product(
+      GraphProduct(
+        batch: [N, groups], rows: Og, columns: L, depth: [1, K],
+        a: .init(batch: [0, Og * K], outer: K, depth: [0, 1]),
+        b: .init(batch: [groups * K * L, K * L], outer: 1, depth: [0, L]),
+        yBatch: [O * L, Og * L], yRow: L, yColumn: 1),
+      weight, columns, shape: Shape([N, O] + outputs))
+    whenBackward(y) { tracer, g in
+      if weight.needsGradient {
+        let gradient = tracer.product(
+          GraphProduct(
+            batch: [1, groups], rows: Og, columns: K, depth: [N, L],
+            a: .init(batch: [0, Og * L], outer: L, depth: [O * L, 1]),
+            b: .init(batch: [0, K * L], outer: L, depth: [groups * K * L, 1]),
+            yBatch: [0, Og * K], yRow: K, yColumn: 1),
+          g, columns, shape: weight.shape)
+        try tracer.addGradient(gradient, to: weight)
+      }
+      if columns.needsGradient {
+        let gradient = tracer.product(
+          GraphProduct(
+            batch: [N, groups], rows: K, columns: L, depth: [1, Og],
+            a: .init(batch: [0, Og * K], outer: 1, depth: [0, K]),
+            b: .init(batch: [O * L, Og * L], outer: 1, depth: [0, L]),
+            yBatch: [groups * K * L, K * L], yRow: L, yColumn: 1),
+          weight, g, shape: columns.shape)
+        try tracer.addGradient(gradient, to: columns)
+      }
+    }
+    return try addChannels(bias, to: y)
+  }
+
+  func convolutionTransposed(
+    _ x: Traced, _ weight: Traced, _ bias: Traced?, _ convolution: Convolution
+  ) throws(CarouselError) -> Traced {
+    let groups = convolution.groups
+    guard x.shape.rank >= 3, weight.shape.rank == x.shape.rank, groups >= 1,
+      x.shape[1] == weight.shape[0], x.shape[1].isMultiple(of: groups)
+    else {
+      throw failure(
+        "a weight of shape \(weight.shape) in \(groups) groups does not fit an input of shape \(x.shape)"
+      )
+    }
+    let (N, C) = (x.shape[0], x.shape[1])
+    let (Og, O) = (weight.shape[1], weight.shape[1] * groups)
+    let window = try window(
+      convolution, input: Array(x.shape.dimensions[2...]),
+      kernel: Array(weight.shape.dimensions[2...]), planes: N * O, isTransposed: true)
+    let (L, Cg) = (window.output[0] * window.output[1], C / groups)
+    let kernelCount = window.kernel[0] * window.kernel[1]
+    let (K, columnShape): (Int, Shape) = (Og * kernelCount, [N * O, kernelCount, L])
+    let columns = product(
+      GraphProduct(
+        batch: [N, groups], rows: K, columns: L, depth: [1, Cg],
+        a: .init(batch: [0, Cg * K], outer: 1, depth: [0, K]),
+        b: .init(batch: [C * L, Cg * L], outer: 1, depth: [0, L]),
+        yBatch: [groups * K * L, K * L], yRow: L, yColumn: 1),
+      weight, x, shape: columnShape)
+    whenBackward(columns) { tracer, g in
+      if weight.needsGradient {
+        let gradient = tracer.product(
+          GraphProduct(
+            batch: [1, groups], rows: Cg, columns: K, depth: [N, L],
+            a: .init(batch: [0, Cg * L], outer: L, depth: [C * L, 1]),
+            b: .init(batch: [0, K * L], outer: L, depth: [groups * K * L, 1]),
+            yBatch: [0, Cg * K], yRow: K, yColumn: 1),
+          x, g, shape: weight.shape)
+        try tracer.addGradient(gradient, to: weight)
+      }
+      if x.needsGradient {
+        let gradient = tracer.product(
+          GraphProduct(
+            batch: [N, groups], rows: Cg, columns: L, depth: [1, K],
+            a: .init(batch: [0, Cg * K], outer: K, depth: [0, 1]),
+            b: .init(batch: [groups * K * L, K * L], outer: 1, depth: [0, L]),
+            yBatch: [C * L, Cg * L], yRow: L, yColumn: 1),
+          weight, g, shape: x.shape)
+        try tracer.addGradient(gradient, to: x)
+      }
+    }
+    let shape = Shape([N, O] + window.input.suffix(x.shape.rank - 2))
+    return try addChannels(bias, to: folded(columns, window, shape: shape))
+  }
+
+  /// `y [N, C, …] + bias [C]`.
+  func addChannels(_ bias: Traced?, to y: Traced) throws(CarouselError) -> Traced {
+    guard let bias else { return y }
+    return try binary(.add, y, channels(bias, beside: y))
+  }
+
+  /// A tensor `[C]` as one that is broadcast along all axes of `y [N, C, …]` but the second.
+  func channels(_ x: Traced, beside y: Traced, axis: Int = 1) throws(CarouselError) -> Traced {
+    var extents = [Int](repeating: 1, count: y.shape.rank)
+    extents[axis] = y.shape[axis]
+    guard x.shape.count == extents[axis] else {
+      throw failure(
+        "a tensor of shape \(x.shape) does not fit the \(extents[axis]) channels of one of shape "
+          + "\(y.shape)")
+    }
+    return try alias(x, Shape(extents))
+  }
+
+  func pool(
+    _ x: Traced, _ convolution: Convolution, isMaximum: Bool, countsPadding: Bool
+  ) throws(CarouselError) -> Traced {
+    guard x.shape.rank >= 3, let kernel = convolution.kernel else {
+      throw failure(
+        "a pool needs a kernel and a tensor of three axes, but has one of shape \(x.shape)")
+    }
+    let planes = x.shape[0] * x.shape[1]
+    let window = try window(
+      convolution, input: Array(x.shape.dimensions[2...]), kernel: kernel, planes: planes)
+    let columns = try columns(x, window, padding: isMaximum ? -.infinity : 0)
+    let pooled = try reduced(isMaximum ? .maximum : .sum, columns, axes: [1])
+    let shape = Shape(x.shape.dimensions[..<2] + window.output.suffix(x.shape.rank - 2))
+    if isMaximum { return try alias(pooled, shape) }
+    let counts = window.counts(
+      countsPadding: countsPadding, behind: convolution.padding.behind(axes: kernel.count))
+    let shares = constant(
+      GraphTensor(Tensor([1, 1, counts.count], counts.map { 1 / Double(max($0, 1)) })))
+    return try alias(binary(.multiply, pooled, shares), shape)
+  }
+}
+
+extension ConvolutionPadding {
+  fileprivate var isExplicit: Bool { if case .explicit = self { true } else { false } }
+
+  /// What is added behind each of two axes; nil for as much as a window needs.
+  fileprivate func behind(axes: Int) -> [Int]? {
+    guard case .explicit(_, let after) = self else { return nil }
+    let list = after.isEmpty ? [Int](repeating: 0, count: axes) : after
+    return axes == 2 ? list : [0] + list
+  }
+}
+
+extension Window {
+  /// Whether the columns are the planes.
+  fileprivate var isIdentity: Bool {
+    kernel == [1, 1] && strides == [1, 1] && before == [0, 0] && input == output
+  }
+
+  /// How many elements each window has within the plane, or within it and its padding.
+  fileprivate func counts(countsPadding: Bool, behind: [Int]?) -> [Int] {
+    func counts(axis: Int) -> [Int] {
+      (0..<output[axis]).map { o in
+        (0..<kernel[axis]).count { k in
+          guard countsPadding else { return place(axis: axis, window: o, element: k) != nil }
+          let place = o * strides[axis] + k * dilations[axis]
+          return behind.map { place < before[axis] + input[axis] + $0[axis] } ?? true
+        }
+      }
+    }
+    let columns = counts(axis: 1)
+    return counts(axis: 0).flatMap { row in columns.map { row * $0 } }
+  }
+}

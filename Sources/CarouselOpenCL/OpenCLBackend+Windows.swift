@@ -1,0 +1,95 @@
+import CarouselModel
+import OpenCLDriver
+
+// The twin of windows.cl.
+extension OpenCLBackend {
+  private func windowKernel(_ name: String, elements: Int) throws -> Kernel {
+    try launcher.kernel(name, in: ["ops/windows.cl"], options: ["-DITEM=\(elements)"])
+  }
+
+  private func arguments(_ window: Window) -> KernelArguments {
+    [
+      "H": .int(window.input[0]), "W": .int(window.input[1]), "KH": .int(window.kernel[0]),
+      "KW": .int(window.kernel[1]), "HO": .int(window.output[0]), "WO": .int(window.output[1]),
+      "SH": .int(window.strides[0]), "SW": .int(window.strides[1]),
+      "DH": .int(window.dilations[0]), "DW": .int(window.dilations[1]),
+      "PH": .int(window.before[0]), "PW": .int(window.before[1]),
+    ]
+  }
+
+  /// Queues one launch.
+  public func unfold(_ window: Window, _ x: Buffer, into columns: Buffer, padding: Double) throws {
+    try checkWindow(window, plane: x, columns: columns)
+    let count = window.columnCount
+    guard count > 0 else { return }
+    try launcher.launch(
+      windowKernel("unfold", elements: elementsPerItem),
+      global: [ceilDivide(count, elementsPerItem)],
+      bytes: 4 * Double(count + window.inputCount),
+      ["x": .buffer(x), "columns": .buffer(columns), "count": .int(count)] + arguments(window)
+        + ["padding": .float(Float(padding))])
+  }
+
+  /// Queues one launch.
+  public func fold(_ window: Window, _ columns: Buffer, into x: Buffer) throws {
+    try checkWindow(window, plane: x, columns: columns)
+    let count = window.inputCount
+    guard count > 0 else { return }
+    try launcher.launch(
+      windowKernel("fold", elements: elementsPerItem), global: [ceilDivide(count, elementsPerItem)],
+      flops: Double(window.columnCount), bytes: 4 * Double(count + window.columnCount),
+      ["columns": .buffer(columns), "x": .buffer(x), "count": .int(count)] + arguments(window))
+  }
+
+  /// Queues one launch.
+  public func gather(
+    _ x: Buffer, indices: IndexBuffer, into y: Buffer, outer: Int, extent: Int, inner: Int,
+    count: Int
+  ) throws {
+    try checkGather(
+      x: x, indices: indices, y: y, outer: outer, extent: extent, inner: inner, count: count)
+    guard outer * count * inner > 0 else { return }
+    try launcher.launch(
+      windowKernel("gather", elements: elementsPerItem),
+      global: [ceilDivide(inner, elementsPerItem), outer * count],
+      bytes: 8 * Double(outer * count * inner),
+      [
+        "x": .buffer(x), "indices": .buffer(indices.memory), "y": .buffer(y), "V": .int(extent),
+        "M": .int(count), "inner": .int(inner),
+      ])
+  }
+
+  /// Queues one launch; the host sorts the indices by their places in x first.
+  public func scatter(
+    _ y: Buffer, indices: IndexBuffer, into x: Buffer, outer: Int, extent: Int, inner: Int,
+    count: Int
+  ) throws {
+    try checkGather(
+      x: x, indices: indices, y: y, outer: outer, extent: extent, inner: inner, count: count)
+    guard outer * extent * inner > 0 else { return }
+    var starts = [Int32](repeating: 0, count: extent + 1)
+    let values = indices.values.prefix(count)
+    for value in values where value >= 0 { starts[Int(value) + 1] += 1 }
+    for v in 0..<extent { starts[v + 1] += starts[v] }
+    var next = starts
+    var places = [Int32](repeating: 0, count: max(count, 1))
+    for (m, value) in values.enumerated() where value >= 0 {
+      places[Int(next[Int(value)])] = Int32(m)
+      next[Int(value)] += 1
+    }
+    let (startMemory, placeMemory) = (
+      try launcher.scratch(count: starts.count), try launcher.scratch(count: places.count)
+    )
+    try launcher.queue.write(starts, to: startMemory)
+    try launcher.queue.write(places, to: placeMemory)
+    try launcher.launch(
+      windowKernel("scatter", elements: elementsPerItem),
+      global: [ceilDivide(inner, elementsPerItem), outer * extent],
+      flops: Double(outer * count * inner),
+      bytes: 4 * Double(outer * inner) * Double(2 * count + extent),
+      [
+        "y": .buffer(y), "starts": .buffer(startMemory), "places": .buffer(placeMemory),
+        "x": .buffer(x), "V": .int(extent), "M": .int(count), "inner": .int(inner),
+      ])
+  }
+}

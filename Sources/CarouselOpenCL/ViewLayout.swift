@@ -1,0 +1,54 @@
+import CarouselModel
+import OpenCLDriver
+
+/// Extents that several operands share, with the strides of each, as few axes as they can be counted by.
+struct ViewLayout {
+  private(set) var extents: [Int]
+  private(set) var strides: [[Int]]
+  private let offsets: [Int]
+
+  /// Drops axes of one element, and joins neighbours that all operands count through without a gap.
+  init(_ views: [StridedView]) {
+    offsets = views.map(\.offset)
+    extents = []
+    strides = views.map { _ in [] }
+    for (axis, extent) in (views.first?.extents ?? []).enumerated() where extent != 1 {
+      let steps = views.map { $0.strides[axis] }
+      if let last = extents.last,
+        strides.indices.allSatisfy({ strides[$0].last == steps[$0] * extent })
+      {
+        extents[extents.count - 1] = last * extent
+        for index in strides.indices { strides[index][extents.count - 1] = steps[index] }
+      } else {
+        extents.append(extent)
+        for index in strides.indices { strides[index].append(steps[index]) }
+      }
+    }
+    if extents.isEmpty {
+      extents = [1]
+      strides = views.map { _ in [0] }
+    }
+  }
+
+  /// The numbers that `views.cl` reads.
+  var numbers: [Int32] {
+    let operands = zip(offsets, strides).flatMap { [$0] + $1 }
+    return ([extents.count] + extents + operands).map(Int32.init)
+  }
+
+  /// The rank, the extents and the strides of the first operand, as `reduce_axes.cl` reads them.
+  var axes: [Int32] { ([extents.count] + extents + strides[0]).map(Int32.init) }
+}
+
+extension Launcher {
+  /// A list of numbers in device memory, written once.
+  func layout(_ numbers: [Int32]) throws -> Buffer {
+    if let buffer = layouts[numbers] { return buffer }
+    // Shapes that change all the time leave layouts behind.
+    if layouts.count >= 4096 { layouts = [:] }
+    let buffer = try scratch(count: numbers.count)
+    try queue.write(numbers, to: buffer)
+    layouts[numbers] = buffer
+    return buffer
+  }
+}

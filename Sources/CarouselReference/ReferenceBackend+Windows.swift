@@ -1,0 +1,77 @@
+import CarouselModel
+
+extension ReferenceBackend {
+  /// For each element of each window: its place in the columns, and in x where it is over one.
+  private func forEachPlace(_ window: Window, _ body: (_ column: Int, _ place: Int?) -> Void) {
+    let (kernel, output, input) = (window.kernel, window.output, window.input)
+    var column = 0
+    for p in 0..<window.planes {
+      for kh in 0..<kernel[0] {
+        for kw in 0..<kernel[1] {
+          for ho in 0..<output[0] {
+            for wo in 0..<output[1] {
+              let h = window.place(axis: 0, window: ho, element: kh)
+              let w = window.place(axis: 1, window: wo, element: kw)
+              if let h, let w {
+                body(column, (p * input[0] + h) * input[1] + w)
+              } else {
+                body(column, nil)
+              }
+              column += 1
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// The windows of x as columns.
+  public func unfold(_ window: Window, _ x: Buffer, into columns: Buffer, padding: Double) throws {
+    try checkWindow(window, plane: x, columns: columns)
+    forEachPlace(window) { column, place in
+      columns.elements[column] = place.map { x.elements[$0] } ?? padding
+    }
+  }
+
+  /// The sums of columns at the places that they come from.
+  public func fold(_ window: Window, _ columns: Buffer, into x: Buffer) throws {
+    try checkWindow(window, plane: x, columns: columns)
+    x.first(window.inputCount).update(repeating: 0)
+    forEachPlace(window) { column, place in
+      if let place { x.elements[place] += columns.elements[column] }
+    }
+  }
+
+  /// `y[o, m, i] = x[o, indices[m], i]`, 0 for a negative index.
+  public func gather(
+    _ x: Buffer, indices: IndexBuffer, into y: Buffer, outer: Int, extent: Int, inner: Int,
+    count: Int
+  ) throws {
+    try checkGather(
+      x: x, indices: indices, y: y, outer: outer, extent: extent, inner: inner, count: count)
+    for o in 0..<outer {
+      for m in 0..<count {
+        let (index, row) = (Int(indices.values[m]), (o * count + m) * inner)
+        for i in 0..<inner {
+          y.elements[row + i] = index < 0 ? 0 : x.elements[(o * extent + index) * inner + i]
+        }
+      }
+    }
+  }
+
+  /// `x[o, v, i] = Σ y[o, m, i]` over all m with `indices[m] = v`, in the order of m.
+  public func scatter(
+    _ y: Buffer, indices: IndexBuffer, into x: Buffer, outer: Int, extent: Int, inner: Int,
+    count: Int
+  ) throws {
+    try checkGather(
+      x: x, indices: indices, y: y, outer: outer, extent: extent, inner: inner, count: count)
+    x.first(outer * extent * inner).update(repeating: 0)
+    for o in 0..<outer {
+      for m in 0..<count where indices.values[m] >= 0 {
+        let row = (o * extent + Int(indices.values[m])) * inner
+        for i in 0..<inner { x.elements[row + i] += y.elements[(o * count + m) * inner + i] }
+      }
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import CarouselModel
+import Testing
+
+/// What binding a graph makes of it, without any backend.
+@Suite struct GraphProgramTests {
+  /// The shape arithmetic of an exporter: x `[N, T, C]` → `[N·T, C]`, by its own shape.
+  private var shapes: Graph {
+    var graph = Graph()
+    let x = graph.input("x", ["N", "T", 4])
+    let extents = graph.add(.shape(start: 0, end: nil), x)
+    let first = graph.add(.gather(axis: 0), extents, graph.constant(GraphTensor(wholeNumbers: [0])))
+    let second = graph.add(
+      .gather(axis: 0), extents, graph.constant(GraphTensor(wholeNumbers: [1])))
+    let rows = graph.add(.binary(.multiply), first, second)
+    let rest = graph.constant(GraphTensor(wholeNumbers: [-1]))
+    let shape = graph.add(.concatenate(axis: 0), rows, rest)
+    let flat = graph.add(.reshape(allowsZero: false), x, shape)
+    graph.outputs = [graph.add(.unary(.tanh), flat, name: "y"), shape]
+    return graph
+  }
+
+  @Test func shapeArithmeticIsGoneOnceShapesAreKnown() throws {
+    let program = try GraphProgram(shapes, shapes: ["x": [3, 5, 4]])
+    #expect(program.outputs.map(\.shape) == [[15, 4], [2]])
+    #expect(program.operationCounts == (1, 0))
+  }
+
+  @Test func aSymbolStandsForOneExtent() {
+    var graph = shapes
+    _ = graph.input("other", ["T"])
+    let error = #expect(throws: CarouselError.self) {
+      try GraphProgram(graph, shapes: ["x": [3, 5, 4], "other": [6]])
+    }
+    #expect(error?.message == "the input 'other' has the shape [6], expected [T]")
+  }
+
+  @Test func aMistakeNamesItsNode() {
+    var graph = Graph()
+    let a = graph.input("a", [2, 3])
+    let b = graph.input("b", [2, 3])
+    graph.outputs = [graph.add(.matMul, a, b, name: "product")]
+    let error = #expect(throws: CarouselError.self) {
+      try GraphProgram(graph, shapes: ["a": [2, 3], "b": [2, 3]])
+    }
+    #expect(
+      error?.message
+        == "the node 'product' (matMul): matrices of the shapes [2, 3] and [2, 3] cannot be multiplied"
+    )
+    #expect(error?.kind == .badData)
+  }
+
+  @Test func aBranchIsTakenWhereItsConditionIsKnown() throws {
+    func side(_ function: UnaryFunction, _ name: String) -> Graph {
+      var graph = Graph()
+      graph.outputs = [graph.add(.unary(function), "x", name: name)]
+      return graph
+    }
+    var graph = Graph()
+    let x = graph.input("x", ["N"])
+    let rate = graph.input("rate", type: .int64, [])
+    let wanted = graph.constant(GraphTensor(scalar: 16000, type: .int64))
+    let condition = graph.add(.binary(.equal), rate, wanted)
+    graph.outputs = [
+      graph.add(
+        .branch(then: side(.tanh, "a"), else: side(.relu, "b")), condition, name: "y")
+    ]
+    _ = x
+    let known = try GraphProgram(
+      graph, shapes: ["x": [4]], constants: ["rate": GraphTensor(scalar: 16000, type: .int64)])
+    #expect(known.operationCounts.forward == 1)
+    // Both, and the choice.
+    let open = try GraphProgram(graph, shapes: ["x": [4], "rate": []])
+    #expect(open.operationCounts.forward == 3)
+  }
+
+  @Test func aLoopIsItsSteps() throws {
+    var body = Graph()
+    _ = body.input("step", type: .int64, [])
+    let condition = body.input("goes on", type: .bool, [])
+    let sum = body.input("sum", ["N"])
+    let next = body.add(.binary(.add), sum, "x", name: "next")
+    body.outputs = [condition, next, next]
+    var graph = Graph()
+    _ = graph.input("x", [3])
+    let limit = graph.constant(GraphTensor(scalar: 4, type: .int64))
+    graph.nodes.append(
+      GraphNode("loop", .loop(body), inputs: [limit, nil, "x"], outputs: ["last", "all"]))
+    graph.outputs = ["last", "all"]
+    let program = try GraphProgram(graph, shapes: ["x": [3]])
+    #expect(program.outputs.map(\.shape) == [[3], [4, 3]])
+    #expect(program.operationCounts.forward == 8)
+  }
+
+  @Test func whatDecidesAShapeHasToBeKnown() {
+    var graph = Graph()
+    let x = graph.input("x", [6])
+    let shape = graph.input("shape", type: .int64, [2])
+    graph.outputs = [graph.add(.reshape(allowsZero: false), x, shape, name: "y")]
+    let error = #expect(throws: CarouselError.self) {
+      try GraphProgram(graph, shapes: ["x": [6], "shape": [2]])
+    }
+    #expect(error?.message.contains("has to be known when the graph is bound") == true)
+  }
+}
