@@ -13,7 +13,10 @@ struct Run: PagedCommand {
       also grad_y [T, N, D·H], grad_h_n and grad_c_n, zeros where absent. The outputs are y, \
       h_n, c_n and with --gradients grad_x, grad_h_0, grad_c_0 and grad_NAME of each parameter. \
       With --head the linear layer makes y [T, N, O] of the layers' outputs, and grad_y is of \
-      that shape. Nothing is dropped. What was read, and which tensors of the files were not, is \
+      that shape. Nothing is dropped. \
+      MODEL may be an ONNX file too: inputs and outputs then have the model's own names and \
+      shapes, and with --gradients grad_NAME of outputs make grad_NAME of inputs and parameters. \
+      What was read, and which tensors of the files were not, is \
       printed on standard error.
       """)
 
@@ -23,7 +26,7 @@ struct Run: PagedCommand {
   ]
   static let defaults = DeviceOptions.helpDefaults
 
-  @Argument(help: "A .safetensors or .pt file with the parameters, or a run's folder.")
+  @Argument(help: "A .onnx model, a .safetensors or .pt file with parameters, or a run's folder.")
   var model: String
 
   @Option(help: ArgumentHelp("A .safetensors or .pt file with the inputs.", valueName: "in"))
@@ -57,6 +60,7 @@ struct Run: PagedCommand {
 
   func run() throws {
     Progress.show(Status("reading"))
+    if model.lowercased().hasSuffix(".onnx") { return try runONNX(model) }
     let found = try RecurrentModel(
       contentsOf: model, prefix: prefix.prefix, hints: recurrent.hints)
     let model = try found.reading(as: recurrent.configuration(defaults: found.configuration))

@@ -8,6 +8,8 @@ final class ONNXImporter {
   /// The values of the parameters, by name.
   private(set) var parameters: [String: Tensor] = [:]
   let file: ONNXFile
+  /// What the model will be given, where that is known already.
+  private let given: TensorFile?
   private let root: ONNXScope
   private let opsets: [String: Int]
   /// The names of the tensors of all graphs; none is given twice.
@@ -17,8 +19,9 @@ final class ONNXImporter {
   /// The versions of ONNX's operators that are known.
   static let opsets = 7...26
 
-  init(_ file: ONNXFile) throws(CarouselError) {
+  init(_ file: ONNXFile, given: TensorFile? = nil) throws(CarouselError) {
     self.file = file
+    self.given = given
     let graph = file.model.graph
     root = ONNXScope(graph, outer: nil, builder: GraphBuilder())
     scope = root
@@ -87,6 +90,16 @@ final class ONNXImporter {
   static func type(_ number: Int32) -> GraphType? {
     let name = ONNXType.name(number)
     return ["U16", "U32", "U64"].contains(name) ? .int64 : GraphType(rawValue: name)
+  }
+
+  /// The values of an input of the model; nil where they are not known.
+  func givenInput(_ name: String) throws(CarouselError) -> GraphTensor? {
+    guard root.builder.graph.inputs.contains(where: { $0.name == name }), scope.name(name) == name,
+      let entry = given?[name], let type = entry.elementType
+    else { return nil }
+    return GraphTensor(
+      try given?.tensor(entry) ?? Tensor(zeros: []),
+      type: GraphType(rawValue: type.rawValue) ?? .int64)
   }
 
   private func importNodes(_ proto: ONNXGraphProto) throws(CarouselError) {

@@ -27,7 +27,8 @@ extension ONNXImporter {
       let (tensor, type) = try value(proto)
       return GraphTensor(tensor, type: type)
     }
-    guard depth < 64, let (node, scope) = scope.maker(name), node.domain.isEmpty else { return nil }
+    guard let (node, scope) = scope.maker(name) else { return try givenInput(name) }
+    guard depth < 64, node.domain.isEmpty else { return nil }
     if node.operation == "Constant" { return try constantValue(node) }
     guard Self.foldable.contains(node.operation), node.outputs.count == 1 else { return nil }
     var inputs: [GraphTensor?] = []

@@ -17,10 +17,13 @@ public struct ONNXModel: Sendable {
 
   /// Reads a model.
   ///
+  /// Weights of recurrent nodes have to be known: initializers, or inputs of the model that `inputs` holds
+  /// already.
+  ///
   /// Throws `missingInput` where the file is not there, and `badData` where it is not an ONNX file, is
   /// damaged, has an operator, an attribute or a type that is not supported, or nodes in a cycle.
-  public init(contentsOf path: String) throws(CarouselError) {
-    let importer = try ONNXImporter(try ONNXFile(path))
+  public init(contentsOf path: String, inputs: TensorFile? = nil) throws(CarouselError) {
+    let importer = try ONNXImporter(try ONNXFile(path), given: inputs)
     var graph = try importer.run()
     let read = graph.nodes.reduce(into: Set(graph.outputs)) { $0.formUnion($1.readNames) }
     let prefixes = graph.recurrentPrefixes
@@ -33,6 +36,12 @@ public struct ONNXModel: Sendable {
     parameters = importer.parameters.filter { names.contains($0.key) }
     self.graph = graph
     source = path
+  }
+
+  /// The model in a few words: how many operators and parameters it has.
+  public var summary: String {
+    let count = parameters.values.reduce(0) { $0 + $1.shape.count }
+    return "\(graph.nodes.count) operators, \(parameters.count) tensors with \(count) parameters"
   }
 
   /// The operators that are supported, in alphabetical order, those of other domains with their domain.

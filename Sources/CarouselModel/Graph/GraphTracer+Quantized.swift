@@ -73,8 +73,11 @@ extension GraphTracer {
         function, reduce(reduction, x, axes: axes, keepsDimensions: false), constant(0))
     }
     let (low, high) = (try extreme(.minimum, .minimum), try extreme(.maximum, .maximum))
-    let scale = try unary(
-      .affine(scale: 1 / 255, shift: 0), binary(.subtract, high, low))
+    // Of zeros alone the scale is 1, as ONNX Runtime has it.
+    let span = try binary(.subtract, high, low)
+    let scale = try select(
+      binary(.equal, span, constant(0)), constant(1),
+      unary(.affine(scale: 1 / 255, shift: 0), span))
     let zero = try unary(
       .round,
       clip(binary(.divide, unary(.negate, low), scale), constant(0), constant(255)))

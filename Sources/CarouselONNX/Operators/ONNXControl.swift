@@ -22,6 +22,10 @@ extension ONNXImporter {
         .loop(try importer.subgraph(try node.graph("body"), of: node)), for: node)
     },
     "Scan": { (importer, node) throws(CarouselError) in
+      guard importer.opset >= 9 else {
+        throw node.failure(
+          "is of version 8, which scans a batch of its own; 9 and later are supported")
+      }
       guard let count = try node.int("num_scan_inputs"), 1...max(node.inputs.count, 1) ~= count
       else { throw node.failure("has no 'num_scan_inputs' that fits its inputs") }
       let body = try importer.subgraph(try node.graph("body"), of: node)

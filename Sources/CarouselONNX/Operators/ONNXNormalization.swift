@@ -30,6 +30,10 @@ extension ONNXImporter {
     },
     "Dropout": { (importer, node) throws(CarouselError) in
       try node.require("mask", node.output(1) == nil, "as an output")
+      if let name = node.input(2) {
+        let isTraining = try importer.known(name)?.values.first != 0
+        try node.require("training_mode", !isTraining, "1, or not known to be 0")
+      }
       var probability = try node.float("ratio", 0.5)
       if let ratio = node.input(1), let value = try importer.known(ratio)?.values.first {
         probability = value

@@ -13,6 +13,9 @@ extension ONNXImporter {
         throw node.failure(
           "makes \(ONNXType.name(Int32(clamping: number))), which is not supported")
       }
+      let zero = try node.input(2).flatMap { name throws(CarouselError) in try importer.known(name)
+      }
+      try node.require("the zero point", zero?.type != .int64 && type != .int64, "of 16 bits")
       try importer.emit(.quantize(axis: try node.int("axis", 1), type: type), for: node)
     },
     "DequantizeLinear": { (importer, node) throws(CarouselError) in
