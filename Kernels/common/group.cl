@@ -1,7 +1,7 @@
 // A work-group of LANES work-items that share one row of numbers.
 //
 // Work-item `lane` visits the elements lane WIDTH, (lane + LANES) WIDTH, …: neighbours load
-// neighbours on a GPU, and on a CPU device (LANES 1) one work-item walks the row in vectors.
+// neighbours on a GPU, and on a CPU device (LANES 1) one work-item loops over the row in vectors.
 //
 // Parameters:
 //   LANES   work-items of a group: 1 on CPU devices, a power of 2 on GPUs.

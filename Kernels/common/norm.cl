@@ -1,8 +1,8 @@
-// Layer normalisation of one row by the work-items of a group: v^ = (v - mean v) / deviation v, the
-// deviation sqrt(var v + 1e-5). Ba, Kiros & Hinton 2016.
+// Layer normalisation of one row by the work-items of a group: v^ = (v - mean v) rstd, with the
+// reciprocal standard deviation rstd = 1 / sqrt(var v + 1e-5). Ba, Kiros & Hinton 2016.
 //
-// A row is [gates, H]. A work-item visits the same units of every gate here and in the functions
-// around, so that it reads from memory only what it wrote itself.
+// A row is [gates, H]. A work-item takes the same units of every gate here and in the functions
+// that call these, so that it reads from memory only what it wrote itself.
 
 #include "common/group.cl"
 
@@ -25,14 +25,14 @@ INLINE REAL first_lanes(REAL value, int count) {
   return VLOAD(0, lanes);
 }
 
-/// The row becomes its v^; returns 1 / deviation.
+/// The row becomes its v^; returns rstd.
 INLINE float normalize(global float *row, int gates, int H SCRATCH_PARAMETER) {
-  const float share = 1.0f / (float)(gates * H);
+  const float scale = 1.0f / (float)(gates * H);
   REAL sums = (REAL)(0.0f);
   for (int gate = 0; gate < gates; ++gate) {
     EACH_UNIT(unit, H) sums += load_lanes(row + gate * H + unit, H - unit);
   }
-  const REAL mean = (REAL)(share * GROUP_SUM(sum_lanes(sums), scratch));
+  const REAL mean = (REAL)(scale * GROUP_SUM(sum_lanes(sums), scratch));
   REAL squares = (REAL)(0.0f);
   for (int gate = 0; gate < gates; ++gate) {
     EACH_UNIT(unit, H) {
@@ -40,44 +40,44 @@ INLINE float normalize(global float *row, int gates, int H SCRATCH_PARAMETER) {
       squares = fma(v, v, squares);
     }
   }
-  const float variance = share * GROUP_SUM(sum_lanes(squares), scratch);
-  const float factor = 1.0f / sqrt(variance + 1e-5f);
+  const float variance = scale * GROUP_SUM(sum_lanes(squares), scratch);
+  const float rstd = 1.0f / sqrt(variance + 1e-5f);
   for (int gate = 0; gate < gates; ++gate) {
     EACH_UNIT(unit, H) {
-      global float *place = row + gate * H + unit;
-      store_lanes((load_lanes(place, H - unit) - mean) * (REAL)(factor), place, H - unit);
+      global float *at = row + gate * H + unit;
+      store_lanes((load_lanes(at, H - unit) - mean) * (REAL)(rstd), at, H - unit);
     }
   }
-  return factor;
+  return rstd;
 }
 
-/// From the gradient of gain v^ + bias to that of v; `factor` is what normalize returned.
-INLINE void
-normalize_backward(global const float *gradient, global const float *hats, global const float *gain,
-                   float factor, global float *result, int gates, int H SCRATCH_PARAMETER) {
-  const float share = 1.0f / (float)(gates * H);
+/// From the gradient of gain v^ + bias to that of v; `rstd` is what normalize returned.
+INLINE void normalize_backward(global const float *gradient, global const float *normalized,
+                               global const float *gain, float rstd, global float *result,
+                               int gates, int H SCRATCH_PARAMETER) {
+  const float scale = 1.0f / (float)(gates * H);
   REAL sums = (REAL)(0.0f), products = (REAL)(0.0f);
   for (int gate = 0; gate < gates; ++gate) {
     EACH_UNIT(unit, H) {
       const int i = gate * H + unit, count = H - unit;
       const REAL g = load_lanes(gradient + i, count) * load_lanes(gain + i, count);
       sums += g;
-      products = fma(g, load_lanes(hats + i, count), products);
+      products = fma(g, load_lanes(normalized + i, count), products);
     }
   }
-  const REAL mean = (REAL)(share * GROUP_SUM(sum_lanes(sums), scratch));
-  REAL product = (REAL)(share * GROUP_SUM(sum_lanes(products), scratch));
+  const REAL mean = (REAL)(scale * GROUP_SUM(sum_lanes(sums), scratch));
+  REAL product = (REAL)(scale * GROUP_SUM(sum_lanes(products), scratch));
   // The v^ of two numbers are a and -a: of their gradients 1 - a^2 is left, which is known exactly.
   if (gates * H == 2) {
     product = (REAL)(0.0f);
-    factor *= 1e-5f * factor * factor;
+    rstd *= 1e-5f * rstd * rstd;
   }
   for (int gate = 0; gate < gates; ++gate) {
     EACH_UNIT(unit, H) {
       const int i = gate * H + unit, count = H - unit;
       const REAL g = load_lanes(gradient + i, count) * load_lanes(gain + i, count);
-      const REAL v = g - mean - load_lanes(hats + i, count) * product;
-      store_lanes(v * (REAL)(factor), result + i, count);
+      const REAL v = g - mean - load_lanes(normalized + i, count) * product;
+      store_lanes(v * (REAL)(rstd), result + i, count);
     }
   }
 }

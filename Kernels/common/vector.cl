@@ -13,7 +13,7 @@
 #define INLINE static inline __attribute__((always_inline, unused))
 /// A function that stays one, of which a program has one copy. PoCL puts a kernel's code into each
 /// of the three functions that it makes of it, but only calls what is called here, as long as that
-/// asks for no id and meets no barrier: most of a kernel belongs in such a function.
+/// asks for no id and has no barrier: most of a kernel belongs in such a function.
 #define OUTLINE static __attribute__((noinline, unused))
 
 #if WIDTH == 1

@@ -35,7 +35,7 @@
 /// Where in a row of floats across k the one of row m of the matrix lies.
 #define PLACE_ACROSS(k, m) ((m) ^ ((k) >> 2 & 3) << 3)
 
-/// What an element of an operand becomes on its way to local memory.
+/// What an element of an operand becomes in local memory.
 INLINE float round_stored(float x) {
   return PRECISION == 1 && x == x ? as_float((as_uint(x) + 0x1000u) & 0xffffe000u) : x;
 }

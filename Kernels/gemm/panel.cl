@@ -201,7 +201,7 @@ load_tile(int rows, REAL sums[ROWS][2], global const float *c, int c_stride, int
   }
 }
 
-/// The way back.
+/// Stores the sums of `rows` rows, `count` columns from c on.
 INLINE void
 store_tile(int rows, const REAL sums[ROWS][2], global float *c, int c_stride, int count) {
   for (int r = 0; r < rows; ++r) {
@@ -210,8 +210,8 @@ store_tile(int rows, const REAL sums[ROWS][2], global float *c, int c_stride, in
   }
 }
 
-/// The k of one pass of a product of all steps: a tile's share of A stays in the first-level cache,
-/// that of an item's panels in the second.
+/// The k of one pass of a product of all steps: what a tile reads of A stays in the first-level
+/// cache, that of an item's panels in the second.
 #ifndef DEPTH
 #define DEPTH 512
 #endif

@@ -104,11 +104,11 @@ INLINE void store_quad(float4 quad, local float4 *slab, int pitch, int k, int m,
   if (PRECISION) {
     slab[along_k ? (m * DEPTH + k) / 4 : k * pitch + PLACE_ACROSS(k, m) / 4] = round_four(quad);
   } else if (along_k) {
-    local float *place = (local float *)slab + (size_t)k * pitch * 4 + m;
-    place[0] = quad.s0;
-    place[pitch * 4] = quad.s1;
-    place[pitch * 8] = quad.s2;
-    place[pitch * 12] = quad.s3;
+    local float *target = (local float *)slab + (size_t)k * pitch * 4 + m;
+    target[0] = quad.s0;
+    target[pitch * 4] = quad.s1;
+    target[pitch * 8] = quad.s2;
+    target[pitch * 12] = quad.s3;
   } else {
     slab[k * pitch + m / 4] = quad;
   }
@@ -143,18 +143,18 @@ INLINE void store_four(float4 value, global float *x, int count, int vector) {
 
 /// Two sums, at a row of C and there from column n on, with what else is added: `count` columns are
 /// left from there on.
-INLINE void store_pair(float2 pair, global float *place, int count, int vector, int accumulate,
+INLINE void store_pair(float2 pair, global float *target, int count, int vector, int accumulate,
                        global const float *bias, global const float *bias2) {
   if (count <= 0) return;
   if (bias) pair += (float2)(bias[0], count > 1 ? bias[1] : 0.0f);
   if (bias2) pair += (float2)(bias2[0], count > 1 ? bias2[1] : 0.0f);
-  if (accumulate) pair += (float2)(place[0], count > 1 ? place[1] : 0.0f);
+  if (accumulate) pair += (float2)(target[0], count > 1 ? target[1] : 0.0f);
   if (vector) {
-    *(global float2 *)place = pair;
+    *(global float2 *)target = pair;
     return;
   }
-  place[0] = pair.x;
-  if (count > 1) place[1] = pair.y;
+  target[0] = pair.x;
+  if (count > 1) target[1] = pair.y;
 }
 #endif
 
@@ -162,39 +162,39 @@ INLINE void store_pair(float2 pair, global float *place, int count, int vector, 
 /// may be null.
 ///
 /// Element (m, k) of A is a[a_offset + m a_row + k a_column], (k, n) of B is b[b_offset +
-/// k b_row + n b_column], (m, n) of C is c[c_offset + m c_row + n]. All slabs of all tiles stand in
-/// a row, a tile's in the order of k, and work-group g multiplies the `share` from g share on. What
-/// it has of a tile that others have slabs of too it leaves in parts [2 groups, TILE_M, TILE_N] for
-/// add_parts: at 2 g + 1 where it has the tile's first slab, else at 2 g. Global size: ITEMS times
-/// the groups.
+/// k b_row + n b_column], (m, n) of C is c[c_offset + m c_row + n]. All slabs of all tiles are in
+/// a row, a tile's in the order of k, and work-group g multiplies the `slabs_per_group` from g
+/// slabs_per_group on. What it has of a tile that others have slabs of too it leaves in partials [2
+/// groups, TILE_M, TILE_N] for add_partials: at 2 g + 1 where it has the tile's first slab, else at
+/// 2 g. Global size: ITEMS times the groups.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, global const float *b,
-           ulong b_offset, int b_row, int b_column, int K, int M, int N, int share,
-           global float *parts, global float *c, int c_offset, int c_row, int accumulate,
+           ulong b_offset, int b_row, int b_column, int K, int M, int N, int slabs_per_group,
+           global float *partials, global float *c, int c_offset, int c_row, int accumulate,
            global const float *bias, global const float *bias2) {
   // Two slabs of each: one is filled while the other may still be read, with a barrier between.
   local float4 a_slabs[2 * DEPTH * A_PITCH], b_slabs[2 * DEPTH * B_PITCH];
   const int tiles_x = (N + TILE_N - 1) / TILE_N, tiles = (M + TILE_M - 1) / TILE_M * tiles_x;
   const int slabs = max((K + DEPTH - 1) / DEPTH, 1), group = get_group_id(0);
-  const int last = min((group + 1) * share, tiles * slabs);
+  const int last = min((group + 1) * slabs_per_group, tiles * slabs);
   a += a_offset;
   b += b_offset;
 
   int odd = 0, count;
-  for (int place = group * share; place < last; place += count) {
+  for (int slab_index = group * slabs_per_group; slab_index < last; slab_index += count) {
     // A shift that is 0, which compilers cannot know: what depends on the work-item is then
     // computed for each tile, and does not stay in registers while sums need them. What it saves
     // was measured with the tiles, never by itself.
-    const int item = (int)get_local_id(0) + (place >> 31);
+    const int item = (int)get_local_id(0) + (slab_index >> 31);
 #if !PRECISION
     // Of 32 neighbours, 8 by 4, those that differ in bit 0 read the same vectors of A, in bit 1 the
     // same of B: NVIDIA's local memory then serves both halves of 32 at once.
     const int x = item / 32 % (ITEMS_X / 8) * 8 + item / 8 % 4 * 2 + item % 2;
     const int y = item / 32 / (ITEMS_X / 8) * 4 + item / 2 % 4;
 #endif
-    const int tile = place / slabs, slab = place - tile * slabs;
+    const int tile = slab_index / slabs, slab = slab_index - tile * slabs;
     const int row = tile / tiles_x * TILE_M, column = tile % tiles_x * TILE_N;
-    count = min(slabs - slab, last - place);
+    count = min(slabs - slab, last - slab_index);
     const int begin = slab * DEPTH, end = min(begin + count * DEPTH, K);
 
     float4 sums[MICRO_M][BLOCKS_N];
@@ -299,7 +299,7 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
     // The tile within C, or in a part without gaps, rows or columns to leave out, and biases.
     const int whole = count == slabs;
     global float *result = whole ? c + c_offset + (size_t)row * c_row + column
-                                 : parts + (size_t)(2 * group + (slab == 0)) * (TILE_M * TILE_N);
+                                 : partials + (size_t)(2 * group + (slab == 0)) * (TILE_M * TILE_N);
     const int stride = whole ? c_row : TILE_N;
     const int vector = !whole || ((N | c_row | c_offset) & 3) == 0;
     const int rows = whole ? M - row : TILE_M, columns = whole ? N - column : TILE_N;
@@ -309,13 +309,13 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
       const float4 four = sums[i / BLOCKS_N][i % BLOCKS_N];
       const int m = WARP_ROW(item / 32) + i / MATRIX_N * 16 + item % 32 / 4;
       const int n = WARP_COLUMN(item / 32) + i % MATRIX_N * 8 + item % 4 * 2;
-      global float *place = result + (size_t)m * stride + n;
+      global float *target = result + (size_t)m * stride + n;
       global const float *own = whole && bias ? bias + column + n : 0;
       global const float *own2 = whole && bias2 ? bias2 + column + n : 0;
       const int adds = whole && accumulate, count_left = columns - n;
-      if (m < rows) store_pair(four.xy, place, count_left, vector, adds, own, own2);
-      place += 8 * (size_t)stride;
-      if (m + 8 < rows) store_pair(four.zw, place, count_left, vector, adds, own, own2);
+      if (m < rows) store_pair(four.xy, target, count_left, vector, adds, own, own2);
+      target += 8 * (size_t)stride;
+      if (m + 8 < rows) store_pair(four.zw, target, count_left, vector, adds, own, own2);
     }
 #else
 #pragma unroll
@@ -339,22 +339,23 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
   }
 }
 
-// Parts that a work-item of add_parts reads at once, and the work-items of its groups.
+// Parts that a work-item of add_partials reads at once, and the work-items of its groups.
 #define PARTS 8
 #define ADD_ITEMS 128
 
-/// The tiles of C that more than one group of gemm_tiled had a share of: the sums of their parts in
-/// the order of k, and what else gemm_tiled adds. `tiles` and `slabs` are those of C and of a tile.
-/// Global size: ADD_ITEMS times the quads of a tile / ADD_ITEMS, rounded up; the tiles, or where
-/// the groups are fewer all groups but the first.
+/// The tiles of C that more than one group of gemm_tiled had a slabs_per_group of: the sums of
+/// their partials in the order of k, and what else gemm_tiled adds. `tiles` and `slabs` are those
+/// of C and of a tile. Global size: ADD_ITEMS times the quads of a tile / ADD_ITEMS, rounded up;
+/// the tiles, or where the groups are fewer all groups but the first.
 kernel __attribute__((reqd_work_group_size(ADD_ITEMS, 1, 1))) void
-add_parts(int tiles, int slabs, int M, int N, int share, global const float *parts, global float *c,
-          int c_offset, int c_row, int accumulate, global const float *bias,
-          global const float *bias2) {
+add_partials(int tiles, int slabs, int M, int N, int slabs_per_group, global const float *partials,
+             global float *c, int c_offset, int c_row, int accumulate, global const float *bias,
+             global const float *bias2) {
   // Where tiles are many, the one that a group begins within.
   const int index = get_group_id(1), by_group = (int)get_num_groups(1) < tiles;
-  const int tile = by_group ? (index + 1) * share / slabs : index;
-  const int first = tile * slabs / share, last = ((tile + 1) * slabs - 1) / share;
+  const int tile = by_group ? (index + 1) * slabs_per_group / slabs : index;
+  const int first = tile * slabs / slabs_per_group,
+            last = ((tile + 1) * slabs - 1) / slabs_per_group;
   // A tile that several groups begin within is added by the first of those.
   if (first == last || (by_group && first != index)) return;
   const int quad = get_global_id(0);
@@ -364,7 +365,7 @@ add_parts(int tiles, int slabs, int M, int N, int share, global const float *par
   const int n = tile % tiles_x * TILE_N + quad % (TILE_N / 4) * 4, count = N - n;
   if (m >= M || count <= 0) return;
 
-  global const float4 *quads = (global const float4 *)parts + quad;
+  global const float4 *quads = (global const float4 *)partials + quad;
   float4 sum = quads[(size_t)(2 * first + 1) * (TILE_M * TILE_N / 4)];
   for (int g = first + 1; g <= last; g += PARTS) {
     // All of them are on their way before the first is added; those past the last are zeros.
@@ -380,7 +381,7 @@ add_parts(int tiles, int slabs, int M, int N, int share, global const float *par
   if (bias) sum += load_four(bias + n, count, 0);
   if (bias2) sum += load_four(bias2 + n, count, 0);
   const int vector = ((N | c_row | c_offset) & 3) == 0;
-  global float *place = c + c_offset + (size_t)m * c_row + n;
-  if (accumulate) sum += load_four(place, count, vector);
-  store_four(sum, place, count, vector);
+  global float *target = c + c_offset + (size_t)m * c_row + n;
+  if (accumulate) sum += load_four(target, count, vector);
+  store_four(sum, target, count, vector);
 }

@@ -8,15 +8,15 @@
 
 /// Where column i goes when the columns follow each other from `first` on without those from
 /// `skipped` to before `resumed`; -1 for these.
-INLINE int place_of(int i, int first, int skipped, int resumed) {
+INLINE int target_of(int i, int first, int skipped, int resumed) {
   if (i < skipped) return first + i;
   return i < resumed ? -1 : first + i - (resumed - skipped);
 }
 
 /// The sums of a[offset + m stride + n] over the `range` rows m from g range on, to sums[g N +
-/// place] and sums2[place], where not null; a column's place is given by place_of, and g is 0 where
-/// sums2 is not null. Global size: columns rounded up to SUM_COLUMNS, SUM_ROWS times the number of
-/// ranges.
+/// target] and sums2[target], where not null; a column's target is given by target_of, and g is 0
+/// where sums2 is not null. Global size: columns rounded up to SUM_COLUMNS, SUM_ROWS times the
+/// number of ranges.
 kernel __attribute__((reqd_work_group_size(SUM_COLUMNS, SUM_ROWS, 1))) void
 column_sums(global const float *a, int M, int N, int stride, int offset, int range,
             global float *sums, int first, int skipped, int resumed, global float *sums2,
@@ -34,8 +34,8 @@ column_sums(global const float *a, int M, int N, int stride, int offset, int ran
   if (y > 0 || n >= N) return;
   float total = 0.0f;
   for (int i = 0; i < SUM_ROWS; ++i) total += parts[i][x];
-  const int place = place_of(n, first, skipped, resumed);
-  const int place2 = place_of(n, first2, skipped2, resumed2);
-  if (sums && place >= 0) sums[(size_t)get_group_id(1) * N + place] = total;
-  if (sums2 && place2 >= 0) sums2[place2] = total;
+  const int target = target_of(n, first, skipped, resumed);
+  const int target2 = target_of(n, first2, skipped2, resumed2);
+  if (sums && target >= 0) sums[(size_t)get_group_id(1) * N + target] = total;
+  if (sums2 && target2 >= 0) sums2[target2] = total;
 }

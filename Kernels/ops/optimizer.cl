@@ -1,6 +1,6 @@
 // Optimizer steps on all parameters at once.
 //
-// The gradient g is scaled on the way by min(1, maximum_norm / (norm + 1e-6)) where `norm` is not
+// The gradient g is first scaled by min(1, maximum_norm / (norm + 1e-6)) where `norm` is not
 // null.
 //
 // Parameters:

@@ -14,9 +14,9 @@ kernel void expand_blocks(global const float *blocks, global float *dense, int H
                           int states) {
   const int state = get_global_id(0), row = get_global_id(1);
   int first;
-  const size_t place = block_row(row, H, units, states, &first);
+  const size_t offset = block_row(row, H, units, states, &first);
   const int inside = state >= first && state < first + states;
-  dense[(size_t)row * P + state] = inside ? blocks[place + state - first] : 0.0f;
+  dense[(size_t)row * P + state] = inside ? blocks[offset + state - first] : 0.0f;
 }
 
 /// The weights inside the blocks alone.
@@ -24,8 +24,8 @@ kernel void gather_blocks(global const float *dense, global float *blocks, int H
                           int states) {
   const int state = get_global_id(0), row = get_global_id(1);
   int first;
-  const size_t place = block_row(row, H, units, states, &first);
+  const size_t offset = block_row(row, H, units, states, &first);
   if (state >= first && state < first + states) {
-    blocks[place + state - first] = dense[(size_t)row * P + state];
+    blocks[offset + state - first] = dense[(size_t)row * P + state];
   }
 }

@@ -1,13 +1,14 @@
 // How work-groups that run at the same time wait for each other within a launch.
 //
 // OpenCL promises neither that all groups of a launch run at the same time nor that one sees what
-// another wrote. The first is why waiting ends: whoever has waited too long says so, all stop at
-// the end of the step they are in, and a launch behind this one does the rest. The second holds
-// where the host uses this: on CPUs, whose caches agree, and on NVIDIA's GPUs with PTX's fences.
+// another wrote. So waiting ends: a group that has waited too long gives up, all groups stop after
+// the step they are in, and the next launch does the rest. And the host uses this only where groups
+// do see what others wrote: on CPUs, whose caches are coherent, and on NVIDIA's GPUs, with fences
+// of PTX.
 //
-// `sync` holds, LINE apart: whether someone gave up, how often that happened since the buffer was
-// made, then a count of finished tiles and steps for each team of groups that wait for each other,
-// and behind the teams, one after the other, the steps that each group has done.
+// `sync` holds, LINE ints apart: whether a group gave up; how often that happened since the buffer
+// was made; and for each team of groups that wait for each other the number of steps that its
+// groups have finished together. Behind the teams follow the steps that each group has done.
 
 #include "common/vector.cl"
 
@@ -17,7 +18,7 @@
 #define TEAM(sync, team) ((sync) + (2 + (team)) * LINE)
 #define PROGRESS(sync, teams) ((sync) + (2 + (teams)) * LINE)
 
-/// What this work-item knows others shall see, and the other way round.
+/// Others see what this work-item wrote or saw before, and it sees what they did.
 INLINE void device_fence(void) {
 #ifdef __NV_CL_C_VERSION
   asm volatile("fence.acq_rel.gpu;" ::: "memory");

@@ -4,8 +4,8 @@
 
 #include "recurrent/states.cl"
 
-/// The sequences by length, dealt to the slices in turn, each slice's longest first. `counts` has
-/// T + 2 elements. Global size: 1.
+/// The sequences by length, one to each slice in turn; each slice has its longest first. `counts`
+/// has T + 2 elements. Global size: 1.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 order_rows(global const int *lengths, global int *order, global int *counts, int N, int T,
            int slices) {

@@ -1,4 +1,4 @@
-// The gradients of weights that stand for one unit each: peepholes and diagonal recurrences.
+// The gradients of weights that belong to one hidden unit each: peepholes and diagonal recurrences.
 //
 // Also the states before each step as a matrix, for products that read them, and the padding of y.
 //
@@ -31,16 +31,16 @@ state_sums(global const float *gates, global const float *states, int stride, in
   states += offset;
   REAL total = (REAL)(0.0f);
   for (int t = first; t < min(first + steps, T); ++t) {
-    REAL part = (REAL)(0.0f);
+    REAL partial = (REAL)(0.0f);
     for (int n = 0; n < N; ++n) {
       if (!is_active(lengths, t, n)) continue;
       global const float *state = states + ((size_t)t * N + n) * stride;
       if (!current) state = state_before(states, stride, initial, lengths, t, n, T, N, H, reverse);
       if (!state) continue;
       global const float *gate = gates + ((size_t)t * N + n) * gates_stride + slot * H;
-      part = fma(load_lanes(gate + unit, count), load_lanes(state + unit, count), part);
+      partial = fma(load_lanes(gate + unit, count), load_lanes(state + unit, count), partial);
     }
-    total += part;
+    total += partial;
   }
   store_lanes(total, result + result_offset + (size_t)range * H + unit, count);
 }

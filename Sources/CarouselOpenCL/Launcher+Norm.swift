@@ -14,8 +14,8 @@ extension Launcher {
       "norm_forward", pass, flops: 8, bytes: 16,
       [
         "rows": .buffer(pass.reserve.gates), "gain": .buffer(gain),
-        "bias": .optional(pass.parameters.biasIH), "hats": .buffer(hats),
-        "factors": .buffer(factors),
+        "bias": .optional(pass.parameters.biasIH), "normalized": .buffer(hats),
+        "rstd": .buffer(factors),
       ])
   }
 
@@ -25,15 +25,15 @@ extension Launcher {
   ) throws {
     let (layer, H) = (pass.layer, pass.hiddenSize)
     let (split, all) = (layer.normFirst, layer.gateCount)
-    for (part, (first, count)) in [(0, split), (split, all - split)].enumerated() where count > 0 {
+    for (group, (first, count)) in [(0, split), (split, all - split)].enumerated() where count > 0 {
       let elements = Double(pass.rows * count * H)
       try launch(
         kernel(name, in: Self.files), global: [parameters.lanes, pass.rows],
         local: [parameters.lanes, 1], flops: flops * elements, bytes: bytes * elements,
         buffers + [
           "gates": .int(count), "H": .int(H), "rows_stride": .int(pass.reserve.gatesStride),
-          "place": .int(first * H), "stride": .int(layer.gateRows), "first": .int(first * H),
-          "part": .int(part),
+          "first_column": .int(first * H), "stride": .int(layer.gateRows), "first": .int(first * H),
+          "group": .int(group),
         ])
     }
   }
@@ -52,8 +52,8 @@ extension Launcher {
     try launchGroups(
       "norm_backward", pass, flops: 10, bytes: 12,
       [
-        "rows": .buffer(gates), "gain": .buffer(gain), "hats": .buffer(hats),
-        "factors": .buffer(factors), "result": .buffer(result),
+        "rows": .buffer(gates), "gain": .buffer(gain), "normalized": .buffer(hats),
+        "rstd": .buffer(factors), "result": .buffer(result),
       ])
     try sumColumns(pass, gates, stride: stride, times: hats, stride: GH, count: GH, into: gradIH)
     if let bias = gradients.biasIH {

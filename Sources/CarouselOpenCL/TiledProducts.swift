@@ -157,9 +157,10 @@ struct TiledProducts: MatrixProducts {
         tile: tile, a: .init(a.row, a.column, offset: a.offset, count: rows, depth: depth),
         b: .init(b.column, b.row, offset: b.offset, count: columns, depth: depth)))
     let tileElements = tile.rows * tile.columns
-    let parts = plan.hasParts ? try launcher.scratch(count: 2 * plan.groups * tileElements) : nil
+    let partials = plan.hasParts ? try launcher.scratch(count: 2 * plan.groups * tileElements) : nil
     let result: KernelArguments = [
-      "M": .int(rows), "N": .int(columns), "share": .int(plan.share), "parts": .optional(parts),
+      "M": .int(rows), "N": .int(columns), "slabs_per_group": .int(plan.share),
+      "partials": .optional(partials),
       "c": .buffer(c), "c_offset": .int(cOffset), "c_row": .int(cStride ?? columns),
       "accumulate": .int(accumulates), "bias": .optional(bias), "bias2": .optional(bias2),
     ]
@@ -172,7 +173,7 @@ struct TiledProducts: MatrixProducts {
         "a_column": .int(a.column), "b": .buffer(b.buffer), "b_offset": .uint64(UInt64(b.offset)),
         "b_row": .int(b.row), "b_column": .int(b.column), "K": .int(depth),
       ] + result)
-    guard parts != nil else { return }
+    guard partials != nil else { return }
     let added = Double(2 * plan.groups * tileElements)
     try launcher.launch(
       kernels.add,
@@ -248,7 +249,7 @@ private final class TiledFindings {
     func kernel(_ name: String) throws -> Kernel {
       try launcher.kernel(name, in: TiledProducts.files, options: options)
     }
-    let made = (multiply: try kernel("gemm_tiled"), add: try kernel("add_parts"))
+    let made = (multiply: try kernel("gemm_tiled"), add: try kernel("add_partials"))
     kernels[variant] = made
     return made
   }

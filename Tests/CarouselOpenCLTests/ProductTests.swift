@@ -242,7 +242,7 @@ struct ProductTests {
     ] {
       backend.clearLaunches()
       try expectAgreement(kind, shape, with: products)
-      #expect(try backend.launches.contains { $0.kernel == "add_parts" })
+      #expect(try backend.launches.contains { $0.kernel == "add_partials" })
       let first = try compute(kind, shape, with: products).map(\.actual)
       #expect(try compute(kind, shape, with: products).map(\.actual) == first)
     }
