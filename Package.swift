@@ -29,10 +29,11 @@ let package = Package(
     .target(name: "CarouselOpenCL", dependencies: ["CarouselModel", "OpenCLDriver", "Kernels"]),
 
     // Files, and training.
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "CarouselFormats",
       dependencies: [
-        "CarouselModel", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "CarouselModel", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["ONNX/onnx.proto"]),
     .target(
       name: "CarouselONNX",

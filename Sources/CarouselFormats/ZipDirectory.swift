@@ -66,9 +66,9 @@ struct ZipDirectory {
     try HostMemory.require(
       Int(entry.fullCount), for: "'\(name)' in the zip archive", of: file.path)
     let packed = try file.bytes(at: place.lowerBound, count: place.count)
-    let (bytes, _) = try Inflate.unpacked(
-      packed, from: 0, limit: Int(entry.fullCount), source: "\(file.path): '\(name)'")
-    guard bytes.count == entry.fullCount, CRC32.ieee.value(of: bytes) == entry.checksum else {
+    let bytes = try Inflate.unpacked(
+      packed, count: Int(entry.fullCount), source: "\(file.path): '\(name)'")
+    guard CRC32.ieee.value(of: bytes) == entry.checksum else {
       throw FileDamage("'\(name)' in the zip archive is damaged: its checksum is another")
     }
     return (MemorySource(path: file.path, bytes: bytes), 0..<bytes.count)
