@@ -67,7 +67,7 @@ struct ZipDirectory {
       Int(entry.fullCount), for: "'\(name)' in the zip archive", of: file.path)
     let packed = try file.bytes(at: place.lowerBound, count: place.count)
     let bytes = try Inflate.unpacked(
-      packed, count: Int(entry.fullCount), source: "\(file.path): '\(name)'")
+      packed, .raw, count: Int(entry.fullCount), source: "\(file.path): '\(name)'")
     guard CRC32.ieee.value(of: bytes) == entry.checksum else {
       throw FileDamage("'\(name)' in the zip archive is damaged: its checksum is another")
     }
