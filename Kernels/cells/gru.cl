@@ -21,7 +21,7 @@
 
 #define GATES 3
 #define NORM_FIRST 2
-#define HAS_CELL_STATE 0
+#define MEMORIES 0
 #define HAS_DIRECT_PATH 1
 enum { SLOT_R, SLOT_Z, SLOT_N, SLOT_Q };
 
@@ -38,7 +38,7 @@ INLINE void cell_gates(REAL slots[SLOTS], REAL *c, Peepholes p) {
   slots[SLOT_Z] = ACTIVATE(1, slots[SLOT_Z]);
 }
 
-INLINE REAL cell_output(REAL slots[SLOTS], REAL h_before, REAL c) {
+INLINE REAL cell_output(REAL slots[SLOTS], REAL h_before, const REAL *c) {
 #if !RESET_BEFORE
   slots[SLOT_N] = fma(slots[SLOT_R], slots[SLOT_Q], slots[SLOT_N]);
 #endif
@@ -62,8 +62,8 @@ INLINE REAL cell_reset_backward(REAL slots[SLOTS], REAL h_before, REAL gradient)
   return gradient * r;
 }
 #else
-INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL c, REAL dh,
-                          REAL *dc, REAL *direct, Peepholes p) {
+INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, const REAL *c_before, const REAL *c,
+                          REAL dh, REAL *dc, REAL *direct, Peepholes p) {
   const REAL r = slots[SLOT_R], z = slots[SLOT_Z], n = slots[SLOT_N];
   const REAL dn = dh * ((REAL)(1.0f) - z) * SLOPE(2, n);
   slots[SLOT_R] = dn * (slots[SLOT_Q] * SLOPE(0, r));

@@ -12,17 +12,19 @@
 //   SLOTS             what a unit keeps for the backward pass; the first GATES begin as x W^T + b.
 //   RECURRENT_SLOT    the slot that a gate's recurrent product is added to; where it is not the
 //                     gate's own, the product's bias goes there too.
-//   HAS_CELL_STATE    whether there is a cell state c.
-//   HAS_DIRECT_PATH   whether h' reaches h other than through the products.
-//   cell_gates        the first half of a step: `slots` holds sums of products; `c` holds c' and
-//                     receives c.
+//   MEMORIES          the states of a unit beside h: 1, the cell state c.
+//   NORMALIZES_MEMORY whether layer normalisation normalises c on its way to h; 0 where not
+//   defined. HAS_DIRECT_PATH   whether h' reaches h other than through the products. cell_gates the
+//   first half of a step: `slots` holds sums of products; `c` [MEMORIES] holds
+//                     the states before and receives those after.
 //   cell_output       the second: returns h. `slots` then holds what the backward pass needs.
-//   cell_backward     one step back: `slots` receives the gradients of the sums; `dc` holds the
-//                     gradient of c that came from the step after and receives that of c'; `direct`
-//                     receives the gradient that reaches h' other than through the products.
+//   cell_backward     one step back: `slots` receives the gradients of the sums; `dc` [MEMORIES]
+//                     holds the gradients of the states that came from the step after and receives
+//                     those of the states before; `direct` receives the gradient that reaches h'
+//                     other than through the products.
 //
-// A cell with a state offers the halves of the step back too, for what may stand between c and h:
-// cell_output_backward returns the gradient of c and that of o's result in `output`,
+// A cell with NORMALIZES_MEMORY offers the halves of the step back too, for what stands between c
+// and h: cell_output_backward returns the gradient of c and that of o's result in `output`,
 // cell_state_backward does the rest.
 //
 // Parameters:
@@ -51,7 +53,8 @@ enum { SLOT_I, SLOT_G, SLOT_O };
 #endif
 #define SLOTS GATES
 #define NORM_FIRST GATES
-#define HAS_CELL_STATE 1
+#define MEMORIES 1
+#define NORMALIZES_MEMORY 1
 #define HAS_DIRECT_PATH 0
 #define RECURRENT_SLOT(gate) (gate)
 /// Whether f follows another gate rather than being held.
@@ -94,8 +97,8 @@ INLINE void cell_gates(REAL slots[SLOTS], REAL *c, Peepholes p) {
   *c = after;
 }
 
-INLINE REAL cell_output(REAL slots[SLOTS], REAL h_before, REAL c) {
-  return slots[SLOT_O] * ACTIVATE(4, c);
+INLINE REAL cell_output(REAL slots[SLOTS], REAL h_before, const REAL *c) {
+  return slots[SLOT_O] * ACTIVATE(4, *c);
 }
 
 INLINE REAL cell_output_backward(const REAL slots[SLOTS], REAL c, REAL dh, REAL *output) {
@@ -138,9 +141,9 @@ cell_state_backward(REAL slots[SLOTS], REAL c_before, REAL c, REAL output, REAL 
   *dc = carried;
 }
 
-INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, REAL c_before, REAL c, REAL dh,
-                          REAL *dc, REAL *direct, Peepholes p) {
+INLINE void cell_backward(REAL slots[SLOTS], REAL h_before, const REAL *c_before, const REAL *c,
+                          REAL dh, REAL *dc, REAL *direct, Peepholes p) {
   REAL output;
-  *dc += cell_output_backward(slots, c, dh, &output);
-  cell_state_backward(slots, c_before, c, output, dc, p);
+  *dc += cell_output_backward(slots, *c, dh, &output);
+  cell_state_backward(slots, *c_before, *c, output, dc, p);
 }

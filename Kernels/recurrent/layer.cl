@@ -1,18 +1,18 @@
 // One recurrent layer at work: what every kernel that walks its steps is given, and what happens to
 // a state between the cell and the next step.
 //
-// Layouts, P the width of a hidden state (H without a projection): gates [T, N, SLOTS, H], a row of
-// SLOTS H every gates_stride; cells, fresh, keep_c [T, N, H]; masked, keep_h [T, N, P]; mask, h_0,
-// masked_0 [N, P]; c_0 [N, H]. The rows of y, and of its gradients, are P wide, and y_stride apart
-// from y_offset on: two directions write theirs side by side. Pointers that a layer or a call has
-// no use for are null.
+// Layouts, P the width of a hidden state (H without a projection) and M the MEMORIES of the cell:
+// gates [T, N, SLOTS, H], a row of SLOTS H every gates_stride; cells, fresh [T, N, M, H]; keep_c
+// [T, N, H]; masked, keep_h [T, N, P]; mask, h_0, masked_0 [N, P]; c_0 [N, M, H]. The rows of y,
+// and of its gradients, are P wide, and y_stride apart from y_offset on: two directions write
+// theirs side by side. Pointers that a layer or a call has no use for are null.
 //
 //   weights, weights_n, weights_p    weight_hh, its rows of the new gate where these have a product
 //                                    of their own, and weight_hr, as the strategy packs them.
 //   bias_hh                          where it is not part of what `gates` begins as.
 //   gain_hh, gain_c, bias_c          of the layer normalisation.
-//   cells, fresh                     every c and, with zoneout, every c before it; with `training`
-//                                    0 one of each sequence, the last.
+//   cells, fresh                     every state beside h and, with zoneout, every one before it;
+//                                    with `training` 0 those of each sequence's last step.
 //   mask, masked_0, masked           recurrent dropout: its factors, h_0 and every h times them,
 //                                    which is what the products read.
 //   keep_h, keep_c                   zoneout: 1 where a unit keeps its state; null for ZONEOUT_H
@@ -26,6 +26,7 @@
 //   ZONEOUT                 1: the state may be kept (Krueger et al. 2017).
 //   ZONEOUT_H, ZONEOUT_C    the probabilities.
 //   DIAGONAL                1: weight_hh is [GATES, H], a factor for each unit.
+//   RECURRENT               0: there is no weight_hh, and no recurrent product.
 //
 // A cell comes before it.
 
@@ -42,6 +43,19 @@
 #ifndef DIAGONAL
 #define DIAGONAL 0
 #endif
+#ifndef RECURRENT
+#define RECURRENT 1
+#endif
+#ifndef NORMALIZES_MEMORY
+#define NORMALIZES_MEMORY 0
+#endif
+
+/// The extent of an array of the states beside h, of which there may be none.
+#define MEMORY (MEMORIES ? MEMORIES : 1)
+#define EACH_MEMORY(k) for (int k = 0; k < MEMORIES; ++k)
+#define HAS_CELL_STATE (MEMORIES > 0)
+/// Whether weight_hh is a matrix.
+#define HAS_MATRIX (RECURRENT && !DIAGONAL)
 
 /// The gates whose recurrent product stands in their own slot, and leads the rows of weight_hh.
 #define PLAIN_GATES (RECURRENT_SLOT(GATES - 1) == GATES - 1 ? GATES : GATES - 1)
@@ -81,10 +95,10 @@ typedef struct {
   }
 
 /// One step of the cell: `slots` holds sums of products and receives what the backward pass needs;
-/// `c` holds the cell state before and receives the one after. Returns h.
+/// `c` holds the states beside h before and receives those after. Returns h.
 INLINE REAL cell_forward(REAL slots[SLOTS], REAL h_before, REAL *c, Peepholes p) {
   cell_gates(slots, c, p);
-  return cell_output(slots, h_before, *c);
+  return cell_output(slots, h_before, c);
 }
 
 /// The peepholes of `count` units from `unit` on.
@@ -120,25 +134,25 @@ running_state(global const float *states, int stride, global const float *initia
   return states + ((size_t)before * layer->N + n) * stride;
 }
 
-/// The state of sequence n before its own step t, H wide; with `kept` 0 `states` has one step, the
-/// last. Null stands for zeros.
+/// The state of sequence n before its own step t, the rows of `initial` `width` apart; with `kept`
+/// 0 `states` has one step, the last. Null stands for zeros.
 INLINE global const float *
-own_state(global const float *states, int stride, global const float *initial, const Layer *layer,
-          int t, int n, int kept) {
-  const int T = layer->T, N = layer->N, H = layer->H, reverse = layer->reverse;
+own_state(global const float *states, int stride, global const float *initial, int width,
+          const Layer *layer, int t, int n, int kept) {
+  const int T = layer->T, N = layer->N, reverse = layer->reverse;
   if (kept || is_first(layer->lengths, t, n, T, reverse)) {
-    return state_before(states, stride, initial, layer->lengths, t, n, T, N, H, reverse);
+    return state_before(states, stride, initial, layer->lengths, t, n, T, N, width, reverse);
   }
   return states + (size_t)n * stride;
 }
 
 /// The same of the hidden states, and of what the recurrent products read.
 INLINE global const float *own_hidden(const Layer *layer, int t, int n) {
-  return own_state(layer->y, layer->y_stride, layer->h_0, layer, t, n, 1);
+  return own_state(layer->y, layer->y_stride, layer->h_0, layer->H, layer, t, n, 1);
 }
 INLINE global const float *own_factor(const Layer *layer, int t, int n) {
   if (!layer->mask) return own_hidden(layer, t, n);
-  return own_state(layer->masked, layer->H, layer->masked_0, layer, t, n, 1);
+  return own_state(layer->masked, layer->H, layer->masked_0, layer->H, layer, t, n, 1);
 }
 
 /// The rows from n on of the hidden states before step t.
@@ -155,9 +169,31 @@ INLINE int factor_stride(const Layer *layer, int t) {
   return layer->mask || t == first_step(layer) ? layer->P : layer->y_stride;
 }
 
-/// The rows from n on of the cell states before step t.
+/// The rows from n on of the states beside h before step t.
 INLINE global const float *cell_before(const Layer *layer, int t, int n) {
-  return running_state(layer->cells, layer->H, layer->c_0, layer->H, layer, t, n, layer->training);
+  const int width = MEMORIES * layer->H;
+  return running_state(layer->cells, width, layer->c_0, width, layer, t, n, layer->training);
+}
+
+/// Those of sequence n before its own step t.
+INLINE global const float *own_cell(const Layer *layer, int t, int n, int kept) {
+  const int width = MEMORIES * layer->H;
+  return own_state(layer->cells, width, layer->c_0, width, layer, t, n, kept);
+}
+
+/// Where the states beside h of step t of sequence n stand; with `training` 0 there is one step.
+INLINE size_t memory_place(const Layer *layer, int t, int n) {
+  return ((size_t)(layer->training ? t : 0) * layer->N + n) * MEMORIES * layer->H;
+}
+
+/// The states beside h of `count` units from a place in their row on; zeros where it is null.
+INLINE void load_memory(REAL *c, global const float *row, int H, int unit, int count) {
+  c[0] = (REAL)(0.0f);
+  EACH_MEMORY(k)
+  c[k] = row ? load_lanes(row + (size_t)k * H + unit, count) : (REAL)(0.0f);
+}
+INLINE void store_memory(const REAL *c, global float *row, int H, int unit, int count) {
+  EACH_MEMORY(k) store_lanes(c[k], row + (size_t)k * H + unit, count);
 }
 
 /// The hidden state before step t of one sequence, in the backward pass.
@@ -211,9 +247,10 @@ INLINE void finish_sequence(const Layer *layer, int n, global float *h_n, global
     for (int unit = 0; unit < P; ++unit) h_n[(size_t)n * P + unit] = h ? h[unit] : 0.0f;
   }
   if (HAS_CELL_STATE && c_n) {
-    global const float *c = layer->c_0 ? layer->c_0 + (size_t)n * H : 0;
-    if (steps) c = layer->cells + ((size_t)(layer->training ? last : 0) * N + n) * H;
-    for (int unit = 0; unit < H; ++unit) c_n[(size_t)n * H + unit] = c ? c[unit] : 0.0f;
+    const int width = MEMORIES * H;
+    global const float *c = layer->c_0 ? layer->c_0 + (size_t)n * width : 0;
+    if (steps) c = layer->cells + memory_place(layer, last, n);
+    for (int i = 0; i < width; ++i) c_n[(size_t)n * width + i] = c ? c[i] : 0.0f;
   }
   for (int t = steps; t < T; ++t) {
     for (int unit = 0; unit < P; ++unit) {

@@ -40,7 +40,7 @@ begin_tile(const Layer *layer, float slots[OWN][SLOTS], int t, int first_row, in
 /// Step t of a tile, from what its sums begin as, h and c to the h and c after it.
 INLINE void
 forward_tile(const Layer *layer, const Held held, local float4 *memory, float slots[OWN][SLOTS],
-             float h[OWN], float c[OWN], int t, int first_row, int first_unit) {
+             float h[OWN], float c[OWN][MEMORY], int t, int first_row, int first_unit) {
   float sums[OWN][OUT];
   global const float *factors = factor_before(layer, t, 0);
   product(sums, layer, held, memory, factors, factor_stride(layer, t), first_row, first_unit);
@@ -51,7 +51,7 @@ forward_tile(const Layer *layer, const Held held, local float4 *memory, float sl
     for (int gate = 0; gate < GATES; ++gate) {
       slots[o][RECURRENT_SLOT(gate)] += sums[o][gate];
     }
-    unit_forward(layer, slots[o], &h[o], &c[o], t, n, unit);
+    unit_forward(layer, slots[o], &h[o], c[o], t, n, unit);
 #if ALONE
     const float factor = layer->mask ? layer->mask[(size_t)n * layer->H + unit] : 1.0f;
     hand_on(memory, h[o] * factor, n - first_row, 0, unit);
@@ -60,14 +60,14 @@ forward_tile(const Layer *layer, const Held held, local float4 *memory, float sl
 }
 
 /// Keeps in training what the backward pass needs of a step of a tile; nobody waits for it.
-INLINE void keep_tile(const Layer *layer, float slots[OWN][SLOTS], const float c[OWN], int t,
+INLINE void keep_tile(const Layer *layer, float slots[OWN][SLOTS], float c[OWN][MEMORY], int t,
                       int first_row, int first_unit) {
   EACH_OWNED(o) {
     int n, unit;
     if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
     keep_slots(layer, slots[o], t, n, unit);
     if (HAS_CELL_STATE && layer->training) {
-      layer->cells[((size_t)t * layer->N + n) * layer->H + unit] = c[o];
+      store_memory(c[o], layer->cells + memory_place(layer, t, n), layer->H, unit, 1);
     }
   }
 }
@@ -92,12 +92,12 @@ RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global flo
   // What was read may be h_n, which others write.
   barrier(CLK_GLOBAL_MEM_FENCE);
 #endif
-  float h[OWN], c[OWN];
+  float h[OWN], c[OWN][MEMORY];
   EACH_OWNED(o) {
     int n, unit;
     const int owned = find_owned(o, &layer, first_row, first_unit, &n, &unit);
     h[o] = owned && h_0 ? h_0[(size_t)n * H + unit] : 0.0f;
-    c[o] = owned && c_0 ? c_0[(size_t)n * H + unit] : 0.0f;
+    load_memory(c[o], owned && c_0 ? c_0 + (size_t)n * MEMORIES * H : 0, H, unit, 1);
   }
   int done = 0;
   while (done < T) {
@@ -118,10 +118,10 @@ RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global flo
   EACH_OWNED(o) {
     int n, unit;
     if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
-    const size_t state = (size_t)n * H + unit;
-    if (HAS_CELL_STATE && !training) cells[state] = c[o];
-    if (done == T && h_n) h_n[state] = h[o];
-    if (HAS_CELL_STATE && done == T && c_n) c_n[state] = c[o];
+    const size_t memory_row = (size_t)n * MEMORIES * H;
+    if (HAS_CELL_STATE && !training) store_memory(c[o], cells + memory_row, H, unit, 1);
+    if (done == T && h_n) h_n[(size_t)n * H + unit] = h[o];
+    if (HAS_CELL_STATE && done == T && c_n) store_memory(c[o], c_n + memory_row, H, unit, 1);
   }
   if (!ALONE && get_local_id(0) == 0) PROGRESS(sync, teams)[team * tiles + tile] = done;
 }
@@ -141,7 +141,7 @@ RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, globa
          i = next_left(progress, i + 1, tiles * teams, done)) {
       const int first_row = i / tiles * ROWS, first_unit = i % tiles * UNITS;
       keep_weights(&layer, held, memory, first_unit);
-      float slots[OWN][SLOTS], h[OWN], c[OWN];
+      float slots[OWN][SLOTS], h[OWN], c[OWN][MEMORY];
       begin_tile(&layer, slots, t, first_row, first_unit);
       EACH_OWNED(o) {
         int n, unit;
@@ -149,14 +149,16 @@ RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, globa
         global const float *h_before = owned ? hidden_before(&layer, t, n) : 0;
         global const float *c_before = owned && HAS_CELL_STATE ? cell_before(&layer, t, n) : 0;
         h[o] = h_before ? h_before[unit] : 0.0f;
-        c[o] = c_before ? c_before[unit] : 0.0f;
+        load_memory(c[o], c_before, H, unit, 1);
       }
       forward_tile(&layer, held, memory, slots, h, c, t, first_row, first_unit);
       keep_tile(&layer, slots, c, t, first_row, first_unit);
       EACH_OWNED(o) {
         int n, unit;
         const int owned = find_owned(o, &layer, first_row, first_unit, &n, &unit);
-        if (HAS_CELL_STATE && !training && owned) cells[(size_t)n * H + unit] = c[o];
+        if (HAS_CELL_STATE && !training && owned) {
+          store_memory(c[o], cells + (size_t)n * MEMORIES * H, H, unit, 1);
+        }
       }
       barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     }
@@ -164,7 +166,11 @@ RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, globa
   const int last = last_step(&layer);
   for (int i = get_local_id(0); i < N * H && is_left; i += ITEMS) {
     if (h_n) h_n[i] = layer.y[y_place(&layer, last, i / H) + i % H];
-    if (HAS_CELL_STATE && c_n) c_n[i] = cells[(training ? (size_t)last * N * H : 0) + i];
+  }
+  if (HAS_CELL_STATE && c_n) {
+    for (int i = get_local_id(0); i < N * MEMORIES * H && is_left; i += ITEMS) {
+      c_n[i] = cells[memory_place(&layer, last, 0) + i];
+    }
   }
   forget_launch(sync, tiles, teams, is_left);
 }
@@ -186,7 +192,7 @@ INLINE void load_tile(UnitStep steps[OWN], float slots[OWN][SLOTS], const Layer 
 /// are the gradients of its states but for what comes through the products.
 INLINE void
 backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitStep steps[OWN],
-              float slots[OWN][SLOTS], float dh[OWN], float dc[OWN], global float *grad_h_0,
+              float slots[OWN][SLOTS], float dh[OWN], float dc[OWN][MEMORY], global float *grad_h_0,
               int done, int first_row, int first_unit) {
   const int T = layer->T, H = layer->H;
   const int t = layer->reverse ? done : T - 1 - done, t_after = layer->reverse ? t - 1 : t + 1;
@@ -199,7 +205,7 @@ backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitSte
     const size_t state = (size_t)n * H + unit;
     const float gradient = (layer->mask ? sums[o][0] * layer->mask[state] : sums[o][0]) + dh[o];
     if (done == T) grad_h_0[state] = gradient;
-    else unit_backward(layer, &steps[o], slots[o], gradient, &dh[o], &dc[o], t, n, unit);
+    else unit_backward(layer, &steps[o], slots[o], gradient, &dh[o], dc[o], t, n, unit);
 #if ALONE
 #pragma unroll
     for (int gate = 0; gate < GATES && done < T; ++gate) {
@@ -212,9 +218,9 @@ backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitSte
 
 /// The gradients of a unit's states as the way back begins.
 INLINE void begin_back(float *dh, float *dc, global const float *grad_h_n,
-                       global const float *grad_c_n, size_t state) {
-  *dh = grad_h_n ? grad_h_n[state] : 0.0f;
-  *dc = HAS_CELL_STATE && grad_c_n ? grad_c_n[state] : 0.0f;
+                       global const float *grad_c_n, int n, int H, int unit) {
+  *dh = grad_h_n ? grad_h_n[(size_t)n * H + unit] : 0.0f;
+  load_memory(dc, grad_c_n ? grad_c_n + (size_t)n * MEMORIES * H : 0, H, unit, 1);
 }
 
 /// All steps backward: `gates` holds what the forward pass kept and receives the gradients of the
@@ -238,11 +244,11 @@ resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
 #if ALONE
   begin_rows(&layer, memory, 0, first_row);
 #endif
-  float own_dh[OWN], own_dc[OWN];
+  float own_dh[OWN], own_dc[OWN][MEMORY];
   EACH_OWNED(o) {
     int n, unit;
     if (find_owned(o, &layer, first_row, first_unit, &n, &unit)) {
-      begin_back(&own_dh[o], &own_dc[o], grad_h_n, grad_c_n, (size_t)n * H + unit);
+      begin_back(&own_dh[o], own_dc[o], grad_h_n, grad_c_n, n, H, unit);
     }
   }
   int done = 0;
@@ -265,7 +271,7 @@ resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
     int n, unit;
     if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
     dh[(size_t)n * H + unit] = own_dh[o];
-    if (HAS_CELL_STATE) dc[(size_t)n * H + unit] = own_dc[o];
+    if (HAS_CELL_STATE) store_memory(own_dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
   }
   if (!ALONE && get_local_id(0) == 0) PROGRESS(sync, teams)[team * tiles + tile] = done;
 }
@@ -288,17 +294,16 @@ resident_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global cons
       keep_weights(&layer, held, memory, first_unit);
       UnitStep steps[OWN];
       float slots[OWN][SLOTS];
-      float own_dh[OWN], own_dc[OWN];
+      float own_dh[OWN], own_dc[OWN][MEMORY];
       load_tile(steps, slots, &layer, grad_y + y_offset, done, first_row, first_unit);
       EACH_OWNED(o) {
         int n, unit;
         if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
-        const size_t state = (size_t)n * H + unit;
         if (done == 0) {
-          begin_back(&own_dh[o], &own_dc[o], grad_h_n, grad_c_n, state);
+          begin_back(&own_dh[o], own_dc[o], grad_h_n, grad_c_n, n, H, unit);
         } else {
-          own_dh[o] = dh[state];
-          own_dc[o] = HAS_CELL_STATE ? dc[state] : 0.0f;
+          own_dh[o] = dh[(size_t)n * H + unit];
+          load_memory(own_dc[o], dc ? dc + (size_t)n * MEMORIES * H : 0, H, unit, 1);
         }
       }
       backward_tile(&layer, held, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
@@ -307,7 +312,7 @@ resident_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global cons
         int n, unit;
         if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
         dh[(size_t)n * H + unit] = own_dh[o];
-        if (HAS_CELL_STATE) dc[(size_t)n * H + unit] = own_dc[o];
+        if (HAS_CELL_STATE) store_memory(own_dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
       }
       barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     }

@@ -78,7 +78,7 @@ typedef struct {
 /// The rows from `row` on at step t; with `is_before` those of all steps.
 INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, const Share *share,
                        int t, int row, int count, int is_before) {
-  const int N = layer->N, H = layer->H;
+  const int N = layer->N;
 #pragma clang loop vectorize(disable)
   for (int r = 0; r < count; ++r) {
     const int n = is_before ? row + r : sequence_of(share, row + r);
@@ -90,8 +90,7 @@ INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, c
     block->y[r] = layer->y + y_place(layer, t, n);
     block->h[r] = own_hidden(layer, t, n);
     block->factors[r] = layer->mask ? own_factor(layer, t, n) : block->h[r];
-    if (HAS_CELL_STATE)
-      block->c[r] = own_state(layer->cells, H, layer->c_0, layer, t, n, layer->training);
+    if (HAS_CELL_STATE) block->c[r] = own_cell(layer, t, n, layer->training);
   }
 }
 
@@ -157,11 +156,11 @@ INLINE void fetch_around(int rows, const Layer *layer, const Block *block, int r
       fetch_second(block->gates[r] + (size_t)slot * H + first + TILE_UNITS);
     }
     if (is_before) continue;
-    const size_t state = (size_t)block->sequence[r] * H + first;
-    const size_t index = (size_t)t * layer->N * H + state;
     fetch(block->y[r] + first);
-    if (HAS_CELL_STATE) fetch(layer->cells + (layer->training ? index : state));
-    if (HAS_CELL_STATE && block->c[r]) fetch(block->c[r] + first);
+    EACH_MEMORY(k) {
+      fetch(layer->cells + memory_place(layer, t, block->sequence[r]) + (size_t)k * H + first);
+      if (block->c[r]) fetch(block->c[r] + (size_t)k * H + first);
+    }
   }
 }
 
@@ -237,21 +236,21 @@ INLINE void forward_tile(int rows, const Layer *layer, const Inputs *inputs, con
     load_peepholes(&p, layer, unit, count);
     // The gates of all rows before the output of any: each result waits for a long chain of others,
     // and only rows do not wait for each other.
-    REAL c[ROWS];
+    REAL c[ROWS][MEMORY];
     for (int r = 0; r < rows; ++r) {
-      const size_t state = (size_t)block->sequence[row + r] * H + unit;
-      const size_t index = (size_t)t * N * H + state, cell = layer->training ? index : state;
-      c[r] = (REAL)(0.0f);
-      if (HAS_CELL_STATE && block->c[row + r]) c[r] = load_lanes(block->c[row + r] + unit, count);
-      const REAL c_before = c[r];
-      cell_gates(&sums[r][u * SLOTS], &c[r], p);
-      if (HAS_CELL_STATE) {
-        REAL kept = c[r];
+      const int n = block->sequence[row + r];
+      const size_t index = ((size_t)t * N + n) * H + unit, place = memory_place(layer, t, n) + unit;
+      load_memory(c[r], HAS_CELL_STATE ? block->c[row + r] : 0, H, unit, count);
+      REAL before[MEMORY];
+      EACH_MEMORY(k) before[k] = c[r][k];
+      cell_gates(&sums[r][u * SLOTS], c[r], p);
+      EACH_MEMORY(k) {
+        REAL kept = c[r][k];
         if (ZONEOUT) {
-          if (layer->fresh) store_lanes(kept, layer->fresh + cell, count);
-          kept = kept_state(kept_cell(layer, index, count), c_before, kept);
+          if (layer->fresh) store_lanes(kept, layer->fresh + place + (size_t)k * H, count);
+          kept = kept_state(kept_cell(layer, index, count), before[k], kept);
         }
-        store_lanes(kept, layer->cells + cell, count);
+        store_lanes(kept, layer->cells + place + (size_t)k * H, count);
       }
     }
     for (int r = 0; r < rows; ++r) {
@@ -283,7 +282,8 @@ OUTLINE void walk_forward(const Layer *given_layer, const Inputs *given_inputs,
   int last = share.first;
   for (int s = inputs_before ? -1 : 0; s < T; ++s) {
     const int is_before = s < 0, t = is_before ? 0 : layer.reverse ? T - 1 - s : s;
-    const int has_factors = !is_before && (s || (layer.mask ? layer.masked_0 : layer.h_0));
+    const int has_factors =
+        RECURRENT && !is_before && (s || (layer.mask ? layer.masked_0 : layer.h_0));
     last = is_before ? T * layer.N : active_end(&share, &layer, t, s ? last : share.first);
     while (take_tiles(&share, (int)((uint)step_base + s + inputs_before + 1))) {
       for (int begin = share.first; begin < last; begin += ROWS_TOGETHER) {

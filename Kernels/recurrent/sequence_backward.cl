@@ -31,6 +31,7 @@ typedef struct {
 INLINE void add_gradients_from(int rows, int row, REAL sums[ROWS][2], const Layer *layer,
                                global const float *after[ROWS], int unit) {
   const int H = layer->H;
+  if (!RECURRENT) return;
   if (DIAGONAL) {
     for (int r = 0; r < rows; ++r) {
       for (int v = 0; v < 2 && unit + v * WIDTH < H; ++v) {
@@ -98,13 +99,16 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
     if (is_initial) continue;
     // What comes from memory has the time of the product to come.
     const size_t index = (size_t)t * N + n;
-    cells[r] = HAS_CELL_STATE ? own_state(layer->cells, H, layer->c_0, layer, t, n, 1) : 0;
+    cells[r] = HAS_CELL_STATE ? own_cell(layer, t, n, 1) : 0;
     factors[r] = own_factor(layer, t, n);
     for (int unit = first; unit < first + COLUMNS; unit += WIDTH) {
       fetch(grad_y + y_place(layer, t, n) + unit);
-      if (HAS_CELL_STATE) fetch((ZONEOUT ? layer->fresh : layer->cells) + index * H + unit);
-      if (HAS_CELL_STATE && cells[r]) fetch(cells[r] + unit);
-      if (!DIAGONAL && factors[r]) fetch(factors[r] + unit);
+      EACH_MEMORY(k) {
+        const size_t place = memory_place(layer, t, n) + (size_t)k * H + unit;
+        fetch((ZONEOUT ? layer->fresh : layer->cells) + place);
+        if (cells[r]) fetch(cells[r] + (size_t)k * H + unit);
+      }
+      if (HAS_MATRIX && factors[r]) fetch(factors[r] + unit);
       for (int slot = 0; slot < SLOTS; ++slot) {
         fetch(layer->gates + index * layer->gates_stride + slot * H + unit);
         fetch(products->tiles + tile_place(slot * padded_width(H) + unit, k + r, products->K));
@@ -133,19 +137,23 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
       }
       global float *gates = layer->gates + gates_place(layer, t, n) + unit;
       REAL slots[SLOTS], direct = (REAL)(0.0f);
-      REAL h_before = (REAL)(0.0f), c_before = (REAL)(0.0f), c = (REAL)(0.0f);
-      REAL carried = (REAL)(0.0f), kept = (REAL)(0.0f);
+      REAL h_before = (REAL)(0.0f), c_before[MEMORY], c[MEMORY], carried[MEMORY], kept[MEMORY];
       if (HAS_DIRECT_PATH) {
         global const float *h = own_hidden(layer, t, n);
         if (h) h_before = load_lanes(h + unit, count);
       }
+      global float *dc_row = HAS_CELL_STATE ? dc + (size_t)n * MEMORIES * H : 0;
       if (HAS_CELL_STATE) {
-        if (cells[r]) c_before = load_lanes(cells[r] + unit, count);
-        c = load_lanes((ZONEOUT ? layer->fresh : layer->cells) + index, count);
-        carried = load_lanes(dc + state, count);
-        if (ZONEOUT) {
-          kept = kept_cell(layer, index, count) * carried;
-          carried -= kept;
+        global const float *cells_after = ZONEOUT ? layer->fresh : layer->cells;
+        load_memory(c_before, cells[r], H, unit, count);
+        load_memory(c, cells_after + memory_place(layer, t, n), H, unit, count);
+        load_memory(carried, dc_row, H, unit, count);
+        EACH_MEMORY(k) {
+          kept[k] = (REAL)(0.0f);
+          if (ZONEOUT) {
+            kept[k] = kept_cell(layer, index, count) * carried[k];
+            carried[k] -= kept[k];
+          }
         }
       }
 #pragma unroll
@@ -153,8 +161,8 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
         slots[slot] = load_lanes(gates + (size_t)slot * H, count);
       }
       const REAL kept_gradient = kept_hidden(layer, index, count) * gradient;
-      cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, &carried, &direct, p);
-      if (HAS_CELL_STATE) store_lanes(carried + kept, dc + state, count);
+      cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, carried, &direct, p);
+      EACH_MEMORY(k) store_lanes(carried[k] + kept[k], dc_row + (size_t)k * H + unit, count);
       if (dh) store_lanes(direct + kept_gradient, dh + state, count);
 #pragma unroll
       for (int slot = 0; slot < SLOTS; ++slot) {
@@ -164,7 +172,7 @@ backward_tile(int rows, const Layer *layer, const Share *share, const Products *
       }
     }
   }
-  if (DIAGONAL || is_initial) return;
+  if (!HAS_MATRIX || is_initial) return;
   global float *panel =
       products->panels + (size_t)(panel_count(products->C) * COLUMNS + first) * products->K;
   for (int r = 0; r < rows; ++r) {
@@ -219,8 +227,10 @@ begin_tile(const Layer *layer, const Share *share, int first, global const float
       if (dh) {
         store_lanes(grad_h_n ? load_lanes(grad_h_n + at, count) : (REAL)(0.0f), dh + at, count);
       }
-      if (HAS_CELL_STATE) {
-        store_lanes(grad_c_n ? load_lanes(grad_c_n + at, count) : (REAL)(0.0f), dc + at, count);
+      EACH_MEMORY(k) {
+        const size_t place = (n * MEMORIES + k) * H + unit;
+        store_lanes(grad_c_n ? load_lanes(grad_c_n + place, count) : (REAL)(0.0f), dc + place,
+                    count);
       }
     }
   }
@@ -299,9 +309,10 @@ OUTLINE void walk_backward(const Layer *given_layer, const Products *given_produ
 
 /// All steps backward. `weights` is weight_hh [G H, H] packed by pack_panels, or the diagonal
 /// itself; `gates` holds what the forward pass kept and receives the gradients of the sums; `dc`
-/// [N, H] ends as the gradient of c_0. Where the state has a way back beside the products (a direct
-/// path, lengths or zoneout) `dh` [N, H] carries it; elsewhere it is null. `weights_ih` is packed
-/// like `weights`, and null like `grad_x` where the gradients of the inputs are not made here.
+/// [N, M, H] ends as the gradient of c_0. Where the state has a way back beside the products (a
+/// direct path, lengths or zoneout) `dh` [N, H] carries it; elsewhere it is null. `weights_ih` is
+/// packed like `weights`, and null like `grad_x` where the gradients of the inputs are not made
+/// here.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
                   global const float *grad_c_n, global float *dh, global float *dc,

@@ -48,7 +48,7 @@
 /// The gates of the first product.
 #define FIRST_GATES (RESET_BEFORE ? GATES - 1 : GATES)
 /// Whether something stands between c and h.
-#define NORM_CELL (LAYER_NORM && HAS_CELL_STATE)
+#define NORM_CELL (LAYER_NORM && NORMALIZES_MEMORY)
 
 /// Row n of step t of an array that with `training` 0 holds one step.
 INLINE size_t kept_row(const Layer *layer, int t, int n) {
@@ -108,16 +108,16 @@ INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
     }
     Peepholes p;
     load_peepholes(&p, layer, unit, count);
-    REAL before = (REAL)(0.0f);
-    if (HAS_CELL_STATE) before = load_row(cell_before(layer, t, n), unit, count);
-    REAL c = before;
-    cell_gates(slots, &c, p);
+    REAL before[MEMORY], c[MEMORY];
+    load_memory(before, HAS_CELL_STATE ? cell_before(layer, t, n) : 0, H, unit, count);
+    EACH_MEMORY(k) c[k] = before[k];
+    cell_gates(slots, c, p);
 #if RESET_BEFORE
     store_lanes(slots[SLOT_R] * load_row(factor_before(layer, t, n), unit, count),
                 layer->reset + kept * H + unit, count);
 #else
 #if NORM_CELL
-    store_lanes(c, layer->hats_c + kept * H + unit, count);
+    store_lanes(*c, layer->hats_c + kept * H + unit, count);
 #else
     // Without a projection the states are as wide as the units; cells with one ignore h'.
     const REAL h_before =
@@ -126,9 +126,12 @@ INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
     store_lanes(h, result + unit, count);
 #endif
     if (HAS_CELL_STATE) {
-      if (ZONEOUT && layer->fresh) store_lanes(c, layer->fresh + kept * H + unit, count);
-      c = kept_state(kept_cell(layer, index * H + unit, count), before, c);
-      store_lanes(c, layer->cells + kept * H + unit, count);
+      const size_t place = memory_place(layer, t, n);
+      if (ZONEOUT && layer->fresh) store_memory(c, layer->fresh + place, H, unit, count);
+      EACH_MEMORY(k) {
+        c[k] = kept_state(kept_cell(layer, index * H + unit, count), before[k], c[k]);
+      }
+      store_memory(c, layer->cells + place, H, unit, count);
     }
 #endif
     for (int slot = 0; slot < SLOTS; ++slot) {
@@ -146,7 +149,7 @@ INLINE void row_gates(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
     const REAL hat = load_lanes(layer->hats_c + kept * H + unit, count);
     const REAL c =
         fma(hat, load_lanes(layer->gain_c + unit, count), load_row(layer->bias_c, unit, count));
-    store_lanes(cell_output(slots, (REAL)(0.0f), c), result + unit, count);
+    store_lanes(cell_output(slots, (REAL)(0.0f), &c), result + unit, count);
   }
 #endif
 }
@@ -166,7 +169,7 @@ INLINE void row_new(const Layer *layer, int t, int n SCRATCH_PARAMETER) {
     slots[SLOT_Z] = load_lanes(slots_row + (size_t)SLOT_Z * H + unit, count);
     slots[SLOT_N] = load_lanes(slots_row + (size_t)SLOT_N * H + unit, count) +
                     recurrent_sum(layer, sums, SLOT_N, unit, count);
-    const REAL h = cell_output(slots, load_row(h_before, unit, count), (REAL)(0.0f));
+    const REAL h = cell_output(slots, load_row(h_before, unit, count), 0);
     store_lanes(slots[SLOT_N], slots_row + (size_t)SLOT_N * H + unit, count);
     store_lanes(h, layer->y + y_place(layer, t, n) + unit, count);
   }
@@ -190,8 +193,9 @@ INLINE void row_finish(const Layer *layer, int t, int n) {
   if (!HAS_CELL_STATE || active) return;
   global const float *c_before = cell_before(layer, t, n);
   EACH_UNIT(unit, H) {
-    store_lanes(load_row(c_before, unit, H - unit), layer->cells + kept_row(layer, t, n) * H + unit,
-                H - unit);
+    REAL c[MEMORY];
+    load_memory(c, c_before, H, unit, H - unit);
+    store_memory(c, layer->cells + memory_place(layer, t, n), H, unit, H - unit);
   }
 }
 
@@ -292,14 +296,17 @@ INLINE void row_backward(const Layer *layer, const Gradients *g, int t, int n SC
 #if RESET_BEFORE
     cell_new_backward(slots, direct_hidden(layer, t, n, unit, count), dh, &direct);
 #else
-    REAL carried = (REAL)(0.0f), kept = (REAL)(0.0f), c = (REAL)(0.0f);
-    REAL before = (REAL)(0.0f);
+    REAL carried[MEMORY], kept[MEMORY], c[MEMORY], before[MEMORY];
+    global float *dc = HAS_CELL_STATE ? g->dc + (size_t)n * MEMORIES * H : 0;
     if (HAS_CELL_STATE) {
-      before = load_row(cell_before(layer, t, n), unit, count);
-      c = load_lanes((ZONEOUT ? layer->fresh : layer->cells) + index * H + unit, count);
-      carried = load_lanes(g->dc + (size_t)n * H + unit, count);
-      kept = kept_cell(layer, index * H + unit, count) * carried;
-      carried -= kept;
+      global const float *cells = ZONEOUT ? layer->fresh : layer->cells;
+      load_memory(before, cell_before(layer, t, n), H, unit, count);
+      load_memory(c, cells + memory_place(layer, t, n), H, unit, count);
+      load_memory(carried, dc, H, unit, count);
+      EACH_MEMORY(k) {
+        kept[k] = kept_cell(layer, index * H + unit, count) * carried[k];
+        carried[k] -= kept[k];
+      }
     }
     Peepholes p;
     load_peepholes(&p, layer, unit, count);
@@ -308,13 +315,13 @@ INLINE void row_backward(const Layer *layer, const Gradients *g, int t, int n SC
     const REAL normed = fma(hat, gain, load_row(layer->bias_c, unit, count));
     REAL output;
     const REAL d = cell_output_backward(slots, normed, dh, &output);
-    carried += (fma(d, gain, -mean) - hat * product) * factor;
-    cell_state_backward(slots, before, c, output, &carried, p);
+    *carried += (fma(d, gain, -mean) - hat * product) * factor;
+    cell_state_backward(slots, *before, *c, output, carried, p);
 #else
-    cell_backward(slots, direct_hidden(layer, t, n, unit, count), before, c, dh, &carried, &direct,
+    cell_backward(slots, direct_hidden(layer, t, n, unit, count), before, c, dh, carried, &direct,
                   p);
 #endif
-    if (HAS_CELL_STATE) store_lanes(carried + kept, g->dc + (size_t)n * H + unit, count);
+    EACH_MEMORY(k) store_lanes(carried[k] + kept[k], dc + (size_t)k * H + unit, count);
 #endif
     if (HAS_DIRECT_PATH) {
       global float *place = g->dh + (size_t)n * H + unit;

@@ -28,7 +28,6 @@ step_forward(LAYER_PARAMETERS, int t) {
   const int lane = get_local_id(0), row_lane = get_local_id(1);
   const int unit = get_global_id(0), n = get_global_id(1), first = get_group_id(0) * UNITS;
   const int inside = unit < H && n < N;
-  const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
   global const float *factors = factor_before(&layer, t, 0);
   const size_t row = (size_t)n * factor_stride(&layer, t);
   float slots[SLOTS] = {0.0f};
@@ -38,7 +37,7 @@ step_forward(LAYER_PARAMETERS, int t) {
       const int slot = RECURRENT_SLOT(gate);
       slots[slot] = fma(weights[gate * H + unit], factors[row + unit], slots[slot]);
     }
-  } else if (factors) {
+  } else if (factors && RECURRENT) {
     int end;
     const int begin = block_range(first, min(UNITS, H - first), block_units, block_states, H, &end);
     for (int k0 = begin; k0 < end; k0 += UNITS) {
@@ -62,14 +61,11 @@ step_forward(LAYER_PARAMETERS, int t) {
   }
   if (!inside) return;
   global const float *h_before = hidden_before(&layer, t, n);
-  float h = h_before ? h_before[unit] : 0.0f, c = 0.0f;
-  if (HAS_CELL_STATE) {
-    global const float *before = cell_before(&layer, t, n);
-    if (before) c = before[unit];
-  }
-  unit_forward(&layer, slots, &h, &c, t, n, unit);
+  float h = h_before ? h_before[unit] : 0.0f, c[MEMORY];
+  load_memory(c, HAS_CELL_STATE ? cell_before(&layer, t, n) : 0, H, unit, 1);
+  unit_forward(&layer, slots, &h, c, t, n, unit);
   keep_slots(&layer, slots, t, n, unit);
-  if (HAS_CELL_STATE) cells[training ? index : state] = c;
+  if (HAS_CELL_STATE) store_memory(c, cells + memory_place(&layer, t, n), H, unit, 1);
 }
 
 /// The gradient of h that comes from the step after through the products; `after` [N, SLOTS, H] are
@@ -82,7 +78,7 @@ INLINE float gradient_from(const Layer *layer, global const float *after,
   const int begin =
       block_range(first, min(UNITS, H - first), layer->block_states, layer->block_units, H, &end);
   float sum = 0.0f;
-  for (int gate = 0; gate < GATES; ++gate) {
+  for (int gate = 0; gate < GATES && RECURRENT; ++gate) {
     global const float *row = after + (size_t)n * layer->gates_stride + RECURRENT_SLOT(gate) * H;
     if (DIAGONAL) {
       if (unit < H && n < N) sum = fma(layer->weights[gate * H + unit], row[unit], sum);
@@ -105,9 +101,10 @@ INLINE float gradient_from(const Layer *layer, global const float *after,
 }
 
 /// Step t backward. `gates` holds what the forward pass kept and receives the gradients of the
-/// sums, those of the step after already there; `dc` [N, H] carries the gradient of c. Where the
-/// state has a way back beside the products (a direct path, lengths or zoneout) `dh` [N, H] carries
-/// it, and begins as the gradient of h_n; elsewhere it is null and `grad_h_n` is read.
+/// sums, those of the step after already there; `dc` [N, M, H] carries the gradients of the states
+/// beside h. Where the state has a way back beside the products (a direct path, lengths or zoneout)
+/// `dh` [N, H] carries it, and begins as the gradient of h_n; elsewhere it is null and `grad_h_n`
+/// is read.
 kernel __attribute__((reqd_work_group_size(UNITS, BATCH, 1))) void
 step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
               global float *dh, global float *dc, int t) {
@@ -126,9 +123,11 @@ step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *
   UnitStep step;
   float slots[SLOTS];
   load_unit_step(&step, slots, &layer, grad_y + y_offset, t, n, unit);
-  float direct = 0.0f, carried = HAS_CELL_STATE ? dc[state] : 0.0f;
-  unit_backward(&layer, &step, slots, gradient, &direct, &carried, t, n, unit);
-  if (HAS_CELL_STATE) dc[state] = carried;
+  float direct = 0.0f, carried[MEMORY];
+  global float *dc_row = HAS_CELL_STATE ? dc + (size_t)n * MEMORIES * H : 0;
+  load_memory(carried, dc_row, H, unit, 1);
+  unit_backward(&layer, &step, slots, gradient, &direct, carried, t, n, unit);
+  store_memory(carried, dc_row, H, unit, 1);
   if (dh) dh[state] = direct;
 }
 

@@ -29,15 +29,16 @@ INLINE void begin_sums(const Layer *layer, float slots[SLOTS], int t, int n, int
 INLINE void
 unit_forward(const Layer *layer, float slots[SLOTS], float *h, float *c, int t, int n, int unit) {
   const int H = layer->H;
-  const size_t state = (size_t)n * H + unit, index = (size_t)t * layer->N * H + state;
+  const size_t index = ((size_t)t * layer->N + n) * H + unit;
   if (is_active(layer->lengths, t, n)) {
-    const float c_before = *c;
+    float before[MEMORY];
+    EACH_MEMORY(k) before[k] = c[k];
     Peepholes p;
     load_peepholes(&p, layer, unit, 1);
     *h = kept_state(kept_hidden(layer, index, 1), *h, cell_forward(slots, *h, c, p));
     if (ZONEOUT && HAS_CELL_STATE) {
-      if (layer->fresh) layer->fresh[layer->training ? index : state] = *c;
-      *c = kept_state(kept_cell(layer, index, 1), c_before, *c);
+      if (layer->fresh) store_memory(c, layer->fresh + memory_place(layer, t, n), H, unit, 1);
+      EACH_MEMORY(k) c[k] = kept_state(kept_cell(layer, index, 1), before[k], c[k]);
     }
   }
   store_hidden(layer, *h, layer->y + y_place(layer, t, n), t, n, unit, 1);
@@ -54,32 +55,31 @@ INLINE void keep_slots(const Layer *layer, const float slots[SLOTS], int t, int 
 
 /// What the backward pass reads of a step beside the slots.
 typedef struct {
-  float h_before, c_before, c, grad_y;
+  float h_before, c_before[MEMORY], c[MEMORY], grad_y;
 } UnitStep;
 
 INLINE void load_unit_step(UnitStep *step, float slots[SLOTS], const Layer *layer,
                            global const float *grad_y, int t, int n, int unit) {
   const int H = layer->H;
-  const size_t index = ((size_t)t * layer->N + n) * H + unit;
   global const float *row = layer->gates + gates_place(layer, t, n) + unit;
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) slots[slot] = row[(size_t)slot * H];
-  step->h_before = step->c_before = step->c = 0.0f;
+  step->h_before = step->c_before[0] = step->c[0] = 0.0f;
   step->grad_y = grad_y[y_place(layer, t, n) + unit];
   if (HAS_DIRECT_PATH) {
     global const float *before = true_hidden_before(layer, t, n);
     if (before) step->h_before = before[unit];
   }
   if (HAS_CELL_STATE) {
-    global const float *before = cell_before(layer, t, n);
-    if (before) step->c_before = before[unit];
-    step->c = (ZONEOUT ? layer->fresh : layer->cells)[index];
+    global const float *after = ZONEOUT ? layer->fresh : layer->cells;
+    load_memory(step->c_before, cell_before(layer, t, n), H, unit, 1);
+    load_memory(step->c, after + memory_place(layer, t, n), H, unit, 1);
   }
 }
 
 /// The gradients of the sums of step t, written over what the forward pass kept. `gradient` is that
 /// of h from the step after; `dh` receives what goes on to the step before beside the products, and
-/// `dc` becomes the gradient of the cell state before.
+/// `dc` become the gradients of the states beside h before.
 INLINE void unit_backward(const Layer *layer, const UnitStep *step, float slots[SLOTS],
                           float gradient, float *dh, float *dc, int t, int n, int unit) {
   const int H = layer->H;
@@ -92,17 +92,19 @@ INLINE void unit_backward(const Layer *layer, const UnitStep *step, float slots[
     return;
   }
   gradient += step->grad_y;
-  float direct = 0.0f, kept = 0.0f;
-  if (HAS_CELL_STATE && ZONEOUT) {
-    kept = kept_cell(layer, index, 1) * *dc;
-    *dc -= kept;
+  float direct = 0.0f, kept[MEMORY] = {0.0f};
+  if (ZONEOUT) {
+    EACH_MEMORY(k) {
+      kept[k] = kept_cell(layer, index, 1) * dc[k];
+      dc[k] -= kept[k];
+    }
   }
   Peepholes p;
   load_peepholes(&p, layer, unit, 1);
   const float kept_gradient = kept_hidden(layer, index, 1) * gradient;
   cell_backward(slots, step->h_before, step->c_before, step->c, gradient - kept_gradient, dc,
                 &direct, p);
-  *dc += kept;
+  EACH_MEMORY(k) dc[k] += kept[k];
   *dh = direct + kept_gradient;
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = slots[slot];

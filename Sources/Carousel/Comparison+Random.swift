@@ -15,7 +15,7 @@ extension ComparisonCases {
     let options = configuration.options
     // The state of a GRU whose new gate is held at a value tends to that value, and the update gate's
     // gradient is a multiple of their difference, of which ever fewer digits are left.
-    let settles = configuration.cell == .gru && options.overrides["new"] != nil
+    let settles = configuration.cell.traits.hasDirectPath && options.overrides["new"] != nil
     let longest = tiny ? 3 : options.layerNorm ? 4 : settles ? 6 : 20
     let (sequenceLength, batchSize) = (draw.number(1...longest), draw.number(1...(tiny ? 3 : 9)))
     var result = RecurrentComparison(
@@ -85,44 +85,43 @@ private struct Draw {
     if result.direction == .bidirectional { result.merge = one(of: Merge.allCases) }
     if happens(0.3) { result.dropout = decimal(0.1...0.6) }
     result.options.bias = one(of: BiasMode.allCases)
-    if happens(0.3) {
+    if cell.has(.recurrence), happens(0.3) {
       result.options.recurrence = one(of: [.dense, .diagonal, .blocks(number(2...4))])
     }
-    drawNoise(&result.options)
-    result.options.layerNorm = happens(0.2)
+    drawNoise(&result.options, of: cell)
+    result.options.layerNorm = cell.has(.layerNorm) && happens(0.2)
     if result.options.layerNorm {
       result.hiddenSize = max(result.hiddenSize, 8)
       result.layers = min(result.layers, 2)
     }
-    if cell == .gru, happens(0.3) { result.options.gruReset = .before }
+    if cell.has(.gruReset), happens(0.3) { result.options.gruReset = .before }
     for name in cell.activationNames where happens(0.25) {
       result.options.activations[name] = activation(
         isBounded: !["hidden", "cell", "new"].contains(name))
     }
-    for name in cell.gateNames where cell != .rnn && happens(0.1) {
+    for name in cell.holdableGates where happens(0.1) {
       result.options.overrides[name] = decimal(-1...1)
     }
-    guard cell == .lstm else { return result }
-    if happens(0.25) {
+    if cell.has(.projection), happens(0.25) {
       result.options.projectionSize = number((result.options.layerNorm ? 8 : 1)...largest)
     }
-    if happens(0.2) { result.options.zoneoutCell = decimal(0.1...0.6) }
-    if happens(0.5) {
+    if cell.has(.zoneoutCell), happens(0.2) { result.options.zoneoutCell = decimal(0.1...0.6) }
+    if cell.has(.forgetGate), happens(0.5) {
       result.options.forgetGate = one(of: [
         .coupled, .input, .output, .constant(decimal(0...1)),
       ])
     }
-    result.options.peepholes = happens(0.4)
-    if happens(0.3) {
+    result.options.peepholes = cell.has(.peepholes) && happens(0.4)
+    if cell.has(.cellClip), happens(0.3) {
       result.options.cellClip = decimal((result.options.layerNorm ? 0.3 : 0.1)...1)
     }
     return result
   }
 
-  private mutating func drawNoise(_ options: inout CellOptions) {
-    if happens(0.2) { options.recurrentDropout = decimal(0.1...0.6) }
+  private mutating func drawNoise(_ options: inout CellOptions, of cell: Cell) {
+    if cell.has(.recurrentDropout), happens(0.2) { options.recurrentDropout = decimal(0.1...0.6) }
     if happens(0.2) { options.zoneoutHidden = decimal(0.1...0.6) }
-    if happens(0.2) { options.dropConnect = decimal(0.1...0.6) }
+    if cell.has(.dropConnect), happens(0.2) { options.dropConnect = decimal(0.1...0.6) }
   }
 
   /// A function whose parameters keep the states of twenty steps within a few powers of ten.

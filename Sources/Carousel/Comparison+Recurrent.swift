@@ -8,11 +8,11 @@ public struct RecurrentComparison: ComparisonCase {
   public let sequenceLength: Int, batchSize: Int
   /// The steps of each sequence, from 0 to T; nil stands for T everywhere.
   public var lengths: [Int]?
-  /// The factor of x, h₀ and c₀, which are normal numbers without it, states of half the size.
+  /// The factor of x and the initial states, which are normal numbers without it, states of half the size.
   public var scale: Double
-  /// Whether h₀ and c₀ are given, or zeros.
+  /// Whether the initial states are given, or zeros.
   public var givenStates: Bool
-  /// Whether ∂loss/∂h_T and ∂loss/∂c_T are given, or zeros.
+  /// Whether the gradients of the final states are given, or zeros.
   public var finalGradients: Bool
   /// Whether there is a backward pass.
   public var training: Bool
@@ -61,7 +61,7 @@ public struct RecurrentComparison: ComparisonCase {
       configuration.layers > 1 ? configuration.outputSize : 0)
   }
 
-  /// y, h_n, c_n, and with training all gradients.
+  /// y, the final states, and with training all gradients.
   public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     try pass(seed: seed).tensors(on: backend)
   }
@@ -74,21 +74,38 @@ public struct RecurrentComparison: ComparisonCase {
         [sequenceLength, batchSize, configuration.inputSize], seed: seed, index: 0, deviation: scale
       ),
       lengths: lengths, dropoutSeed: training ? seed : nil)
-    let (hiddenShape, cellShape) = (pass.hiddenShape, pass.cellShape)
-    func state(_ shape: Shape, _ index: Int, scale: Double = 1) -> Tensor {
-      ComparisonInput.normal(shape, seed: seed, index: index, deviation: 0.5 * scale)
+    // The inputs of h and of the first state beside it have had these numbers before others came.
+    func input(_ index: Int, of numbers: [Int]) -> Int {
+      index < numbers.count ? numbers[index] : 10 * index + numbers[0]
+    }
+    func states(_ numbers: [Int], scale: Double = 1) -> [String: Tensor] {
+      let names = configuration.cell.traits.stateNames
+      return Dictionary(
+        uniqueKeysWithValues: names.enumerated().map { index, name in
+          (
+            name,
+            ComparisonInput.normal(
+              pass.stateShape(name), seed: seed, index: input(index, of: numbers),
+              deviation: 0.5 * scale)
+          )
+        })
     }
     if givenStates {
-      pass.initialHidden = state(hiddenShape, 1, scale: scale)
-      pass.initialCell = state(cellShape, 2, scale: scale)
+      let initial = states([1, 2], scale: scale)
+      pass.initial = initial
+      for memory in configuration.cell.traits.memory where memory.isPositive {
+        guard let tensor = initial[memory.name] else { continue }
+        pass.initial[memory.name] = Tensor(
+          tensor.shape, tensor.values.map { Double(Float(1 + $0.magnitude)) })
+      }
     }
     if training {
       pass.gradients = RecurrentPass.Gradients(
         y: ComparisonInput.normal(pass.outputShape, seed: seed, index: 3))
     }
     if training, finalGradients {
-      pass.gradients?.finalHidden = state(hiddenShape, 4)
-      pass.gradients?.finalCell = state(cellShape, 5)
+      let final = states([4, 5])
+      pass.gradients?.final = final
     }
     return pass
   }

@@ -4,8 +4,10 @@ import CarouselModel
 /// gradient from step to step.
 final class GradientChain<B: Backend> {
   private let backend: B
-  /// N·P and N·H, the elements of a hidden and of a cell state.
-  private let stateCount: Int, cellCount: Int
+  /// N·P and N·M·H, the elements of a hidden state and of those beside it.
+  private let stateCount: Int, memoryCount: Int
+  /// Whether the gradient of c is measured.
+  private let hasCell: Bool
   private let steps: [Step]
   /// One step with f = 1 and no input: c' is c₋₁, so that ∂h'/∂c₋₁ is the way from c to h of the same
   /// step.
@@ -29,13 +31,14 @@ final class GradientChain<B: Backend> {
     let backend = store.backend
     let layer = configuration.layer(last, isReverse: false)
     let parameters = try store.recurrent(prefix: "", suffix: "_l\(last)")
-    let (stateCount, cellCount) = (
-      batchSize * configuration.stateSize, batchSize * configuration.hiddenSize
+    let (stateCount, memoryCount) = (
+      batchSize * configuration.stateSize, batchSize * configuration.memorySize
     )
+    let hasMemory = layer.memoryCount > 0
     func makeState() throws -> RecurrentState<B.Buffer> {
       RecurrentState(
         hidden: try backend.makeBuffer(count: stateCount),
-        cell: layer.cell.hasCellState ? try backend.makeBuffer(count: cellCount) : nil)
+        memory: hasMemory ? try backend.makeBuffer(count: memoryCount) : nil)
     }
     func makeReserve(_ layer: RecurrentLayer) throws -> B.RecurrentReserve {
       try backend.makeReserve(for: layer, sequenceLength: 1, batchSize: batchSize, training: true)
@@ -53,7 +56,8 @@ final class GradientChain<B: Backend> {
       return Step(work: work, final: state)
     }
     // With zoneout on c the way from c to h begins before it, and no h sees the c of its step.
-    if layer.cell.hasCellState, layer.options.zoneoutCell == 0 {
+    hasCell = layer.cell.traits.measuresMemory
+    if hasCell, layer.options.zoneoutCell == 0 {
       var readout = layer
       readout.options.overrides.merge(["forget": 1, "input": 0]) { $1 }
       // c has been clipped, and its gradient is wanted behind the clip.
@@ -63,19 +67,19 @@ final class GradientChain<B: Backend> {
       readout = nil
     }
     self.backend = backend
-    (self.stateCount, self.cellCount) = (stateCount, cellCount)
+    (self.stateCount, self.memoryCount) = (stateCount, memoryCount)
     self.y = y
     gradients = try store.recurrentGradients(prefix: "", suffix: "_l\(last)")
   }
 
   /// The norms at every step, from ∂loss/∂h_T `[N, P]` on.
   func norms(gradHidden values: [Double]) throws -> [GradientNorm] {
-    let hasCell = steps.first?.final.cell != nil
+    let hasMemory = memoryCount > 0
     let zeros = try backend.makeBuffer(count: stateCount)
     func makeState() throws -> RecurrentState<B.Buffer> {
       RecurrentState(
         hidden: try backend.makeBuffer(count: stateCount),
-        cell: hasCell ? try backend.makeBuffer(count: cellCount) : nil)
+        memory: hasMemory ? try backend.makeBuffer(count: memoryCount) : nil)
     }
     var (gradient, earlier) = (try makeState(), try makeState())
     try backend.write(values, to: gradient.hidden)
@@ -99,23 +103,24 @@ final class GradientChain<B: Backend> {
   private func gradCell(
     at step: Step, _ gradient: RecurrentState<B.Buffer>
   ) throws -> [Double]? {
-    guard let handed = gradient.cell else { return nil }
-    guard let readout else { return try backend.read(handed, count: cellCount) }
+    guard hasCell, let handed = gradient.memory else { return nil }
+    guard let readout else { return try backend.read(handed, count: memoryCount) }
     var work = step.work
     work.layer = readout.layer
     work.reserve = readout.reserve
     work.y = y
-    work.initial?.cell = step.final.cell
+    work.initial?.memory = step.final.memory
     let through = RecurrentState(
       hidden: try backend.makeBuffer(count: stateCount),
-      cell: try backend.makeBuffer(count: cellCount))
+      memory: try backend.makeBuffer(count: memoryCount))
     try backend.recurrentForward(work, final: nil)
     try backend.recurrentBackward(
       work, gradY: gradient.hidden, gradFinal: nil, gradX: nil, gradInitial: through,
       gradParameters: gradients)
-    guard let throughCell = through.cell else { return nil }
+    guard let throughCell = through.memory else { return nil }
     return zip(
-      try backend.read(handed, count: cellCount), try backend.read(throughCell, count: cellCount)
+      try backend.read(handed, count: memoryCount),
+      try backend.read(throughCell, count: memoryCount)
     ).map(+)
   }
 }

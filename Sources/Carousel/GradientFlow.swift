@@ -90,11 +90,12 @@ public struct GradientFlow: Sendable {
   /// The largest magnitude among the eigenvalues of the last layer's recurrent weights, which
   /// foretells whether the gradient of an RNN vanishes or explodes; nil for other cells.
   public var spectralRadius: Double? {
-    guard configuration.cell == .rnn,
+    guard configuration.cell.traits.gates.count == 1,
       let weight = parameters["weight_hh_l\(configuration.layers - 1)"]
     else { return nil }
     switch configuration.options.recurrence {
     case .dense: return Carousel.spectralRadius(of: weight)
+    case .absent: return nil
     case .diagonal: return weight.values.reduce(0) { max($0, $1.magnitude) }
     case .blocks(let count):
       // The eigenvalues of a block-diagonal matrix are those of its blocks.

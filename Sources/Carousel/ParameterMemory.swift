@@ -34,14 +34,12 @@ extension RecurrentConfiguration {
   /// normalisation the normalised products and cell state, with a projection what it reads, with
   /// zoneout what was kept. A device may keep fewer and compute them again.
   public var activationsPerStep: Int {
-    var units =
-      switch cell {
-      case .rnn: 0
-      case .gru: 4  // r, z, n, the recurrent part of n
-      case .lstm: 5  // i, f, g, o, c
-      }
+    let traits = cell.traits
+    // The only gate of a cell with one is its h.
+    let gates = traits.gates.count > 1 ? traits.gates.count : 0
+    var units = gates + (traits.splitsLastGate ? 1 : 0) + traits.memory.count
     if options.layerNorm {
-      units += 2 * layer(0, isReverse: false).gateCount + (cell.hasCellState ? 1 : 0)
+      units += 2 * layer(0, isReverse: false).gateCount + (traits.normalizesMemory ? 1 : 0)
     }
     if options.projectionSize != nil { units += 1 }  // what is projected
     if options.zoneoutCell > 0 { units += 2 }  // c before zoneout, the mask

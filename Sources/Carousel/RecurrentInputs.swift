@@ -11,12 +11,9 @@ struct RecurrentInputs {
 
   /// The names that a pass reads.
   static func names(_ configuration: RecurrentConfiguration, gradients: Bool) -> Set<String> {
-    var names: Set = ["x", "lengths", "h_0"]
-    if configuration.cell.hasCellState { names.insert("c_0") }
-    guard gradients else { return names }
-    names.formUnion(["grad_y", "grad_h_n"])
-    if configuration.cell.hasCellState { names.insert("grad_c_n") }
-    return names
+    let states = configuration.cell.traits.stateNames
+    let names = Set(["x", "lengths"] + states.map { $0 + "_0" })
+    return gradients ? names.union(["grad_y"] + states.map { "grad_\($0)_n" }) : names
   }
 
   /// Takes T and N from the shape of `x`.
@@ -50,12 +47,16 @@ struct RecurrentInputs {
   func check(outputSize: Int?, gradients: Bool) throws(CarouselError) {
     let units = configuration.layers * configuration.directions
     let hidden: Shape = [units, batchSize, configuration.stateSize]
-    let cell: Shape = [units, batchSize, configuration.hiddenSize]
+    let memory: Shape = [units, batchSize, configuration.hiddenSize]
     let y = outputSize ?? configuration.outputSize
-    let shapes: [String: Shape] = [
-      "h_0": hidden, "grad_h_n": hidden, "c_0": cell, "grad_c_n": cell, "lengths": [batchSize],
+    var shapes: [String: Shape] = [
+      "lengths": [batchSize],
       "grad_y": isBatchFirst ? [batchSize, sequenceLength, y] : [sequenceLength, batchSize, y],
     ]
+    for name in configuration.cell.traits.stateNames {
+      let shape = name == "h" ? hidden : memory
+      (shapes[name + "_0"], shapes["grad_\(name)_n"]) = (shape, shape)
+    }
     let names = Self.names(configuration, gradients: gradients)
     for (name, expected) in shapes.sorted(by: { $0.key < $1.key }) where names.contains(name) {
       guard let shape = file[name]?.shape, shape != expected else { continue }

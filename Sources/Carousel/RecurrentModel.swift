@@ -5,7 +5,7 @@ import Foundation
 /// A stack of recurrent layers as a file holds it: PyTorch's names behind a prefix (`lstm.`,
 /// `recurrent.`) or none.
 ///
-/// The cell is read from the rows of `weight_hh_l0`; layers, directions, bias vectors, peepholes,
+/// The cell is read from the rows of `weight_hh_l0`, or of `weight_ih_l0` where there is none; layers, directions, bias vectors, peepholes,
 /// projection and layer normalisation from the names; a diagonal or block-diagonal recurrence from the
 /// rank of `weight_hh_l0`. A file that describes its network by the entry `carousel` of its metadata has
 /// the layers behind `recurrent.`. Names of weight normalisation, of weight-drop and of `nn.LSTMCell` are
@@ -29,7 +29,7 @@ public struct RecurrentModel: Sendable {
 
   /// What the tensors alone may not tell.
   public struct Hints: Sendable {
-    /// The cell, where a diagonal recurrence hides it.
+    /// The cell, where a diagonal recurrence hides it, or another has as many gates.
     public var cell: Cell?
     /// H, where a diagonal recurrence hides it.
     public var hiddenSize: Int?

@@ -4,9 +4,9 @@ import CarouselModel
 extension RecurrentPass {
   /// A pass of a model over the tensors of a file.
   ///
-  /// The file holds `x [T, N, C]`, and where wanted `lengths [N]`, `h_0 [L·D, N, P]` and
-  /// `c_0 [L·D, N, H]`; with `gradients` also `grad_y [T, N, D·P]`, `grad_h_n` and `grad_c_n`, zeros where
-  /// absent. What `x` and `grad_y` hold past a sequence's length does not matter.
+  /// The file holds `x [T, N, C]`, and where wanted `lengths [N]`, `h_0 [L·D, N, P]` and the cell's other
+  /// states, such as `c_0 [L·D, N, H]`; with `gradients` also `grad_y [T, N, D·P]`, `grad_h_n` and the
+  /// others, zeros where absent. What `x` and `grad_y` hold past a sequence's length does not matter.
   ///
   /// - Parameters:
   ///   - model: the layers.
@@ -31,13 +31,11 @@ extension RecurrentPass {
       let (weight, bias) = try model.parameters(of: head)
       self.head = Head(name: head.name, weight: weight, bias: bias)
     }
-    initialHidden = try reader.states("h_0")
-    if configuration.cell.hasCellState { initialCell = try reader.states("c_0") }
+    let names = configuration.cell.traits.stateNames
+    for name in names { initial[name] = try reader.states(name + "_0") }
     guard gradients else { return }
-    var given = Gradients(
-      y: try reader.gradOutput(lengths: lengths),
-      finalHidden: try reader.states("grad_h_n"))
-    if configuration.cell.hasCellState { given.finalCell = try reader.states("grad_c_n") }
+    var given = Gradients(y: try reader.gradOutput(lengths: lengths))
+    for name in names { given.final[name] = try reader.states("grad_\(name)_n") }
     self.gradients = given
   }
 

@@ -10,10 +10,9 @@ public struct RecurrentPass: Sendable {
   public let x: Tensor
   /// The steps of each sequence `[N]`, from 0 to T; nil stands for T everywhere.
   public var lengths: [Int]?
-  /// h₀ `[L·D, N, P]`, P being H without a projection; nil stands for zeros.
-  public var initialHidden: Tensor?
-  /// c₀ `[L·D, N, H]`; nil stands for zeros.
-  public var initialCell: Tensor?
+  /// The initial states by their names, `h` of `[L·D, N, P]`, P being H without a projection, and those of
+  /// `CellTraits.memory`, such as `c`, of `[L·D, N, H]`; zeros where absent.
+  public var initial: [String: Tensor]
   /// What the backward pass begins with; without it there is none.
   public var gradients: Gradients?
   /// Draws the dropout masks; nil drops nothing.
@@ -25,31 +24,27 @@ public struct RecurrentPass: Sendable {
   public struct Gradients: Sendable {
     /// ∂loss/∂y in the shape of the output; nil means zeros.
     public var y: Tensor?
-    /// ∂loss/∂h_T `[L·D, N, P]` beyond `y`; nil stands for zeros.
-    public var finalHidden: Tensor?
-    /// ∂loss/∂c_T `[L·D, N, H]`; nil stands for zeros.
-    public var finalCell: Tensor?
+    /// Those of the final states by their names, that of `h` beyond `y`; zeros where absent.
+    public var final: [String: Tensor]
 
     /// Gathers the gradients.
-    public init(y: Tensor? = nil, finalHidden: Tensor? = nil, finalCell: Tensor? = nil) {
+    public init(y: Tensor? = nil, final: [String: Tensor] = [:]) {
       self.y = y
-      self.finalHidden = finalHidden
-      self.finalCell = finalCell
+      self.final = final
     }
   }
 
   /// Describes a pass; shapes are the caller's to check.
   public init(
     _ configuration: RecurrentConfiguration, parameters: [String: Tensor], x: Tensor,
-    lengths: [Int]? = nil, initialHidden: Tensor? = nil, initialCell: Tensor? = nil,
+    lengths: [Int]? = nil, initial: [String: Tensor] = [:],
     gradients: Gradients? = nil, dropoutSeed: UInt64? = nil
   ) {
     self.configuration = configuration
     self.parameters = parameters
     self.x = x
     self.lengths = lengths
-    self.initialHidden = initialHidden
-    self.initialCell = initialCell
+    self.initial = initial
     self.gradients = gradients
     self.dropoutSeed = dropoutSeed
   }
@@ -58,13 +53,12 @@ public struct RecurrentPass: Sendable {
   public var sequenceLength: Int { x.shape[0] }
   /// N, the sequences of the input.
   public var batchSize: Int { x.shape[1] }
-  /// `[L·D, N, P]`, the shape of the hidden states.
-  public var hiddenShape: Shape {
-    [configuration.layers * configuration.directions, batchSize, configuration.stateSize]
-  }
-  /// `[L·D, N, H]`, the shape of the cell states.
-  public var cellShape: Shape {
-    [configuration.layers * configuration.directions, batchSize, configuration.hiddenSize]
+  /// The shape of the states of a name: `[L·D, N, P]` of `h`, `[L·D, N, H]` of the others.
+  public func stateShape(_ name: String) -> Shape {
+    [
+      configuration.layers * configuration.directions, batchSize,
+      name == "h" ? configuration.stateSize : configuration.hiddenSize,
+    ]
   }
   /// The shape of the output: `[T, N, O]` behind a head, else `[T, N, D·P]`, P where the directions are
   /// not concatenated.
@@ -87,7 +81,7 @@ public struct RecurrentPass: Sendable {
       training: gradients != nil)
     let inputs = try Inputs<B>(
       x: backend.makeBuffer(x), lengths: indices(lengths, on: backend),
-      initial: states(stack, hidden: initialHidden, cell: initialCell, on: backend))
+      initial: states(stack, initial, on: backend))
     let final = try poisonedStates(stack, on: backend)
     try backend.fill(
       stack.y, count: sequenceLength * batchSize * configuration.outputSize, with: .nan)
@@ -96,7 +90,7 @@ public struct RecurrentPass: Sendable {
       x: inputs.x, lengths: inputs.lengths, initial: inputs.initial, final: final,
       dropoutSeed: seed)
     var result = [("y", try output(of: stack, store: store))]
-    result += try read(final, names: ("h_n", "c_n"), from: backend)
+    result += try read(final, named: { $0 + "_n" }, from: backend)
     guard let gradients else { return result }
     return try result + backward(gradients, stack: stack, store: store, inputs: inputs)
   }
@@ -129,23 +123,32 @@ public struct RecurrentPass: Sendable {
       x: inputs.x, lengths: inputs.lengths, initial: inputs.initial,
       gradY: gradStackOutput(
         gradients.y ?? Tensor(zeros: outputShape), stack: stack, store: store),
-      gradFinal: states(
-        stack, hidden: gradients.finalHidden, cell: gradients.finalCell, on: backend),
+      gradFinal: states(stack, gradients.final, on: backend),
       gradX: gradX, gradInitial: gradInitial, dropoutSeed: dropoutSeed.map { ($0, 0) })
     var result = [("grad_x", try backend.readTensor(gradX, x.shape))]
-    result += try read(gradInitial, names: ("grad_h_0", "grad_c_0"), from: backend)
+    result += try read(gradInitial, named: { "grad_\($0)_0" }, from: backend)
     return result + (try store.gradientTensors().map { ("grad_" + $0.name, $0.tensor) })
   }
 
-  /// States from host tensors `[L·D, N, …]`; nil where neither is given.
+  /// States from host tensors; nil where none is given.
   private func states<B: Backend>(
-    _ stack: RecurrentStack<B>, hidden: Tensor?, cell: Tensor?, on backend: B
+    _ stack: RecurrentStack<B>, _ tensors: [String: Tensor], on backend: B
   ) throws -> [RecurrentState<B.Buffer>]? {
-    guard hidden != nil || cell != nil else { return nil }
+    guard !tensors.isEmpty else { return nil }
+    let (N, H) = (batchSize, configuration.hiddenSize)
+    let names = configuration.cell.traits.memory.map(\.name)
     let result = try stack.makeStates()
     for (index, state) in result.enumerated() {
-      if let hidden { try backend.write(hidden.part(index), to: state.hidden) }
-      if let cell, let buffer = state.cell { try backend.write(cell.part(index), to: buffer) }
+      if let hidden = tensors["h"] { try backend.write(hidden.part(index), to: state.hidden) }
+      guard let memory = state.memory else { continue }
+      // From a tensor of each state to the rows [N, M, H] of a layer.
+      let parts = names.map { tensors[$0]?.part(index) ?? Tensor(zeros: [N, H]) }
+      let joined = Tensor(joining: parts, as: [names.count, N, H])
+      let rows = (0..<N * names.count).map { row in
+        let first = (row % names.count * N + row / names.count) * H
+        return first..<first + H
+      }
+      try backend.write(joined.gathering(rows, as: [N, names.count, H]), to: memory)
     }
     return result
   }
@@ -156,24 +159,31 @@ public struct RecurrentPass: Sendable {
     let result = try stack.makeStates()
     for state in result {
       try backend.fill(state.hidden, count: batchSize * configuration.stateSize, with: .nan)
-      if let cell = state.cell {
-        try backend.fill(cell, count: batchSize * configuration.hiddenSize, with: .nan)
+      if let memory = state.memory {
+        try backend.fill(memory, count: batchSize * configuration.memorySize, with: .nan)
       }
     }
     return result
   }
 
   private func read<B: Backend>(
-    _ states: [RecurrentState<B.Buffer>], names: (hidden: String, cell: String), from backend: B
+    _ states: [RecurrentState<B.Buffer>], named name: (String) -> String, from backend: B
   ) throws -> [NamedTensor] {
-    let (P, H) = (configuration.stateSize, configuration.hiddenSize)
-    let hidden = try states.map { try backend.readTensor($0.hidden, [batchSize, P]) }
-    var result = [(names.hidden, Tensor(joining: hidden, as: hiddenShape))]
-    if configuration.cell.hasCellState {
-      let cell = try states.compactMap {
-        try $0.cell.map { try backend.readTensor($0, [batchSize, H]) }
+    let (N, H) = (batchSize, configuration.hiddenSize)
+    let hidden = try states.map { try backend.readTensor($0.hidden, [N, configuration.stateSize]) }
+    var result = [(name("h"), Tensor(joining: hidden, as: stateShape("h")))]
+    let names = configuration.cell.traits.memory.map(\.name)
+    let memory = try states.compactMap {
+      try $0.memory.map { try backend.readTensor($0, [N, names.count, H]) }
+    }
+    for (index, state) in names.enumerated() {
+      // From the rows [N, M, H] of a layer to those of one state.
+      let rows = (0..<N).map { n in
+        let first = (n * names.count + index) * H
+        return first..<first + H
       }
-      result.append((names.cell, Tensor(joining: cell, as: cellShape)))
+      let parts = memory.map { $0.gathering(rows, as: [N, H]) }
+      result.append((name(state), Tensor(joining: parts, as: stateShape(state))))
     }
     return result
   }

@@ -22,21 +22,22 @@ struct RecurrentTensors {
         throw CarouselError(
           .badData, "\(source): expected the tensor 'weight_ih_l0' of two dimensions")
       }
-      let (cell, hiddenSize, recurrence) = try recurrent
+      // What tells how many layers there are, and which way they go.
+      let weight = shapes["weight_hh_l0"] == nil ? "weight_ih" : "weight_hh"
+      let (cell, hiddenSize, recurrence) =
+        shapes["weight_hh_l0"] == nil ? try withoutRecurrentWeights(input) : try recurrent
       var options = CellOptions(recurrence: recurrence)
       options.layerNorm = shapes["weight_ln_ih_l0"] != nil
       options.bias =
         shapes["bias_hh_l0"] != nil
         ? .double : shapes["bias_ih_l0"] != nil ? .single : .none
-      if cell == .lstm {
-        options.forgetGate = hints.forgetGate
-        options.peepholes = shapes["weight_ci_l0"] != nil
-        options.projectionSize = try projection.map(\.states)
-      }
-      let isBidirectional = shapes["weight_hh_l0_reverse"] != nil
+      options.forgetGate = hints.forgetGate
+      options.peepholes = cell.has(.peepholes) && shapes["weight_ci_l0"] != nil
+      options.projectionSize = try projection.map(\.states)
+      let isBidirectional = shapes[weight + "_l0_reverse"] != nil
       let result = RecurrentConfiguration(
         cell: cell, inputSize: input[1], hiddenSize: hiddenSize,
-        layers: (1...).first { shapes["weight_hh_l\($0)"] == nil } ?? 1,
+        layers: (1...).first { shapes[weight + "_l\($0)"] == nil } ?? 1,
         direction: isBidirectional ? .bidirectional : .forward,
         merge: isBidirectional ? hints.merge : .concatenate, options: options)
       try check(result)
@@ -55,6 +56,23 @@ struct RecurrentTensors {
       }
       return (shape[0], shape[1])
     }
+  }
+
+  /// Layers whose only weights are those of their inputs.
+  private func withoutRecurrentWeights(
+    _ shape: Shape
+  ) throws(CarouselError) -> (cell: Cell, hiddenSize: Int, recurrence: Recurrence) {
+    let found = candidates.first { shape[0].isMultiple(of: gateCount($0)) }
+    guard let found, shapes["bias_hh_l0"] == nil else {
+      throw CarouselError(
+        .badData,
+        "\(source): the tensor 'weight_hh_l0' is missing"
+          + candidates.map {
+            ", which the \($0.rawValue) cell has not, with 'weight_ih_l0' of \(gateCount($0))H rows and no "
+              + "'bias_hh_l0'"
+          }.joined())
+    }
+    return (found, shape[0] / gateCount(found), .dense)
   }
 
   private var recurrent: (cell: Cell, hiddenSize: Int, recurrence: Recurrence) {
@@ -103,19 +121,27 @@ struct RecurrentTensors {
     return (cell, shape[1] * shape[2], .blocks(shape[1]))
   }
 
-  /// A forget gate that is not of its own weights, or a projection, makes it an LSTM.
+  /// The cells that have such tensors: the one that was asked for, then those of the table in order.
+  ///
+  /// Of two cells with as many gates the tensors do not tell which it is.
   private var candidates: [Cell] {
-    hints.forgetGate == .own && shapes["weight_hr_l0"] == nil ? Cell.allCases : [.lstm]
+    let cells = ([hints.cell].compactMap(\.self) + Cell.allCases).filter { cell in
+      cell.traits.hasRecurrentWeights == (shapes["weight_hh_l0"] != nil)
+        && (hints.forgetGate == .own || cell.has(.forgetGate))
+        && (shapes["weight_hr_l0"] == nil || cell.has(.projection))
+    }
+    return cells.enumerated().filter { !cells[..<$0.offset].contains($0.element) }.map(\.element)
   }
 
   private func gateCount(_ cell: Cell) -> Int {
-    CellOptions(forgetGate: cell == .lstm ? hints.forgetGate : .own).weightGates(of: cell).count
+    CellOptions(forgetGate: hints.forgetGate).weightGates(of: cell).count
   }
 
   private func diagonalSize(rows: Int) -> Int? {
     if let hiddenSize = hints.hiddenSize { return hiddenSize }
     if let peephole = shapes["weight_ci_l0"] { return peephole.count }
-    return (hints.forgetGate == .own ? hints.cell : .lstm).map { rows / gateCount($0) }
+    let cell = hints.cell ?? (candidates.count == 1 ? candidates[0] : nil)
+    return cell.map { rows / gateCount($0) }
   }
 
   private func check(_ configuration: RecurrentConfiguration) throws(CarouselError) {

@@ -64,9 +64,9 @@ struct StoredModules {
   var recurrent: [String] {
     modules.keys.filter {
       let parameters = recurrentParameters(of: $0)
-      return parameters["weight_hh_l0"] != nil
-        && (parameters["weight_ih_l0"] != nil
-          || modules[$0 + "module."]?["weight_ih_l0"] == nil)
+      return parameters["weight_ih_l0"] != nil
+        || (parameters["weight_hh_l0"] != nil
+          && modules[$0 + "module."]?["weight_ih_l0"] == nil)
     }.sorted()
   }
 

@@ -132,12 +132,13 @@ struct GateOptions: ParsableArguments {
   func apply(to options: inout CellOptions, cell: Cell) throws {
     var activations: Set<String> = []
     for activation in activation {
-      guard let word = activation.gate ?? (cell == .rnn ? "hidden" : nil) else {
+      let names = cell.activationNames
+      guard let word = activation.gate ?? (names.count == 1 ? names[0] : nil) else {
         throw CarouselError(
           .usage,
           "--activation \(activation.text) does not say for which gate of the \(cell.rawValue) cell, "
             + "expected "
-            + cell.activationNames.map { "\($0)=\(activation.text)" }
+            + names.map { "\($0)=\(activation.text)" }
             .joined(separator: " or "))
       }
       let gate = try cell.activation(named: word)
@@ -159,7 +160,7 @@ struct GateOptions: ParsableArguments {
     if let recurrentDropout { options.recurrentDropout = recurrentDropout }
     if let zoneout {
       options.zoneoutHidden = zoneout.hidden
-      options.zoneoutCell = zoneout.cell ?? (cell.hasCellState ? zoneout.hidden : 0)
+      options.zoneoutCell = zoneout.cell ?? (cell.has(.zoneoutCell) ? zoneout.hidden : 0)
     }
     if let dropConnect { options.dropConnect = dropConnect }
     if let forgetBias {
@@ -169,25 +170,35 @@ struct GateOptions: ParsableArguments {
     }
   }
 
-  /// The words that mean something to a cell, where several cells stand side by side.
-  func relevant(to cell: Cell) -> GateOptions {
+  /// The words that mean something to one of several cells, without those that only others have.
+  func relevant(to cell: Cell, among cells: [Cell]) -> GateOptions {
     var result = self
     result.activation.removeAll { activation in
-      activation.gate.map { cell.activationName($0) == nil } ?? (cell != .rnn)
+      activation.gate.map { cell.activationName($0) == nil } ?? (cell.activationNames.count != 1)
     }
-    result.override.removeAll { cell == .rnn || cell.gateName($0.gate) == nil }
-    if cell != .lstm {
-      result.peepholes = false
-      result.tie = nil
-      result.coupleInputForget = false
-      result.forgetDecay = nil
-      result.cellClip = nil
-      result.projectionSize = nil
-      result.forgetBias = nil
-      result.zoneout?.cell = nil
+    result.override.removeAll { (try? cell.overridableGate($0.gate)) == nil }
+    for option in CellOption.allCases
+    where !cell.has(option) && cells.contains(where: { $0.has(option) }) {
+      result.remove(option)
     }
-    if cell != .gru { result.gruReset = nil }
     return result
+  }
+
+  /// Takes back the words of one option.
+  private mutating func remove(_ option: CellOption) {
+    switch option {
+    case .peepholes: peepholes = false
+    case .forgetGate: (tie, coupleInputForget, forgetDecay) = (nil, false, nil)
+    case .forgetBias: forgetBias = nil
+    case .cellClip: cellClip = nil
+    case .projection: projectionSize = nil
+    case .layerNorm: layerNorm = false
+    case .recurrentDropout: recurrentDropout = nil
+    case .zoneoutCell: zoneout?.cell = nil
+    case .dropConnect: dropConnect = nil
+    case .recurrence: recurrence = nil
+    case .gruReset: gruReset = nil
+    }
   }
 }
 

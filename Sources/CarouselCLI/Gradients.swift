@@ -128,7 +128,7 @@ struct Gradients: PagedCommand {
   /// The options that mean something to a cell; throws where one means nothing to any of the cells.
   private func gates(for cell: Cell, among cells: [Cell]) throws -> GateOptions {
     for override in stack.gates.override
-    where !cells.contains(where: { $0 != .rnn && $0.gateName(override.gate) != nil }) {
+    where !cells.contains(where: { (try? $0.overridableGate(override.gate)) != nil }) {
       throw CarouselError(
         .usage,
         "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has a gate "
@@ -143,8 +143,7 @@ struct Gradients: PagedCommand {
         "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has an activation "
           + "'\(gate)'" + suggestion(for: gate, among: cells.flatMap(\.activationNames)))
     }
-    return cells.contains(.lstm) || cell != .rnn
-      ? stack.gates.relevant(to: cell) : stack.gates
+    return stack.gates.relevant(to: cell, among: cells)
   }
 
   private func result(_ flow: GradientFlow, on backend: any Backend) throws -> FlowResult {
@@ -158,7 +157,7 @@ struct Gradients: PagedCommand {
       ["step"]
         + results.flatMap { result in
           ["\(result.cell.rawValue) |dL/dh|"]
-            + (result.cell.hasCellState ? ["\(result.cell.rawValue) |dL/dc|"] : [])
+            + (result.cell.traits.measuresMemory ? ["\(result.cell.rawValue) |dL/dc|"] : [])
         })
     for index in results[0].norms.indices {
       table.add(

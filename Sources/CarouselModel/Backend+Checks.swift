@@ -231,23 +231,19 @@ extension Backend {
     _ state: RecurrentState<Buffer>?, of layer: RecurrentLayer, batchSize: Int
   ) throws(CarouselError) {
     try check(state?.hidden, "h", batchSize, layer.stateSize)
-    if layer.cell.hasCellState { try check(state?.cell, "c", batchSize, layer.hiddenSize) }
+    try check(state?.memory, "the states beside h", batchSize, layer.memorySize)
   }
 
   private func checkParameters(
     _ parameters: RecurrentParameters<Buffer>, of layer: RecurrentLayer
   ) throws(CarouselError) {
     let (options, H, rows) = (layer.options, layer.hiddenSize, layer.gateRows)
-    let recurrentColumns =
-      switch options.recurrence {
-      case .dense: layer.stateSize
-      case .diagonal: 1
-      case .blocks(let count): layer.stateSize / count
-      }
     try check(parameters.weightIH, "weight_ih", rows, layer.inputSize)
-    try check(parameters.weightHH, "weight_hh", rows, recurrentColumns)
+    try check(
+      parameters.weightHH, "weight_hh", rows, layer.recurrentFanIn,
+      isNeeded: layer.recurrence != .absent)
     try check(parameters.biasIH, "bias_ih", rows, isNeeded: options.bias != .none)
-    try check(parameters.biasHH, "bias_hh", rows, isNeeded: options.bias == .double)
+    try check(parameters.biasHH, "bias_hh", rows, isNeeded: layer.hasRecurrentBias)
     try check(
       parameters.weightHR, "weight_hr", layer.stateSize, H, isNeeded: options.projectionSize != nil)
     let (sees, norms) = (options.peepholes, options.layerNorm)
@@ -255,7 +251,7 @@ extension Backend {
     try check(
       parameters.peepholeForget, "weight_cf", H, isNeeded: sees && options.forgetGate == .own)
     try check(parameters.peepholeOutput, "weight_co", H, isNeeded: sees)
-    let normsCell = norms && layer.cell.hasCellState
+    let normsCell = norms && layer.cell.traits.normalizesMemory
     try check(parameters.normIH, "weight_ln_ih", rows, isNeeded: norms)
     try check(parameters.normHH, "weight_ln_hh", rows, isNeeded: norms)
     try check(parameters.normCell, "weight_ln_c", H, isNeeded: normsCell)

@@ -193,17 +193,18 @@ public struct BackendRecord: Hashable, Sendable, Codable, CustomStringConvertibl
   }
 }
 
-/// The state of a recurrent layer at one step, or its gradient.
+/// The states of a recurrent layer at one step, or their gradients.
 public struct RecurrentState<Buffer> {
-  /// The hidden state h, `[N, H]`.
+  /// The hidden state h, `[N, P]`.
   public var hidden: Buffer
-  /// The cell state c, `[N, H]`, for cells that have one.
-  public var cell: Buffer?
+  /// The states beside h, `[N, M, H]`, in the order of `CellTraits.memory`: c of an LSTM `[N, H]`; nil
+  /// for cells that have none.
+  public var memory: Buffer?
 
-  /// Gathers a state.
-  public init(hidden: Buffer, cell: Buffer?) {
+  /// Gathers states.
+  public init(hidden: Buffer, memory: Buffer?) {
     self.hidden = hidden
-    self.cell = cell
+    self.memory = memory
   }
 }
 

@@ -1,6 +1,7 @@
 /// A recurrent cell: what one time step computes from its input and its state.
 ///
 /// x·Wᵀ stands for `x·W_ihᵀ + b_ih`, h₋₁·Rᵀ for `h₋₁·W_hhᵀ + b_hh`, each with the rows of its gate.
+/// What else there is to know about a cell stands in `traits`.
 public enum Cell: String, Sendable, Codable, CaseIterable {
   /// The vanilla recurrent network: `h = tanh(x·Wᵀ + h₋₁·Rᵀ)`, or another activation. Elman 1990.
   case rnn
@@ -20,29 +21,31 @@ public enum Cell: String, Sendable, Codable, CaseIterable {
   /// `GRUReset.before` has it before the product. Cho et al. 2014.
   case gru
 
-  /// The gates in PyTorch's order, by the names that overrides and activations use.
-  public var gateNames: [String] {
+  /// What the cell is made of: the table that everything else reads.
+  public var traits: CellTraits {
     switch self {
-    case .rnn: ["hidden"]
-    case .lstm: ["input", "forget", "cell", "output"]
-    case .gru: ["reset", "update", "new"]
+    case .rnn:
+      CellTraits(
+        gates: [.init("hidden", "h", .tanh, canBeHeld: false)],
+        options: [.layerNorm, .recurrentDropout, .dropConnect, .recurrence])
+    case .lstm:
+      CellTraits(
+        gates: [
+          .init("input", "i", .sigmoid), .init("forget", "f", .sigmoid), .init("cell", "g", .tanh),
+          .init("output", "o", .sigmoid),
+        ],
+        outputActivation: .tanh, memory: [.init("c")], normalizesMemory: true,
+        options: [
+          .peepholes, .forgetGate, .forgetBias, .cellClip, .projection, .layerNorm,
+          .recurrentDropout, .zoneoutCell, .dropConnect, .recurrence,
+        ])
+    case .gru:
+      CellTraits(
+        gates: [
+          .init("reset", "r", .sigmoid), .init("update", "z", .sigmoid), .init("new", "n", .tanh),
+        ],
+        hasDirectPath: true, splitsLastGate: true,
+        options: [.layerNorm, .recurrentDropout, .dropConnect, .recurrence, .gruReset])
     }
   }
-
-  /// What can be given an activation: the gates, and for the LSTM also `hidden`, the function of c
-  /// on the way to h.
-  public var activationNames: [String] {
-    self == .lstm ? gateNames + ["hidden"] : gateNames
-  }
-
-  /// The activation of a gate where no other is asked for.
-  public func defaultActivation(of name: String) -> Activation {
-    switch name {
-    case "hidden", "cell", "new": Activation(.tanh)
-    default: Activation(.sigmoid)
-    }
-  }
-
-  /// Whether a cell state c stands beside the hidden state h.
-  public var hasCellState: Bool { self == .lstm }
 }

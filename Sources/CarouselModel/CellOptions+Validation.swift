@@ -15,21 +15,12 @@ extension CellOptions {
       try activation.validate(gate: name)
     }
     try validateProbabilities()
-    if gruReset == .before, cell != .gru {
+    if let option = used.first(where: { !cell.has($0) }) {
+      let cells = Cell.allCases.filter { $0.has(option) }.map(\.rawValue)
       throw CarouselError(
-        .usage, "the \(cell.rawValue) cell has no reset gate that could stand before the product")
-    }
-    guard cell == .lstm else {
-      if forgetGate != .own || peepholes || cellClip != nil || projectionSize != nil
-        || zoneoutCell != 0 || forgetBias != nil
-      {
-        throw CarouselError(
-          .usage,
-          "the \(cell.rawValue) cell has no forget gate and no cell state: peepholes, cell clip, "
-            + "projection, zoneout of the cell state, a forget bias, tied, coupled and constant forget gates belong "
-            + "to the lstm cell")
-      }
-      return
+        .usage,
+        "the \(cell.rawValue) cell has no \(option.rawValue): such options belong to the "
+          + "\(cells.joined(separator: " and ")) \(cells.count == 1 ? "cell" : "cells")")
     }
     if let cellClip, !(cellClip > 0) {
       throw CarouselError(.usage, "the cell clip must be above 0, but is \(cellClip)")
@@ -83,6 +74,8 @@ extension CellOptions {
     }
     switch recurrence {
     case .dense: break
+    case .absent:
+      throw CarouselError(.usage, "the recurrence is dense, diagonal or blocks:K, not absent")
     case .diagonal:
       if projectionSize != nil {
         throw CarouselError(

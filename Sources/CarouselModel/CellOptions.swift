@@ -101,13 +101,16 @@ public struct CellOptions: Hashable, Sendable, Codable {
     self.forgetBias = forgetBias
   }
 
-  /// What the gate applies to its pre-activation, a forced one its constant.
-  public func activation(of name: String, in cell: Cell) -> Activation {
+  /// What the gate applies to its pre-activation, a forced one its constant; of `Cell.activationNames`.
+  package func activation(of name: String, in cell: Cell) -> Activation {
     if let value = overrides[name] { return Activation(.constant, alpha: value) }
     if name == "forget", case .constant(let value) = forgetGate {
       return Activation(.constant, alpha: value)
     }
-    return activations[name] ?? cell.defaultActivation(of: name)
+    guard let activation = activations[name] ?? cell.defaultActivation(of: name) else {
+      preconditionFailure("the \(cell.rawValue) cell has no activation '\(name)'")
+    }
+    return activation
   }
 
   /// A forget bias with which most LSTMs learn (Jozefowicz, Zaremba & Sutskever 2015).
@@ -115,13 +118,31 @@ public struct CellOptions: Hashable, Sendable, Codable {
 
   /// Whether the cell has a forget gate with weights and a bias of its own, which `forgetBias` can begin.
   public func hasForgetBias(in cell: Cell) -> Bool {
-    cell == .lstm && forgetGate == .own && bias != .none
+    cell.has(.forgetBias) && forgetGate == .own && bias != .none
   }
 
   /// The gates that have weights, in the order of their rows.
   public func weightGates(of cell: Cell) -> [String] {
-    cell == .lstm && forgetGate != .own
-      ? cell.gateNames.filter { $0 != "forget" } : cell.gateNames
+    forgetGate == .own ? cell.gateNames : cell.gateNames.filter { $0 != "forget" }
+  }
+
+  /// The options by which this departs from the plain form, of those that only some cells have.
+  public var used: [CellOption] {
+    CellOption.allCases.filter { option in
+      switch option {
+      case .peepholes: peepholes
+      case .forgetGate: forgetGate != .own
+      case .forgetBias: forgetBias != nil
+      case .cellClip: cellClip != nil
+      case .projection: projectionSize != nil
+      case .layerNorm: layerNorm
+      case .recurrentDropout: recurrentDropout != 0
+      case .zoneoutCell: zoneoutCell != 0
+      case .dropConnect: dropConnect != 0
+      case .recurrence: recurrence != .dense
+      case .gruReset: gruReset != .after
+      }
+    }
   }
 }
 

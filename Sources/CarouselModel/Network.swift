@@ -82,8 +82,8 @@ public final class NetworkPass<B: Backend> {
     let recurrent = network.configuration.recurrent
     for state in states {
       try backend.fill(state.hidden, count: batchSize * recurrent.stateSize, with: 0)
-      if let cell = state.cell {
-        try backend.fill(cell, count: batchSize * recurrent.hiddenSize, with: 0)
+      if let memory = state.memory {
+        try backend.fill(memory, count: batchSize * recurrent.memorySize, with: 0)
       }
     }
   }

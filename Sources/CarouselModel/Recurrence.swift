@@ -10,6 +10,8 @@ public enum Recurrence: Hashable, Sendable {
   case diagonal
   /// K blocks along the diagonal, heads that remember apart: `weight_hh [G, K, H/K, P/K]`.
   case blocks(Int)
+  /// Nothing: the cell has no recurrent weights. No option asks for it; see `RecurrentLayer.recurrence`.
+  case absent
 }
 
 extension Recurrence: RawRepresentable, Codable {
@@ -28,6 +30,7 @@ extension Recurrence: RawRepresentable, Codable {
   /// `dense`, `diagonal` or `blocks:K`.
   public var rawValue: String {
     switch self {
+    case .absent: "absent"
     case .dense: "dense"
     case .diagonal: "diagonal"
     case .blocks(let count): "blocks:\(count)"

@@ -59,6 +59,9 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
   /// The elements of a hidden state: P, or H without a projection.
   public var stateSize: Int { options.projectionSize ?? hiddenSize }
 
+  /// M·H, the elements of the states beside h of one layer and direction.
+  public var memorySize: Int { cell.traits.memory.count * hiddenSize }
+
   /// The features of a layer's output at one step: P, or 2·P where two directions are concatenated.
   public var outputSize: Int {
     direction == .bidirectional && merge == .concatenate ? 2 * stateSize : stateSize

@@ -41,6 +41,21 @@ public struct RecurrentLayer: Hashable, Sendable {
   /// G·H, the rows of each weight matrix.
   public var gateRows: Int { gateCount * hiddenSize }
 
+  /// M, the states of a unit beside h.
+  public var memoryCount: Int { cell.traits.memory.count }
+
+  /// M·H, the elements of the states beside h.
+  public var memorySize: Int { memoryCount * hiddenSize }
+
+  /// What stands between the hidden states of two steps: what the options say, and `absent` where the
+  /// cell has no recurrent weights.
+  public var recurrence: Recurrence {
+    cell.traits.hasRecurrentWeights ? options.recurrence : .absent
+  }
+
+  /// Whether there is a `bias_hh`: that of a recurrent product.
+  public var hasRecurrentBias: Bool { options.bias == .double && recurrence != .absent }
+
   /// The layer's parameters in PyTorch's names and order, with `suffix` (`_l0`, `_l1_reverse`, …).
   public func parameterDescriptions(suffix: String) -> [ParameterDescription] {
     let bound = 1 / Double(hiddenSize).squareRoot()
@@ -48,15 +63,15 @@ public struct RecurrentLayer: Hashable, Sendable {
     func parameter(_ name: String, _ shape: Shape) -> ParameterDescription {
       ParameterDescription(name + suffix, shape, initializer)
     }
-    let recurrent: Shape =
-      switch options.recurrence {
-      case .dense: [gateRows, stateSize]
-      case .diagonal: [gateRows]
-      case .blocks(let count): [gateCount, count, hiddenSize / count, stateSize / count]
-      }
-    var result = [
-      parameter("weight_ih", [gateRows, inputSize]), parameter("weight_hh", recurrent),
-    ]
+    var result = [parameter("weight_ih", [gateRows, inputSize])]
+    switch recurrence {
+    case .dense: result.append(parameter("weight_hh", [gateRows, stateSize]))
+    case .diagonal: result.append(parameter("weight_hh", [gateRows]))
+    case .blocks(let count):
+      result.append(
+        parameter("weight_hh", [gateCount, count, hiddenSize / count, stateSize / count]))
+    case .absent: break
+    }
     if options.bias != .none {
       var bias = parameter("bias_ih", [gateRows])
       if let value = options.forgetBias,
@@ -67,7 +82,7 @@ public struct RecurrentLayer: Hashable, Sendable {
       }
       result.append(bias)
     }
-    if options.bias == .double { result.append(parameter("bias_hh", [gateRows])) }
+    if hasRecurrentBias { result.append(parameter("bias_hh", [gateRows])) }
     if let projectionSize = options.projectionSize {
       result.append(parameter("weight_hr", [projectionSize, hiddenSize]))
     }
@@ -85,7 +100,7 @@ public struct RecurrentLayer: Hashable, Sendable {
     var result = ["weight_ln_ih", "weight_ln_hh"].map {
       ParameterDescription($0 + suffix, [gateRows], .constant(1))
     }
-    guard cell.hasCellState else { return result }
+    guard cell.traits.normalizesMemory else { return result }
     result.append(ParameterDescription("weight_ln_c" + suffix, [hiddenSize], .constant(1)))
     if options.bias != .none {
       result.append(ParameterDescription("bias_ln_c" + suffix, [hiddenSize], .constant(0)))
@@ -103,12 +118,13 @@ public struct RecurrentLayer: Hashable, Sendable {
     return backward ? 3 * forward : forward
   }
 
-  /// The recurrent weights of each gate of a unit: P, P/K with K blocks, 1 with a diagonal.
+  /// The recurrent weights of each gate of a unit: P, P/K with K blocks, 1 with a diagonal, 0 without.
   public var recurrentFanIn: Int {
-    switch options.recurrence {
+    switch recurrence {
     case .dense: stateSize
     case .diagonal: 1
     case .blocks(let count): stateSize / count
+    case .absent: 0
     }
   }
 
@@ -130,8 +146,9 @@ public struct RecurrentLayer: Hashable, Sendable {
 public struct RecurrentParameters<Buffer> {
   /// The input weights, `[G·H, C]`.
   public var weightIH: Buffer
-  /// The recurrent weights, `[G·H, P]`; see `Recurrence` for what else they may be.
-  public var weightHH: Buffer
+  /// The recurrent weights, `[G·H, P]`; see `Recurrence` for what else they may be, absent in cells
+  /// without them.
+  public var weightHH: Buffer?
   /// The input bias, `[G·H]`, absent with `BiasMode.none`.
   public var biasIH: Buffer?
   /// The recurrent bias, `[G·H]`, present with `BiasMode.double`.
@@ -147,9 +164,9 @@ public struct RecurrentParameters<Buffer> {
 
   /// Gathers a layer's parameters: `view` gives the one whose name begins so, nil where there is none.
   public init?(_ view: (String) -> Buffer?) {
-    guard let weightIH = view("weight_ih"), let weightHH = view("weight_hh") else { return nil }
+    guard let weightIH = view("weight_ih") else { return nil }
     self.weightIH = weightIH
-    self.weightHH = weightHH
+    weightHH = view("weight_hh")
     biasIH = view("bias_ih")
     biasHH = view("bias_hh")
     peepholeInput = view("weight_ci")
@@ -194,7 +211,7 @@ public struct RecurrentWork<B: Backend> {
   public var parameters: RecurrentParameters<B.Buffer>
   /// The inputs, `[T, N, C]`.
   public var x: B.Buffer
-  /// h₀ `[N, P]` and c₀ `[N, H]`; nil stands for zeros.
+  /// h₀ `[N, P]` and the states beside it `[N, M, H]`; nil stands for zeros.
   ///
   /// For a reverse layer the states before its first step, which is a sequence's last.
   public var initial: RecurrentState<B.Buffer>?

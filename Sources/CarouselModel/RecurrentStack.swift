@@ -96,21 +96,20 @@ public final class RecurrentStack<B: Backend> {
   ) throws {
     for (from, to) in zip(source, destination) {
       try backend.copy(from.hidden, to: to.hidden, count: batchSize * configuration.stateSize)
-      if let cell = from.cell, let other = to.cell {
-        try backend.copy(cell, to: other, count: batchSize * configuration.hiddenSize)
+      if let memory = from.memory, let other = to.memory {
+        try backend.copy(memory, to: other, count: batchSize * configuration.memorySize)
       }
     }
   }
 
-  /// Zero states for every layer and direction, h `[N, P]` and c `[N, H]`, to be carried from one call
-  /// of `forward` to the next.
+  /// Zero states for every layer and direction, h `[N, P]` and the others `[N, M, H]`, to be carried from
+  /// one call of `forward` to the next.
   public func makeStates() throws -> [RecurrentState<B.Buffer>] {
-    let (P, H) = (configuration.stateSize, configuration.hiddenSize)
+    let (P, MH) = (configuration.stateSize, configuration.memorySize)
     return try units.map { _ in
       RecurrentState(
         hidden: try backend.makeBuffer(count: batchSize * P),
-        cell: configuration.cell.hasCellState
-          ? try backend.makeBuffer(count: batchSize * H) : nil)
+        memory: MH > 0 ? try backend.makeBuffer(count: batchSize * MH) : nil)
     }
   }
 
@@ -119,7 +118,7 @@ public final class RecurrentStack<B: Backend> {
   /// - Parameters:
   ///   - x: `[T, N, C]`.
   ///   - lengths: the steps of each sequence `[N]`; nil stands for T everywhere.
-  ///   - initial: h₀ and c₀ of every layer and direction; nil stands for zeros.
+  ///   - initial: the states of every layer and direction; nil stands for zeros.
   ///   - final: receives the last states of every layer and direction; may be `initial`.
   ///   - dropoutSeed: the seed and the step whose masks are drawn, between layers and within; nil drops
   ///     nothing.
@@ -161,7 +160,7 @@ public final class RecurrentStack<B: Backend> {
   ///   - gradY: ∂loss/∂y `[T, N, D·H]`.
   ///   - gradFinal: ∂loss/∂ the last states beyond `gradY`; nil stands for zeros.
   ///   - gradX: receives ∂loss/∂x `[T, N, C]` where wanted.
-  ///   - gradInitial: receives ∂loss/∂h₀ and ∂loss/∂c₀ of every layer and direction where wanted.
+  ///   - gradInitial: receives the gradients of `initial` of every layer and direction where wanted.
   ///   - dropoutSeed: as in `forward`.
   ///   - segment: as in `forward`.
   /// - Throws: where the device fails.

@@ -20,15 +20,15 @@ struct CellVariant: Hashable {
       parameters.append("-DALPHA_\(index)=\(Float(activation.alpha))f")
       parameters.append("-DBETA_\(index)=\(Float(activation.beta))f")
     }
-    switch cell {
-    case .rnn: break
-    case .gru: parameters.append("-DRESET_BEFORE=\(options.gruReset == .before ? 1 : 0)")
-    case .lstm:
-      parameters.append("-DFORGET=\(options.forgetGate.kernelNumber)")
-      parameters.append("-DPEEPHOLES=\(options.peepholes ? 1 : 0)")
-      if let clip = options.cellClip { parameters.append("-DCLIP=\(Float(clip))f") }
+    if cell.has(.gruReset) {
+      parameters.append("-DRESET_BEFORE=\(options.gruReset == .before ? 1 : 0)")
     }
-    parameters.append("-DDIAGONAL=\(options.recurrence == .diagonal ? 1 : 0)")
+    if cell.has(.forgetGate) {
+      parameters.append("-DFORGET=\(options.forgetGate.kernelNumber)")
+    }
+    if cell.has(.peepholes) { parameters.append("-DPEEPHOLES=\(options.peepholes ? 1 : 0)") }
+    if let clip = options.cellClip { parameters.append("-DCLIP=\(Float(clip))f") }
+    parameters.append("-DDIAGONAL=\(layer.recurrence == .diagonal ? 1 : 0)")
     if layer.hasZoneout {
       parameters.append("-DZONEOUT=1")
       parameters.append("-DZONEOUT_H=\(Float(options.zoneoutHidden))f")
@@ -77,10 +77,10 @@ extension ForgetGate {
 
 extension RecurrentLayer {
   /// Whether the last gate's recurrent product has a slot of its own in the reserve, as in `cells/gru.cl`.
-  var keepsRecurrentProduct: Bool { cell == .gru && options.gruReset == .after }
+  var keepsRecurrentProduct: Bool { cell.traits.splitsLastGate && !resetsBefore }
 
   /// Whether the recurrent product of the new gate waits for the reset gate, as in `cells/gru.cl`.
-  var resetsBefore: Bool { cell == .gru && options.gruReset == .before }
+  var resetsBefore: Bool { options.gruReset == .before }
 
   /// Whether a unit's gates wait for those of others within a step: what `recurrent/staged.cl` is for.
   var walksByRows: Bool { options.layerNorm || options.projectionSize != nil || resetsBefore }
@@ -91,14 +91,22 @@ extension RecurrentLayer {
   var slotCount: Int { gateCount + (keepsRecurrentProduct ? 1 : 0) }
 
   /// NORM_FIRST of the cell's kernel file: the gates that layer normalisation takes together.
-  var normFirst: Int { cell == .gru ? 2 : gateCount }
+  var normFirst: Int { cell.traits.splitsLastGate ? gateCount - 1 : gateCount }
 
   /// The gates of the first recurrent product of a step.
   var firstGates: Int { resetsBefore ? gateCount - 1 : gateCount }
 
+  /// Whether the recurrent weights are a matrix, of one block or several.
+  var hasRecurrentMatrix: Bool {
+    switch recurrence {
+    case .dense, .blocks: true
+    case .diagonal, .absent: false
+    }
+  }
+
   /// The units and the states of a block of weight_hh.
   var block: (units: Int, states: Int) {
-    guard case .blocks(let count) = options.recurrence else { return (hiddenSize, stateSize) }
+    guard case .blocks(let count) = recurrence else { return (hiddenSize, stateSize) }
     return (hiddenSize / count, stateSize / count)
   }
 }

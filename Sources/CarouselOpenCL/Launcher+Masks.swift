@@ -71,7 +71,7 @@ extension Launcher {
     }
     if options.zoneoutCell > 0 {
       masks.keepCell = try draw(
-        count: pass.sequenceLength * pass.cellCount, probability: options.zoneoutCell, below: 1,
+        count: pass.sequenceLength * pass.unitCount, probability: options.zoneoutCell, below: 1,
         above: 0,
         random: noise.zoneoutCell)
     }
@@ -83,18 +83,19 @@ extension Launcher {
   func recurrentWeights(_ pass: RecurrentPass) throws -> Buffer? {
     var weights: Buffer?
     let layer = pass.layer
+    guard let weight = pass.parameters.weightHH else { return nil }
     if let noise = pass.work.noise, layer.options.dropConnect > 0 {
       let kept = try scratch(count: layer.recurrentCount)
       try drop(
-        pass.parameters.weightHH, into: kept, count: layer.recurrentCount,
+        weight, into: kept, count: layer.recurrentCount,
         probability: layer.options.dropConnect, random: noise.dropConnect)
       weights = kept
     }
-    guard case .blocks = layer.options.recurrence else { return weights }
+    guard case .blocks = layer.recurrence else { return weights }
     let dense = try scratch(count: layer.gateRows * layer.stateSize)
     try launchBlocks(
       "expand_blocks", layer,
-      ["blocks": .buffer(weights ?? pass.parameters.weightHH), "dense": .buffer(dense)])
+      ["blocks": .buffer(weights ?? weight), "dense": .buffer(dense)])
     return dense
   }
 
@@ -103,7 +104,7 @@ extension Launcher {
     throws
   {
     let layer = pass.layer
-    if case .blocks = layer.options.recurrence {
+    if case .blocks = layer.recurrence {
       try launchBlocks(
         "gather_blocks", layer, ["dense": .buffer(dense), "blocks": .buffer(gradient)])
     }

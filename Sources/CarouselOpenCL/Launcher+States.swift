@@ -93,15 +93,15 @@ extension Launcher {
   func finishSteps(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
     if let final {
       let last = pass.isReverse ? 0 : pass.sequenceLength - 1
-      let (rows, cell) = (pass.work.stateRows, pass.cellCount * MemoryLayout<Float>.stride)
+      let (rows, bytes) = (pass.work.stateRows, pass.memoryCount * MemoryLayout<Float>.stride)
       try copyRows(
         pass.y, stride: rows.stride, offset: rows.offset + last * pass.batchSize * rows.stride,
         lengths: nil, into: final.hidden, rows: pass.batchSize, batchSize: pass.batchSize,
         width: pass.stateSize)
-      if let finalCell = final.cell, let cells = pass.reserve.cells {
+      if let memory = final.memory, let cells = pass.reserve.cells {
         try queue.copy(
-          cells, byteOffset: pass.reserve.training ? last * cell : 0, to: finalCell,
-          byteCount: cell)
+          cells, byteOffset: pass.reserve.training ? last * bytes : 0, to: memory,
+          byteCount: bytes)
       }
     }
     guard let lengths = pass.lengths else { return }

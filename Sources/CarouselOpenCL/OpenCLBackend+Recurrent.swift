@@ -109,9 +109,9 @@ extension OpenCLBackend {
     let (layer, H, rows) = (pass.layer, pass.hiddenSize, pass.layer.gateRows)
     let gates = layer.gateCount
     let weightHH: Buffer? =
-      switch layer.options.recurrence {
+      switch layer.recurrence {
       case .dense: gradients.weightHH
-      case .diagonal: nil
+      case .diagonal, .absent: nil
       case .blocks: try launcher.scratch(count: rows * layer.stateSize)
       }
     let normed = pass.reserve.rows?.gradients
@@ -150,12 +150,11 @@ extension OpenCLBackend {
             bias: states.bias, first: rows - H)
         ])
     }
-    if layer.options.recurrence == .diagonal {
-      try queueDiagonalGradients(
-        pass, columns, gradients.weightHH, lastSlot: hasOwnSlot ? gates : nil)
+    guard let gradient = gradients.weightHH else { return }
+    if layer.recurrence == .diagonal {
+      try queueDiagonalGradients(pass, columns, gradient, lastSlot: hasOwnSlot ? gates : nil)
     }
-    try launcher.recurrentWeightGradient(
-      pass, from: weightHH ?? gradients.weightHH, into: gradients.weightHH)
+    try launcher.recurrentWeightGradient(pass, from: weightHH ?? gradient, into: gradient)
   }
 
   /// The gradient of a diagonal `weight_hh`: for each gate a sum of products.
@@ -191,7 +190,7 @@ extension OpenCLBackend {
       let isOutput = name == "output"
       try launcher.sumStates(
         pass, gates: pass.reserve.gates, gatesStride: pass.reserve.gatesStride, slot: slot,
-        states: isOutput ? fresh : cells, initial: pass.initial?.cell, lengths: pass.lengths,
+        states: isOutput ? fresh : cells, initial: pass.initial?.memory, lengths: pass.lengths,
         isCurrent: isOutput, into: gradient)
     }
   }

@@ -13,11 +13,11 @@ public final class OpenCLReserve: BackendReserve {
   let gates: Buffer
   /// The floats from a row `[SLOTS, H]` of `gates` to the next.
   let gatesStride: Int
-  /// Every cell state `[T, N, H]`, or without `training` the last one `[N, H]`.
+  /// Every state beside h, `[T, N, M, H]`, or without `training` the last one `[N, M, H]`.
   let cells: Buffer?
-  /// Every cell state before zoneout, `[T, N, H]`, in layers with it.
+  /// The same before zoneout, `[T, N, M, H]`, in layers with it.
   let fresh: Buffer?
-  /// The gradient of the cell state, carried from step to step, `[N, H]`.
+  /// Their gradients, carried from step to step, `[N, M, H]`.
   let gradCell: Buffer?
   /// What the layers of `recurrent/staged.cl` keep beside.
   let rows: RowsReserve?
@@ -41,8 +41,8 @@ public final class OpenCLReserve: BackendReserve {
     self.layer = layer
     self.sequenceLength = sequenceLength
     self.batchSize = batchSize
-    let state = batchSize * layer.hiddenSize
-    let hasCell = layer.cell.hasCellState
+    let state = batchSize * layer.memorySize
+    let hasCell = state > 0
     gatesStride = launcher.plannedDevice.rowStride(layer.slotCount * layer.hiddenSize)
     gates = try launcher.scratch(count: sequenceLength * batchSize * gatesStride)
     cells = hasCell ? try launcher.scratch(count: training ? sequenceLength * state : state) : nil
@@ -81,7 +81,7 @@ struct RowsReserve {
     training: Bool
   ) throws {
     let isNormed = layer.options.layerNorm
-    let isCellNormed = isNormed && layer.cell.hasCellState
+    let isCellNormed = isNormed && layer.cell.traits.normalizesMemory
     let (all, kept) = (
       sequenceLength * batchSize, training ? sequenceLength * batchSize : batchSize
     )

@@ -48,9 +48,11 @@ struct RecurrentPass {
   var hiddenSize: Int { layer.hiddenSize }
   var stateSize: Int { layer.stateSize }
   var isReverse: Bool { layer.isReverse }
-  /// N·P and N·H, the elements of a hidden and of a cell state.
+  /// N·P, N·H and N·M·H, the elements of a hidden state, of a value for each unit, and of the states beside
+  /// the hidden one.
   var stateCount: Int { batchSize * stateSize }
-  var cellCount: Int { batchSize * hiddenSize }
+  var unitCount: Int { batchSize * hiddenSize }
+  var memoryCount: Int { batchSize * layer.memorySize }
   /// T·N, the rows of all matrices over all steps.
   var rows: Int { sequenceLength * batchSize }
   /// The bias of the recurrent product, where it is not added to that of the input.
@@ -58,7 +60,16 @@ struct RecurrentPass {
     layer.keepsRecurrentProduct || layer.options.layerNorm ? parameters.biasHH : nil
   }
   /// The recurrent weights as a matrix `[G·H, P]`, or the diagonal, with what DropConnect left.
-  var weightHH: Buffer { reserve.weightHH ?? parameters.weightHH }
+  ///
+  /// Nil in cells without recurrent weights.
+  var weightHH: Buffer? { reserve.weightHH ?? parameters.weightHH }
+  /// The same where the layer has a matrix.
+  var recurrentMatrix: Buffer {
+    guard layer.hasRecurrentMatrix, let weight = weightHH else {
+      preconditionFailure("the layer has no recurrent matrix")
+    }
+    return weight
+  }
   /// The hidden states and the first of them as the recurrent products read them.
   var factors: Buffer { reserve.masks?.masked ?? y }
   var factorRows: StateRows {
@@ -100,23 +111,24 @@ struct RecurrentPass {
   ) -> Double {
     let states =
       Double((rows ?? self.rows) * hiddenSize) * Double(layer.slotCount * gatePasses + 2)
-    let weightBytes = layer.options.recurrence == .diagonal ? 4 : precision.packedBytes
+    let weightBytes = layer.hasRecurrentMatrix ? precision.packedBytes : 4
     return 4 * states + Double(weightBytes * layer.gateRows * layer.recurrentFanIn)
   }
 
   /// What LAYER_PARAMETERS of `recurrent/layer.cl` names; the weights as the strategy packs them, and `zeros`
   /// `[N, P]` to stand in for an absent h₀ where the strategy needs one.
   func arguments(
-    weights: Buffer, new: Buffer? = nil, projection: Buffer? = nil, zeros: Buffer? = nil
+    weights: Buffer?, new: Buffer? = nil, projection: Buffer? = nil, zeros: Buffer? = nil
   ) -> KernelArguments {
     let (masks, rows) = (reserve.masks, reserve.rows)
     return [
-      "weights": .buffer(weights), "weights_n": .optional(new), "weights_p": .optional(projection),
+      "weights": .optional(weights), "weights_n": .optional(new),
+      "weights_p": .optional(projection),
       "bias_hh": .optional(separateBias), "peephole_i": .optional(parameters.peepholeInput),
       "peephole_f": .optional(parameters.peepholeForget),
       "peephole_o": .optional(parameters.peepholeOutput), "gain_hh": .optional(parameters.normHH),
       "gain_c": .optional(parameters.normCell), "bias_c": .optional(parameters.normCellBias),
-      "h_0": .optional(initial?.hidden ?? zeros), "c_0": .optional(initial?.cell),
+      "h_0": .optional(initial?.hidden ?? zeros), "c_0": .optional(initial?.memory),
       "lengths": .optional(lengths), "gates": .buffer(reserve.gates),
       "cells": .optional(reserve.cells), "fresh": .optional(reserve.fresh), "y": .buffer(y),
       "mask": .optional(masks?.hidden), "masked_0": .optional(masks?.maskedInitial ?? zeros),
@@ -193,8 +205,8 @@ extension Launcher {
   /// The buffer in which the gradient of the cell state travels back and ends as that of the first, in
   /// the caller's buffer where the caller wants it; nil for cells without one.
   func carriedCellGradient(_ pass: RecurrentPass, _ gradients: RecurrentGradients) -> Buffer? {
-    guard pass.layer.cell.hasCellState else { return nil }
-    guard let carried = gradients.initial?.cell ?? pass.reserve.gradCell else {
+    guard pass.layer.memoryCount > 0 else { return nil }
+    guard let carried = gradients.initial?.memory ?? pass.reserve.gradCell else {
       preconditionFailure("the reserve was not made for training")
     }
     return carried
@@ -205,7 +217,7 @@ extension Launcher {
   /// Nil where there is no such way: the cell has no direct path, no state is kept as it was and all
   /// sequences have the same length.
   func carriedHiddenGradient(_ pass: RecurrentPass) throws -> Buffer? {
-    let hasDirectPath = pass.layer.cell == .gru || pass.layer.hasZoneout
+    let hasDirectPath = pass.layer.cell.traits.hasDirectPath || pass.layer.hasZoneout
     guard hasDirectPath || pass.lengths != nil else { return nil }
     return try scratch(count: pass.stateCount)
   }

@@ -26,7 +26,7 @@ final class ResidentStrategy: RecurrentStrategy {
       pass, isBackward: false,
       [
         "h_n": isOneStep ? .nullBuffer : .optional(final?.hidden),
-        "c_n": isOneStep ? .nullBuffer : .optional(final?.cell),
+        "c_n": isOneStep ? .nullBuffer : .optional(final?.memory),
       ])
     guard isWalked else { return try steps.forward(pass, final: final) }
     try launcher.finishSteps(pass, final: isOneStep ? final : nil)
@@ -38,7 +38,7 @@ final class ResidentStrategy: RecurrentStrategy {
       pass, isBackward: true, hasInitialGradient: gradients.initial != nil,
       [
         "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
-        "grad_c_n": .optional(gradients.final?.cell),
+        "grad_c_n": .optional(gradients.final?.memory),
         "dh": .buffer(try launcher.scratch(count: pass.stateCount)), "dc": .optional(carried),
         "grad_h_0": .optional(gradients.initial?.hidden),
       ])

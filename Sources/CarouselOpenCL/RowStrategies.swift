@@ -23,13 +23,13 @@ struct RowGradients {
     hidden = try gradients.initial?.hidden ?? launcher.scratch(count: pass.stateCount)
     try launcher.begin(hidden, with: gradients.final?.hidden, count: pass.stateCount)
     cell = launcher.carriedCellGradient(pass, gradients)
-    try launcher.begin(cell, with: gradients.final?.cell, count: pass.cellCount)
+    try launcher.begin(cell, with: gradients.final?.memory, count: pass.memoryCount)
     products = rows.gradients ?? pass.reserve.gates
     normedCell = rows.gradCell
-    let units = try launcher.scratch(count: pass.cellCount)
+    let units = try launcher.scratch(count: pass.unitCount)
     states = rows.gradStates ?? units
     projected = units
-    reset = pass.layer.resetsBefore ? try launcher.scratch(count: pass.cellCount) : nil
+    reset = pass.layer.resetsBefore ? try launcher.scratch(count: pass.unitCount) : nil
     back = try launcher.scratch(count: pass.stateCount)
   }
 
@@ -76,14 +76,14 @@ struct SequenceRowsStrategy: RecurrentStrategy {
         columns: transposed ? rows : columns)
     }
     let projection = try pass.parameters.weightHR.map { try pack($0, rows: P, columns: H) }
-    guard layer.options.recurrence != .diagonal else {
+    guard layer.hasRecurrentMatrix else {
       return pass.arguments(weights: pass.weightHH, projection: projection)
     }
     let first = layer.firstGates * H
     return pass.arguments(
-      weights: try pack(pass.weightHH, rows: first, columns: P),
+      weights: try pack(pass.recurrentMatrix, rows: first, columns: P),
       new: layer.resetsBefore
-        ? try pack(pass.weightHH, offset: first * P, rows: H, columns: P) : nil,
+        ? try pack(pass.recurrentMatrix, offset: first * P, rows: H, columns: P) : nil,
       projection: projection)
   }
 
@@ -93,7 +93,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
       flops: pass.recurrentFlops(rows: pass.statesBefore(pass.allRows)) + pass.projectionFlops,
       bytes: pass.bytes(gatePasses: 3, precision: launcher.precision),
       arguments(pass, transposed: true) + [
-        "h_n": .optional(final?.hidden), "c_n": .optional(final?.cell),
+        "h_n": .optional(final?.hidden), "c_n": .optional(final?.memory),
       ])
   }
 
@@ -140,7 +140,7 @@ struct StepRowsStrategy: RecurrentStrategy {
   ) throws {
     try launcher.launch(
       kernel, global: [launcher.parameters.lanes, pass.batchSize],
-      local: [launcher.parameters.lanes, 1], flops: 10 * Double(pass.cellCount),
+      local: [launcher.parameters.lanes, 1], flops: 10 * Double(pass.unitCount),
       bytes: pass.bytes(gatePasses: 1) / Double(pass.sequenceLength), arguments + ["t": .int(t)])
   }
 
@@ -149,7 +149,7 @@ struct StepRowsStrategy: RecurrentStrategy {
     let (layer, T, N) = (pass.layer, pass.sequenceLength, pass.batchSize)
     let (H, P, GH) = (pass.hiddenSize, pass.stateSize, layer.gateRows)
     let (arguments, y) = (pass.arguments(weights: pass.weightHH), pass.work.stateRows)
-    let isDense = layer.options.recurrence != .diagonal
+    let isDense = layer.hasRecurrentMatrix
     for step in 0..<T {
       let t = pass.isReverse ? T - 1 - step : step
       let kept = pass.reserve.training ? t * N : 0
@@ -171,7 +171,8 @@ struct StepRowsStrategy: RecurrentStrategy {
         if isDense {
           let first = layer.firstGates * H
           try products.multiply(
-            .init(reset, H, 1, offset: kept * H), .init(pass.weightHH, 1, P, offset: first * P),
+            .init(reset, H, 1, offset: kept * H),
+            .init(pass.recurrentMatrix, 1, P, offset: first * P),
             into: rows.sums, rows: N, columns: H, depth: P, cOffset: kept * GH + first, cStride: GH)
         }
         try launch(new, pass, arguments, step: t)
@@ -190,10 +191,10 @@ struct StepRowsStrategy: RecurrentStrategy {
   private func sums(
     _ pass: RecurrentPass, _ factors: TiledProducts.Operand, into sums: Buffer, at place: Int
   ) throws {
-    guard pass.layer.options.recurrence != .diagonal else { return }
+    guard pass.layer.hasRecurrentMatrix else { return }
     let (P, rows) = (pass.stateSize, pass.batchSize)
     try products.multiply(
-      factors, .init(pass.weightHH, 1, P), into: sums,
+      factors, .init(pass.recurrentMatrix, 1, P), into: sums,
       rows: rows, columns: pass.layer.firstGates * pass.hiddenSize, depth: P,
       cOffset: place, cStride: pass.layer.gateRows)
   }
@@ -203,7 +204,7 @@ struct StepRowsStrategy: RecurrentStrategy {
     let (layer, T, N) = (pass.layer, pass.sequenceLength, pass.batchSize)
     let (H, P, GH) = (pass.hiddenSize, pass.stateSize, layer.gateRows)
     let arguments = pass.arguments(weights: pass.weightHH) + gradients.arguments
-    let isDense = layer.options.recurrence != .diagonal
+    let isDense = layer.hasRecurrentMatrix
     let first = layer.firstGates * H
     for step in (0..<T).reversed() {
       let t = pass.isReverse ? T - 1 - step : step
@@ -218,14 +219,15 @@ struct StepRowsStrategy: RecurrentStrategy {
         if isDense {
           try products.multiply(
             .init(gradients.products, GH, 1, offset: t * N * GH + first),
-            .init(pass.weightHH, P, 1, offset: first * P), into: gradReset, rows: N, columns: P,
+            .init(pass.recurrentMatrix, P, 1, offset: first * P), into: gradReset, rows: N,
+            columns: P,
             depth: H)
         }
         try launch(reset, pass, arguments, step: t)
       }
       if isDense {
         try products.multiply(
-          .init(gradients.products, GH, 1, offset: t * N * GH), .init(pass.weightHH, P, 1),
+          .init(gradients.products, GH, 1, offset: t * N * GH), .init(pass.recurrentMatrix, P, 1),
           into: gradients.back, rows: N, columns: P, depth: first)
       }
       try launch(carry, pass, arguments, step: t)

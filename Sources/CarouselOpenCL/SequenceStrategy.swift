@@ -56,10 +56,10 @@ struct SequenceStrategy: RecurrentStrategy {
         precision: launcher.precision)
         + inputBytes(pass, rows: inputRows),
       pass.arguments(
-        weights: layer.options.recurrence == .diagonal
-          ? pass.weightHH : packGates(pass.weightHH, pass, depth: pass.hiddenSize),
+        weights: layer.hasRecurrentMatrix
+          ? packGates(pass.recurrentMatrix, pass, depth: pass.hiddenSize) : pass.weightHH,
         zeros: zeros) + [
-          "h_n": .optional(final?.hidden), "c_n": .optional(final?.cell),
+          "h_n": .optional(final?.hidden), "c_n": .optional(final?.memory),
           "x": isFused ? .buffer(pass.work.x) : .nullBuffer,
           "weights_ih": isFused
             ? .buffer(packGates(pass.parameters.weightIH, pass, depth: layer.inputSize))
@@ -94,7 +94,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let layer = pass.layer
     return try products.packedGradients(
       slots: layer.slotCount, width: pass.hiddenSize, inputs: layer.inputSize,
-      states: layer.options.recurrence == .diagonal ? 0 : pass.hiddenSize, depth: pass.rows,
+      states: layer.hasRecurrentMatrix ? pass.hiddenSize : 0, depth: pass.rows,
       lengths: pass.lengths)
   }
 
@@ -114,7 +114,7 @@ struct SequenceStrategy: RecurrentStrategy {
         + 4 * Double(computed.all * columns) + inputBytes(pass, rows: inputRows),
       pass.arguments(weights: packRows(pass)) + [
         "grad_y": .buffer(gradients.y), "grad_h_n": .optional(gradients.final?.hidden),
-        "grad_c_n": .optional(gradients.final?.cell),
+        "grad_c_n": .optional(gradients.final?.memory),
         "dh": .optional(launcher.carriedHiddenGradient(pass)),
         "dc": .optional(launcher.carriedCellGradient(pass, gradients)),
         "grad_h_0": .optional(gradients.initial?.hidden), "x": .buffer(pass.work.x),
@@ -176,10 +176,10 @@ struct SequenceStrategy: RecurrentStrategy {
   }
 
   /// The recurrent weights in panels for the product of the backward pass; a diagonal as it is.
-  private func packRows(_ pass: RecurrentPass) throws -> Buffer {
-    guard pass.layer.options.recurrence != .diagonal else { return pass.weightHH }
+  private func packRows(_ pass: RecurrentPass) throws -> Buffer? {
+    guard pass.layer.hasRecurrentMatrix else { return pass.weightHH }
     return try products.packed(
-      pass.weightHH, transposed: false, depth: pass.layer.gateRows, columns: pass.hiddenSize)
+      pass.recurrentMatrix, transposed: false, depth: pass.layer.gateRows, columns: pass.hiddenSize)
   }
 }
 

@@ -48,7 +48,7 @@ struct StepStrategy: RecurrentStrategy {
 
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
     let (T, gradCell) = (pass.sequenceLength, launcher.carriedCellGradient(pass, gradients))
-    try launcher.begin(gradCell, with: gradients.final?.cell, count: pass.cellCount)
+    try launcher.begin(gradCell, with: gradients.final?.memory, count: pass.memoryCount)
     let gradHidden = try launcher.carriedHiddenGradient(pass)
     try launcher.begin(gradHidden, with: gradients.final?.hidden, count: pass.stateCount)
     let arguments = pass.arguments(weights: pass.weightHH)

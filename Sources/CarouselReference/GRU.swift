@@ -56,11 +56,11 @@ struct GRU: UnitCell {
     kept[updateRow, unit] = update
     kept[newRow, unit] = new
     kept[recurrentRow, unit] = u[newRow, unit]
-    return UnitState(hidden: (1 - update) * new + update * previous.hidden, cell: 0)
+    return UnitState(hidden: (1 - update) * new + update * previous.hidden)
   }
 
   func backward(
-    _ unit: Int, kept: UnitRow, previous: UnitState, cell: Double, gradient: UnitGradient,
+    _ unit: Int, kept: UnitRow, previous: UnitState, memory: UnitMemory, gradient: UnitGradient,
     gradInput: UnitRow, gradRecurrent: UnitRow
   ) -> UnitState {
     let (reset, update, new) = (kept[resetRow, unit], kept[updateRow, unit], kept[newRow, unit])
@@ -75,6 +75,6 @@ struct GRU: UnitCell {
     }
     gradInput[newRow, unit] = gradNew
     gradRecurrent[newRow, unit] = resetsBefore ? gradNew : gradNew * reset
-    return UnitState(hidden: gradient.output * update, cell: 0)
+    return UnitState(hidden: gradient.output * update)
   }
 }

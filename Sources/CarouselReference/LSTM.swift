@@ -69,24 +69,25 @@ struct LSTM: UnitCell {
       return gate.activation(peephole.map { sum + $0 * cell } ?? sum)
     }
     let peephole = peepholes?[unit]
-    let i = value(input, peephole: peephole?.input, cell: previous.cell)
+    let before = previous.memory.cell
+    let i = value(input, peephole: peephole?.input, cell: before)
     let g = value(cell)
     let f: Double =
       switch forget {
-      case .own(let gate): value(gate, peephole: peephole?.forget, cell: previous.cell)
+      case .own(let gate): value(gate, peephole: peephole?.forget, cell: before)
       case .oneMinusInput: 1 - i
       case .input: i
       case .output: value(output)
       case .constant(let value): value
       }
-    var c = f * previous.cell + i * g
+    var c = f * before + i * g
     if let clip { c = clamp(c, -clip, clip) }
     let o = value(output, peephole: peephole?.output, cell: c)
     kept[Self.keptInput, unit] = i
     kept[Self.keptForget, unit] = f
     kept[Self.keptCell, unit] = g
     kept[Self.keptOutput, unit] = o
-    return UnitState(hidden: output(unit, kept: kept, cell: c), cell: c)
+    return UnitState(hidden: output(unit, kept: kept, cell: c), memory: UnitMemory(cell: c))
   }
 
   func output(_ unit: Int, kept: UnitRow, cell: Double) -> Double {
@@ -104,11 +105,12 @@ struct LSTM: UnitCell {
   }
 
   func backward(
-    _ unit: Int, kept: UnitRow, previous: UnitState, cell state: Double, gradient: UnitGradient,
+    _ unit: Int, kept: UnitRow, previous: UnitState, memory: UnitMemory, gradient: UnitGradient,
     gradInput: UnitRow, gradRecurrent: UnitRow
   ) -> UnitState {
     let (i, f) = (kept[Self.keptInput, unit], kept[Self.keptForget, unit])
     let (g, o) = (kept[Self.keptCell, unit], kept[Self.keptOutput, unit])
+    let (before, state) = (previous.memory.cell, memory.cell)
     let peephole = peepholes?[unit]
     func store(_ grad: Double, _ gate: Gate) {
       gradInput[gate.row, unit] = grad
@@ -117,11 +119,11 @@ struct LSTM: UnitCell {
 
     // With f = o there is more to reach o, but then no peephole looks at c from there.
     var gradO = gradient.output
-    var gradC = gradient.cell
+    var gradC = gradient.memory.cell
     if let peephole { gradC += gradO * output.activation.derivative(o) * peephole.output }
     if let clip, state.magnitude >= clip { gradC = 0 }
 
-    let gradF = gradC * previous.cell
+    let gradF = gradC * before
     var gradI = gradC * g
     var preF = 0.0
     switch forget {
@@ -144,9 +146,9 @@ struct LSTM: UnitCell {
       gradPreviousC += preI * peephole.input + preF * peephole.forget
       gradPeepholes?.add(
         PeepholeWeights(
-          input: preI * previous.cell, forget: preF * previous.cell, output: preO * state),
+          input: preI * before, forget: preF * before, output: preO * state),
         to: unit)
     }
-    return UnitState(hidden: 0, cell: gradPreviousC)
+    return UnitState(hidden: 0, memory: UnitMemory(cell: gradPreviousC))
   }
 }

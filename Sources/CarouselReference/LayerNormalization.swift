@@ -67,11 +67,11 @@ extension RecurrentLayer {
   /// The rows of the gates that are normalised together, and whose recurrent products are computed
   /// together: a GRU's new gate is by itself.
   var groups: [Range<Int>] {
-    guard cell == .gru else { return [0..<gateRows] }
+    guard cell.traits.splitsLastGate else { return [0..<gateRows] }
     let first = gateRows - hiddenSize
     return [0..<first, first..<gateRows]
   }
 
   /// Whether a GRU's new gate sees the states after the reset gate.
-  var resetsBefore: Bool { cell == .gru && options.gruReset == .before }
+  var resetsBefore: Bool { options.gruReset == .before }
 }

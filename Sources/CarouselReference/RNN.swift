@@ -17,16 +17,16 @@ struct RNN: UnitCell {
     _ unit: Int, input a: UnitRow, recurrent u: UnitRow, previous: UnitState, kept: UnitRow
   ) -> UnitState {
     kept[0, unit] = activation(a[row, unit] + u[row, unit])
-    return UnitState(hidden: kept[0, unit], cell: 0)
+    return UnitState(hidden: kept[0, unit])
   }
 
   func backward(
-    _ unit: Int, kept: UnitRow, previous: UnitState, cell: Double, gradient: UnitGradient,
+    _ unit: Int, kept: UnitRow, previous: UnitState, memory: UnitMemory, gradient: UnitGradient,
     gradInput: UnitRow, gradRecurrent: UnitRow
   ) -> UnitState {
     let grad = gradient.output * activation.derivative(kept[0, unit])
     gradInput[row, unit] = grad
     gradRecurrent[row, unit] = grad
-    return UnitState(hidden: 0, cell: 0)
+    return UnitState(hidden: 0)
   }
 }

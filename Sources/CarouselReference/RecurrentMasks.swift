@@ -41,9 +41,9 @@ struct RecurrentMasks {
 
   /// `weight_hh` with what DropConnect leaves of it, a copy where it drops.
   func dropped(
-    _ weight: ReferenceBackend.Buffer, count: Int
-  ) throws -> ReferenceBackend.Buffer {
-    guard options.dropConnect > 0, noise != nil else { return weight }
+    _ weight: ReferenceBackend.Buffer?, count: Int
+  ) throws -> ReferenceBackend.Buffer? {
+    guard let weight, options.dropConnect > 0, noise != nil else { return weight }
     let result = try ReferenceBackend.Buffer(count: count)
     _ = result.first(count).update(fromContentsOf: weight.first(count))
     drop(result, count: count)
@@ -51,10 +51,11 @@ struct RecurrentMasks {
   }
 
   /// Drops in place: of the weights, or of their gradients.
-  func drop(_ weight: ReferenceBackend.Buffer, count: Int) {
+  func drop(_ weight: ReferenceBackend.Buffer?, count: Int) {
+    guard let weight else { return }
     let p = options.dropConnect
     guard p > 0, let random = noise?.dropConnect else { return }
-    let weight = weight.first(count)
-    for i in 0..<count { weight[i] = random.uniform(i) >= p ? weight[i] / (1 - p) : 0 }
+    let values = weight.first(count)
+    for i in 0..<count { values[i] = random.uniform(i) >= p ? values[i] / (1 - p) : 0 }
   }
 }

@@ -11,10 +11,12 @@ struct RecurrentProduct {
   /// The units of a block.
   private let units: Int
 
-  init(_ weight: ReferenceBackend.Buffer, for layer: RecurrentLayer) {
+  /// Nil in a layer without recurrent weights.
+  init?(_ weight: ReferenceBackend.Buffer?, for layer: RecurrentLayer) {
+    guard let weight else { return nil }
     let blocks =
-      switch layer.options.recurrence {
-      case .dense: 1
+      switch layer.recurrence {
+      case .dense, .absent: 1
       case .diagonal: layer.hiddenSize
       case .blocks(let count): count
       }

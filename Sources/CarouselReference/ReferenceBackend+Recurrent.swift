@@ -20,19 +20,19 @@ extension ReferenceBackend {
   ) throws {
     try checkRecurrent(work, final: final)
     let step = try ReferenceStep(work, rounding: rounding)
-    let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
+    let (N, P, MH) = (work.batchSize, work.layer.stateSize, work.layer.memorySize)
     let y = work.states(in: work.y)
     for row in 0..<work.sequenceLength * N { y[row].update(repeating: 0, count: P) }
     for n in 0..<N {
       step.hidden.load(work.initial?.hidden.matrix(N, P)[n])
-      step.memory.load(work.initial?.cell?.matrix(N, H)[n])
+      step.memory.load(work.initial?.memory?.matrix(N, MH)[n])
       for row in work.rows(of: n) {
         step.forward(row: row, sequence: n)
         y[row].update(from: step.hidden[0], count: P)
-        work.reserve.row(row, of: work.reserve.cells, H).copy(step.memory)
+        work.reserve.row(row, of: work.reserve.cells, MH).copy(step.memory)
       }
       final?.hidden.matrix(N, P).block(n, of: 1).copy(step.hidden)
-      final?.cell?.matrix(N, H).block(n, of: 1).copy(step.memory)
+      final?.memory?.matrix(N, MH).block(n, of: 1).copy(step.memory)
     }
   }
 }

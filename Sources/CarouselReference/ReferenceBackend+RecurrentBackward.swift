@@ -41,12 +41,12 @@ extension ReferenceBackend {
     let gradWeightHH = RecurrentProduct(gradParameters.weightHH, for: layer)
     for (index, group) in layer.groups.enumerated() {
       let isReset = layer.resetsBefore && index > 0
-      gradWeightHH.sumGradient(
+      gradWeightHH?.sumGradient(
         gradRecurrent,
         factors: isReset ? reserve.reset.matrix(rowCount, H) : reserve.factors.matrix(rowCount, P),
         steps: rows, rows: group)
     }
-    RecurrentMasks(work).drop(gradParameters.weightHH, count: gradWeightHH.count)
+    RecurrentMasks(work).drop(gradParameters.weightHH, count: gradWeightHH?.count ?? 0)
   }
 
   /// Leaves the gradients of the products of every step in the reserve, and writes those of h₀, c₀ and
@@ -56,25 +56,25 @@ extension ReferenceBackend {
     gradInitial: RecurrentState<Buffer>?, gradParameters: RecurrentParameters<Buffer>
   ) throws {
     let reserve = work.reserve
-    let (N, H, P) = (work.batchSize, work.layer.hiddenSize, work.layer.stateSize)
+    let (N, P, MH) = (work.batchSize, work.layer.stateSize, work.layer.memorySize)
     try clear(gradParameters, of: work.layer)
     let step = try ReferenceStep(work, gradients: gradParameters, rounding: rounding)
     let y = work.states(in: work.y)
     for n in 0..<N {
       let rows = work.rows(of: n)
       step.gradHidden.load(gradFinal?.hidden.matrix(N, P)[n])
-      step.gradMemory.load(gradFinal?.cell?.matrix(N, H)[n])
+      step.gradMemory.load(gradFinal?.memory?.matrix(N, MH)[n])
       for (index, row) in rows.enumerated().reversed() {
         let before = index > 0 ? rows[index - 1] : nil
         step.hidden.load(before.map { y[$0] } ?? work.initial?.hidden.matrix(N, P)[n])
         step.memory.load(
-          before.map { reserve.row($0, of: reserve.cells, H)[0] }
-            ?? work.initial?.cell?.matrix(N, H)[n])
+          before.map { reserve.row($0, of: reserve.cells, MH)[0] }
+            ?? work.initial?.memory?.matrix(N, MH)[n])
         addMultiple(1, of: gradY[row], to: step.gradHidden[0], count: P)
         step.backward(row: row, sequence: n)
       }
       gradInitial?.hidden.matrix(N, P).block(n, of: 1).copy(step.gradHidden)
-      gradInitial?.cell?.matrix(N, H).block(n, of: 1).copy(step.gradMemory)
+      gradInitial?.memory?.matrix(N, MH).block(n, of: 1).copy(step.gradMemory)
     }
   }
 

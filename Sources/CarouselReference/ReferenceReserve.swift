@@ -12,7 +12,7 @@ public final class ReferenceReserve: BackendReserve {
   public let training: Bool
   /// What the cell keeps, `[T, N, K·H]`.
   let kept: ReferenceBackend.Buffer
-  /// The cell states as the cell made them and after zoneout, `[T, N, H]` each.
+  /// The states beside h as the cell made them and after zoneout, `[T, N, M, H]` each.
   let fresh: ReferenceBackend.Buffer, cells: ReferenceBackend.Buffer
   /// x·W_ihᵀ and h₋₁·W_hhᵀ before normalisation, `[T, N, G·H]` each.
   let inputProducts: ReferenceBackend.Buffer, recurrentProducts: ReferenceBackend.Buffer
@@ -33,8 +33,8 @@ public final class ReferenceReserve: BackendReserve {
     self.batchSize = batchSize
     self.training = training
     kept = try ReferenceBuffer(count: rows * layer.keptCount * layer.hiddenSize)
-    fresh = try ReferenceBuffer(count: rows * layer.hiddenSize)
-    cells = try ReferenceBuffer(count: rows * layer.hiddenSize)
+    fresh = try ReferenceBuffer(count: rows * layer.memorySize)
+    cells = try ReferenceBuffer(count: rows * layer.memorySize)
     inputProducts = try ReferenceBuffer(count: rows * layer.gateRows)
     recurrentProducts = try ReferenceBuffer(count: rows * layer.gateRows)
     factors = try ReferenceBuffer(count: rows * layer.stateSize)

@@ -10,7 +10,7 @@ extension ReferenceStep {
     let (H, P) = sizes
     let kept = UnitRow(
       elements: reserve.row(row, of: reserve.kept, layer.keptCount * H)[0], hiddenSize: H)
-    let fresh = reserve.row(row, of: reserve.fresh, H)
+    let fresh = reserve.row(row, of: reserve.fresh, layer.memorySize)
     let gradInput = reserve.row(row, of: reserve.gradInput, layer.gateRows)
     let gradRecurrent = reserve.row(row, of: reserve.gradRecurrent, layer.gateRows)
     let (input, recurrent) = (
@@ -24,30 +24,29 @@ extension ReferenceStep {
       gradNew[j] = (1 - share) * gradHidden[0][j]
       gradHidden[0][j] *= share
     }
-    var gradFresh = [Double](repeating: 0, count: H)
-    for unit in 0..<H {
-      let share = masks.keptCell(row: row, unit)
-      gradFresh[unit] = (1 - share) * gradMemory[0][unit]
-      gradMemory[0][unit] *= share
+    var gradFresh = [Double](repeating: 0, count: layer.memorySize)
+    for index in gradFresh.indices {
+      let share = masks.keptCell(row: row, index % H)
+      gradFresh[index] = (1 - share) * gradMemory[0][index]
+      gradMemory[0][index] *= share
     }
     let gradOutput = projectionBackward(row, gradNew)
     let gates = outputsBackward(row, gradOutput, kept: kept, gradFresh: &gradFresh)
     for unit in 0..<H {
+      var later = UnitMemory.zero
+      for index in 0..<layer.memoryCount { later[index] = gradFresh[index * H + unit] }
       let gradient = cell.backward(
-        unit, kept: kept,
-        previous: UnitState(
-          hidden: P == H ? hidden[0][unit] : 0, cell: memory[0][unit]),
-        cell: fresh[0][unit],
-        gradient: UnitGradient(output: gates[unit], cell: gradFresh[unit]),
+        unit, kept: kept, previous: previous(unit), memory: states(unit, of: fresh),
+        gradient: UnitGradient(output: gates[unit], memory: later),
         gradInput: input, gradRecurrent: recurrent)
       if P == H { gradHidden[0][unit] += gradient.hidden }
-      gradMemory[0][unit] += gradient.cell
+      store(states(unit, of: gradMemory) + gradient.memory, unit, in: gradMemory)
     }
     rounding?.round(gradInput[0], count: layer.gateRows)
     rounding?.round(gradRecurrent[0], count: layer.gateRows)
     productsBackward(row, sequence: n, kept: kept, input: input, recurrent: recurrent)
     rounding?.round(gradHidden[0], count: P)
-    rounding?.round(gradMemory[0], count: H)
+    rounding?.round(gradMemory[0], count: layer.memorySize)
   }
 
   /// ∂ of the cell's output from ∂h~.
@@ -72,11 +71,12 @@ extension ReferenceStep {
     _ row: Int, _ gradOutput: [Double], kept: UnitRow, gradFresh: inout [Double]
   ) -> [Double] {
     let (H, _) = sizes
-    let fresh = reserve.row(row, of: reserve.fresh, H)
+    let fresh = reserve.row(row, of: reserve.fresh, layer.memorySize)
     let normalized = normalizedCell(row)
     let results = (0..<H).map { unit in
       cell.outputBackward(
-        unit, kept: kept, cell: normalized?[unit] ?? fresh[0][unit], gradHidden: gradOutput[unit])
+        unit, kept: kept, cell: normalized?[unit] ?? states(unit, of: fresh).cell,
+        gradHidden: gradOutput[unit])
     }
     var gradCell = results.map(\.cell)
     if let gain = work.parameters.normCell?.vector(H) {
@@ -90,7 +90,7 @@ extension ReferenceStep {
       }
       gradCell = norm.backward(gradCell.enumerated().map { $1 * gain[$0] })
     }
-    for unit in 0..<H { gradFresh[unit] += gradCell[unit] }
+    for unit in gradFresh.indices.prefix(H) { gradFresh[unit] += gradCell[unit] }
     return results.map(\.gate)
   }
 
@@ -116,14 +116,14 @@ extension ReferenceStep {
       if layer.resetsBefore, index > 0, let gru = cell as? GRU {
         u.fill(with: 0)
         let gradReset = Matrix(elements: u[0], rows: 1, columns: H)
-        weightHH.addGradient(gradRecurrent, to: gradReset, rows: group)
+        weightHH?.addGradient(gradRecurrent, to: gradReset, rows: group)
         for unit in 0..<H {
           gradFactors[0][unit] += gru.resetBackward(
             unit, kept: kept, factor: factors[0][unit], gradient: gradReset[0][unit],
             gradInput: input, gradRecurrent: recurrent)
         }
       } else {
-        weightHH.addGradient(gradRecurrent, to: gradFactors, rows: group)
+        weightHH?.addGradient(gradRecurrent, to: gradFactors, rows: group)
       }
     }
     for j in 0..<P { gradHidden[0][j] += gradFactors[0][j] * masks.factor(sequence: n, j) }

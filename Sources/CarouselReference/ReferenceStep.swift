@@ -18,12 +18,13 @@ struct ReferenceStep {
   let masks: RecurrentMasks
   let cell: any UnitCell
   let weightIH: Matrix
-  let weightHH: RecurrentProduct
+  /// Nil where the cell has no recurrent weights; u is 0 then.
+  let weightHH: RecurrentProduct?
   let normIH: ProductNormalization?
   let normHH: ProductNormalization?
   /// Of the step that a pass is at: a and u `[1, G·H]`.
   let a: Matrix, u: Matrix
-  /// The states `[1, P]` and `[1, H]` that a sequence has reached, backward those before the step, and
+  /// The states `[1, P]` and `[1, M·H]` that a sequence has reached, backward those before the step, and
   /// their gradients.
   let hidden: Matrix, memory: Matrix, gradHidden: Matrix, gradMemory: Matrix
   /// What keeps the memory of the matrices.
@@ -47,19 +48,19 @@ struct ReferenceStep {
     masks = RecurrentMasks(work)
     cell = layer.unitCell(parameters, gradients: gradients)
     weightIH = parameters.weightIH.matrix(gateRows, layer.inputSize)
-    let count = RecurrentProduct(parameters.weightHH, for: layer).count
+    let count = RecurrentProduct(parameters.weightHH, for: layer)?.count ?? 0
     let dropped = try masks.dropped(parameters.weightHH, count: count)
     weightHH = RecurrentProduct(dropped, for: layer)
     normIH = ProductNormalization(
       parameters.normIH, gradient: gradients?.normIH, for: layer, rounding: rounding)
     normHH = ProductNormalization(
       parameters.normHH, gradient: gradients?.normHH, for: layer, rounding: rounding)
-    let (P, H) = (layer.stateSize, layer.hiddenSize)
-    let scratch = try [gateRows, gateRows, P, H, P, H].map { try Buffer(count: $0) }
+    let (P, MH) = (layer.stateSize, layer.memorySize)
+    let scratch = try [gateRows, gateRows, P, MH, P, MH].map { try Buffer(count: $0) }
     (a, u) = (scratch[0].matrix(1, gateRows), scratch[1].matrix(1, gateRows))
-    (hidden, memory) = (scratch[2].matrix(1, P), scratch[3].matrix(1, H))
-    (gradHidden, gradMemory) = (scratch[4].matrix(1, P), scratch[5].matrix(1, H))
-    owned = scratch + [dropped]
+    (hidden, memory) = (scratch[2].matrix(1, P), scratch[3].matrix(1, MH))
+    (gradHidden, gradMemory) = (scratch[4].matrix(1, P), scratch[5].matrix(1, MH))
+    owned = scratch + [dropped].compactMap(\.self)
   }
 
   /// Adds a bias to a group of gates of `row`.
@@ -105,28 +106,45 @@ struct ReferenceStep {
       }
       sums(row, of: isReset ? reserve.row(row, of: reserve.reset, H) : factors, group)
     }
-    let fresh = reserve.row(row, of: reserve.fresh, H)
+    let fresh = reserve.row(row, of: reserve.fresh, layer.memorySize)
     let outputs = reserve.row(row, of: reserve.outputs, H)
     for unit in 0..<H {
       let state = cell.forward(
-        unit, input: input, recurrent: recurrent,
-        previous: UnitState(hidden: P == H ? hidden[0][unit] : 0, cell: memory[0][unit]),
-        kept: kept)
-      (outputs[0][unit], fresh[0][unit]) = (state.hidden, state.cell)
+        unit, input: input, recurrent: recurrent, previous: previous(unit), kept: kept)
+      outputs[0][unit] = state.hidden
+      store(state.memory, unit, in: fresh)
     }
     rounding?.round(kept.elements, count: layer.keptCount * H)
-    rounding?.round(fresh[0], count: H)
+    rounding?.round(fresh[0], count: layer.memorySize)
     if let normalized = normalizedCell(row) {
       for unit in 0..<H { outputs[0][unit] = cell.output(unit, kept: kept, cell: normalized[unit]) }
     }
     finish(row)
   }
 
+  /// The states before of a unit; without a projection there is one h to each unit.
+  func previous(_ unit: Int) -> UnitState {
+    let (H, P) = sizes
+    return UnitState(hidden: P == H ? hidden[0][unit] : 0, memory: states(unit, of: memory))
+  }
+
+  /// What a row `[1, M·H]` holds of a unit.
+  func states(_ unit: Int, of row: Matrix) -> UnitMemory {
+    var result = UnitMemory.zero
+    for index in 0..<layer.memoryCount { result[index] = row[0][index * sizes.units + unit] }
+    return result
+  }
+
+  /// The way back.
+  func store(_ states: UnitMemory, _ unit: Int, in row: Matrix) {
+    for index in 0..<layer.memoryCount { row[0][index * sizes.units + unit] = states[index] }
+  }
+
   /// u of a group of gates from what their product reads.
   private func sums(_ row: Int, of factors: Matrix, _ group: Range<Int>) {
     let products = reserve.row(row, of: reserve.recurrentProducts, layer.gateRows)
     for i in group { products[0][i] = 0 }
-    weightHH.add(factors, to: products, rows: group)
+    weightHH?.add(factors, to: products, rows: group)
     rounding?.round(products[0] + group.lowerBound, count: group.count)
     for i in group { u[0][i] = products[0][i] }
     normHH?.apply(to: u, group: group)
@@ -138,24 +156,24 @@ struct ReferenceStep {
     let (H, _) = sizes
     guard let gain = work.parameters.normCell?.vector(H) else { return nil }
     let norm = LayerNormalization(
-      reserve.row(row, of: reserve.fresh, H)[0], count: H, rounding: rounding)
+      reserve.row(row, of: reserve.fresh, layer.memorySize)[0], count: H, rounding: rounding)
     return norm.normalized.enumerated().map { $1 * gain[$0] + (cellShift?[$0] ?? 0) }
   }
 
-  /// From the cell's output to h, and from c~ to c.
+  /// From the cell's output to h, and from c~ to c and what stands beside it.
   private func finish(_ row: Int) {
     let (H, P) = sizes
     let outputs = reserve.row(row, of: reserve.outputs, H)
-    let fresh = reserve.row(row, of: reserve.fresh, H)
+    let fresh = reserve.row(row, of: reserve.fresh, layer.memorySize)
     let weightHR = work.parameters.weightHR?.matrix(P, H)
     for j in 0..<P {
       let new = weightHR.map { dot(outputs[0], $0[j], count: H) } ?? outputs[0][j]
       let kept = masks.keptHidden(row: row, j)
       hidden[0][j] = kept * hidden[0][j] + (1 - kept) * new
     }
-    for unit in 0..<H {
-      let kept = masks.keptCell(row: row, unit)
-      memory[0][unit] = kept * memory[0][unit] + (1 - kept) * fresh[0][unit]
+    for index in 0..<layer.memorySize {
+      let kept = masks.keptCell(row: row, index % H)
+      memory[0][index] = kept * memory[0][index] + (1 - kept) * fresh[0][index]
     }
     rounding?.round(hidden[0], count: P)
   }

@@ -3,35 +3,37 @@ import CarouselModel
 /// The arithmetic of one unit of a cell at one step, forward and backward.
 ///
 /// With `a = x·W_ihᵀ + b_ih` and `u = h₋₁·W_hhᵀ + b_hh`, one value of each for every gate, a cell says
-/// what h and c become, and from ∂h and ∂c what ∂a, ∂u and the gradients of h₋₁ and c₋₁ are, as far as
-/// these do not pass through u.
+/// what its states become, and from their gradients what ∂a, ∂u and the gradients of the states before
+/// are, as far as these do not pass through u. Where a cell has no recurrent weights u is 0.
 protocol UnitCell {
-  /// The values that each unit keeps of each step for the backward pass, beside c.
+  /// The values that each unit keeps of each step for the backward pass, beside its states.
   static var keptCount: Int { get }
 
-  /// h and c of unit `unit`; leaves what the backward pass needs in `kept`.
+  /// The states of unit `unit`; leaves what the backward pass needs in `kept`.
   func forward(
     _ unit: Int, input a: UnitRow, recurrent u: UnitRow, previous: UnitState, kept: UnitRow
   ) -> UnitState
 
-  /// h from c, where something may stand between the two; not asked of cells without c.
+  /// h from c, where a normalisation may stand between the two; not asked of other cells.
   func output(_ unit: Int, kept: UnitRow, cell: Double) -> Double
 
-  /// From ∂h: what reaches the result of the output gate, or h itself in cells without c; and c.
+  /// From ∂h: what reaches the result of the output gate and c where a normalisation may stand between
+  /// the two; in other cells ∂h itself, and 0.
   func outputBackward(
     _ unit: Int, kept: UnitRow, cell: Double, gradHidden: Double
   ) -> (gate: Double, cell: Double)
 
-  /// From `gradient`: writes ∂a and ∂u, returns the gradients of h₋₁ and c₋₁; `cell` is this step's c.
+  /// From `gradient`: writes ∂a and ∂u, returns the gradients of the states before; `memory` are this
+  /// step's states beside h.
   func backward(
-    _ unit: Int, kept: UnitRow, previous: UnitState, cell: Double, gradient: UnitGradient,
+    _ unit: Int, kept: UnitRow, previous: UnitState, memory: UnitMemory, gradient: UnitGradient,
     gradInput: UnitRow, gradRecurrent: UnitRow
   ) -> UnitState
 }
 
 extension UnitCell {
   func output(_ unit: Int, kept: UnitRow, cell: Double) -> Double {
-    preconditionFailure("a cell without a cell state")
+    preconditionFailure("a cell without a normalised state")
   }
 
   func outputBackward(
@@ -41,16 +43,34 @@ extension UnitCell {
   }
 }
 
-/// What reaches a unit of a step from later: its output, as `outputBackward` says, and its c.
-struct UnitGradient {
-  let output: Double
-  let cell: Double
+/// The states of a unit beside h, in the order of `CellTraits.memory`, or their gradients; 0 where a cell
+/// has fewer.
+typealias UnitMemory = SIMD4<Double>
+
+extension UnitMemory {
+  /// c alone.
+  init(cell: Double) { self.init(cell, 0, 0, 0) }
+
+  /// c, the first.
+  var cell: Double { self[0] }
 }
 
-/// h and c of one unit, or their gradients; c is 0 in a cell that has none.
+/// What reaches a unit of a step from later: its output, as `outputBackward` says, and its states beside
+/// h.
+struct UnitGradient {
+  let output: Double
+  let memory: UnitMemory
+}
+
+/// The states of one unit, or their gradients.
 struct UnitState {
   var hidden: Double
-  var cell: Double
+  var memory: UnitMemory
+
+  init(hidden: Double, memory: UnitMemory = .zero) {
+    self.hidden = hidden
+    self.memory = memory
+  }
 }
 
 /// A row `[K·H]`: K values, one for each gate, of every unit.

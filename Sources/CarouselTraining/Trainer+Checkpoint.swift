@@ -107,10 +107,12 @@ extension Trainer {
   /// The recurrent states by name.
   private var states: [(name: String, shape: Shape, buffer: B.Buffer)] {
     let hidden: Shape = [settings.batchSize, settings.recurrent.stateSize]
-    let cell: Shape = [settings.batchSize, settings.recurrent.hiddenSize]
+    let (N, H) = (settings.batchSize, settings.recurrent.hiddenSize)
+    let count = settings.recurrent.cell.traits.memory.count
+    let memory: Shape = count > 1 ? [N, count, H] : [N, H]
     return carriedStates.enumerated().flatMap { index, state in
       [("state.hidden_l\(index)", hidden, state.hidden)]
-        + (state.cell.map { [("state.cell_l\(index)", cell, $0)] } ?? [])
+        + (state.memory.map { [("state.cell_l\(index)", memory, $0)] } ?? [])
     }
   }
 

@@ -76,8 +76,8 @@ import FoundationXML
       gradient[layers - 1] = 1
       pass = RecurrentPass(
         configuration, parameters: flow.parameters, x: part(step..<6),
-        initialHidden: first["h_n"], initialCell: first["c_n"],
-        gradients: .init(finalHidden: gradient))
+        initial: ["h": first["h_n"], "c": first["c_n"]].compactMapValues(\.self),
+        gradients: .init(final: ["h": gradient]))
       let rest = Dictionary(
         uniqueKeysWithValues: try pass.tensors(on: backend).map { ($0.name, $0.tensor) })
       let hidden = try #require(rest["grad_h_0"]).values[layers - 1]

@@ -42,8 +42,12 @@ enum Models {
       ("grad_y", tensor([4, 3, configuration.outputSize], 103)), ("grad_h_n", tensor(hidden, 104)),
       ("lengths", Tensor([3], [2, 0, 4])),
     ]
-    if configuration.cell.hasCellState {
-      result += [("c_0", tensor(cell, 102)), ("grad_c_n", tensor(cell, 105))]
+    for (index, state) in configuration.cell.traits.memory.enumerated() {
+      var initial = tensor(cell, 102 + 10 * index)
+      if state.isPositive { initial.values = initial.values.map { 1 + $0.magnitude } }
+      result += [
+        (state.name + "_0", initial), ("grad_\(state.name)_n", tensor(cell, 105 + 10 * index)),
+      ]
     }
     return SafetensorsFile(result, elementTypes: ["lengths": .int64])
   }

@@ -67,14 +67,17 @@ import Testing
   /// What the library computes for the layers that are meant.
   private func expected(_ configuration: RecurrentConfiguration) throws -> [NamedTensor] {
     let inputs = Models.inputs(for: configuration).tensorsByName
+    func states(_ name: (String) -> String) -> [String: Tensor] {
+      let names = configuration.cell.traits.stateNames
+      return Dictionary(uniqueKeysWithValues: names.map { ($0, inputs[name($0)]) })
+        .compactMapValues(\.self)
+    }
     let pass = RecurrentPass(
       configuration,
       parameters: Dictionary(
         uniqueKeysWithValues: Models.parameters(of: configuration).map { ($0.name, $0.tensor) }),
-      x: try #require(inputs["x"]), lengths: [2, 0, 4], initialHidden: inputs["h_0"],
-      initialCell: inputs["c_0"],
-      gradients: .init(
-        y: inputs["grad_y"], finalHidden: inputs["grad_h_n"], finalCell: inputs["grad_c_n"]))
+      x: try #require(inputs["x"]), lengths: [2, 0, 4], initial: states { $0 + "_0" },
+      gradients: .init(y: inputs["grad_y"], final: states { "grad_\($0)_n" }))
     return try pass.tensors(on: ReferenceBackend())
   }
 

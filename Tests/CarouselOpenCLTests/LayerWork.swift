@@ -36,7 +36,7 @@ struct LayerWork: Work {
 
   var rows: Int { sequenceLength * batchSize }
   var stateCount: Int { batchSize * layer.stateSize }
-  var cellCount: Int { batchSize * layer.hiddenSize }
+  var memoryCount: Int { batchSize * layer.memorySize }
   var stateRows: StateRows {
     StateRows(
       stride: directions * layer.stateSize,
@@ -73,8 +73,12 @@ struct LayerWork: Work {
 
   func state<B: Backend>(on backend: B, stream: Int) throws -> RecurrentState<B.Buffer> {
     let scale = stream == 25 ? scale : 1
-    return try state(stream: stream) {
-      try backend.input(numbers($1, stream: $0, scale: scale))
+    return try state(stream: stream) { index, count in
+      let values = numbers(count, stream: index, scale: scale)
+      let isMemory = index != stream && stream == 25
+      return try backend.input(
+        isMemory
+          ? layer.cell.traits.memory(from: values, hiddenSize: layer.hiddenSize) : values)
     }
   }
 
@@ -87,7 +91,7 @@ struct LayerWork: Work {
   ) throws -> RecurrentState<Buffer> {
     RecurrentState(
       hidden: try make(stream, stateCount),
-      cell: layer.cell.hasCellState ? try make(stream + 1, cellCount) : nil)
+      memory: memoryCount > 0 ? try make(stream + 1, memoryCount) : nil)
   }
 
   func work<B: Backend>(
@@ -150,7 +154,7 @@ struct LayerWork: Work {
     try backend.recurrentForward(work, final: final)
     return try [(work.y, outputCount), (final.hidden, stateCount)].map {
       try backend.read($0, count: $1)
-    } + (final.cell.map { [try backend.read($0, count: cellCount)] } ?? [])
+    } + (final.memory.map { [try backend.read($0, count: memoryCount)] } ?? [])
   }
 
   func outcomes<B: Backend>(on backend: B) throws -> [Outcome] {
@@ -175,7 +179,9 @@ struct LayerWork: Work {
       try outcomeOfY(on: backend, work.y),
       try backend.outcome("h_n", final.hidden, stateCount),
     ]
-    if let cell = final.cell { result.append(try backend.outcome("c_n", cell, cellCount)) }
+    if let memory = final.memory {
+      result.append(try backend.outcome("states beside h", memory, memoryCount))
+    }
     work.initial = initial
     let gradX = wantsGradX ? try backend.output(inputCount) : nil
     let gradInitial = wantsGradInitial ? try outputState(on: backend) : nil
@@ -186,7 +192,7 @@ struct LayerWork: Work {
       gradInitial: gradInitial, gradParameters: gradients)
     var outputs = [
       ("grad_x", gradX, inputCount), ("grad_h_0", gradInitial?.hidden, stateCount),
-      ("grad_c_0", gradInitial?.cell, cellCount),
+      ("gradients of states beside h", gradInitial?.memory, memoryCount),
     ]
     for description in descriptions {
       let gradient = gradients.buffer(description.name)

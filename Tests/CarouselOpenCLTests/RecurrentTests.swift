@@ -209,7 +209,7 @@ struct RecurrentTests {
     var weights = numbers(work.layer.gateRows * hiddenSize, stream: 2, scale: 0.125)
     let unit = 17
     weights[unit * hiddenSize + 4] = .nan
-    try backend.write(weights, to: parameters.weightHH)
+    try backend.write(weights, to: #require(parameters.weightHH))
     let y = try work.forward(on: backend, training: true, parameters: parameters)[0]
     let first = y[..<(work.batchSize * hiddenSize)]
     #expect(first.indices.allSatisfy { first[$0].isNaN == ($0 % hiddenSize == unit) })

@@ -44,7 +44,7 @@ import Testing
   }
 
   private func values(_ states: [State]) throws -> [[Double]] {
-    try states.flatMap { [backend.values($0.hidden), backend.values(try #require($0.cell))] }
+    try states.flatMap { [backend.values($0.hidden), backend.values(try #require($0.memory))] }
   }
 
   @Test func everyGradientIsTheDerivativeOfTheLossFromCarriedStates() throws {
@@ -55,7 +55,7 @@ import Testing
     func loss() throws -> Double {
       for (index, state) in pass.states.enumerated() {
         try backend.write(carried[2 * index], to: state.hidden)
-        try backend.write(carried[2 * index + 1], to: try #require(state.cell))
+        try backend.write(carried[2 * index + 1], to: try #require(state.memory))
       }
       return try pass.lossAndGradients(tokens: tokens, targets: targets, dropoutSeed: (7, 2))
     }

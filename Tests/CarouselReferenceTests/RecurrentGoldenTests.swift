@@ -65,20 +65,28 @@ private struct RecurrentCase: Decodable {
     for test in golden.cases { try check(test, tolerance: golden.tolerance) }
   }
 
-  /// A state of each layer and direction from `prefix_h_suffix [L·D, N, P]` and that of c; nil where
+  /// The states of each layer and direction from `prefix_h_suffix [L·D, N, P]` and the others; nil where
   /// the file has none.
   private func states(
     _ test: RecurrentCase, _ prefix: String, _ suffix: String
   ) throws -> [State]? {
     guard let hidden = test.tensors[prefix + "h" + suffix] else { return nil }
-    let cell = test.tensors[prefix + "c" + suffix]
-    func part(_ index: Int, of states: GoldenValues) throws -> Buffer {
+    let memory = try test.cell.traits.memory.map {
+      try test.tensor(prefix + $0.name + suffix)
+    }
+    func part(_ index: Int, of states: GoldenValues) -> [Double] {
       let count = states.shape[1] * states.shape[2]
-      return try backend.buffer(Array(states.values[index * count..<(index + 1) * count]))
+      return Array(states.values[index * count..<(index + 1) * count])
     }
     return try (0..<hidden.shape[0]).map { index in
-      State(
-        hidden: try part(index, of: hidden), cell: try cell.map { try part(index, of: $0) })
+      let parts = memory.map { part(index, of: $0) }
+      let H = memory.first?.shape[2] ?? 0
+      let rows = (0..<hidden.shape[1]).flatMap { n in
+        parts.flatMap { $0[n * H..<(n + 1) * H] }
+      }
+      return State(
+        hidden: try backend.buffer(part(index, of: hidden)),
+        memory: rows.isEmpty ? nil : try backend.buffer(rows))
     }
   }
 
@@ -101,7 +109,7 @@ private struct RecurrentCase: Decodable {
     let seed = test.noise.map { (seed: $0.seed, step: $0.step) }
     try stack.forward(
       x: x, lengths: lengths, initial: initial, final: final, dropoutSeed: seed)
-    var actual = [("y", backend.values(stack.y))] + values(final, "", "_n")
+    var actual = [("y", backend.values(stack.y))] + values(final, configuration, "", "_n")
 
     if let gradY = test.tensors["grad_y"] {
       let gradX = try backend.makeBuffer(count: x.count)
@@ -111,7 +119,7 @@ private struct RecurrentCase: Decodable {
         gradFinal: try states(test, "grad_", "_n"), gradX: gradX, gradInitial: gradInitial,
         dropoutSeed: seed)
       actual.append(("grad_x", backend.values(gradX)))
-      if initial != nil { actual += values(gradInitial, "grad_", "_0") }
+      if initial != nil { actual += values(gradInitial, configuration, "grad_", "_0") }
       actual += try store.gradientTensors().map { ("grad_" + $0.name, $0.tensor.values) }
     }
     for (name, values) in actual {
@@ -120,12 +128,18 @@ private struct RecurrentCase: Decodable {
     }
   }
 
-  /// The states of all layers and directions, one behind the other as `prefix_h_suffix`, and c.
+  /// The states of all layers and directions, one behind the other as `prefix_h_suffix`, and the others.
   private func values(
-    _ states: [State], _ prefix: String, _ suffix: String
+    _ states: [State], _ configuration: RecurrentConfiguration, _ prefix: String, _ suffix: String
   ) -> [(String, [Double])] {
-    let cells = states.compactMap(\.cell)
+    let (H, MH) = (configuration.hiddenSize, configuration.memorySize)
+    let memory = states.compactMap(\.memory).flatMap(backend.values)
     return [(prefix + "h" + suffix, states.flatMap { backend.values($0.hidden) })]
-      + (cells.isEmpty ? [] : [(prefix + "c" + suffix, cells.flatMap(backend.values))])
+      + configuration.cell.traits.memory.enumerated().map { index, state in
+        let values = stride(from: index * H, to: memory.count, by: MH).flatMap {
+          memory[$0..<$0 + H]
+        }
+        return (prefix + state.name + suffix, values)
+      }
   }
 }

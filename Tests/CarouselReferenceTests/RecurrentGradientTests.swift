@@ -23,9 +23,7 @@ import Testing
       try configuration.units.indices.map {
         State(
           hidden: try backend.random(N * configuration.stateSize, stream: stream + 2 * $0),
-          cell: configuration.cell.hasCellState
-            ? try backend.random(N * configuration.hiddenSize, stream: stream + 2 * $0 + 1)
-            : nil)
+          memory: try memory(configuration, count: N, stream: stream + 2 * $0 + 1))
       }
     }
     let lengths = try test.lengths.map(backend.indices)
@@ -45,8 +43,8 @@ import Testing
       var sum = dot(backend.values(weights), backend.values(stack.y))
       for (state, grad) in zip(final, gradFinal ?? []) {
         sum += dot(backend.values(grad.hidden), backend.values(state.hidden))
-        if let cell = state.cell, let gradCell = grad.cell {
-          sum += dot(backend.values(gradCell), backend.values(cell))
+        if let memory = state.memory, let gradMemory = grad.memory {
+          sum += dot(backend.values(gradMemory), backend.values(memory))
         }
       }
       return sum
@@ -64,9 +62,9 @@ import Testing
     try expectDerivative(backend.values(gradX), of: x, "x")
     for (index, (state, grad)) in zip(initial ?? [], gradInitial).enumerated() {
       try expectDerivative(backend.values(grad.hidden), of: state.hidden, "h_0[\(index)]")
-      if let cell = state.cell {
+      if let memory = state.memory {
         try expectDerivative(
-          backend.values(try #require(grad.cell)), of: cell, "c_0[\(index)]")
+          backend.values(try #require(grad.memory)), of: memory, "states beside h[\(index)]")
       }
     }
     for (name, gradient) in try store.gradientTensors() {
@@ -76,6 +74,17 @@ import Testing
         try expectDerivative(gradient.values, of: store.value(name), name)
       }
     }
+  }
+
+  /// Random states beside h of N sequences; nil for a cell without them.
+  private func memory(
+    _ configuration: RecurrentConfiguration, count: Int, stream: Int
+  ) throws -> Buffer? {
+    guard configuration.memorySize > 0 else { return nil }
+    return try backend.buffer(
+      configuration.cell.traits.memory(
+        from: normal(count * configuration.memorySize, stream: stream),
+        hiddenSize: configuration.hiddenSize))
   }
 
   /// Draws what begins as 1 or 0: the gains and shifts of norms.

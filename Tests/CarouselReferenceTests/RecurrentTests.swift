@@ -22,7 +22,7 @@ private struct Layer {
   func zeroState(batchSize: Int) throws -> State {
     State(
       hidden: try backend.makeBuffer(count: batchSize * layer.hiddenSize),
-      cell: try backend.makeBuffer(count: batchSize * layer.hiddenSize))
+      memory: try backend.makeBuffer(count: batchSize * layer.memorySize))
   }
 
   /// Sets the bias of one gate, which is known by its name.
@@ -82,8 +82,8 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     #expect(y[0] == y[1])
     #expect(layer.backend.values(states[0].hidden) == layer.backend.values(states[1].hidden))
     #expect(
-      layer.backend.values(try #require(states[0].cell))
-        == layer.backend.values(try #require(states[1].cell)))
+      layer.backend.values(try #require(states[0].memory))
+        == layer.backend.values(try #require(states[1].memory)))
     #expect(Array(y[0].suffix(10)) == layer.backend.values(states[0].hidden))
   }
 
@@ -93,7 +93,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let x = try layer.backend.random(2, stream: 1)
     let cells = try [1.0, 50.0].map { value in
       let state = try layer.zeroState(batchSize: 1)
-      let cell = try #require(state.cell)
+      let cell = try #require(state.memory)
       try layer.backend.fill(cell, count: 3, with: value)
       _ = try layer.forward(x, sequenceLength: 1, batchSize: 1, initial: state, final: state)
       return layer.backend.values(cell)
@@ -107,7 +107,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     try layer.setBias(of: "forget", to: 1000)
     try layer.setBias(of: "input", to: -1000)
     let state = try layer.zeroState(batchSize: 2)
-    let cell = try #require(state.cell)
+    let cell = try #require(state.memory)
     let before = normal(6, stream: 2)
     try layer.backend.write(before, to: cell)
     let x = try layer.backend.random(4 * 2 * 2, stream: 1)
@@ -122,7 +122,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let x = try layer.backend.random(2 * 2, stream: 1)
     let y = try layer.forward(x, sequenceLength: 2, batchSize: 1, initial: nil, final: state)
     #expect(y.allSatisfy { $0 == 0 })
-    #expect(layer.backend.values(try #require(state.cell)).allSatisfy { $0 != 0 })
+    #expect(layer.backend.values(try #require(state.memory)).allSatisfy { $0 != 0 })
   }
 
   @Test func notANumberStaysInItsSequenceAndLasts() throws {
@@ -147,18 +147,22 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let (backend, lengths) = (layer.backend, [3, 0, 4, 1])
     let (T, N, C, H) = (4, lengths.count, 2, 3)
     let x = normal(T * N * C, stream: 1)
-    let first = (hidden: normal(N * H, stream: 2), cell: normal(N * H, stream: 3))
+    let MH = layer.layer.memorySize
+    let first = (
+      hidden: normal(N * H, stream: 2),
+      memory: cell.traits.memory(from: normal(N * MH, stream: 3), hiddenSize: H)
+    )
     let final = try layer.zeroState(batchSize: N)
     let y = try layer.forward(
       try backend.buffer(x), sequenceLength: T, batchSize: N, lengths: lengths.map(Int32.init),
       initial: State(
-        hidden: try backend.buffer(first.hidden), cell: try backend.buffer(first.cell)),
+        hidden: try backend.buffer(first.hidden), memory: try backend.buffer(first.memory)),
       final: final)
     for (n, length) in lengths.enumerated() {
       let units = n * H..<(n + 1) * H
       let alone = State(
         hidden: try backend.buffer(Array(first.hidden[units])),
-        cell: try backend.buffer(Array(first.cell[units])))
+        memory: try backend.buffer(Array(first.memory[n * MH..<(n + 1) * MH])))
       var outputs = [Double](repeating: 0, count: T * H)
       if length > 0 {
         let own = Array(column(n, of: x, rows: N, width: C).prefix(length * C))
@@ -169,10 +173,9 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
       }
       #expect(column(n, of: y, rows: N, width: H) == outputs)
       #expect(Array(backend.values(final.hidden)[units]) == backend.values(alone.hidden))
-      if cell.hasCellState {
-        let cells = backend.values(try #require(final.cell))
-        #expect(Array(cells[units]) == backend.values(try #require(alone.cell)))
-      }
+      let memory = backend.values(try #require(final.memory))
+      #expect(
+        Array(memory[n * MH..<(n + 1) * MH]) == backend.values(try #require(alone.memory)))
     }
   }
 
@@ -195,7 +198,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let state = try layer.zeroState(batchSize: 3)
     let x = try layer.backend.random(9 * 3 * 2, stream: 1)
     _ = try layer.forward(x, sequenceLength: 9, batchSize: 3, initial: nil, final: state)
-    let cells = layer.backend.values(try #require(state.cell))
+    let cells = layer.backend.values(try #require(state.memory))
     #expect(cells.allSatisfy { $0.magnitude <= 0.25 })
     #expect(cells.contains(0.25) && cells.contains(-0.25))
     #expect(cells.contains { $0.magnitude < 0.25 })
@@ -206,7 +209,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let state = try layer.zeroState(batchSize: 1)
     let x = try layer.backend.buffer([.nan])
     _ = try layer.forward(x, sequenceLength: 1, batchSize: 1, initial: nil, final: state)
-    #expect(layer.backend.values(try #require(state.cell)).allSatisfy(\.isNaN))
+    #expect(layer.backend.values(try #require(state.memory)).allSatisfy(\.isNaN))
   }
 
   @Test(arguments: Activation.Function.allCases)

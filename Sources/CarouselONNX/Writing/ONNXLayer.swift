@@ -54,7 +54,7 @@ struct ONNXLayer {
       }
       ways = scans.map(\.y)
       final = []
-      for index in 0..<(cell.hasCellState ? 2 : 1) {
+      for index in 0..<cell.traits.stateNames.count {
         final.append(
           builder.node("Concat", scans.map { $0.final[index] }, [.int("axis", 0)]))
       }
@@ -146,7 +146,7 @@ struct ONNXLayer {
       arguments.append(peepholes)
     }
     while arguments.last == .some(nil) { arguments.removeLast() }
-    let outputs = ["y", "h", "c"].prefix(cell.hasCellState ? 3 : 2).map {
+    let outputs = ["y", "h", "c"].prefix(1 + cell.traits.stateNames.count).map {
       builder.name("layer\(layer)_\($0)")
     }
     builder.node(
@@ -157,7 +157,7 @@ struct ONNXLayer {
   /// The layer's rows of the states that are given.
   private func initialStates(_ builder: inout ONNXBuilder) -> [String?] {
     guard network.withStates else { return [] }
-    return (cell.hasCellState ? ["h_0", "c_0"] : ["h_0"]).map { name in
+    return cell.traits.stateNames.map { $0 + "_0" }.map { name in
       builder.node(
         "Slice",
         [

@@ -57,7 +57,7 @@ public struct ONNXNetwork: Sendable {
     }
     let states = configuration.layers * configuration.directions
     let (P, H) = (configuration.stateSize, configuration.hiddenSize)
-    let hasCell = configuration.cell.hasCellState
+    let hasCell = !configuration.cell.traits.memory.isEmpty
     if withStates {
       builder.input("h_0", [.fixed(states), "N", .fixed(P)])
       if hasCell { builder.input("c_0", [.fixed(states), "N", .fixed(H)]) }

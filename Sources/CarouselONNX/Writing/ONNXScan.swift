@@ -19,7 +19,7 @@ struct ONNXScan {
 
   private var layer: RecurrentLayer { unit.layer }
   private var options: CellOptions { layer.options }
-  private var hasCell: Bool { layer.cell.hasCellState }
+  private var hasCell: Bool { !layer.cell.traits.memory.isEmpty }
 
   /// Adds the scan; returns its outputs `[T, N, P]` and the last states `[1, N, P]`, `[1, N, H]`.
   func write(

@@ -24,7 +24,7 @@ struct PersistentPlan: Hashable, Sendable {
     _ work: PlannedWork, on device: PlanDevice, _ tuning: LayerTuning, isBackward: Bool,
     tiles: (ResidentWork) -> [ResidentTile]
   ) -> Choice<ResidentTile?> {
-    guard work.layer.options.recurrence == .dense else {
+    guard work.layer.recurrence == .dense else {
       return Choice(nil, "recurrent weights that are not dense are too few to keep")
     }
     if tuning.residentTile == nil, !device.isGPU {

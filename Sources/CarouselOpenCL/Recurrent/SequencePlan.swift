@@ -90,8 +90,8 @@ struct SequencePlanner {
     if !device.coresRunTogether {
       return divide(splitting: false, "work-groups of this device cannot wait for each other")
     }
-    if layer.options.recurrence == .diagonal {
-      return divide(splitting: false, "a diagonal has no product to split")
+    if !layer.hasRecurrentMatrix {
+      return divide(splitting: false, "there is no recurrent product to split")
     }
     if let splitting = tuning.sharesUnits { return divide(splitting: splitting, LayerPlan.tuned) }
     let weights = layer.gateRows * layer.recurrentFanIn
@@ -144,8 +144,8 @@ struct SequencePlanner {
     if device.vectorWidth == 16 {
       return Choice(false, "with vectors of 16 products are near the peak without")
     }
-    if layer.options.recurrence != .dense {
-      return Choice(false, "the recurrent weights are few: \(layer.options.recurrence.rawValue)")
+    if layer.recurrence != .dense {
+      return Choice(false, "the recurrent weights are few: \(layer.recurrence.rawValue)")
     }
     return Choice(!weightsStayInCache, weightWords)
   }
@@ -216,8 +216,8 @@ struct SequencePlanner {
     if device.rowStride(stride) == stride {
       return Choice(false, "states \(4 * stride) bytes apart use all sets of a cache")
     }
-    if layer.options.recurrence == .diagonal {
-      return Choice(false, "a diagonal reads each state once")
+    if !layer.hasRecurrentMatrix {
+      return Choice(false, "without a recurrent product each state is read once")
     }
     guard fillsTiles(division(tileUnits: tileUnits).value) else {
       return Choice(false, "few rows are multiplied at once")
