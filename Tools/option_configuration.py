@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 import torch
-from recurrent_layers import parameter_shapes, stack, suffixes
+from recurrent_layers import cells, parameter_shapes, stack, suffixes
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,28 @@ class OptionConfiguration:
         def happens(probability):
             return choose.random() < probability
 
-        cell = choose.choice(["rnn", "gru", "lstm"])
+        cell = choose.choice(list(cells()))
+        has = set(cells()[cell]["options"]).__contains__
         options = {"bias": choose.choice(["double", "single", "none"])}
         blocks = choose.choice([1, 1, 2, 3, 5])
         hidden_size = blocks * choose.randint(1, 48 // blocks)
-        if blocks > 1:
+        if not has("recurrence"):
+            blocks = 1
+        elif blocks > 1:
             options["recurrence"] = f"blocks:{blocks}"
         elif happens(0.2):
             options["recurrence"] = "diagonal"
-        if happens(0.4):
+        if has("layerNorm") and happens(0.4):
             # A norm of a few elements leaves little of its gradient but rounding.
             options["layerNorm"] = True
             hidden_size = max(hidden_size, 8 * blocks)
         if happens(0.3):
             options["zoneoutHidden"] = choose.choice([0.125, 0.25, 0.5])
-        if cell == "gru" and happens(0.6):
+        if has("gruReset") and happens(0.6):
             options["gruReset"] = "before"
-        if cell == "lstm":
-            OptionConfiguration.draw_lstm(choose, options, hidden_size, blocks)
+        if cell == "mingru" and happens(0.5):
+            options["activations"] = {"new": {"function": "positive"}}
+        OptionConfiguration.draw_memory(choose, has, options, hidden_size, blocks)
         # A norm makes up for what a cell forgets: a rounding error grows from step to step, and from
         # layer to layer, in Float32 of PyTorch's as well.
         longest, deepest = (4, 2) if "layerNorm" in options else (20, 3)
@@ -65,18 +69,20 @@ class OptionConfiguration:
         )
 
     @staticmethod
-    def draw_lstm(choose, options, hidden_size, blocks):
-        if choose.random() < 0.5:
+    def draw_memory(choose, has, options, hidden_size, blocks):
+        if has("forgetGate") and choose.random() < 0.5:
             forget = choose.choice(["coupled", "input", "output", "constant"])
             options["forgetGate"] = {forget: {"_0": 0.75} if forget == "constant" else {}}
-        if choose.random() < 0.4 and "output" not in options.get("forgetGate", {}):
+        peeps = has("peepholes") and "output" not in options.get("forgetGate", {})
+        if peeps and choose.random() < 0.4:
             options["peepholes"] = True
-        if choose.random() < 0.3:
+        if has("cellClip") and choose.random() < 0.3:
             options["cellClip"] = choose.choice([0.25, 0.5])
-        if choose.random() < 0.3:
+        if has("zoneoutCell") and choose.random() < 0.3:
             options["zoneoutCell"] = choose.choice([0.125, 0.25, 0.5])
         widths = (hidden_size - 1) // blocks
-        if options.get("recurrence") != "diagonal" and widths > 1 and choose.random() < 0.4:
+        projects = has("projection") and options.get("recurrence") != "diagonal" and widths > 1
+        if projects and choose.random() < 0.4:
             options["projectionSize"] = choose.randint(2, widths) * blocks
 
     def parameters(self):
@@ -99,11 +105,16 @@ class OptionConfiguration:
             "x": (self.steps, self.batchSize, self.inputSize),
             "grad_y": (self.steps, self.batchSize, directions * width),
         }
-        for name, size in [("h", width), ("c", self.hiddenSize)][: 1 + (self.cell == "lstm")]:
+        for name in cells()[self.cell]["states"]:
+            size = width if name == "h" else self.hiddenSize
             shapes[f"grad_{name}_n"] = (units, self.batchSize, size)
             if self.states:
                 shapes[f"{name}_0"] = (units, self.batchSize, size)
-        return {name: torch.randn(shape).float().double() for name, shape in shapes.items()}
+        values = {name: torch.randn(shape).float().double() for name, shape in shapes.items()}
+        for name in cells()[self.cell]["positive"]:
+            if self.states:
+                values[f"{name}_0"] = (1 + values[f"{name}_0"].abs()).float().double()
+        return values
 
     def words(self):
         """The options of `carousel run` that say what the tensors do not."""
@@ -121,11 +132,14 @@ class OptionConfiguration:
         }[forget]
         if "cellClip" in options:
             result += ["--cell-clip", str(options["cellClip"])]
+        for gate, activation in options.get("activations", {}).items():
+            result += ["--activation", f"{gate}={activation['function']}"]
         if "gruReset" in options:
             result += ["--gru-reset", "before"]
         if "zoneoutHidden" in options or "zoneoutCell" in options:
             hidden, cell = options.get("zoneoutHidden", 0), options.get("zoneoutCell", 0)
-            result += ["--zoneout", f"{hidden},{cell}"]
+            both = "zoneoutCell" in cells()[self.cell]["options"]
+            result += ["--zoneout", f"{hidden},{cell}" if both else f"{hidden}"]
         return result
 
     def case(self):
@@ -134,7 +148,7 @@ class OptionConfiguration:
         lengths = torch.tensor(self.lengths)
         x = inputs["x"].clone().requires_grad_()
         initial = {}
-        for name in "hc" if self.cell == "lstm" else "h":
+        for name in cells()[self.cell]["states"]:
             zeros = torch.zeros_like(inputs[f"grad_{name}_n"])
             initial[name] = inputs.get(f"{name}_0", zeros).clone().requires_grad_()
         y, final = stack(self.cell, self.options, parameters, x, lengths, initial, self.direction)

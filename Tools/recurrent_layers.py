@@ -4,16 +4,41 @@ They are for the options that PyTorch's own layers lack, and share no code with 
 those of a checkpoint's JSON, parameters have Carousel's names.
 """
 
+import functools
+import json
+import os
+import subprocess
+from pathlib import Path
+
 import torch
-from torch.nn.functional import layer_norm
+from torch.nn.functional import layer_norm, logsigmoid
 
 PLAIN = {
     "bias": "double", "activations": {}, "forgetGate": {"own": {}}, "peepholes": False,
     "recurrence": "dense", "overrides": {},
 }  # fmt: skip
-GATES = {"rnn": "h", "gru": "rzn", "lstm": "ifgo"}
 # What draws the masks of one layer, by its place in the upper byte of a stream.
 RECURRENT_DROPOUT, ZONEOUT_HIDDEN, ZONEOUT_CELL, DROP_CONNECT = 5, 6, 7, 8
+
+
+@functools.cache
+def cells():
+    """What `carousel cells --json` says of each cell by its name.
+
+    The binary is that of the environment variable CAROUSEL, or the one that was built last.
+    """
+    builds = Path(__file__).resolve().parents[1] / ".build"
+    found = [builds / kind / "carousel" for kind in ["release", "debug"]]
+    found = sorted((path for path in found if path.exists()), key=lambda path: -path.stat().st_mtime)
+    binary = os.environ.get("CAROUSEL") or found[0]
+    table = json.loads(subprocess.run([binary, "cells", "--json"], check=True, capture_output=True).stdout)
+    return {cell["name"]: cell for cell in table["cells"]}
+
+
+def gate_letters(cell, options):
+    """The gates that have weights, by their letters: an LSTM's forget gate may have none."""
+    letters = [gate["letter"] for gate in cells()[cell]["gates"]]
+    return [g for g in letters if g != "f" or "own" in options["forgetGate"]]
 
 
 class Noise:
@@ -55,10 +80,9 @@ class Layer:
 
     def __init__(self, cell, options, weights, noise):
         self.cell, self.options, self.weights, self.noise = cell, PLAIN | options, weights, noise
-        # LSTM gates without a forget gate's weights have three groups of rows.
-        self.gates = [g for g in GATES[cell] if g != "f" or "own" in self.options["forgetGate"]]
+        self.gates = gate_letters(cell, self.options)
         self.hidden = weights["weight_ih"].shape[0] // len(self.gates)
-        self.recurrent = self.recurrent_matrix()
+        self.recurrent = self.recurrent_matrix() if "weight_hh" in weights else None
 
     def recurrent_matrix(self):
         """weight_hh as a dense matrix, after DropConnect."""
@@ -91,15 +115,41 @@ class Layer:
     def gate(self, name, value):
         return torch.tanh(value) if name in "gnh" else torch.sigmoid(value)
 
-    def step(self, x, h, seen, c):
-        """What one step makes of h and c; `seen` is h after dropout."""
+    def step(self, x, h, seen, memory):
+        """What one step makes of h and of the states beside it; `seen` is h after dropout."""
         if self.cell == "gru":
-            return self.gru(x, h, seen), c
+            return self.gru(x, h, seen), memory
         a = self.sums(x, self.weights["weight_ih"], "ih", self.gates)
+        if self.cell == "mingru":
+            return self.mingru(a, h), memory
         u = self.sums(seen, self.recurrent, "hh", self.gates)
+        sums = {gate: a[gate] + u[gate] for gate in self.gates}
         if self.cell == "rnn":
-            return torch.tanh(a["h"] + u["h"]), c
-        return self.lstm({gate: a[gate] + u[gate] for gate in self.gates}, c)
+            return torch.tanh(sums["h"]), memory
+        if self.cell == "slstm":
+            return self.slstm(sums, memory)
+        h, c = self.lstm(sums, memory["c"])
+        return h, {"c": c}
+
+    def mingru(self, sums, h):
+        """Feng et al. 2024; g in log space is that of their listing."""
+        z, g = torch.sigmoid(sums["z"]), sums["g"]
+        if self.options["activations"].get("new", {}).get("function") == "positive":
+            g = torch.where(g >= 0, g + 0.5, torch.sigmoid(g))
+        return (1 - z) * h + z * g
+
+    def slstm(self, sums, before):
+        """Beck et al. 2024, equations 8 to 17."""
+        log_f = logsigmoid(sums["f"])
+        m = torch.maximum(log_f + before["m"], sums["i"])
+        i, f = torch.exp(sums["i"] - m), torch.exp(log_f + before["m"] - m)
+        c = f * before["c"] + i * torch.tanh(sums["z"])
+        n = f * before["n"] + i
+        h = self.projected(torch.sigmoid(sums["o"]) * c / n)
+        return h, {"c": c, "n": n, "m": m}
+
+    def projected(self, h):
+        return h @ self.weights["weight_hr"].T if "weight_hr" in self.weights else h
 
     def gru(self, x, h, seen):
         a = self.sums(x, self.weights["weight_ih"], "ih", "rz")
@@ -139,11 +189,12 @@ class Layer:
         if self.options.get("layerNorm"):
             bias = weights.get("bias_ln_c")
             squashed = layer_norm(c, [self.hidden], weights["weight_ln_c"], bias)
-        h = o * torch.tanh(squashed)
-        return (h @ weights["weight_hr"].T if "weight_hr" in weights else h), c
+        return self.projected(o * torch.tanh(squashed)), c
 
-    def walk(self, x, lengths, h, c, reverse):
-        """All steps: y, and the states after the last."""
+    def walk(self, x, lengths, states, reverse):
+        """All steps: y, and the states after the last, by their names."""
+        h = states["h"]
+        memory = {name: state for name, state in states.items() if name != "h"}
         options, noise = self.options, self.noise
         mask = 1.0
         if noise and options.get("recurrentDropout"):
@@ -157,17 +208,19 @@ class Layer:
             return torch.full(shape, float(probability))
 
         keep_h = keep("zoneoutHidden", ZONEOUT_HIDDEN, h)
-        keep_c = keep("zoneoutCell", ZONEOUT_CELL, c) if c is not None else None
+        keep_c = keep("zoneoutCell", ZONEOUT_CELL, memory["c"]) if memory else None
         y = [None] * x.shape[0]
         for t in reversed(range(len(y))) if reverse else range(len(y)):
             active = (t < lengths).unsqueeze(1)
-            made_h, made_c = self.step(x[t], h, h * mask, c)
+            made_h, made = self.step(x[t], h, h * mask, memory)
             next_h = keep_h[t] * h + (1 - keep_h[t]) * made_h
             y[t] = torch.where(active, next_h, 0.0)
             h = torch.where(active, next_h, h)
-            if c is not None:
-                c = torch.where(active, keep_c[t] * c + (1 - keep_c[t]) * made_c, c)
-        return torch.stack(y), h, c
+            memory = {
+                name: torch.where(active, keep_c[t] * state + (1 - keep_c[t]) * made[name], state)
+                for name, state in memory.items()
+            }
+        return torch.stack(y), {"h": h} | memory
 
 
 def suffixes(layers, direction):
@@ -183,7 +236,7 @@ def parameter_shapes(cell, options, inputs, hidden, layers, direction):
     """The shapes of a stack's parameters by their names, in Carousel's order."""
     options = PLAIN | options
     own = "own" in options["forgetGate"]
-    gates = len(GATES[cell]) - (cell == "lstm" and not own)
+    gates = len(gate_letters(cell, options))
     rows, width = gates * hidden, options.get("projectionSize") or hidden
     kind, _, blocks = options["recurrence"].partition(":")
     blocks = int(blocks or 1)
@@ -194,10 +247,12 @@ def parameter_shapes(cell, options, inputs, hidden, layers, direction):
     result = {}
     for suffix, _ in suffixes(layers, direction):
         below = inputs if "_l0" in suffix else width * (2 if direction == "bidirectional" else 1)
-        shapes = {"weight_ih": (rows, below), "weight_hh": recurrent}
+        shapes = {"weight_ih": (rows, below)}
+        if cells()[cell]["recurrentWeights"]:
+            shapes["weight_hh"] = recurrent
         if options["bias"] != "none":
             shapes["bias_ih"] = (rows,)
-        if options["bias"] == "double":
+        if options["bias"] == "double" and "weight_hh" in shapes:
             shapes["bias_hh"] = (rows,)
         if options.get("projectionSize"):
             shapes["weight_hr"] = (width, hidden)
@@ -216,8 +271,8 @@ def parameter_shapes(cell, options, inputs, hidden, layers, direction):
 def stack(cell, options, parameters, x, lengths, initial, direction, noise=None):
     """A stack of layers over `x [T, N, C]`, directions concatenated.
 
-    `initial` has h [L·D, N, P], and c [L·D, N, H] for the LSTM; `noise` is (seed, step), or nothing is
-    drawn. Returns y and the last states in the shape of `initial`.
+    `initial` has h [L·D, N, P], and the cell's other states [L·D, N, H]; `noise` is (seed, step), or
+    nothing is drawn. Returns y and the last states in the shape of `initial`.
     """
     last = {name: [] for name in initial}
     layers = 1 + max(int(name.split("_l")[-1].split("_")[0]) for name in parameters)
@@ -233,10 +288,9 @@ def stack(cell, options, parameters, x, lengths, initial, direction, noise=None)
             }  # fmt: skip
             one = Layer(cell, options, weights, noise and Noise(*noise, unit))
             states = {name: value[unit] for name, value in initial.items()}
-            y, h, c = one.walk(x, lengths, states["h"], states.get("c"), reverse)
+            y, final = one.walk(x, lengths, states, reverse)
             outputs.append(y)
-            last["h"].append(h)
-            if "c" in last:
-                last["c"].append(c)
+            for name, state in final.items():
+                last[name].append(state)
         x = torch.cat(outputs, -1)
     return x, {name: torch.stack(states) for name, states in last.items()}

@@ -13,6 +13,7 @@ features. Configuration k of seed S is the only one of seed S + k, so that a fai
 import argparse
 import copy
 import json
+import os
 import random
 import struct
 import subprocess
@@ -277,6 +278,7 @@ def main():
         parser.error("--count must be at least 1")
     if settings.scale is not None and not 0 < settings.scale <= 1e30:
         parser.error("--scale must be above 0 and at most 1e30")
+    os.environ.setdefault("CAROUSEL", str(settings.carousel))
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="LSTM with projections")
     kind = OptionConfiguration if settings.options else Configuration

@@ -13,9 +13,11 @@
 //   RECURRENT_SLOT    the slot that a gate's recurrent product is added to; where it is not the
 //                     gate's own, the product's bias goes there too.
 //   MEMORIES          the states of a unit beside h: 1, the cell state c.
-//   NORMALIZES_MEMORY whether layer normalisation normalises c on its way to h; 0 where not
-//   defined. HAS_DIRECT_PATH   whether h' reaches h other than through the products. cell_gates the
-//   first half of a step: `slots` holds sums of products; `c` [MEMORIES] holds
+//   NORMALIZES_MEMORY
+//                     whether layer normalisation normalises c on its way to h; 0 where not
+//                     defined.
+//   HAS_DIRECT_PATH   whether h' reaches h other than through the products.
+//   cell_gates        the first half of a step: `slots` holds sums of products; `c` [MEMORIES] has
 //                     the states before and receives those after.
 //   cell_output       the second: returns h. `slots` then holds what the backward pass needs.
 //   cell_backward     one step back: `slots` receives the gradients of the sums; `dc` [MEMORIES]

@@ -138,6 +138,7 @@ INLINE REAL hyperbolic_tangent(REAL x) {
 #define SOFTSIGN 9
 #define SOFTPLUS 10
 #define CONSTANT 11
+#define POSITIVE 12
 #define ACTIVATE(n, x) activate(ACT_##n, (REAL)(ALPHA_##n), (REAL)(BETA_##n), x)
 #define SLOPE(n, y) activation_slope(ACT_##n, (REAL)(ALPHA_##n), (REAL)(BETA_##n), y)
 
@@ -174,6 +175,8 @@ INLINE REAL activate(const int function, REAL alpha, REAL beta, REAL x) {
   }
   case SOFTPLUS:
     return (x < zero ? zero : x) + log1p(exponential(-fabs(x)));
+  case POSITIVE:
+    return x < zero ? sigmoid(x) : x + (REAL)(0.5f);
   default:
     return alpha;
   }
@@ -206,6 +209,8 @@ INLINE REAL activation_slope(const int function, REAL alpha, REAL beta, REAL y) 
     return (one - fabs(y)) * (one - fabs(y));
   case SOFTPLUS:
     return -exponential_minus_one(-y);
+  case POSITIVE:
+    return y > (REAL)(0.5f) ? one : y * (one - y);
   default:
     return zero;
   }

@@ -53,6 +53,12 @@ public enum ComparisonCases {
       stack(cell: .gru, 50, 32, 20, 128),
       stack(cell: .gru, 20, 65, 129, 257, layers: 2, bias: .none, dropout: 0.2),
     ]
+      + cellsOfTheTable.flatMap { cell in
+        [
+          stack(cell: cell, 1, 1, 1, 1), stack(cell: cell, 50, 32, 20, 128),
+          stack(cell: cell, 20, 65, 129, 257, layers: 2, bias: .none, dropout: 0.2),
+        ]
+      }
   }
 
   /// Inputs and states so large that gates are open or closed.
@@ -70,7 +76,7 @@ public enum ComparisonCases {
       stack(50, 32, 20, 128, training: false),
       stack(9, 5, 19, 130, layers: 3, bias: .single, training: false),
       stack(12, 35, 30, 257, layers: 2, bias: .none, states: false, training: false),
-    ]
+    ] + cellsOfTheTable.map { stack(cell: $0, 50, 9, 30, 130, training: false) }
   }
 
   private static var operations: [any ComparisonCase] {
@@ -103,6 +109,9 @@ public enum ComparisonCases {
       network(.rnn, 9, 5, 17, 33, vocabulary: 31, layers: 1, dropout: 0),
       network(.gru, 9, 5, 17, 33, vocabulary: 31, layers: 2, dropout: 0.3),
     ]
+      + cellsOfTheTable.map {
+        network($0, 9, 5, 17, 33, vocabulary: 31, layers: 2, dropout: 0.3)
+      }
   }
 
   static func optimizers(count: Int) -> [any ComparisonCase] {

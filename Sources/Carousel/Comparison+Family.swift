@@ -11,6 +11,14 @@ extension ComparisonCases {
     let blocks = (2...hiddenSize).first { hiddenSize.isMultiple(of: $0) } ?? 1
     let variants =
       rnnVariants(blocks) + gruVariants(blocks) + lstmVariants(blocks) + mixedVariants(blocks)
+      + cellsOfTheTable.flatMap { cell in
+        let options = tableVariants(cell, blocks)
+        return options + options.map { $0.walking(.bidirectional).stacked(2) }
+          + [
+            Variant(cell).stacked(2, dropout: 0.3), Variant(cell).walking(.reverse).stacked(2),
+            Variant(cell).walking(.bidirectional, .average),
+          ]
+      }
     return variants.enumerated().map { index, variant in
       var work = variant.comparison(
         sequenceLength: sequenceLength, batchSize: batchSize, inputSize: inputSize,
@@ -21,6 +29,39 @@ extension ComparisonCases {
       work.training = index % 5 != 3
       return work
     }
+  }
+
+  /// The cells that have no list of their own here: what is compared of them, the table says.
+  static var cellsOfTheTable: [Cell] { Cell.allCases.filter { ![.rnn, .lstm, .gru].contains($0) } }
+
+  /// Every option that a cell has, in few layers.
+  static func tableVariants(_ cell: Cell, _ blocks: Int) -> [Variant] {
+    let has = cell.has
+    var results = [
+      Variant(
+        cell, [:],
+        CellOptions(
+          recurrence: has(.recurrence) ? .diagonal : .dense,
+          recurrentDropout: has(.recurrentDropout) ? 0.3 : 0, zoneoutHidden: 0.3)
+      ).walking(.reverse)
+    ]
+    if has(.recurrence) {
+      results.append(
+        Variant(
+          cell, [:],
+          CellOptions(
+            recurrence: .blocks(blocks), layerNorm: has(.layerNorm),
+            dropConnect: has(.dropConnect) ? 0.3 : 0)))
+    }
+    if has(.projection) {
+      results.append(Variant(cell, [:], CellOptions(bias: .single, projectionSize: blocks)))
+    }
+    results += cell.holdableGates.map { Variant(cell, [:], CellOptions(overrides: [$0: 0.4])) }
+    // What no state is multiplied with may be as large as it likes.
+    results += cell.activationNames.filter { ["hidden", "cell", "new"].contains($0) }.map {
+      Variant(cell, [$0: Activation(.positive)])
+    }
+    return results
   }
 
   /// Lengths in no order, with 0 and T among them where there are three or more.

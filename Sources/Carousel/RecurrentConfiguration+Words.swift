@@ -17,7 +17,7 @@ extension Activation.Function {
     switch self {
     case .affine, .scaledTanh, .hardSigmoid: 2
     case .leakyRelu, .thresholdedRelu, .elu, .constant: 1
-    case .sigmoid, .tanh, .relu, .softsign, .softplus: 0
+    case .sigmoid, .tanh, .relu, .softsign, .softplus, .positive: 0
     }
   }
 }

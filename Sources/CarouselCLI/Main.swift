@@ -11,6 +11,7 @@ struct CarouselCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Devices.self,
+      Cells.self,
       Train.self,
       Evaluate.self,
       Generate.self,

@@ -1,4 +1,4 @@
-/// What a gate applies to its pre-activation: ONNX's set of functions, and a constant.
+/// What a gate applies to its pre-activation: ONNX's set of functions, a constant, and minGRU's g.
 ///
 /// Every derivative is a function of the result y alone, so that the backward pass needs no
 /// pre-activations.
@@ -29,6 +29,8 @@ public struct Activation: Hashable, Sendable, Codable {
     case softplus
     /// `α` whatever x is: a forced gate
     case constant
+    /// `x + ½` for x ≥ 0, else `1 / (1 + e⁻ˣ)`: above 0 everywhere (Feng et al. 2024)
+    case positive
 
     /// α and β where none are given: those of ONNX.
     public var defaults: (alpha: Double, beta: Double) {

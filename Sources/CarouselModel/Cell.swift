@@ -20,6 +20,22 @@ public enum Cell: String, Sendable, Codable, CaseIterable {
   ///
   /// `GRUReset.before` has it before the product. Cho et al. 2014.
   case gru
+  /// The minimal gated recurrent unit, gates in the order z, g, without recurrent weights:
+  ///
+  ///     z = σ(x·Wᵀ)    g = x·Wᵀ    h = (1 − z)⊙h₋₁ + z⊙g
+  ///
+  /// With the activation `positive` g is above 0, as where the paper computes in log space. Feng et al.
+  /// 2024.
+  case mingru
+  /// The LSTM with exponential gates, in the order i, f, z, o, a normalizer n and a stabilizer m; with
+  /// a = x·Wᵀ + h₋₁·Rᵀ of each gate:
+  ///
+  ///     m = max(log σ(a_f) + m₋₁, a_i)    i = exp(a_i − m)    f = exp(log σ(a_f) + m₋₁ − m)
+  ///     z = tanh(a_z)    o = σ(a_o)       c = f⊙c₋₁ + i⊙z     n = f⊙n₋₁ + i    h = o⊙c/n
+  ///
+  /// Every state begins at 0 where none is given. Where n is 0, so that nothing is remembered and i is
+  /// below every number, c/n is z, its limit. Heads are a block-diagonal recurrence. Beck et al. 2024.
+  case slstm
 
   /// What the cell is made of: the table that everything else reads.
   public var traits: CellTraits {
@@ -46,6 +62,20 @@ public enum Cell: String, Sendable, Codable, CaseIterable {
         ],
         hasDirectPath: true, splitsLastGate: true,
         options: [.layerNorm, .recurrentDropout, .dropConnect, .recurrence, .gruReset])
+    case .mingru:
+      CellTraits(
+        gates: [.init("update", "z", .sigmoid), .init("new", "g", .affine)],
+        hasRecurrentWeights: false, hasDirectPath: true, options: [])
+    case .slstm:
+      CellTraits(
+        gates: [
+          .init("input", "i", nil, canBeHeld: false), .init("forget", "f", nil, canBeHeld: false),
+          .init("cell", "z", .tanh), .init("output", "o", .sigmoid),
+        ],
+        memory: [.init("c"), .init("n", isPositive: true), .init("m")],
+        options: [
+          .forgetBias, .projection, .layerNorm, .recurrentDropout, .dropConnect, .recurrence,
+        ])
     }
   }
 }

@@ -19,7 +19,7 @@ extension CellOptions {
       let cells = Cell.allCases.filter { $0.has(option) }.map(\.rawValue)
       throw CarouselError(
         .usage,
-        "the \(cell.rawValue) cell has no \(option.rawValue): such options belong to the "
+        "the \(cell.rawValue) cell has no \(option.words): such options belong to the "
           + "\(cells.joined(separator: " and ")) \(cells.count == 1 ? "cell" : "cells")")
     }
     if let cellClip, !(cellClip > 0) {

@@ -98,17 +98,25 @@ extension CellTraits {
 
 /// An option of `CellOptions` that only some cells have.
 public enum CellOption: String, Sendable, CaseIterable {
-  case peepholes
-  case forgetGate = "tied, coupled or constant forget gate"
-  case forgetBias = "forget bias"
-  case cellClip = "cell clip"
-  case projection
-  case layerNorm = "layer normalisation"
-  case recurrentDropout = "recurrent dropout"
-  case zoneoutCell = "zoneout of the cell state"
-  case dropConnect = "DropConnect"
-  case recurrence = "diagonal or block-diagonal recurrence"
-  case gruReset = "reset gate before the product"
+  case peepholes, forgetGate, forgetBias, cellClip, projection, layerNorm, recurrentDropout
+  case zoneoutCell, dropConnect, recurrence, gruReset
+
+  /// The option as messages name it.
+  public var words: String {
+    switch self {
+    case .peepholes: "peepholes"
+    case .forgetGate: "tied, coupled or constant forget gate"
+    case .forgetBias: "forget bias"
+    case .cellClip: "cell clip"
+    case .projection: "projection"
+    case .layerNorm: "layer normalisation"
+    case .recurrentDropout: "recurrent dropout"
+    case .zoneoutCell: "zoneout of the cell state"
+    case .dropConnect: "DropConnect"
+    case .recurrence: "diagonal or block-diagonal recurrence"
+    case .gruReset: "reset gate before the product"
+    }
+  }
 }
 
 extension Cell {

@@ -12,6 +12,7 @@ package enum MeasuredFunction: String, CaseIterable, Sendable {
   case elu
   case softsign
   case softplus
+  case positive
 
   /// α and β where the function has them: 1.7159 and 2/3 of LeCun's scaled tanh, else ONNX's defaults.
   private var parameters: (alpha: Float, beta: Float) {
@@ -36,6 +37,7 @@ package enum MeasuredFunction: String, CaseIterable, Sendable {
     case .elu: return x < 0 ? expm1(x) : x
     case .softsign: return x.isInfinite ? (x < 0 ? -1 : 1) : x / (1 + x.magnitude)
     case .softplus: return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x))
+    case .positive: return x < 0 ? 1 / (1 + exp(-x)) : x + 0.5
     }
   }
 
@@ -47,7 +49,7 @@ package enum MeasuredFunction: String, CaseIterable, Sendable {
     switch self {
     case .exponential: 1
     case .exponentialMinusOne, .elu: 1.5
-    case .sigmoid: 2.5
+    case .sigmoid, .positive: 2.5
     case .tanh: 3.5
     case .scaledTanh: 4
     case .hardSigmoid: 0.5
@@ -59,7 +61,7 @@ package enum MeasuredFunction: String, CaseIterable, Sendable {
   /// The ulps that a division costs beyond `bound` where it may be wrong by 2.5 ulps, as OpenCL lets it.
   package var divisionAllowance: Double {
     switch self {
-    case .sigmoid, .tanh, .scaledTanh, .softsign: 2
+    case .sigmoid, .tanh, .scaledTanh, .softsign, .positive: 2
     default: 0
     }
   }
@@ -82,6 +84,7 @@ package enum MeasuredFunction: String, CaseIterable, Sendable {
     case .elu: return activation("ELU")
     case .softsign: return activation("SOFTSIGN")
     case .softplus: return activation("SOFTPLUS")
+    case .positive: return activation("POSITIVE")
     }
   }
 }

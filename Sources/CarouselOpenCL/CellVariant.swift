@@ -29,6 +29,7 @@ struct CellVariant: Hashable {
     if cell.has(.peepholes) { parameters.append("-DPEEPHOLES=\(options.peepholes ? 1 : 0)") }
     if let clip = options.cellClip { parameters.append("-DCLIP=\(Float(clip))f") }
     parameters.append("-DDIAGONAL=\(layer.recurrence == .diagonal ? 1 : 0)")
+    if layer.recurrence == .absent { parameters.append("-DRECURRENT=0") }
     if layer.hasZoneout {
       parameters.append("-DZONEOUT=1")
       parameters.append("-DZONEOUT_H=\(Float(options.zoneoutHidden))f")
@@ -58,6 +59,7 @@ extension Activation.Function {
     case .softsign: 9
     case .softplus: 10
     case .constant: 11
+    case .positive: 12
     }
   }
 }

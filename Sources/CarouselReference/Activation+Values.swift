@@ -17,12 +17,13 @@ extension Activation {
     case .softsign: x / (1 + x.magnitude)
     case .softplus: x > 0 ? x + log1p(exp(-x)) : log1p(exp(x))
     case .constant: alpha
+    case .positive: x < 0 ? 1 / (1 + exp(-x)) : x + 0.5
     }
   }
 
   /// dy/dx as a function of y.
   ///
-  /// Where the function has a kink, at y = 0 or y = 1, the derivative is that of the flatter side; so
+  /// Where the function has a kink, at y = 0, ½ or 1, the derivative is that of the flatter side; so
   /// it is also where α is 0 and all of one side has the result 0.
   func derivative(_ y: Double) -> Double {
     switch function {
@@ -38,6 +39,7 @@ extension Activation {
     case .softsign: (1 - y.magnitude) * (1 - y.magnitude)
     case .softplus: -expm1(-y)
     case .constant: 0
+    case .positive: y <= 0.5 ? y * (1 - y) : 1
     }
   }
 }

@@ -42,6 +42,8 @@ struct LSTM: UnitCell {
     case constant(Double)
   }
 
+  init(_ layer: RecurrentLayer) { self.init(layer, peepholes: nil, gradPeepholes: nil) }
+
   init(_ layer: RecurrentLayer, peepholes: Peepholes?, gradPeepholes: Peepholes?) {
     self.peepholes = peepholes
     self.gradPeepholes = gradPeepholes

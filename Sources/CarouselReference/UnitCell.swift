@@ -9,6 +9,12 @@ protocol UnitCell {
   /// The values that each unit keeps of each step for the backward pass, beside its states.
   static var keptCount: Int { get }
 
+  /// The cell of a layer.
+  init(_ layer: RecurrentLayer)
+
+  /// The same with peepholes, which only the LSTM has.
+  init(_ layer: RecurrentLayer, peepholes: Peepholes?, gradPeepholes: Peepholes?)
+
   /// The states of unit `unit`; leaves what the backward pass needs in `kept`.
   func forward(
     _ unit: Int, input a: UnitRow, recurrent u: UnitRow, previous: UnitState, kept: UnitRow
@@ -32,6 +38,10 @@ protocol UnitCell {
 }
 
 extension UnitCell {
+  init(_ layer: RecurrentLayer, peepholes: Peepholes?, gradPeepholes: Peepholes?) {
+    self.init(layer)
+  }
+
   func output(_ unit: Int, kept: UnitRow, cell: Double) -> Double {
     preconditionFailure("a cell without a normalised state")
   }
@@ -86,28 +96,28 @@ struct UnitRow {
 }
 
 extension RecurrentLayer {
-  /// The values that each unit keeps of each step; see `UnitCell`.
-  var keptCount: Int {
+  /// The arithmetic of the layer's cell.
+  private var unitCellType: any UnitCell.Type {
     switch cell {
-    case .rnn: RNN.keptCount
-    case .lstm: LSTM.keptCount
-    case .gru: GRU.keptCount
+    case .rnn: RNN.self
+    case .lstm: LSTM.self
+    case .gru: GRU.self
+    case .mingru: MinGRU.self
+    case .slstm: SLSTM.self
     }
   }
+
+  /// The values that each unit keeps of each step; see `UnitCell`.
+  var keptCount: Int { unitCellType.keptCount }
 
   /// The layer's cell with its parameters; the backward pass adds to the gradients of peepholes.
   func unitCell(
     _ parameters: RecurrentParameters<ReferenceBackend.Buffer>,
     gradients: RecurrentParameters<ReferenceBackend.Buffer>? = nil
   ) -> any UnitCell {
-    switch cell {
-    case .rnn: RNN(self)
-    case .lstm:
-      LSTM(
-        self, peepholes: Peepholes(parameters, for: self),
-        gradPeepholes: gradients.flatMap { Peepholes($0, for: self) })
-    case .gru: GRU(self)
-    }
+    unitCellType.init(
+      self, peepholes: Peepholes(parameters, for: self),
+      gradPeepholes: gradients.flatMap { Peepholes($0, for: self) })
   }
 
   /// What a gate applies to its pre-activation.

@@ -44,7 +44,9 @@ enum Models {
     ]
     for (index, state) in configuration.cell.traits.memory.enumerated() {
       var initial = tensor(cell, 102 + 10 * index)
-      if state.isPositive { initial.values = initial.values.map { 1 + $0.magnitude } }
+      if state.isPositive {
+        initial = Tensor(cell, initial.values.map { Double(Float(1 + $0.magnitude)) })
+      }
       result += [
         (state.name + "_0", initial), ("grad_\(state.name)_n", tensor(cell, 105 + 10 * index)),
       ]

@@ -47,6 +47,16 @@ import Testing
           recurrentDropout: 0.5, zoneoutHidden: 0.25, zoneoutCell: 0.5, dropConnect: 0.5))
     ),
     ("--zoneout 0.25", make(.gru, CellOptions(zoneoutHidden: 0.25))),
+    ("", make(.mingru, CellOptions(bias: .single), layers: 2, direction: .bidirectional)),
+    (
+      "--activation g=positive",
+      make(
+        .mingru,
+        CellOptions(bias: .none, activations: ["new": Activation(.positive)]))
+    ),
+    ("--cell slstm", make(.slstm, layers: 2, direction: .bidirectional)),
+    ("--cell slstm", make(.slstm, CellOptions(recurrence: .blocks(5)))),
+    ("--cell slstm", make(.slstm, CellOptions(projectionSize: 2, layerNorm: true))),
   ]
 
   private func folder(_ configuration: RecurrentConfiguration) throws -> Folder {

@@ -53,9 +53,19 @@ import Testing
       .rnn, CellOptions(activations: ["hidden": Activation(.affine, beta: .nan)]), "not finite"
     ),
     (.lstm, CellOptions(gruReset: .before), "no reset gate"),
-    (.gru, CellOptions(projectionSize: 2), "belong to the lstm cell"),
+    (.gru, CellOptions(projectionSize: 2), "belong to the lstm and slstm cells"),
     (.rnn, CellOptions(zoneoutCell: 0.1), "belong to the lstm cell"),
-    (.gru, CellOptions(forgetBias: 1), "belong to the lstm cell"),
+    (.gru, CellOptions(forgetBias: 1), "belong to the lstm and slstm cells"),
+    (.mingru, CellOptions(recurrentDropout: 0.1), "no recurrent dropout"),
+    (.mingru, CellOptions(dropConnect: 0.1), "no DropConnect"),
+    (.mingru, CellOptions(layerNorm: true), "no layer normalisation"),
+    (.mingru, CellOptions(recurrence: .diagonal), "diagonal or block-diagonal recurrence"),
+    (.mingru, CellOptions(projectionSize: 2), "no projection"),
+    (.slstm, CellOptions(peepholes: true), "no peepholes"),
+    (.slstm, CellOptions(zoneoutCell: 0.1), "no zoneout of the cell state"),
+    (.slstm, CellOptions(forgetGate: .coupled), "belong to the lstm cell"),
+    (.slstm, CellOptions(overrides: ["forget": 1]), "no gate 'forget' that can be held"),
+    (.slstm, CellOptions(activations: ["input": Activation(.relu)]), "it has cell, output"),
     (.lstm, CellOptions(bias: .none, forgetBias: 1), "a bias of its own"),
     (.lstm, CellOptions(forgetGate: .coupled, forgetBias: 1), "a bias of its own"),
     (.lstm, CellOptions(forgetBias: .nan), "must be finite"),
@@ -91,6 +101,13 @@ import Testing
       recurrence: .blocks(3), gruReset: .before, projectionSize: 2, layerNorm: true,
       recurrentDropout: 0.1, zoneoutHidden: 0.2, zoneoutCell: 0.3, dropConnect: 0.4, forgetBias: 1)
     #expect(try JSONDecoder().decode(CellOptions.self, from: JSONEncoder().encode(all)) == all)
+  }
+
+  @Test func aCellWithoutRecurrentWeightsHasOneBias() {
+    let layer = RecurrentLayer(cell: .mingru, inputSize: 3, hiddenSize: 6)
+    #expect(
+      layer.parameterDescriptions(suffix: "_l0").map(\.name) == ["weight_ih_l0", "bias_ih_l0"])
+    #expect(layer.gateRows == 12 && layer.recurrentFanIn == 0)
   }
 
   @Test func everyTensorHasItsShape() {

@@ -37,7 +37,9 @@ struct FamilyTests {
     }
   }
 
-  @Test(arguments: Cell.allCases, [Recurrence.dense, .diagonal, .blocks(2), .blocks(9)])
+  @Test(
+    arguments: Cell.allCases.filter { $0.has(.recurrence) },
+    [Recurrence.dense, .diagonal, .blocks(2), .blocks(9)])
   func everyRecurrenceAgrees(cell: Cell, recurrence: Recurrence) throws {
     try expectOptionsAgree(cell, CellOptions(recurrence: recurrence))
   }
@@ -46,7 +48,8 @@ struct FamilyTests {
   @Test(arguments: [
     (Cell.lstm, [Activation.Function.hardSigmoid, .softsign, .elu, .sigmoid, .scaledTanh]),
     (.lstm, [.softplus, .affine, .leakyRelu, .relu, .thresholdedRelu]),
-    (.gru, [.hardSigmoid, .softsign, .elu]), (.rnn, [.relu]),
+    (.gru, [.hardSigmoid, .softsign, .elu]), (.rnn, [.relu]), (.mingru, [.hardSigmoid, .positive]),
+    (.slstm, [.softsign, .hardSigmoid]),
   ])
   func everyActivationAgrees(cell: Cell, functions: [Activation.Function]) throws {
     var options = CellOptions()
@@ -70,7 +73,8 @@ struct FamilyTests {
 
   @Test(arguments: [
     (Cell.lstm, ["input": 1.0, "output": 0.5]), (.lstm, ["forget": 0]), (.lstm, ["cell": -0.5]),
-    (.gru, ["reset": 0]), (.gru, ["update": 0.25, "new": 1]),
+    (.gru, ["reset": 0]), (.gru, ["update": 0.25, "new": 1]), (.mingru, ["update": 0.25]),
+    (.slstm, ["cell": 0.5]),
   ])
   func forcedGatesAgree(cell: Cell, overrides: [String: Double]) throws {
     try expectOptionsAgree(cell, CellOptions(overrides: overrides))
@@ -98,13 +102,16 @@ struct FamilyTests {
     ),
     (.lstm, CellOptions(peepholes: true, layerNorm: true, zoneoutCell: 0.3)),
     (.lstm, CellOptions(recurrence: .diagonal, layerNorm: true)),
+    (.slstm, CellOptions(recurrence: .blocks(2), projectionSize: 8, zoneoutHidden: 0.3)),
+    (.slstm, CellOptions(bias: .none, projectionSize: 9, layerNorm: true, dropConnect: 0.3)),
+    (.mingru, CellOptions(bias: .none, zoneoutHidden: 0.3)),
   ])
   func everyMixAgrees(cell: Cell, options: CellOptions) throws {
     try expectOptionsAgree(cell, options)
   }
 
   @Test(
-    arguments: Cell.allCases,
+    arguments: Cell.allCases.filter { $0.traits.hasRecurrentWeights },
     [
       CellOptions(layerNorm: true), CellOptions(recurrentDropout: 0.5),
       CellOptions(zoneoutHidden: 0.5), CellOptions(dropConnect: 0.5),
@@ -125,7 +132,8 @@ struct FamilyTests {
   @Test(arguments: Cell.allCases) func withoutNoiseZoneoutIsItsExpectation(cell: Cell) throws {
     var layer = RecurrentLayer(cell: cell, inputSize: 3, hiddenSize: 20)
     layer.options = CellOptions(
-      recurrentDropout: 0.5, zoneoutHidden: 0.25, zoneoutCell: cell == .lstm ? 0.5 : 0)
+      recurrentDropout: cell.has(.recurrentDropout) ? 0.5 : 0, zoneoutHidden: 0.25,
+      zoneoutCell: cell.has(.zoneoutCell) ? 0.5 : 0)
     var work = LayerWork(layer, sequenceLength: 4, batchSize: 3, lengths: [4, 0, 2])
     work.noise = nil
     try expectAgreement(work)

@@ -34,7 +34,6 @@ private struct RecurrentCase: Decodable {
   }
 
   func configuration() throws -> RecurrentConfiguration {
-    let weight = try tensor("weight_hh_l0")
     var options = options ?? CellOptions()
     if !bias { options.bias = .none }
     options.activations = activations.mapValues {
@@ -43,7 +42,8 @@ private struct RecurrentCase: Decodable {
     if forgetGate == "coupled" { options.forgetGate = .coupled }
     if let peepholes { options.peepholes = peepholes }
     return RecurrentConfiguration(
-      cell: cell, inputSize: try tensor("x").shape[2], hiddenSize: hiddenSize ?? weight.shape[1],
+      cell: cell, inputSize: try tensor("x").shape[2],
+      hiddenSize: try hiddenSize ?? tensor("weight_hh_l0").shape[1],
       layers: layers, direction: direction, options: options)
   }
 
@@ -59,7 +59,7 @@ private struct RecurrentCase: Decodable {
 @Suite struct RecurrentGoldenTests {
   private let backend = ReferenceBackend(sliceAlignment: 32)
 
-  @Test(arguments: ["recurrent", "recurrent-options", "recurrent-onnx"])
+  @Test(arguments: ["recurrent", "recurrent-options", "recurrent-cells", "recurrent-onnx"])
   func stacksAgree(file: String) throws {
     let golden = try Golden<RecurrentCase>.load(file)
     for test in golden.cases { try check(test, tolerance: golden.tolerance) }
@@ -80,9 +80,9 @@ private struct RecurrentCase: Decodable {
     }
     return try (0..<hidden.shape[0]).map { index in
       let parts = memory.map { part(index, of: $0) }
-      let H = memory.first?.shape[2] ?? 0
+      let width = memory.first?.shape[2] ?? 0
       let rows = (0..<hidden.shape[1]).flatMap { n in
-        parts.flatMap { $0[n * H..<(n + 1) * H] }
+        parts.flatMap { $0[n * width..<(n + 1) * width] }
       }
       return State(
         hidden: try backend.buffer(part(index, of: hidden)),

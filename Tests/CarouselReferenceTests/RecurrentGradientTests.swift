@@ -114,7 +114,8 @@ import Testing
     (Cell.lstm, "input", 1.0, ["input"]), (.lstm, "forget", 0.5, ["forget"]),
     (.lstm, "cell", 0.5, ["cell"]), (.lstm, "output", 1, ["output"]),
     (.gru, "reset", 1, ["reset"]), (.gru, "update", 0.5, ["update"]),
-    (.gru, "new", 0.25, ["new", "reset"]),
+    (.gru, "new", 0.25, ["new", "reset"]), (.mingru, "update", 0.5, ["update"]),
+    (.slstm, "cell", 0.5, ["cell"]), (.slstm, "output", 0.5, ["output"]),
   ])
   func theWeightsOfAGateHeldAtAConstantGetNoGradient(
     cell: Cell, gate: String, value: Double, still: [String]

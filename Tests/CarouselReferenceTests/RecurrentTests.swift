@@ -147,10 +147,10 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
     let (backend, lengths) = (layer.backend, [3, 0, 4, 1])
     let (T, N, C, H) = (4, lengths.count, 2, 3)
     let x = normal(T * N * C, stream: 1)
-    let MH = layer.layer.memorySize
+    let width = layer.layer.memorySize
     let first = (
       hidden: normal(N * H, stream: 2),
-      memory: cell.traits.memory(from: normal(N * MH, stream: 3), hiddenSize: H)
+      memory: cell.traits.memory(from: normal(N * width, stream: 3), hiddenSize: H)
     )
     let final = try layer.zeroState(batchSize: N)
     let y = try layer.forward(
@@ -162,7 +162,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
       let units = n * H..<(n + 1) * H
       let alone = State(
         hidden: try backend.buffer(Array(first.hidden[units])),
-        memory: try backend.buffer(Array(first.memory[n * MH..<(n + 1) * MH])))
+        memory: try backend.buffer(Array(first.memory[n * width..<(n + 1) * width])))
       var outputs = [Double](repeating: 0, count: T * H)
       if length > 0 {
         let own = Array(column(n, of: x, rows: N, width: C).prefix(length * C))
@@ -175,7 +175,7 @@ private func column(_ n: Int, of values: [Double], rows: Int, width: Int) -> [Do
       #expect(Array(backend.values(final.hidden)[units]) == backend.values(alone.hidden))
       let memory = backend.values(try #require(final.memory))
       #expect(
-        Array(memory[n * MH..<(n + 1) * MH]) == backend.values(try #require(alone.memory)))
+        Array(memory[n * width..<(n + 1) * width]) == backend.values(try #require(alone.memory)))
     }
   }
 

@@ -29,7 +29,22 @@ extension StackCase {
             layerNorm: true, recurrentDropout: 0.25, zoneoutHidden: 0.25, dropConnect: 0.25),
           direction: .reverse, sequenceLength: 4, lengths: [3, 0, 4], hiddenSize: 5),
       ]
-    } + [
+    }.filter(\.isSensible) + [
+      StackCase("g above 0", .mingru, CellOptions(activations: ["new": Activation(.positive)])),
+      StackCase(
+        "held, lengths", .mingru, CellOptions(bias: .single, overrides: ["update": 0.25]),
+        direction: .bidirectional, lengths: [3, 0, 2]),
+      StackCase(
+        "projection, blocks, lengths", .slstm,
+        CellOptions(recurrence: .blocks(2), projectionSize: 2), direction: .bidirectional,
+        lengths: [3, 0, 2], hiddenSize: 4),
+      StackCase(
+        "projection, norm, noise", .slstm,
+        CellOptions(
+          projectionSize: 2, layerNorm: true, recurrentDropout: 0.25, zoneoutHidden: 0.25,
+          dropConnect: 0.25), direction: .reverse, sequenceLength: 4, lengths: [3, 0, 4],
+        hiddenSize: 5),
+      StackCase("output held", .slstm, CellOptions(overrides: ["output": 0.75]), layers: 2),
       StackCase(
         "projection, sum of directions", .lstm, CellOptions(bias: .single, projectionSize: 2),
         layers: 2, direction: .bidirectional, merge: .sum),

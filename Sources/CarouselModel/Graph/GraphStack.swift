@@ -48,7 +48,7 @@ final class GraphStack<B: Backend> {
   private func counts(_ state: RecurrentState<B.Buffer>) -> [(buffer: B.Buffer, count: Int)] {
     let (sizes, sequences) = (stack.configuration, stack.batchSize)
     return [(state.hidden, sequences * sizes.stateSize)]
-      + (state.cell.map { [($0, sequences * sizes.hiddenSize)] } ?? [])
+      + (state.memory.map { [($0, sequences * sizes.memorySize)] } ?? [])
   }
 
   /// Copies the states out of tensors; those that are not given are zeros where some are.

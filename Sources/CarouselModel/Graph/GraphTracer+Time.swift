@@ -46,7 +46,8 @@ extension GraphTracer {
     stacks.append(
       ProgramStack(
         operation: recurrent, sequenceLength: T, batchSize: N, lengths: lengthIndex))
-    let hasCell = configuration.cell.hasCellState
+    // Of several states beside h, as an sLSTM has them, none is handed on.
+    let hasCell = configuration.cell.traits.memory.count == 1
     let inputs = [x, hidden, cell, parameters].compactMap(\.self)
     let y = tensor(
       .storage(

@@ -19,6 +19,10 @@ struct ONNXGates {
     case .relu: return body.node("Relu", [x])
     case .softsign: return body.node("Softsign", [x])
     case .softplus: return body.node("Softplus", [x])
+    case .positive:
+      // Below 0 the sigmoid is the larger of the two, above 0 the line.
+      return body.node(
+        "Max", [body.node("Sigmoid", [x]), body.node("Add", [x, body.scalar(0.5)])])
     case .leakyRelu: return body.node("LeakyRelu", [x], [.float("alpha", alpha)])
     case .thresholdedRelu: return body.node("ThresholdedRelu", [x], [.float("alpha", alpha)])
     case .elu: return body.node("Elu", [x], [.float("alpha", alpha)])

@@ -206,8 +206,8 @@ extension Tensor {
     let (H, P) = (layer.hiddenSize, layer.stateSize)
     let rows = layer.gateRows
     var result = [Double](repeating: 0, count: rows * P)
-    switch layer.options.recurrence {
-    case .dense: return self
+    switch layer.recurrence {
+    case .dense, .absent: return self
     case .diagonal:
       for row in 0..<rows { result[row * P + row % H] = values[row] }
     case .blocks(let count):
