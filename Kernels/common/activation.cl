@@ -118,8 +118,8 @@ INLINE REAL hyperbolic_tangent(REAL x) {
   const REAL t = fma(w * s, p, w);
   const REAL u = AS_REAL(AS_INTEGER(c->one) - (AS_INTEGER(shifted) << 23));
   const REAL limit = c->one - u;
-  const REAL numerator = u * fma(c->three - u, t, -limit);
-  const REAL y = limit + numerator / fma(limit, t, c->one + u);
+  const REAL quotient = fma(c->three - u, t, -limit) / fma(limit, t, c->one + u);
+  const REAL y = fma(u, quotient, limit);
   return AS_REAL(AS_INTEGER(y) | sign);
 }
 
