@@ -43,8 +43,12 @@ public struct NetworkConfiguration: Hashable, Sendable {
   }
 
   /// Every parameter: `embedding.weight [V, E]`, `recurrent.…`, `output.weight [O, D·P]`,
-  /// `output.bias [O]`.
+  /// `output.bias [O]`; none where `validate()` refuses a size.
   public var parameterDescriptions: [ParameterDescription] {
+    let sizes = 1...RecurrentConfiguration.maximumSize
+    guard recurrent.hasValidSizes, sizes ~= outputSize, sizes ~= vocabularySize ?? 1 else {
+      return []
+    }
     let bound = 1 / Double(recurrent.outputSize).squareRoot()
     let embedding = vocabularySize.map {
       ParameterDescription("embedding.weight", [$0, recurrent.inputSize], .normal(1))

@@ -76,6 +76,20 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
   ///
   /// Throws an error of the device where a size is beyond any device's memory.
   public func validate() throws(CarouselError) {
+    try validateSizes()
+    guard dropout >= 0, dropout < 1 else {
+      throw CarouselError(.usage, "dropout must be at least 0 and below 1, but is \(dropout)")
+    }
+    if merge != .concatenate, direction != .bidirectional {
+      throw CarouselError(
+        .usage,
+        "merge \(merge.rawValue) needs two directions, but the layers are \(direction.rawValue)")
+    }
+    try options.validate(for: cell)
+    try options.validate(hiddenSize: hiddenSize)
+  }
+
+  private func validateSizes() throws(CarouselError) {
     for (name, value, maximum) in [
       ("input size", inputSize, Self.maximumSize), ("hidden size", hiddenSize, Self.maximumSize),
       ("number of layers", layers, Self.maximumLayers),
@@ -88,16 +102,11 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
           .noDevice, "the \(name) \(value) is more than any device holds, at most \(maximum)")
       }
     }
-    guard dropout >= 0, dropout < 1 else {
-      throw CarouselError(.usage, "dropout must be at least 0 and below 1, but is \(dropout)")
-    }
-    if merge != .concatenate, direction != .bidirectional {
-      throw CarouselError(
-        .usage,
-        "merge \(merge.rawValue) needs two directions, but the layers are \(direction.rawValue)")
-    }
-    try options.validate(for: cell)
-    try options.validate(hiddenSize: hiddenSize)
+  }
+
+  /// Whether `validate()` refuses no size, so that the parameters have shapes.
+  var hasValidSizes: Bool {
+    (try? validateSizes()) != nil && (try? options.validate(hiddenSize: hiddenSize)) != nil
   }
 
   /// Whether a layer's outputs are made from those of its directions, and not theirs side by side.
@@ -112,7 +121,7 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
 
   /// The single layers of the stack in PyTorch's order: from the bottom, forward before reverse.
   public var units: [RecurrentUnit] {
-    (0..<layers).flatMap { index in
+    (0..<max(layers, 0)).flatMap { index in
       let ways: [Bool] =
         switch direction {
         case .forward: [false]
@@ -127,9 +136,10 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
     }
   }
 
-  /// Every parameter of the stack, in PyTorch's names and order.
+  /// Every parameter of the stack, in PyTorch's names and order; none where `validate()` refuses a size.
   public var parameterDescriptions: [ParameterDescription] {
-    units.flatMap { $0.layer.parameterDescriptions(suffix: $0.suffix) }
+    guard hasValidSizes else { return [] }
+    return units.flatMap { $0.layer.parameterDescriptions(suffix: $0.suffix) }
   }
 }
 

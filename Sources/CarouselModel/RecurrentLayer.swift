@@ -56,8 +56,12 @@ public struct RecurrentLayer: Hashable, Sendable {
   /// Whether there is a `bias_hh`: that of a recurrent product.
   public var hasRecurrentBias: Bool { options.bias == .double && recurrence != .absent }
 
-  /// The layer's parameters in PyTorch's names and order, with `suffix` (`_l0`, `_l1_reverse`, …).
+  /// The layer's parameters in PyTorch's names and order, with `suffix` (`_l0`, `_l1_reverse`, …); none
+  /// where `validate()` refuses a size.
   public func parameterDescriptions(suffix: String) -> [ParameterDescription] {
+    let stack = RecurrentConfiguration(
+      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize, options: options)
+    guard stack.hasValidSizes else { return [] }
     let bound = 1 / Double(hiddenSize).squareRoot()
     let initializer = Initializer.uniform(bound)
     func parameter(_ name: String, _ shape: Shape) -> ParameterDescription {

@@ -50,7 +50,7 @@ public final class TextGenerator<B: Backend> {
         }
         guard logits.contains(where: \.isFinite) else { return }
       }
-      let token = sampler.token(logits: logits, uniform: random.uniform(index))
+      let token = try sampler.token(logits: logits, uniform: random.uniform(index))
       let byte = vocabulary.bytes[Int(token)]
       if wholeCharacters { characters.accept(byte) }
       try body(byte)

@@ -33,9 +33,11 @@ public struct TokenSampler: Hashable, Sendable {
     self.topP = topP
   }
 
-  /// The probability of each token, 0 for those that are left out.
-  public func probabilities(logits: [Double]) -> [Double] {
-    precondition(!logits.isEmpty)
+  /// The probability of each token, 0 for those that are left out; throws where there is no token.
+  public func probabilities(logits: [Double]) throws(CarouselError) -> [Double] {
+    guard !logits.isEmpty else {
+      throw CarouselError(.usage, "a token is drawn from logits, but there are none")
+    }
     let order = logits.indices.sorted {
       logits[$0] > logits[$1] || (logits[$0] == logits[$1] && $0 < $1)
     }
@@ -60,9 +62,9 @@ public struct TokenSampler: Hashable, Sendable {
     return result
   }
 
-  /// The token that a number drawn uniformly from [0, 1) stands for.
-  public func token(logits: [Double], uniform: Double) -> Int32 {
-    let probabilities = probabilities(logits: logits)
+  /// The token that a number drawn uniformly from [0, 1) stands for; throws where there is no token.
+  public func token(logits: [Double], uniform: Double) throws(CarouselError) -> Int32 {
+    let probabilities = try probabilities(logits: logits)
     var sum = 0.0
     var last: Int32 = 0
     for (token, probability) in probabilities.enumerated() where probability > 0 {

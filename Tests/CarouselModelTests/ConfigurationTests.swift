@@ -37,6 +37,23 @@ import Testing
       ])
   }
 
+  @Test(arguments: [
+    (-1, 3, 1, CellOptions()), (3, -1, 1, CellOptions()), (3, .max, 1, CellOptions()),
+    (3, 4, -1, CellOptions()), (3, 4, 1, CellOptions(recurrence: .blocks(0))),
+    (3, 4, 1, CellOptions(recurrence: .blocks(3))), (3, 4, 1, CellOptions(projectionSize: -2)),
+  ])
+  func aConfigurationOfImpossibleSizesHasNoParameters(
+    inputSize: Int, hiddenSize: Int, layers: Int, options: CellOptions
+  ) {
+    let stack = RecurrentConfiguration(
+      inputSize: inputSize, hiddenSize: hiddenSize, layers: layers, options: options)
+    #expect(stack.parameterDescriptions.isEmpty)
+    #expect(NetworkConfiguration(vocabularySize: 7, recurrent: stack).parameterDescriptions.isEmpty)
+    #expect(throws: CarouselError.self) { try stack.validate() }
+    let good = RecurrentConfiguration(inputSize: 3, hiddenSize: 4)
+    #expect(NetworkConfiguration(vocabularySize: -7, recurrent: good).parameterDescriptions.isEmpty)
+  }
+
   @Test func operationsAreCountedByHand() {
     let layer = RecurrentLayer(cell: .lstm, inputSize: 512, hiddenSize: 512)
     #expect(layer.flops(sequenceLength: 25, batchSize: 64, backward: false) == 6_710_886_400)

@@ -30,8 +30,8 @@ import Testing
 
   @Test func temperatureZeroIsGreedyAndTakesTheLowerOfEquals() throws {
     let sampler = try TokenSampler(temperature: 0)
-    #expect(sampler.probabilities(logits: logits) == [0, 1, 0, 0])
-    #expect(sampler.token(logits: [1, 3, 3], uniform: 0.999) == 1)
+    #expect(try sampler.probabilities(logits: logits) == [0, 1, 0, 0])
+    #expect(try sampler.token(logits: [1, 3, 3], uniform: 0.999) == 1)
   }
 
   @Test func topKKeepsTheMostProbable() throws {
@@ -54,8 +54,8 @@ import Testing
 
   @Test func aUniformNumberPicksByCumulatedProbability() throws {
     let sampler = try TokenSampler()
-    let tokens = [0, 0.09, 0.11, 0.49, 0.51, 0.79, 0.81, 0.9999999].map {
-      sampler.token(logits: logits, uniform: $0)
+    let tokens = try [0, 0.09, 0.11, 0.49, 0.51, 0.79, 0.81, 0.9999999].map {
+      try sampler.token(logits: logits, uniform: $0)
     }
     #expect(tokens == [0, 0, 1, 1, 2, 2, 3, 3])
   }
@@ -63,6 +63,12 @@ import Testing
   @Test func largeLogitsDoNotOverflow() throws {
     expect(try TokenSampler().probabilities(logits: [1e6, 1e6]), [0.5, 0.5])
     expect(try TokenSampler(temperature: 1e-3).probabilities(logits: [1, 2]), [0, 1])
+  }
+
+  @Test(arguments: [0.0, 1]) func noLogitsAreAnError(temperature: Double) throws {
+    let sampler = try TokenSampler(temperature: temperature)
+    #expect(throws: CarouselError.self) { try sampler.probabilities(logits: []) }
+    #expect(throws: CarouselError.self) { try sampler.token(logits: [], uniform: 0.5) }
   }
 
   @Test func refusesNonsense() {
