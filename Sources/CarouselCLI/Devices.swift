@@ -17,7 +17,7 @@ struct Devices: PagedCommand {
       "Show the cache of compiled programs instead: its folder, its size, its limit.",
       discussion: "CAROUSEL_CACHE names its folder, or is off; else it is carousel in "
         + "XDG_CACHE_HOME, or in ~/.cache. It is used only where it belongs to you and nobody else "
-        + "can write to it."))
+        + "can write to it. Where PoCL has no folder of its own, its programs are there too."))
   var cache = false
 
   @Flag(help: "Remove all compiled programs from the cache; what was tuned stays.")

@@ -119,6 +119,33 @@ struct ProgramTests {
     #expect(cache.contents.count == 3)
   }
 
+  /// As PoCL's folder lies in the cache where it has no other.
+  @Test func poclsProgramsCountAndGoToo() throws {
+    let folder = try TemporaryFolder()
+    let cache = ProgramCache(folder: folder.url, limitBytes: 250)
+    for (name, age) in [("AA/old", 3.0), ("AA/older", 4.0), ("BB/new", 0)] {
+      let kernel = folder.url.appending(path: "pocl/\(name)/kernel")
+      try FileManager.default.createDirectory(at: kernel, withIntermediateDirectories: true)
+      for file in ["kernel/a.so", "program.bc"] {
+        let url = folder.url.appending(path: "pocl/\(name)/\(file)")
+        try Data(repeating: 1, count: 50).write(to: url)
+      }
+      for path in ["kernel/a.so", "program.bc", "kernel"] {
+        try FileManager.default.setAttributes(
+          [.modificationDate: Date(timeIntervalSinceNow: -86_400 * age)],
+          ofItemAtPath: folder.url.appending(path: "pocl/\(name)/\(path)").path)
+      }
+    }
+    #expect(cache.contents.count == 3 && cache.contents.bytes >= 300)
+    cache.trim()
+    let left = { try FileManager.default.subpathsOfDirectory(atPath: folder.url.path) }
+    #expect(try !left().contains("pocl/AA/older") && left().contains("pocl/BB/new/program.bc"))
+    // What is of today stays, whatever the limit.
+    ProgramCache(folder: folder.url, limitBytes: 0).trim()
+    #expect(cache.contents.count == 1)
+    #expect(try cache.clear().count == 1 && cache.contents.count == 0)
+  }
+
   @Test func clearingLeavesWhatIsNoProgram() throws {
     let folder = try TemporaryFolder()
     let cache = ProgramCache(folder: folder.url)
