@@ -86,7 +86,8 @@ struct GateOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What the bias of the LSTM's forget gate begins as; above 0 the cell remembers at first.",
+      "What the bias of the LSTM's forget gate begins as; above 0 the cell remembers at first. "
+        + "PyTorch draws it like all others, from ±1/√H.",
       valueName: "number"))
   var forgetBias: Double?
 

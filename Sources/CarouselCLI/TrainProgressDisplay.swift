@@ -79,8 +79,8 @@ struct TrainProgressDisplay: Sendable {
     let found =
       metrics.bitsPerByte.map { "held out: \(bitsText($0, metrics.bitsPerCharacter))" }
       ?? metrics.validationLoss.map { "held out: " + TaskMetrics.text($0, metrics) } ?? "saved"
-    return "step \(metrics.step)  epoch \(metrics.epoch)  \(found)"
-      + (metrics.isBest == true ? ", the best so far" : "")
+    // 80 columns hold the bits of a text to step 999,999.
+    return "step \(metrics.step)  \(found)" + (metrics.isBest == true ? ", best" : "")
   }
 
   private func rate(_ perSecond: Double) -> String {
