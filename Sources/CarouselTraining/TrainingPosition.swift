@@ -64,6 +64,8 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
 
   /// Takes note of an evaluation and says whether it is the best so far.
   ///
+  /// The best has the lowest loss; where classes or tags are told, the highest accuracy, and is the last of
+  /// equal ones, since few held-out examples are often all right long before the run's end.
   /// One that was not `due`, at
   /// the end of a run, does not use up patience.
   mutating func record(_ loss: Double, _ metrics: TaskMetrics? = nil, due: Bool) -> Bool {
@@ -74,9 +76,14 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
       evaluated = RunningMean()
       evaluationsSinceBest += 1
     }
-    guard loss < best?.loss ?? .infinity else { return false }
+    let isLower = loss < best?.loss ?? .infinity
+    guard let accuracy = metrics?.accuracy, let known = best?.metrics?.accuracy else {
+      if isLower { (best, evaluationsSinceBest) = (current, 0) }
+      return isLower
+    }
+    guard accuracy >= known else { return false }
+    if accuracy > known || isLower { evaluationsSinceBest = 0 }
     best = current
-    evaluationsSinceBest = 0
     return true
   }
 }

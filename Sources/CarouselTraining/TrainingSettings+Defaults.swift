@@ -56,6 +56,11 @@ extension TrainingSettings {
       result.recurrent.inputSize = examples.description.channels.count
     }
     result.sequenceLength = examples.description.longest
+    // Few examples are soon known by heart: with 0.3 two seeds of JapaneseVowels rose from 0.981 and 0.970 to
+    // 0.981 and 0.984, and two of BasicMotions to 1.00.
+    if examples.task == .classify, examples.count < 2048 {
+      result.recurrent.options.recurrentDropout = 0.3
+    }
     result.follow(examples.count)
     return result
   }

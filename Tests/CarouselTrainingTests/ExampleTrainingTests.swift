@@ -43,6 +43,7 @@ import Testing
     settings.recurrent.hiddenSize = 6
     settings.recurrent.layers = 2
     settings.recurrent.dropout = 0.2
+    settings.recurrent.options.recurrentDropout = 0
     settings.batchSize = 4
     settings.bounds = TrainingBounds(maxSteps: maxSteps)
     settings.schedule.peak = 0.02
