@@ -52,7 +52,8 @@ import Testing
       let (a, b) = (try expected.tensor(name), try found.tensor(name))
       // Sums of at most 20 products of numbers below 4, six steps long.
       let bound = 64 * Double(Float.ulpOfOne)
-      #expect(try distance(try #require(a), try #require(b)) <= bound, "\(name)")
+      let difference = distance(try #require(a), try #require(b))
+      #expect(difference <= bound, "\(name)")
     }
     let outputs = try second.json["outputs"] as? [[String: Any]]
     #expect(outputs?.prefix(3).map { $0["name"] as? String } == ["y", "h_n", "c_n"])
