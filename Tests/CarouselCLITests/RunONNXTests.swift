@@ -49,11 +49,11 @@ import Testing
     #expect(second.status == 0, "\(second.errors)")
     let (expected, found) = (try TensorFile(layers), try TensorFile(model))
     for name in ["y", "h_n", "c_n", "grad_x", "grad_h_0", "grad_c_0"] {
-      let (a, b) = (try expected.tensor(name), try found.tensor(name))
+      let a = try #require(try expected.tensor(name))
+      let b = try #require(try found.tensor(name))
       // Sums of at most 20 products of numbers below 4, six steps long.
       let bound = 64 * Double(Float.ulpOfOne)
-      let difference = distance(try #require(a), try #require(b))
-      #expect(difference <= bound, "\(name)")
+      #expect(distance(a, b) <= bound, "\(name)")
     }
     let outputs = try second.json["outputs"] as? [[String: Any]]
     #expect(outputs?.prefix(3).map { $0["name"] as? String } == ["y", "h_n", "c_n"])
