@@ -36,7 +36,8 @@ extension TrainingSettings {
         inputSize: task == .tag ? 64 : 1, hiddenSize: task == .forecast ? 64 : 128, maxEpochs: 10)
       (result.batchSize, result.validation) = (32, 0)
       if task == .tag { result.recurrent.direction = .bidirectional }
-      // Of three seeds on short series of few examples, a GRU was ahead of an LSTM in each.
+      // On JapaneseVowels as good as an LSTM (0.981 and 0.984 against 0.981 and 0.976, seeds 1 and 2), with
+      // fewer parameters.
       if task == .classify {
         result.recurrent.cell = .gru
         result.recurrent.options.forgetBias = nil
