@@ -55,7 +55,7 @@ INLINE void cell_new_backward(REAL slots[SLOTS], REAL h_before, REAL dh, REAL *d
   *direct = dh * z;
 }
 
-/// The gradient of the sum of r, from that of r h'; returns the gradient of h' on that way.
+/// The gradient of the sum of r, from that of r h'; returns the gradient of h' on that path.
 INLINE REAL cell_reset_backward(REAL slots[SLOTS], REAL h_before, REAL gradient) {
   const REAL r = slots[SLOT_R];
   slots[SLOT_R] = gradient * (h_before * SLOPE(0, r));

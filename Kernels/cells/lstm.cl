@@ -14,7 +14,7 @@
 //                     gate's own, the product's bias goes there too.
 //   MEMORIES          the states of a unit beside h: 1, the cell state c.
 //   NORMALIZES_MEMORY
-//                     whether layer normalisation normalises c on its way to h; 0 where not
+//                     whether layer normalisation normalises c on the path to h; 0 where not
 //                     defined.
 //   HAS_DIRECT_PATH   whether h' reaches h other than through the products.
 //   cell_gates        the first half of a step: `slots` holds sums of products; `c` [MEMORIES] has
@@ -35,7 +35,7 @@
 //   PEEPHOLES   1: i and f see c', o sees c (Gers & Schmidhuber 2000).
 //   CLIP        where defined, the bound on |c|; the gradient does not pass where it bit.
 //
-// Activation functions by index: 0 i, 1 f, 2 g, 3 o, 4 of c on the way to h.
+// Activation functions by index: 0 i, 1 f, 2 g, 3 o, 4 of c on the path to h.
 
 #include "common/activation.cl"
 

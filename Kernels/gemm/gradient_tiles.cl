@@ -22,13 +22,13 @@ INLINE int padded_depth(int depth) { return 2 * ((depth + 1) / 2 | 1); }
 INLINE int panel_count(int columns) { return (columns + COLUMNS - 1) / COLUMNS; }
 
 /// Where row k of column m is in the tiles.
-INLINE size_t tile_place(int m, int k, int K) {
+INLINE size_t tile_offset(int m, int k, int K) {
   return ((size_t)(m / ROWS) * K + k) * ROWS + m % ROWS;
 }
 
 /// Writes the gradients of WIDTH columns from `m` on, a multiple of WIDTH, where tiles hold them.
 INLINE void store_in_tiles(REAL values, global float *tiles, int m, int k, int K) {
-  global float *tile = tiles + tile_place(m, k, K);
+  global float *tile = tiles + tile_offset(m, k, K);
 #if WIDTH == 16
   vstore8(values.lo, 0, tile);
   vstore8(values.hi, 0, tile + (size_t)K * ROWS);

@@ -49,8 +49,8 @@ INLINE void pack_row(global const float *row, int columns, global float *panels,
 
 /// Packs the gradients a[offset + k stride + slot width + unit]; x [T N, C], or nothing with C 0;
 /// the states of y, whose rows are `y_stride` apart from `y_offset` on, or nothing with H 0. Global
-/// size: shares, each of `columns_per_item` of the tiles' columns, a multiple of WIDTH, and of an
-/// equal part of K.
+/// size: work-items, each with `columns_per_item` of the tiles' columns, a multiple of WIDTH, and
+/// with an equal range of K.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 pack_gradients(global const float *a, int slots, int width, int stride, int offset,
                int columns_per_item, global float *tiles, global const float *x, int C,
@@ -149,14 +149,14 @@ weight_gradients(global const float *tiles, global const float *panels, global c
       if (left == 0 && (bias_ih || bias_hh) && tile < m + rows) {
         const int first_unit = unit + tile - m, count = min(ROWS, width - first_unit);
         float sums[ROWS];
-        tile_sums(tiles + tile_place(tile, k0, K), depth, sums);
+        tile_sums(tiles + tile_offset(tile, k0, K), depth, sums);
         if (bias_ih && row_ih >= 0) add_sums(sums, bias_ih + row_ih + first_unit, count, k0 > 0);
         if (bias_hh && row_hh >= 0) add_sums(sums, bias_hh + row_hh + first_unit, count, k0 > 0);
       }
       global const float *a[ROWS];
-      for (int r = 0; r < rows; ++r) a[r] = tiles + tile_place(m + r, k0, K);
+      for (int r = 0; r < rows; ++r) a[r] = tiles + tile_offset(m + r, k0, K);
       // The last tile that the next turn reads.
-      global const float *next_tile = tiles + tile_place((m + 2 * rows - 1) / ROWS * ROWS, k0, K);
+      global const float *next_tile = tiles + tile_offset((m + 2 * rows - 1) / ROWS * ROWS, k0, K);
       for (int panel = left; panel < right; ++panel) {
         const int is_state = panel >= input_panels, columns = is_state ? H : C;
         const int row = is_state ? row_hh : row_ih;
@@ -169,8 +169,8 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         else fetch_tile(rows, c - (panel - left) * COLUMNS + (size_t)rows * columns, columns);
         for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
         if (k0) load_tile(rows, sums, c, columns, columns - column);
-        global const float *factors = panels + ((size_t)panel * K + k0) * COLUMNS;
-        row_products(rows, sums, a, factors, depth,
+        global const float *operand = panels + ((size_t)panel * K + k0) * COLUMNS;
+        row_products(rows, sums, a, operand, depth,
                      item_ahead(panel - left, (m - first) / CALL_ROWS, right - left, next_tile,
                                 next, K, depth));
         store_tile(rows, sums, c, columns, columns - column);

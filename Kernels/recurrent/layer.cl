@@ -1,26 +1,34 @@
-// One recurrent layer at work: what every kernel that walks its steps is given, and what happens to
-// a state between the cell and the next step.
+// One recurrent layer: the arguments of every kernel that computes its steps, and what happens to a
+// state between the cell and the next step.
 //
-// Layouts, P the width of a hidden state (H without a projection) and M the MEMORIES of the cell:
-// gates [T, N, SLOTS, H], a row of SLOTS H every gates_stride; cells, fresh [T, N, M, H]; keep_c
-// [T, N, H]; masked, keep_h [T, N, P]; mask, h_0, masked_0 [N, P]; c_0 [N, M, H]. The rows of y,
-// and of its gradients, are P wide, and y_stride apart from y_offset on: two directions write
-// theirs side by side. Pointers that a layer or a call has no use for are null.
+// Layouts, with P the width of a hidden state (H without a projection) and M the MEMORIES of the
+// cell:
 //
-//   weights, weights_n, weights_p    weight_hh, its rows of the new gate where these have a product
-//                                    of their own, and weight_hr, as the strategy packs them.
-//   bias_hh                          where it is not part of what `gates` begins as.
-//   gain_hh, gain_c, bias_c          of the layer normalisation.
-//   cells, fresh                     every state beside h and, with zoneout, every one before it;
-//                                    with `training` 0 those of each sequence's last step.
-//   mask, masked_0, masked           recurrent dropout: its factors, h_0 and every h times them,
-//                                    which is what the products read.
-//   keep_h, keep_c                   zoneout: 1 where a unit keeps its state; null for ZONEOUT_H
-//                                    and ZONEOUT_C everywhere, the expectation.
-//   sums, deviations, hats_c,        see staged.cl.
-//   deviations_c, reset, hidden
-//   block_units, block_states        units and states of a block of weight_hh: H and P where it is
-//                                    one matrix.
+//   gates                             [T, N, SLOTS, H]; from one row of SLOTS H to the next there
+//                                     are gates_stride floats
+//   cells, cells_before_zoneout       [T, N, M, H]
+//   keep_c                            [T, N, H]
+//   masked, keep_h                    [T, N, P]
+//   mask, h_0, masked_0               [N, P]
+//   c_0                               [N, M, H]
+//   y and its gradient                [T, N, P] from y_offset on; from one row to the next there
+//   are
+//                                     y_stride floats, for two directions write side by side
+//
+// Arguments; a pointer is null where the layer or the call has no such thing:
+//
+//   weights                           weight_hh as the strategy packs it.
+//   bias_hh                           where it is not part of what `gates` begins as.
+//   cells, cells_before_zoneout       every state beside h, and with zoneout every one before it;
+//                                     with `training` 0 those of each sequence's last step.
+//   mask, masked_0, masked            recurrent dropout: its factors, and h_0 and every h times
+//                                     them, which is what the recurrent products read.
+//   keep_h, keep_c                    zoneout: 1 where a unit keeps its state; null stands for
+//                                     ZONEOUT_H and ZONEOUT_C everywhere, the expectation.
+//   block_units, block_states         units and states of a block of weight_hh; H and P where it is
+//                                     one matrix.
+//   training                          1 where a backward pass follows.
+//   reverse                           1 for a layer that begins with the last step.
 //
 // Parameters:
 //   ZONEOUT                 1: the state may be kept (Krueger et al. 2017).
@@ -57,40 +65,34 @@
 /// Whether weight_hh is a matrix.
 #define HAS_MATRIX (RECURRENT && !DIAGONAL)
 
-/// The gates whose recurrent product stands in their own slot, and leads the rows of weight_hh.
+/// The gates whose recurrent product has the slot of the gate; their rows of weight_hh come first.
 #define PLAIN_GATES (RECURRENT_SLOT(GATES - 1) == GATES - 1 ? GATES : GATES - 1)
 
 #define LAYER_PARAMETERS                                                                           \
-  global const float *weights, global const float *weights_n, global const float *weights_p,       \
-      global const float *bias_hh, global const float *peephole_i, global const float *peephole_f, \
-      global const float *peephole_o, global const float *gain_hh, global const float *gain_c,     \
-      global const float *bias_c, global const float *h_0, global const float *c_0,                \
-      global const int *lengths, global float *gates, global float *cells, global float *fresh,    \
-      global float *y, global const float *mask, global const float *masked_0,                     \
-      global float *masked, global const float *keep_h, global const float *keep_c,                \
-      global float *sums, global float *deviations, global float *hats_c,                          \
-      global float *deviations_c, global float *reset, global float *hidden, int T, int N, int H,  \
-      int P, int gates_stride, int y_stride, int y_offset, int block_units, int block_states,      \
+  global const float *weights, global const float *bias_hh, global const float *peephole_i,        \
+      global const float *peephole_f, global const float *peephole_o, global const float *h_0,     \
+      global const float *c_0, global const int *lengths, global float *gates,                     \
+      global float *cells, global float *cells_before_zoneout, global float *y,                    \
+      global const float *mask, global const float *masked_0, global float *masked,                \
+      global const float *keep_h, global const float *keep_c, int T, int N, int H, int P,          \
+      int gates_stride, int y_stride, int y_offset, int block_units, int block_states,             \
       int training, int reverse
 
 typedef struct {
-  global const float *weights, *weights_n, *weights_p, *bias_hh, *peepholes[3];
-  global const float *gain_hh, *gain_c, *bias_c, *h_0, *c_0;
+  global const float *weights, *bias_hh, *peepholes[3], *h_0, *c_0;
   global const int *lengths;
-  global float *gates, *cells, *fresh, *y;
+  global float *gates, *cells, *cells_before_zoneout, *y;
   global const float *mask, *masked_0;
   global float *masked;
   global const float *keep_h, *keep_c;
-  global float *sums, *deviations, *hats_c, *deviations_c, *reset, *hidden;
   int T, N, H, P, gates_stride, y_stride, block_units, block_states, training, reverse;
 } Layer;
 
 /// The Layer of a kernel with LAYER_PARAMETERS.
 #define LAYER                                                                                      \
   {                                                                                                \
-    weights, weights_n, weights_p, bias_hh, {peephole_i, peephole_f, peephole_o}, gain_hh, gain_c, \
-        bias_c, h_0, c_0, lengths, gates, cells, fresh, y + y_offset, mask, masked_0, masked,      \
-        keep_h, keep_c, sums, deviations, hats_c, deviations_c, reset, hidden, T, N, H, P,         \
+    weights, bias_hh, {peephole_i, peephole_f, peephole_o}, h_0, c_0, lengths, gates, cells,       \
+        cells_before_zoneout, y + y_offset, mask, masked_0, masked, keep_h, keep_c, T, N, H, P,    \
         gates_stride, y_stride, block_units, block_states, training, reverse                       \
   }
 
@@ -109,23 +111,23 @@ INLINE void load_peepholes(Peepholes *p, const Layer *layer, int unit, int count
   if (layer->peepholes[2]) p->output = load_lanes(layer->peepholes[2] + unit, count);
 }
 
-/// The step that the layer walks first, or last.
+/// The step that the layer computes first, or last.
 INLINE int first_step(const Layer *layer) { return layer->reverse ? layer->T - 1 : 0; }
 INLINE int last_step(const Layer *layer) { return layer->reverse ? 0 : layer->T - 1; }
 
-/// Where step t of sequence n stands in the gates.
-INLINE size_t gates_place(const Layer *layer, int t, int n) {
+/// The offset of step t of sequence n in `gates`.
+INLINE size_t gates_row_offset(const Layer *layer, int t, int n) {
   return ((size_t)t * layer->N + n) * layer->gates_stride;
 }
 
-/// Where step t of sequence n stands in y, and in its gradients.
-INLINE size_t y_place(const Layer *layer, int t, int n) {
+/// The offset of step t of sequence n in y, and in its gradients.
+INLINE size_t y_row_offset(const Layer *layer, int t, int n) {
   return ((size_t)t * layer->N + n) * layer->y_stride;
 }
 
-/// Row n of the states before step t as the forward pass holds them: past its end a sequence's
-/// state stands still, so that the rows of a step are `stride` apart, those of `initial` `width`.
-/// With `kept` 0 only the last are there. Null stands for zeros.
+/// Row n of the states before step t as the forward pass holds them: past its end a sequence keeps
+/// its last state, so that the rows of a step are `stride` apart, those of `initial` `width`. With
+/// `kept` 0 `states` has one step, the last. Null stands for zeros.
 INLINE global const float *
 running_state(global const float *states, int stride, global const float *initial, int width,
               const Layer *layer, int t, int n, int kept) {
@@ -146,11 +148,11 @@ own_state(global const float *states, int stride, global const float *initial, i
   return states + (size_t)n * stride;
 }
 
-/// The same of the hidden states, and of what the recurrent products read.
+/// The hidden state of sequence n before its own step t, and the input of the recurrent product.
 INLINE global const float *own_hidden(const Layer *layer, int t, int n) {
   return own_state(layer->y, layer->y_stride, layer->h_0, layer->H, layer, t, n, 1);
 }
-INLINE global const float *own_factor(const Layer *layer, int t, int n) {
+INLINE global const float *own_recurrent_input(const Layer *layer, int t, int n) {
   if (!layer->mask) return own_hidden(layer, t, n);
   return own_state(layer->masked, layer->H, layer->masked_0, layer->H, layer, t, n, 1);
 }
@@ -160,12 +162,12 @@ INLINE global const float *hidden_before(const Layer *layer, int t, int n) {
   return running_state(layer->y, layer->y_stride, layer->h_0, layer->P, layer, t, n, 1);
 }
 
-/// The same as the recurrent products read them, and how far apart they are.
-INLINE global const float *factor_before(const Layer *layer, int t, int n) {
+/// The same rows as the recurrent product reads them, and how far apart they are.
+INLINE global const float *recurrent_input_before(const Layer *layer, int t, int n) {
   if (!layer->mask) return hidden_before(layer, t, n);
   return running_state(layer->masked, layer->P, layer->masked_0, layer->P, layer, t, n, 1);
 }
-INLINE int factor_stride(const Layer *layer, int t) {
+INLINE int recurrent_input_stride(const Layer *layer, int t) {
   return layer->mask || t == first_step(layer) ? layer->P : layer->y_stride;
 }
 
@@ -181,12 +183,12 @@ INLINE global const float *own_cell(const Layer *layer, int t, int n, int kept) 
   return own_state(layer->cells, width, layer->c_0, width, layer, t, n, kept);
 }
 
-/// Where the states beside h of step t of sequence n stand; with `training` 0 there is one step.
-INLINE size_t memory_place(const Layer *layer, int t, int n) {
+/// The offset of the states beside h of step t of sequence n; with `training` 0 there is one step.
+INLINE size_t memory_offset(const Layer *layer, int t, int n) {
   return ((size_t)(layer->training ? t : 0) * layer->N + n) * MEMORIES * layer->H;
 }
 
-/// The states beside h of `count` units from a place in their row on; zeros where it is null.
+/// The states beside h of `count` units from `unit` on; zeros where the row is null.
 INLINE void load_memory(REAL *c, global const float *row, int H, int unit, int count) {
   c[0] = (REAL)(0.0f);
   EACH_MEMORY(k)
@@ -202,7 +204,7 @@ INLINE global const float *true_hidden_before(const Layer *layer, int t, int n) 
                       layer->N, layer->P, layer->reverse);
 }
 
-/// The share of its old state that a unit keeps.
+/// How much of its old state a unit keeps: from 0 to 1.
 INLINE REAL kept_hidden(const Layer *layer, size_t index, int count) {
   if (!ZONEOUT) return (REAL)(0.0f);
   return layer->keep_h ? load_lanes(layer->keep_h + index, count) : (REAL)(ZONEOUT_H);
@@ -212,13 +214,13 @@ INLINE REAL kept_cell(const Layer *layer, size_t index, int count) {
   return layer->keep_c ? load_lanes(layer->keep_c + index, count) : (REAL)(ZONEOUT_C);
 }
 
-/// The state of a unit that keeps a share of the one before.
-INLINE REAL kept_state(REAL share, REAL before, REAL after) {
-  return ZONEOUT ? fma(share, before, ((REAL)(1.0f) - share) * after) : after;
+/// The state of a unit that keeps so much of the one before.
+INLINE REAL kept_state(REAL kept, REAL before, REAL after) {
+  return ZONEOUT ? fma(kept, before, ((REAL)(1.0f) - kept) * after) : after;
 }
 
-/// Writes the hidden states of `count` units from `unit` on to their row of y, and what the next
-/// product reads.
+/// Writes the hidden states of `count` units from `unit` on to their row of y, and to `masked` what
+/// the next recurrent product reads.
 INLINE void
 store_hidden(const Layer *layer, REAL h, global float *y, int t, int n, int unit, int count) {
   store_lanes(h, y + unit, count);
@@ -228,33 +230,33 @@ store_hidden(const Layer *layer, REAL h, global float *y, int t, int n, int unit
               layer->masked + (size_t)t * layer->N * layer->P + state, count);
 }
 
-/// Of what block of `to` a range of `count` from `first` on meets in blocks of `from`: where it
-/// begins, and in `end` where it ends, at most at `length`.
+/// A block-diagonal matrix has blocks of `from` rows and `to` columns. The `count` rows from
+/// `first` on overlap the columns from the result on up to `end`, at most `length`.
 INLINE int block_range(int first, int count, int from, int to, int length, int *end) {
   *end = min(length, ((first + count - 1) / from + 1) * to);
   return first / from * to;
 }
 
-/// Copies the last states of a sequence, where wanted, and clears past its length what a later
-/// product may read.
+/// Copies the last states of a sequence to h_n and c_n, where wanted, and clears past its length
+/// what a later product may read.
 INLINE void finish_sequence(const Layer *layer, int n, global float *h_n, global float *c_n) {
   const int T = layer->T, N = layer->N, H = layer->H, P = layer->P;
   const int steps = layer->lengths ? min(layer->lengths[n], T) : T;
   const int last = steps && !layer->reverse ? steps - 1 : 0;
   if (h_n) {
     global const float *h = layer->h_0 ? layer->h_0 + (size_t)n * P : 0;
-    if (steps) h = layer->y + y_place(layer, last, n);
+    if (steps) h = layer->y + y_row_offset(layer, last, n);
     for (int unit = 0; unit < P; ++unit) h_n[(size_t)n * P + unit] = h ? h[unit] : 0.0f;
   }
   if (HAS_CELL_STATE && c_n) {
     const int width = MEMORIES * H;
     global const float *c = layer->c_0 ? layer->c_0 + (size_t)n * width : 0;
-    if (steps) c = layer->cells + memory_place(layer, last, n);
+    if (steps) c = layer->cells + memory_offset(layer, last, n);
     for (int i = 0; i < width; ++i) c_n[(size_t)n * width + i] = c ? c[i] : 0.0f;
   }
   for (int t = steps; t < T; ++t) {
     for (int unit = 0; unit < P; ++unit) {
-      layer->y[y_place(layer, t, n) + unit] = 0.0f;
+      layer->y[y_row_offset(layer, t, n) + unit] = 0.0f;
       if (layer->mask) layer->masked[((size_t)t * N + n) * P + unit] = 0.0f;
     }
   }

@@ -1,12 +1,16 @@
-// Strategy "resident": one launch walks all steps, its work-groups waiting for each other at each.
+// Strategy "persistent": one launch computes all steps, for GPUs (the persistent RNN of Diamos et
+// al. 2016). The work-groups keep their weights and states, and wait for each other after each
+// step.
 //
-// A tile is ROWS sequences of UNITS units; its group computes it at every step, holds its states in
-// registers and, with KEPT, its recurrent weights in local memory. Groups with the same sequences
-// are a team: each reads what all of them wrote at the step before. Global size: ITEMS times the
-// tiles of H, and the tiles of N.
+// A tile is ROWS sequences of UNITS hidden units. A work-group computes one tile at every step; it
+// holds the states of the tile in registers and, with KEPT, its recurrent weights in local memory.
+// The groups with the same sequences are a team: each reads what all of them wrote at the step
+// before. Global size: ITEMS times the tiles of H, and the tiles of N.
 //
-// Dense recurrences with P = H. Layouts as in layer.cl. What the launch left when someone gave up,
-// resident_forward_rest and resident_backward_rest do: one group, tile after tile.
+// A group that waits too long gives up, and all stop (grid.cl). What is left then is done by a
+// second launch, persistent_forward_rest or persistent_backward_rest: one group, tile after tile.
+//
+// Dense recurrences with P = H. Layouts as in layer.cl.
 //
 // Parameters as in persistent_product.cl, and BACKWARD 1 for the backward pass.
 
@@ -14,11 +18,12 @@
 #include "recurrent/persistent_product.cl"
 #include "recurrent/unit.cl"
 
-#define RESIDENT_KERNEL kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+#define PERSISTENT_KERNEL kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 
 #define EACH_OWNED(o) _Pragma("unroll") for (int o = 0; o < OWN; ++o)
 
-/// The sequence and the unit of the o-th that this work-item owns in a tile; whether there is one.
+/// The o-th state of a tile that this work-item owns: its sequence and unit. Returns whether there
+/// is one.
 INLINE int find_owned(int o, const Layer *layer, int first_row, int first_unit, int *n, int *unit) {
   const int e = get_local_id(0) + o * ITEMS;
   *n = first_row + e / UNITS;
@@ -42,8 +47,9 @@ INLINE void
 forward_tile(const Layer *layer, const Held held, local float4 *memory, float slots[OWN][SLOTS],
              float h[OWN], float c[OWN][MEMORY], int t, int first_row, int first_unit) {
   float sums[OWN][OUT];
-  global const float *factors = factor_before(layer, t, 0);
-  product(sums, layer, held, memory, factors, factor_stride(layer, t), first_row, first_unit);
+  global const float *recurrent_input = recurrent_input_before(layer, t, 0);
+  product(sums, layer, held, memory, recurrent_input, recurrent_input_stride(layer, t), first_row,
+          first_unit);
   EACH_OWNED(o) {
     int n, unit;
     if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
@@ -54,12 +60,12 @@ forward_tile(const Layer *layer, const Held held, local float4 *memory, float sl
     unit_forward(layer, slots[o], &h[o], c[o], t, n, unit);
 #if ALONE
     const float factor = layer->mask ? layer->mask[(size_t)n * layer->H + unit] : 1.0f;
-    hand_on(memory, h[o] * factor, n - first_row, 0, unit);
+    store_next_input(memory, h[o] * factor, n - first_row, 0, unit);
 #endif
   }
 }
 
-/// Keeps in training what the backward pass needs of a step of a tile; nobody waits for it.
+/// Stores, in training, what the backward pass needs of a step of a tile. No group waits for it.
 INLINE void keep_tile(const Layer *layer, float slots[OWN][SLOTS], float c[OWN][MEMORY], int t,
                       int first_row, int first_unit) {
   EACH_OWNED(o) {
@@ -67,15 +73,15 @@ INLINE void keep_tile(const Layer *layer, float slots[OWN][SLOTS], float c[OWN][
     if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
     keep_slots(layer, slots[o], t, n, unit);
     if (HAS_CELL_STATE && layer->training) {
-      store_memory(c[o], layer->cells + memory_place(layer, t, n), layer->H, unit, 1);
+      store_memory(c[o], layer->cells + memory_offset(layer, t, n), layer->H, unit, 1);
     }
   }
 }
 
 /// All steps forward: `gates` holds x W^T + b in its first GATES slots. The last states go to h_n
 /// and c_n [N, H], which may be null; of several steps they may be h_0 and c_0.
-RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n,
-                                 volatile global int *sync, int polls) {
+PERSISTENT_KERNEL persistent_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n,
+                                     volatile global int *sync, int polls) {
   local float4 memory[MEMORY4];
   Held held;
 #if !ALONE
@@ -88,7 +94,7 @@ RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global flo
   volatile global int *count = ALONE ? 0 : TEAM(sync, team);
   keep_weights(&layer, held, memory, first_unit);
 #if ALONE
-  begin_rows(&layer, memory, factor_before(&layer, first_step(&layer), 0), first_row);
+  begin_rows(&layer, memory, recurrent_input_before(&layer, first_step(&layer), 0), first_row);
   // What was read may be h_n, which others write.
   barrier(CLK_GLOBAL_MEM_FENCE);
 #endif
@@ -127,9 +133,9 @@ RESIDENT_KERNEL resident_forward(LAYER_PARAMETERS, global float *h_n, global flo
 }
 
 #if !ALONE
-/// The steps that resident_forward left, and `sync` as it was. Global size: ITEMS.
-RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, global float *c_n,
-                                      volatile global int *sync, int tiles, int teams) {
+/// The steps that persistent_forward left; resets `sync` for the next launch. Global size: ITEMS.
+PERSISTENT_KERNEL persistent_forward_rest(LAYER_PARAMETERS, global float *h_n, global float *c_n,
+                                          volatile global int *sync, int tiles, int teams) {
   local float4 memory[MEMORY4];
   Held held;
   const Layer layer = LAYER;
@@ -165,18 +171,18 @@ RESIDENT_KERNEL resident_forward_rest(LAYER_PARAMETERS, global float *h_n, globa
   }
   const int last = last_step(&layer);
   for (int i = get_local_id(0); i < N * H && is_left; i += ITEMS) {
-    if (h_n) h_n[i] = layer.y[y_place(&layer, last, i / H) + i % H];
+    if (h_n) h_n[i] = layer.y[y_row_offset(&layer, last, i / H) + i % H];
   }
   if (HAS_CELL_STATE && c_n) {
     for (int i = get_local_id(0); i < N * MEMORIES * H && is_left; i += ITEMS) {
-      c_n[i] = cells[memory_place(&layer, last, 0) + i];
+      c_n[i] = cells[memory_offset(&layer, last, 0) + i];
     }
   }
   forget_launch(sync, tiles, teams, is_left);
 }
 #endif
 #else
-/// Reads what the backward pass needs of a tile at the `done`-th step on its way.
+/// Reads what step `done` backward needs of a tile.
 INLINE void load_tile(UnitStep steps[OWN], float slots[OWN][SLOTS], const Layer *layer,
                       global const float *grad_y, int done, int first_row, int first_unit) {
   EACH_OWNED(o) {
@@ -188,8 +194,8 @@ INLINE void load_tile(UnitStep steps[OWN], float slots[OWN][SLOTS], const Layer 
   }
 }
 
-/// The `done`-th step of a tile on the way back; the T-th makes the gradient of h_0. `dh` and `dc`
-/// are the gradients of its states but for what comes through the products.
+/// Step `done` backward of a tile; the last one, T, makes the gradient of h_0. `dh` and `dc` are
+/// the gradients of its states without what the products add.
 INLINE void
 backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitStep steps[OWN],
               float slots[OWN][SLOTS], float dh[OWN], float dc[OWN][MEMORY], global float *grad_h_0,
@@ -197,7 +203,7 @@ backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitSte
   const int T = layer->T, H = layer->H;
   const int t = layer->reverse ? done : T - 1 - done, t_after = layer->reverse ? t - 1 : t + 1;
   float sums[OWN][OUT];
-  global const float *after = done ? layer->gates + gates_place(layer, t_after, 0) : 0;
+  global const float *after = done ? layer->gates + gates_row_offset(layer, t_after, 0) : 0;
   product(sums, layer, held, memory, after, layer->gates_stride, first_row, first_unit);
   EACH_OWNED(o) {
     int n, unit;
@@ -210,13 +216,13 @@ backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitSte
 #pragma unroll
     for (int gate = 0; gate < GATES && done < T; ++gate) {
       const float value = is_active(layer->lengths, t, n) ? slots[o][RECURRENT_SLOT(gate)] : 0.0f;
-      hand_on(memory, value, n - first_row, gate, unit);
+      store_next_input(memory, value, n - first_row, gate, unit);
     }
 #endif
   }
 }
 
-/// The gradients of a unit's states as the way back begins.
+/// The gradients of a unit's states before the first step backward.
 INLINE void begin_back(float *dh, float *dc, global const float *grad_h_n,
                        global const float *grad_c_n, int n, int H, int unit) {
   *dh = grad_h_n ? grad_h_n[(size_t)n * H + unit] : 0.0f;
@@ -226,10 +232,10 @@ INLINE void begin_back(float *dh, float *dc, global const float *grad_h_n,
 /// All steps backward: `gates` holds what the forward pass kept and receives the gradients of the
 /// sums. dh and dc [N, H] hold the gradients of the states in between; dc, null without cell
 /// states, ends as that of c_0. grad_h_0 may be null.
-RESIDENT_KERNEL
-resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
-                  global const float *grad_c_n, global float *dh, global float *dc,
-                  global float *grad_h_0, volatile global int *sync, int polls) {
+PERSISTENT_KERNEL
+persistent_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
+                    global const float *grad_c_n, global float *dh, global float *dc,
+                    global float *grad_h_0, volatile global int *sync, int polls) {
   local float4 memory[MEMORY4];
   Held held;
 #if !ALONE
@@ -277,11 +283,11 @@ resident_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
 }
 
 #if !ALONE
-/// The steps that resident_backward left, and `sync` as it was. Global size: ITEMS.
-RESIDENT_KERNEL
-resident_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
-                       global const float *grad_c_n, global float *dh, global float *dc,
-                       global float *grad_h_0, volatile global int *sync, int tiles, int teams) {
+/// The steps that persistent_backward left; resets `sync` for the next launch. Global size: ITEMS.
+PERSISTENT_KERNEL
+persistent_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
+                         global const float *grad_c_n, global float *dh, global float *dc,
+                         global float *grad_h_0, volatile global int *sync, int tiles, int teams) {
   local float4 memory[MEMORY4];
   Held held;
   const Layer layer = LAYER;

@@ -1,4 +1,4 @@
-// The product of a tile in strategy "resident", through local memory.
+// The recurrent product of a tile of persistent.cl, through local memory.
 //
 // The product of a step is [ROWS, K] by [K, UNITS x OUT]: forward K = H with all gates of a unit,
 // OUT = GATES; backward K = GATES x H, a segment of H for each gate, and OUT = 1. Both operands
@@ -22,8 +22,8 @@
 //                           is 0.
 //   ALIGNED                 1: H is a multiple of 4.
 //   ALONE                   1: the tile has all units, PASS is LENGTH and the weights are kept or
-//                           held; what a step hands to the next never leaves local memory, and
-//                           nobody waits.
+//                           held; what the next step reads stays in local memory, and no group
+//                           waits.
 
 #include "gemm/matrix_units.cl"
 #include "recurrent/layer.cl"
@@ -103,8 +103,8 @@ INLINE float4 load_four(global const float *row, int k, int length) {
 #endif
 }
 
-/// The part of the left operand that this work-item loads for a pass: rows of `left`, `stride`
-/// apart, the tile's first one first.
+/// What this work-item loads of the left operand for a pass: rows of `left`, `stride` apart, from
+/// the first row of the tile on.
 INLINE void load_rows(float4 values[ROW_LOADS], const Layer *layer, global const float *left,
                       int stride, int first_row, int pass) {
   const int segment = pass / (LENGTH / PASS), k0 = pass % (LENGTH / PASS) * PASS;
@@ -146,7 +146,7 @@ load_columns(float4 values[COLUMN_LOADS], const Layer *layer, int first_unit, in
   }
 }
 
-/// Writes what load_rows loaded to `tile`, the place of the pass in its rows.
+/// Writes what load_rows loaded to `tile`, where the pass begins in its rows.
 INLINE void store_rows(const float4 values[ROW_LOADS], local float4 *tile) {
 #pragma unroll
   for (int i = 0; i < ROW_LOADS; ++i) {
@@ -167,8 +167,9 @@ store_columns(const float4 values[COLUMN_LOADS], local float4 *tile, int stride,
       const float lanes[4] = {values[i].x, values[i].y, values[i].z, values[i].w};
 #pragma unroll
       for (int lane = 0; lane < 4; ++lane) {
-        const int place = pass * PASS4 + PLACE(unit + lane, k / 4);
-        ((local float *)(tile + (unit + lane) * stride + place))[k % 4] = round_stored(lanes[lane]);
+        const int offset = pass * PASS4 + PLACE(unit + lane, k / 4);
+        ((local float *)(tile + (unit + lane) * stride + offset))[k % 4] =
+            round_stored(lanes[lane]);
       }
     } else {
       const int column = e / PASS4;
@@ -223,10 +224,10 @@ INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *hel
   const int slice = get_local_id(0) / SLICE_ITEMS, warp = get_local_id(0) % SLICE_ITEMS / 32;
 #pragma unroll 2
   for (int j = 0; j < PASS4 / 4 / SLICES; ++j) {
-    const int eights = j * SLICES / 2 * 8, place = j * SLICES % 2 * 4 + slice * 4;
+    const int eights = j * SLICES / 2 * 8, first4 = j * SLICES % 2 * 4 + slice * 4;
     multiply_blocks(sums, WARP_ROWS / 16, WARP_COLUMNS / 8, rows + eights, ROW4, 1,
                     warp / COLUMN_WARPS * WARP_ROWS, columns + eights, stride, 1,
-                    warp % COLUMN_WARPS * WARP_COLUMNS, place);
+                    warp % COLUMN_WARPS * WARP_COLUMNS, first4);
   }
 }
 
@@ -238,9 +239,9 @@ INLINE void store_sums(const Sums sums, local float *partial) {
     const int row = warp / COLUMN_WARPS * WARP_ROWS + i / (WARP_COLUMNS / 8) * 16 + lane / 4;
     const int column =
         warp % COLUMN_WARPS * WARP_COLUMNS + i % (WARP_COLUMNS / 8) * 8 + lane % 4 * 2;
-    local float *place = partial + (column / UNITS * ROWS + row) * UNITS + column % UNITS;
-    *(local float2 *)place = sums[i].xy;
-    *(local float2 *)(place + 8 * UNITS) = sums[i].zw;
+    local float *target = partial + (column / UNITS * ROWS + row) * UNITS + column % UNITS;
+    *(local float2 *)target = sums[i].xy;
+    *(local float2 *)(target + 8 * UNITS) = sums[i].zw;
   }
 }
 #else
@@ -255,19 +256,19 @@ INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *hel
 #pragma unroll
   for (int j = 0; j < PASS4 / SLICES; ++j) {
     // Places in whole groups of eight, and what is left: compilers see that few of them differ.
-    const int eights = j * SLICES / 8 * 8, place = j * SLICES % 8 + slice;
+    const int eights = j * SLICES / 8 * 8, at = j * SLICES % 8 + slice;
     float4 left[ITEM_ROWS];
 #pragma unroll
     for (int i = 0; i < ITEM_ROWS; ++i) {
       const int row = row0 + i * ROW_ITEMS;
-      left[i] = rows[row * ROW4 + eights + PLACE(row0 + i * ROW_ITEMS % 8, place)];
+      left[i] = rows[row * ROW4 + eights + PLACE(row0 + i * ROW_ITEMS % 8, at)];
     }
 #pragma unroll
     for (int m = 0; m < ITEM_COLUMNS; ++m) {
       const int column = m / ITEM_UNITS * UNITS + ITEM_UNIT(0, m);
-      const int column_place = eights + PLACE(unit0 + column % 8, place);
+      const int column_at = eights + PLACE(unit0 + column % 8, at);
       const float4 right =
-          HELD ? held[j * ITEM_COLUMNS + m] : columns[(unit0 + column) * stride + column_place];
+          HELD ? held[j * ITEM_COLUMNS + m] : columns[(unit0 + column) * stride + column_at];
 #pragma unroll
       for (int i = 0; i < ITEM_ROWS; ++i) {
         float sum = sums[i * ITEM_COLUMNS + m];
@@ -306,16 +307,16 @@ begin_rows(const Layer *layer, local float4 *memory, global const float *left, i
   }
 }
 
-/// Hands a value of unit `unit` on to the next step's product, in segment `segment`.
-INLINE void hand_on(local float4 *memory, float value, int row, int segment, int unit) {
-  const int place = row * ROW4 + segment * PASS4 + PLACE(row, unit / 4);
-  ((local float *)(memory + KEPT4 + place))[unit % 4] = round_stored(value);
+/// Stores a value of a unit where the next step's product reads it, in segment `segment`.
+INLINE void store_next_input(local float4 *memory, float value, int row, int segment, int unit) {
+  const int offset = row * ROW4 + segment * PASS4 + PLACE(row, unit / 4);
+  ((local float *)(memory + KEPT4 + offset))[unit % 4] = round_stored(value);
 }
 #endif
 
-/// The product of the rows of `left`, `stride` apart, zeros where it is null, or of what was handed
-/// on, with the tile's weights: result[o][out] is that of the o-th unit that this work-item owns.
-/// `memory` holds the kept weights. All work-items take part, after a barrier.
+/// The product of the tile's weights with the rows of `left`, `stride` apart and zeros where it is
+/// null, or with what store_next_input stored: result[o][out] is that of the o-th unit that this
+/// work-item owns. `memory` holds the kept weights. All work-items take part, after a barrier.
 INLINE void
 product(float result[OWN][OUT], const Layer *layer, const Held held, local float4 *memory,
         global const float *left, int stride, int first_row, int first_unit) {

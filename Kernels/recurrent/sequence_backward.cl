@@ -1,23 +1,27 @@
-// Strategy "sequence", backward: one launch walks all steps against the layer's direction.
+// Strategy "sequence", backward: one launch computes all steps against the layer's direction.
 //
-// Slices of the batch and parts of the units as in sequence.cl. The gates' gradients take
-// the place of what the forward pass kept. They, the inputs and the states are also laid out for
-// the products of all steps that make the gradients of weights, while they are in the caches. The
-// gradients of the inputs may be made on the way: like those of the states they are products of the
-// gates' gradients of the step after.
+// Slices of the batch and splits of the hidden units as in sequence.cl. At each step and for each
+// tile of COLUMNS hidden units a work-item does
 //
-//   sequence_backward  all steps.
+//   the recurrent product    the gradient of h from the gates' gradients of the step after
+//   the cell update          from the gradient of h to those of the gates, which replace what the
+//                            forward pass kept, and those of the states beside h
 //
-// Layouts as in layer.cl, P = H, and gradient_tiles.cl, whose slots are those of the cell. There
-// the steps of a slice follow each other, those of a sequence that it does not have left out.
-// Global size: slices, or parts.
+// The products of all steps that make the gradients of weights (weight_gradients.cl) read the
+// gates' gradients, the inputs and the states in tiles and panels. These are written here, while
+// the values are in the caches. The gradients of the inputs may be made here too, from the gates'
+// gradients of the step after.
+//
+// Layouts as in layer.cl, P = H, and in gradient_tiles.cl, with the slots of the cell; there the
+// steps of a slice follow each other, without the steps that a sequence does not have. Global size:
+// slices, or splits.
 
 #include "gemm/gradient_tiles.cl"
 #include "recurrent/layer.cl"
-#include "recurrent/shares.cl"
+#include "recurrent/slices.cl"
 
-/// What the products of all steps are made from, and the gradients of the inputs: x [T, N, C],
-/// their gradients, or null, and weight_ih packed by pack_panels; see gradient_tiles.cl.
+/// What the products of all steps read: x [T, N, C], and the tiles and panels of gradient_tiles.cl,
+/// whose depth is K; weight_ih packed by pack_panels and the gradients of x, or null.
 typedef struct {
   global const float *x;
   global const Packed *weights;
@@ -25,26 +29,93 @@ typedef struct {
   int C, K;
 } Products;
 
-/// sums[r] += the gradients that reach the states from the step after, whose gates' gradients are
-/// `after`: the product with weight_hh, for COLUMNS units from `unit` on. The rows begin at `row`
-/// of their slice.
-INLINE void add_gradients_from(int rows, int row, REAL sums[ROWS][2], const Layer *layer,
-                               global const float *after[ROWS], int unit) {
+/// The gradients of y and of the last states, and those that go from step to step: see
+/// sequence_backward.
+typedef struct {
+  global const float *y, *h_n, *c_n;
+  global float *dh, *dc, *h_0;
+} Gradients;
+
+/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on. They are the
+/// rows from k on of all steps. With t outside the sequence the gradient of h_0 is made.
+typedef struct {
+  const Layer *layer;
+  const Slice *slice;
+  const Products *products;
+  const Gradients *gradients;
+  int t, row, k, first;
+} Tile;
+
+INLINE int is_initial(const Tile *tile) { return tile->t < 0 || tile->t >= tile->layer->T; }
+
+/// Where the rows of a tile begin: the gates' gradients of the step after, the states beside h and
+/// the input of the recurrent product before the step; null stands for zeros.
+typedef struct {
+  global const float *after[ROWS], *cells[ROWS], *recurrent_input[ROWS];
+} TileRows;
+
+/// Fetches what the cell update of a row reads and writes, for the time of the product before it.
+INLINE void fetch_row(const Tile *tile, int r, int n, global const float *cells) {
+  const Layer *layer = tile->layer;
+  const Products *products = tile->products;
+  const int H = layer->H, t = tile->t;
+  const size_t index = (size_t)t * layer->N + n;
+  for (int unit = tile->first; unit < tile->first + COLUMNS; unit += WIDTH) {
+    fetch(tile->gradients->y + y_row_offset(layer, t, n) + unit);
+    EACH_MEMORY(k) {
+      const size_t offset = memory_offset(layer, t, n) + (size_t)k * H + unit;
+      fetch((ZONEOUT ? layer->cells_before_zoneout : layer->cells) + offset);
+      if (cells) fetch(cells + (size_t)k * H + unit);
+    }
+    for (int slot = 0; slot < SLOTS; ++slot) {
+      const int m = slot * padded_width(H) + unit;
+      fetch(layer->gates + index * layer->gates_stride + slot * H + unit);
+      fetch(products->tiles + tile_offset(m, tile->k + r, products->K));
+    }
+  }
+}
+
+INLINE void find_rows(int rows, const Tile *tile, TileRows *result) {
+  const Layer *layer = tile->layer;
+  const int t = tile->t, t_after = layer->reverse ? t - 1 : t + 1;
+#pragma clang loop vectorize(disable)
+  for (int r = 0; r < rows; ++r) {
+    const int n = sequence_of(tile->slice, tile->row + r);
+    // A reverse layer comes to each sequence's h_0 from the sequence's own last step.
+    const int is_own = is_initial(tile) && layer->reverse && layer->lengths;
+    const int step = is_own ? max(layer->lengths[n], 1) - 1 : t_after;
+    result->after[r] = layer->gates + gates_row_offset(layer, step, n);
+    if (is_initial(tile)) continue;
+    result->cells[r] = HAS_CELL_STATE ? own_cell(layer, t, n, 1) : 0;
+    result->recurrent_input[r] = own_recurrent_input(layer, t, n);
+    fetch_row(tile, r, n, result->cells[r]);
+    if (!HAS_MATRIX || !result->recurrent_input[r]) continue;
+    for (int v = 0; v < 2; ++v) fetch(result->recurrent_input[r] + tile->first + v * WIDTH);
+  }
+}
+
+/// The recurrent product of a diagonal weight_hh.
+INLINE void add_diagonal(int rows, REAL sums[ROWS][2], const Layer *layer,
+                         global const float *const after[ROWS], int unit) {
   const int H = layer->H;
-  if (!RECURRENT) return;
-  if (DIAGONAL) {
-    for (int r = 0; r < rows; ++r) {
-      for (int v = 0; v < 2 && unit + v * WIDTH < H; ++v) {
-        const int first = unit + v * WIDTH, count = H - first;
-        for (int gate = 0; gate < GATES; ++gate) {
-          global const float *row = after[r] + (size_t)RECURRENT_SLOT(gate) * H;
-          sums[r][v] = fma(load_lanes(layer->weights + gate * H + first, count),
-                           load_lanes(row + first, count), sums[r][v]);
-        }
+  for (int r = 0; r < rows; ++r) {
+    for (int v = 0; v < 2 && unit + v * WIDTH < H; ++v) {
+      const int first = unit + v * WIDTH, count = H - first;
+      for (int gate = 0; gate < GATES; ++gate) {
+        global const float *row = after[r] + (size_t)RECURRENT_SLOT(gate) * H;
+        sums[r][v] = fma(load_lanes(layer->weights + gate * H + first, count),
+                         load_lanes(row + first, count), sums[r][v]);
       }
     }
-    return;
   }
+}
+
+/// sums[r] += the gradients that reach the states from the step after: the product of the gates'
+/// gradients `after` with weight_hh, for COLUMNS units from `unit` on. The rows begin at `row` of
+/// their slice.
+INLINE void add_recurrent_product(int rows, int row, REAL sums[ROWS][2], const Layer *layer,
+                                  global const float *const after[ROWS], int unit) {
+  const int H = layer->H;
   global const Packed *panel =
       packed(layer->weights) + (size_t)(unit / COLUMNS) * GATES * H * COLUMNS;
   // The gates whose slots and rows follow each other are one product.
@@ -63,133 +134,119 @@ INLINE void add_gradients_from(int rows, int row, REAL sums[ROWS][2], const Laye
   }
 }
 
-/// The gradients that reach the states at step t other than through the products, of `count` units
-/// from `unit` on.
-INLINE REAL gradient_at(const Layer *layer, int t, int n, int unit, int count,
-                        global const float *grad_y, global const float *grad_h_n,
-                        global const float *dh) {
+/// The gradient of h at the tile's step: that from outside of the recurrent product, of `count`
+/// units from `unit` on, and the product.
+INLINE REAL hidden_gradient(const Tile *tile, REAL product, int n, int unit, int count) {
+  const Layer *layer = tile->layer;
+  const Gradients *gradients = tile->gradients;
   const size_t state = (size_t)n * layer->H + unit;
   REAL sum = (REAL)(0.0f);
-  if (dh) sum = load_lanes(dh + state, count);
-  else if (t == last_step(layer) && grad_h_n) sum = load_lanes(grad_h_n + state, count);
-  if (t >= 0 && t < layer->T) {
-    sum += load_lanes(grad_y + y_place(layer, t, n) + unit, count);
+  if (gradients->dh) sum = load_lanes(gradients->dh + state, count);
+  else if (tile->t == last_step(layer) && gradients->h_n)
+    sum = load_lanes(gradients->h_n + state, count);
+  if (!is_initial(tile)) {
+    sum += load_lanes(gradients->y + y_row_offset(layer, tile->t, n) + unit, count);
   }
-  return sum;
+  if (layer->mask) return fma(product, load_lanes(layer->mask + state, count), sum);
+  return sum + product;
 }
 
-/// Step t back of the rows from `row` on, which are k and those after it of all steps, for COLUMNS
-/// units, or with t outside the sequence the gradient of h_0 into `grad_h_0`.
-INLINE void
-backward_tile(int rows, const Layer *layer, const Share *share, const Products *products, int t,
-              int row, int k, int first, global const float *grad_y, global const float *grad_h_n,
-              global float *dh, global float *dc, global float *grad_h_0) {
-  const int T = layer->T, N = layer->N, H = layer->H;
-  const int t_after = layer->reverse ? t - 1 : t + 1, is_initial = t < 0 || t >= T;
-  REAL sums[ROWS][2];
-  global const float *after[ROWS], *cells[ROWS], *factors[ROWS];
-#pragma clang loop vectorize(disable)
-  for (int r = 0; r < rows; ++r) {
-    const int n = sequence_of(share, row + r);
-    // A reverse layer comes to each sequence's h_0 from the sequence's own last step.
-    const int own = is_initial && layer->reverse && layer->lengths;
-    const int step = own ? max(layer->lengths[n], 1) - 1 : t_after;
-    after[r] = layer->gates + gates_place(layer, step, n);
-    sums[r][0] = sums[r][1] = (REAL)(0.0f);
-    if (is_initial) continue;
-    // What comes from memory has the time of the product to come.
-    const size_t index = (size_t)t * N + n;
-    cells[r] = HAS_CELL_STATE ? own_cell(layer, t, n, 1) : 0;
-    factors[r] = own_factor(layer, t, n);
-    for (int unit = first; unit < first + COLUMNS; unit += WIDTH) {
-      fetch(grad_y + y_place(layer, t, n) + unit);
-      EACH_MEMORY(k) {
-        const size_t place = memory_place(layer, t, n) + (size_t)k * H + unit;
-        fetch((ZONEOUT ? layer->fresh : layer->cells) + place);
-        if (cells[r]) fetch(cells[r] + (size_t)k * H + unit);
-      }
-      if (HAS_MATRIX && factors[r]) fetch(factors[r] + unit);
-      for (int slot = 0; slot < SLOTS; ++slot) {
-        fetch(layer->gates + index * layer->gates_stride + slot * H + unit);
-        fetch(products->tiles + tile_place(slot * padded_width(H) + unit, k + r, products->K));
-      }
+/// The gradients of the states beside h that come from the step after, without what zoneout keeps.
+INLINE void load_memory_gradients(REAL carried[MEMORY], REAL kept[MEMORY], const Layer *layer,
+                                  global const float *dc, size_t index, int unit, int count) {
+  load_memory(carried, dc, layer->H, unit, count);
+  EACH_MEMORY(k) {
+    kept[k] = (REAL)(0.0f);
+    if (ZONEOUT) {
+      kept[k] = kept_cell(layer, index, count) * carried[k];
+      carried[k] -= kept[k];
     }
   }
-  if (t != last_step(layer))
-    add_gradients_from(rows, row - share->first, sums, layer, after, first);
+}
+
+/// The cell update backward of one row and WIDTH units from `unit` on: from the gradient of h to
+/// those of the gates, in `slots`, and of the states before the step.
+INLINE void update_gradients(const Tile *tile, REAL slots[SLOTS], REAL gradient,
+                             global const float *cells, int n, int unit, const Peepholes *p) {
+  const Layer *layer = tile->layer;
+  const Gradients *gradients = tile->gradients;
+  const int H = layer->H, count = H - unit, t = tile->t;
+  const size_t state = (size_t)n * H + unit, index = (size_t)t * layer->N * H + state;
+  REAL direct = (REAL)(0.0f);
+  REAL h_before = (REAL)(0.0f), c_before[MEMORY], c[MEMORY], carried[MEMORY], kept[MEMORY];
+  if (HAS_DIRECT_PATH) {
+    global const float *h = own_hidden(layer, t, n);
+    if (h) h_before = load_lanes(h + unit, count);
+  }
+  global float *dc = HAS_CELL_STATE ? gradients->dc + (size_t)n * MEMORIES * H : 0;
+  if (HAS_CELL_STATE) {
+    global const float *cells_after = ZONEOUT ? layer->cells_before_zoneout : layer->cells;
+    load_memory(c_before, cells, H, unit, count);
+    load_memory(c, cells_after + memory_offset(layer, t, n), H, unit, count);
+    load_memory_gradients(carried, kept, layer, dc, index, unit, count);
+  }
+  const REAL kept_gradient = kept_hidden(layer, index, count) * gradient;
+  cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, carried, &direct, *p);
+  EACH_MEMORY(k) store_lanes(carried[k] + kept[k], dc + (size_t)k * H + unit, count);
+  if (gradients->dh) store_lanes(direct + kept_gradient, gradients->dh + state, count);
+}
+
+/// One step of a tile backward, or the gradient of h_0.
+INLINE void backward_tile(int rows, const Tile *tile) {
+  const Layer *layer = tile->layer;
+  const Products *products = tile->products;
+  const int H = layer->H, t = tile->t, k = tile->k, first = tile->first;
+  TileRows at;
+  find_rows(rows, tile, &at);
+  REAL sums[ROWS][2];
+  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
+  if (RECURRENT && t != last_step(layer)) {
+    if (DIAGONAL) add_diagonal(rows, sums, layer, at.after, first);
+    else add_recurrent_product(rows, tile->row - tile->slice->first, sums, layer, at.after, first);
+  }
   for (int v = 0; v < 2; ++v) {
     const int unit = first + v * WIDTH, count = H - unit;
     if (count <= 0) break;
     Peepholes p;
     load_peepholes(&p, layer, unit, count);
     for (int r = 0; r < rows; ++r) {
-      const int n = sequence_of(share, row + r);
-      const size_t state = (size_t)n * H + unit, index = (size_t)t * N * H + state;
-      REAL gradient = gradient_at(layer, t, n, unit, count, grad_y, grad_h_n, dh);
-      if (layer->mask) {
-        gradient = fma(sums[r][v], load_lanes(layer->mask + state, count), gradient);
-      } else {
-        gradient += sums[r][v];
-      }
-      if (is_initial) {
-        store_lanes(gradient, grad_h_0 + state, count);
+      const int n = sequence_of(tile->slice, tile->row + r);
+      const REAL gradient = hidden_gradient(tile, sums[r][v], n, unit, count);
+      if (is_initial(tile)) {
+        store_lanes(gradient, tile->gradients->h_0 + (size_t)n * H + unit, count);
         continue;
       }
-      global float *gates = layer->gates + gates_place(layer, t, n) + unit;
-      REAL slots[SLOTS], direct = (REAL)(0.0f);
-      REAL h_before = (REAL)(0.0f), c_before[MEMORY], c[MEMORY], carried[MEMORY], kept[MEMORY];
-      if (HAS_DIRECT_PATH) {
-        global const float *h = own_hidden(layer, t, n);
-        if (h) h_before = load_lanes(h + unit, count);
-      }
-      global float *dc_row = HAS_CELL_STATE ? dc + (size_t)n * MEMORIES * H : 0;
-      if (HAS_CELL_STATE) {
-        global const float *cells_after = ZONEOUT ? layer->fresh : layer->cells;
-        load_memory(c_before, cells[r], H, unit, count);
-        load_memory(c, cells_after + memory_place(layer, t, n), H, unit, count);
-        load_memory(carried, dc_row, H, unit, count);
-        EACH_MEMORY(k) {
-          kept[k] = (REAL)(0.0f);
-          if (ZONEOUT) {
-            kept[k] = kept_cell(layer, index, count) * carried[k];
-            carried[k] -= kept[k];
-          }
-        }
-      }
+      global float *gates = layer->gates + gates_row_offset(layer, t, n) + unit;
+      REAL slots[SLOTS];
 #pragma unroll
-      for (int slot = 0; slot < SLOTS; ++slot) {
-        slots[slot] = load_lanes(gates + (size_t)slot * H, count);
-      }
-      const REAL kept_gradient = kept_hidden(layer, index, count) * gradient;
-      cell_backward(slots, h_before, c_before, c, gradient - kept_gradient, carried, &direct, p);
-      EACH_MEMORY(k) store_lanes(carried[k] + kept[k], dc_row + (size_t)k * H + unit, count);
-      if (dh) store_lanes(direct + kept_gradient, dh + state, count);
+      for (int i = 0; i < SLOTS; ++i) slots[i] = load_lanes(gates + (size_t)i * H, count);
+      update_gradients(tile, slots, gradient, at.cells[r], n, unit, &p);
 #pragma unroll
-      for (int slot = 0; slot < SLOTS; ++slot) {
-        store_lanes(slots[slot], gates + (size_t)slot * H, count);
-        store_in_tiles(slots[slot], products->tiles, slot * padded_width(H) + unit, k + r,
-                       products->K);
+      for (int i = 0; i < SLOTS; ++i) {
+        store_lanes(slots[i], gates + (size_t)i * H, count);
+        store_in_tiles(slots[i], products->tiles, i * padded_width(H) + unit, k + r, products->K);
       }
     }
   }
-  if (!HAS_MATRIX || is_initial) return;
+  if (!HAS_MATRIX || is_initial(tile)) return;
   global float *panel =
       products->panels + (size_t)(panel_count(products->C) * COLUMNS + first) * products->K;
   for (int r = 0; r < rows; ++r) {
-    store_in_panel(factors[r] ? factors[r] + first : 0, H - first, panel, k + r);
+    global const float *row = at.recurrent_input[r];
+    store_in_panel(row ? row + first : 0, H - first, panel, k + r);
   }
 }
 
 /// The gradients of COLUMNS inputs from `first` on at step t, of the rows from `row` on, once those
 /// of the step's gates are there.
-INLINE void input_tile(int rows, const Layer *layer, const Share *share, const Products *products,
+INLINE void input_tile(int rows, const Layer *layer, const Slice *slice, const Products *products,
                        int t, int row, int first) {
   const int H = layer->H, C = products->C;
   REAL sums[ROWS][2];
   global const float *gates[ROWS];
   global float *results[ROWS];
   for (int r = 0; r < rows; ++r) {
-    const size_t index = (size_t)t * layer->N + sequence_of(share, row + r);
+    const size_t index = (size_t)t * layer->N + sequence_of(slice, row + r);
     gates[r] = layer->gates + index * layer->gates_stride;
     results[r] = products->grad_x + index * C + first;
     sums[r][0] = sums[r][1] = (REAL)(0.0f);
@@ -202,35 +259,35 @@ INLINE void input_tile(int rows, const Layer *layer, const Share *share, const P
   }
 }
 
-/// Where the inputs of a step are laid out, from row k on of all steps, COLUMNS of them from
-/// `first` on.
-INLINE void pack_inputs(const Layer *layer, const Share *share, const Products *products, int t,
+/// Packs the inputs of a step, COLUMNS of them from `first` on; its rows are k and those after it
+/// of all steps, up to the slice's row `end`.
+INLINE void pack_inputs(const Layer *layer, const Slice *slice, const Products *products, int t,
                         int end, int k, int first) {
   const int C = products->C;
-  for (int row = share->first; row < end; ++row) {
-    const size_t index = (size_t)t * layer->N + sequence_of(share, row);
+  for (int row = slice->first; row < end; ++row) {
+    const size_t index = (size_t)t * layer->N + sequence_of(slice, row);
     store_in_panel(products->x + index * C + first, C - first,
-                   products->panels + (size_t)first * products->K, k + row - share->first);
+                   products->panels + (size_t)first * products->K, k + row - slice->first);
   }
 }
 
-/// What a tile's units carry back begins as the gradients of the last states, null for zeros.
+/// Before the first step backward: dh and dc of a tile begin as the gradients of the last states.
 INLINE void
-begin_tile(const Layer *layer, const Share *share, int first, global const float *grad_h_n,
-           global const float *grad_c_n, global float *dh, global float *dc) {
+begin_tile(const Layer *layer, const Slice *slice, const Gradients *gradients, int first) {
   const int H = layer->H, end = min(first + COLUMNS, H);
-  for (int row = share->first; row < share->end; ++row) {
-    const size_t n = sequence_of(share, row);
+  for (int row = slice->first; row < slice->end; ++row) {
+    const size_t n = sequence_of(slice, row);
     for (int unit = first; unit < end; unit += WIDTH) {
       const size_t at = n * H + unit;
       const int count = end - unit;
-      if (dh) {
-        store_lanes(grad_h_n ? load_lanes(grad_h_n + at, count) : (REAL)(0.0f), dh + at, count);
+      if (gradients->dh) {
+        store_lanes(gradients->h_n ? load_lanes(gradients->h_n + at, count) : (REAL)(0.0f),
+                    gradients->dh + at, count);
       }
       EACH_MEMORY(k) {
         const size_t place = (n * MEMORIES + k) * H + unit;
-        store_lanes(grad_c_n ? load_lanes(grad_c_n + place, count) : (REAL)(0.0f), dc + place,
-                    count);
+        store_lanes(gradients->c_n ? load_lanes(gradients->c_n + place, count) : (REAL)(0.0f),
+                    gradients->dc + place, count);
       }
     }
   }
@@ -239,7 +296,7 @@ begin_tile(const Layer *layer, const Share *share, int first, global const float
 /// No gradient for a tile of a sequence at a step that it does not have.
 INLINE void clear_gates(const Layer *layer, int t, int n, int first) {
   const int H = layer->H, end = min(first + COLUMNS, H);
-  global float *row = layer->gates + gates_place(layer, t, n);
+  global float *row = layer->gates + gates_row_offset(layer, t, n);
   for (int slot = 0; slot < SLOTS; ++slot) {
     for (int unit = first; unit < end; ++unit) row[slot * H + unit] = 0.0f;
   }
@@ -252,67 +309,82 @@ INLINE void clear_inputs(const Layer *layer, const Products *products, int t, in
   for (int column = first; column < min(first + COLUMNS, C); ++column) row[column] = 0.0f;
 }
 
-/// The first row of a share of all its sequences' steps.
-INLINE int first_step_row(const Share *share, const Layer *layer) {
-  if (!layer->lengths) return share->first * layer->T;
+/// The first row of a slice among the rows of all steps.
+INLINE int first_step_row(const Slice *slice, const Layer *layer) {
+  if (!layer->lengths) return slice->first * layer->T;
   int k = 0;
-  for (int row = 0; row < share->first; ++row) {
-    k += min(layer->lengths[share->order[row]], layer->T);
+  for (int row = 0; row < slice->first; ++row) {
+    k += min(layer->lengths[slice->order[row]], layer->T);
   }
   return k;
 }
 
-/// What a work-item does of sequence_backward, with copies of its own of what it is given.
-OUTLINE void walk_backward(const Layer *given_layer, const Products *given_products,
-                           const Share *given_share, global const float *grad_y,
-                           global const float *grad_h_n, global const float *grad_c_n,
-                           global float *dh, global float *dc, global float *grad_h_0) {
+/// The hidden units of a work-item at the s-th step backward, for the rows up to `end`.
+INLINE void backward_units(const Layer *layer, const Slice *slice, const Products *products,
+                           const Gradients *gradients, int s, int end, int k) {
+  const int t = layer->reverse ? s : layer->T - 1 - s;
+  for (int i = slice->first_tile; i < slice->end_tile; ++i) {
+    const int first = i * COLUMNS;
+    if (s == 0) begin_tile(layer, slice, gradients, first);
+    for (int row = slice->first; row < end;) {
+      const int rows = next_rows(end - row);
+      const Tile tile = {layer, slice, products, gradients, t, row, k + row - slice->first, first};
+      backward_tile(rows, &tile);
+      row += rows;
+    }
+    for (int row = end; row < slice->end; ++row) clear_gates(layer, t, slice->order[row], first);
+  }
+}
+
+/// The inputs of a work-item at the s-th step backward: packs those of the step, for the rows up to
+/// `end`, and makes the gradients of those of the step after, for the rows up to `end_after`.
+INLINE void backward_inputs(const Layer *layer, const Slice *slice, const Products *products, int s,
+                            int end, int end_after, int k) {
+  const int t = layer->reverse ? s : layer->T - 1 - s, t_after = layer->reverse ? t - 1 : t + 1;
+  const int panels = panel_count(products->C), split = slice->claimed_split;
+  const int last = split_begin(slice, panels, split + 1);
+  for (int i = split_begin(slice, panels, split); i < last; ++i) {
+    const int input = i * COLUMNS;
+    if (s < layer->T) pack_inputs(layer, slice, products, t, end, k, input);
+    if (s == 0 || !products->grad_x) continue;
+    for (int row = slice->first; row < end_after;) {
+      const int rows = next_rows(end_after - row);
+      input_tile(rows, layer, slice, products, t_after, row, input);
+      row += rows;
+    }
+    for (int row = end_after; row < slice->end; ++row) {
+      clear_inputs(layer, products, t_after, slice->order[row], input);
+    }
+  }
+}
+
+/// What a work-item does of sequence_backward. It copies its arguments, so that compilers can keep
+/// their members in registers.
+OUTLINE void backward_steps(const Layer *given_layer, const Products *given_products,
+                            const Gradients *given_gradients, const Slice *given_slice) {
   const Layer layer = *given_layer;
   const Products products = *given_products;
-  Share share = *given_share;
-  const int T = layer.T, step_base = share.step;
-  int last = share.first, k = first_step_row(&share, &layer);
-  for (int s = 0; s < T + (grad_h_0 || products.grad_x ? 1 : 0); ++s) {
-    const int t = layer.reverse ? s : T - 1 - s, t_after = layer.reverse ? t - 1 : t + 1;
-    const int last_after = last;
-    last = s < T ? active_end(&share, &layer, t, last) : share.end;
-    while (take_tiles(&share, (int)((uint)step_base + s + 1))) {
-      for (int tile = share.first_tile; tile < share.end_tile && (s < T || grad_h_0); ++tile) {
-        const int unit = tile * COLUMNS;
-        if (s == 0) begin_tile(&layer, &share, unit, grad_h_n, grad_c_n, dh, dc);
-        for (int row = share.first; row < last;) {
-          const int rows = next_rows(last - row);
-          backward_tile(rows, &layer, &share, &products, t, row, k + row - share.first, unit,
-                        grad_y, grad_h_n, dh, dc, grad_h_0);
-          row += rows;
-        }
-        for (int row = last; row < share.end; ++row) clear_gates(&layer, t, share.order[row], unit);
-      }
-      const int inputs_end = part_begin(&share, panel_count(products.C), share.taken + 1);
-      for (int i = part_begin(&share, panel_count(products.C), share.taken); i < inputs_end; ++i) {
-        const int input = i * COLUMNS;
-        if (s < T) pack_inputs(&layer, &share, &products, t, last, k, input);
-        if (s == 0 || !products.grad_x) continue;
-        for (int row = share.first; row < last_after;) {
-          const int rows = next_rows(last_after - row);
-          input_tile(rows, &layer, &share, &products, t_after, row, input);
-          row += rows;
-        }
-        for (int row = last_after; row < share.end; ++row) {
-          clear_inputs(&layer, &products, t_after, share.order[row], input);
-        }
-      }
+  const Gradients gradients = *given_gradients;
+  Slice slice = *given_slice;
+  const int T = layer.T, step_base = slice.step;
+  int end = slice.first, k = first_step_row(&slice, &layer);
+  for (int s = 0; s < T + (gradients.h_0 || products.grad_x ? 1 : 0); ++s) {
+    const int t = layer.reverse ? s : T - 1 - s, end_after = end;
+    end = s < T ? active_end(&slice, &layer, t, end) : slice.end;
+    while (claim_tiles(&slice, (int)((uint)step_base + s + 1))) {
+      if (s < T || gradients.h_0) backward_units(&layer, &slice, &products, &gradients, s, end, k);
+      backward_inputs(&layer, &slice, &products, s, end, end_after, k);
     }
-    k += last - share.first;
+    k += end - slice.first;
   }
 }
 
 /// All steps backward. `weights` is weight_hh [G H, H] packed by pack_panels, or the diagonal
 /// itself; `gates` holds what the forward pass kept and receives the gradients of the sums; `dc`
-/// [N, M, H] ends as the gradient of c_0. Where the state has a way back beside the products (a
-/// direct path, lengths or zoneout) `dh` [N, H] carries it; elsewhere it is null. `weights_ih` is
-/// packed like `weights`, and null like `grad_x` where the gradients of the inputs are not made
-/// here.
+/// [N, M, H] ends as the gradients of c_0. Where a gradient of the state does not pass through the
+/// products (a direct path, lengths or zoneout) `dh` [N, H] carries it; elsewhere it is null.
+/// `weights_ih` is packed like `weights`, and null like `grad_x` where the gradients of the inputs
+/// are not made here.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
                   global const float *grad_c_n, global float *dh, global float *dc,
@@ -322,7 +394,8 @@ sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
                   int step_base, int polls) {
   const Layer layer = LAYER;
   const Products products = {x, weights_ih, grad_x, tiles, panels, C, padded_depth(T * N)};
-  Share share;
-  find_share(&share, COLUMNS, N, H, order, sync, step_base, polls);
-  walk_backward(&layer, &products, &share, grad_y + y_offset, grad_h_n, grad_c_n, dh, dc, grad_h_0);
+  const Gradients gradients = {grad_y + y_offset, grad_h_n, grad_c_n, dh, dc, grad_h_0};
+  Slice slice;
+  find_slice(&slice, COLUMNS, N, H, order, sync, step_base, polls);
+  backward_steps(&layer, &products, &gradients, &slice);
 }

@@ -1,8 +1,8 @@
-// Which step comes before which, for layers that walk either way over sequences of any length, and
-// which sequences a slice of the batch has.
+// Which step comes before which, in either direction and for sequences of any length, and which
+// sequences a slice of the batch has.
 //
-// A forward layer comes to step t from t - 1, a reverse one from t + 1; before its first step is
-// the initial state. `lengths` [N] may be null: every sequence then has T steps.
+// A forward layer comes to step t from t - 1, a reverse one from t + 1; before a sequence's first
+// step is the initial state. `lengths` [N] may be null: every sequence then has T steps.
 
 #include "common/vector.cl"
 

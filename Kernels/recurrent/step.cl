@@ -1,7 +1,8 @@
-// Strategy "step": a launch per time step, the gates fused into the recurrent product.
+// Strategy "step": a launch for each time step, for GPUs, where a step is enough work for the
+// device.
 //
-// A work-group computes BATCH x UNITS states; the product runs through local memory in passes of
-// UNITS along k. The strategy of devices with many cores, where a step fills the device.
+// A work-group computes BATCH x UNITS states: the recurrent product, through local memory in passes
+// of UNITS along k, and then the cell update (unit.cl).
 //
 // Layouts as in layer.cl, P = H. Global size: H and N, each rounded up to the work-group's UNITS
 // and BATCH.
@@ -20,7 +21,7 @@
 
 /// Step t forward. `gates` holds x W^T + b in its first GATES slots and, where `training` is 1,
 /// receives what the backward pass needs; `weights` is weight_hh [G H, H], or the diagonal. Past a
-/// sequence's length y holds its last state: clear_padding clears it once all steps are done.
+/// sequence's length y holds its last state until clear_padding clears it, after all steps.
 kernel __attribute__((reqd_work_group_size(UNITS, BATCH, 1))) void
 step_forward(LAYER_PARAMETERS, int t) {
   local float h_tile[BATCH][UNITS + 1], w_tile[GATES][UNITS][UNITS + 1];
@@ -28,21 +29,21 @@ step_forward(LAYER_PARAMETERS, int t) {
   const int lane = get_local_id(0), row_lane = get_local_id(1);
   const int unit = get_global_id(0), n = get_global_id(1), first = get_group_id(0) * UNITS;
   const int inside = unit < H && n < N;
-  global const float *factors = factor_before(&layer, t, 0);
-  const size_t row = (size_t)n * factor_stride(&layer, t);
+  global const float *recurrent_input = recurrent_input_before(&layer, t, 0);
+  const size_t row = (size_t)n * recurrent_input_stride(&layer, t);
   float slots[SLOTS] = {0.0f};
   if (inside) begin_sums(&layer, slots, t, n, unit);
-  if (factors && DIAGONAL) {
+  if (recurrent_input && DIAGONAL) {
     for (int gate = 0; gate < GATES && inside; ++gate) {
       const int slot = RECURRENT_SLOT(gate);
-      slots[slot] = fma(weights[gate * H + unit], factors[row + unit], slots[slot]);
+      slots[slot] = fma(weights[gate * H + unit], recurrent_input[row + unit], slots[slot]);
     }
-  } else if (factors && RECURRENT) {
+  } else if (recurrent_input && RECURRENT) {
     int end;
     const int begin = block_range(first, min(UNITS, H - first), block_units, block_states, H, &end);
     for (int k0 = begin; k0 < end; k0 += UNITS) {
       const int k = k0 + lane;
-      h_tile[row_lane][lane] = n < N && k < end ? factors[row + k] : 0.0f;
+      h_tile[row_lane][lane] = n < N && k < end ? recurrent_input[row + k] : 0.0f;
       for (int r = row_lane; r < GATES * UNITS; r += BATCH) {
         const int gate = r / UNITS, u = r % UNITS;
         w_tile[gate][u][lane] =
@@ -65,7 +66,7 @@ step_forward(LAYER_PARAMETERS, int t) {
   load_memory(c, HAS_CELL_STATE ? cell_before(&layer, t, n) : 0, H, unit, 1);
   unit_forward(&layer, slots, &h, c, t, n, unit);
   keep_slots(&layer, slots, t, n, unit);
-  if (HAS_CELL_STATE) store_memory(c, cells + memory_place(&layer, t, n), H, unit, 1);
+  if (HAS_CELL_STATE) store_memory(c, cells + memory_offset(&layer, t, n), H, unit, 1);
 }
 
 /// The gradient of h that comes from the step after through the products; `after` [N, SLOTS, H] are
@@ -102,9 +103,9 @@ INLINE float gradient_from(const Layer *layer, global const float *after,
 
 /// Step t backward. `gates` holds what the forward pass kept and receives the gradients of the
 /// sums, those of the step after already there; `dc` [N, M, H] carries the gradients of the states
-/// beside h. Where the state has a way back beside the products (a direct path, lengths or zoneout)
-/// `dh` [N, H] carries it, and begins as the gradient of h_n; elsewhere it is null and `grad_h_n`
-/// is read.
+/// beside h. Where a gradient of h does not pass through the products (a direct path, lengths or
+/// zoneout) `dh` [N, H] carries it, and begins as the gradient of h_n; elsewhere it is null and
+/// `grad_h_n` is read.
 kernel __attribute__((reqd_work_group_size(UNITS, BATCH, 1))) void
 step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
               global float *dh, global float *dc, int t) {
@@ -115,7 +116,7 @@ step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *
   const size_t state = (size_t)n * H + unit;
   float gradient = 0.0f;
   if (!is_last) {
-    gradient = gradient_from(&layer, gates + gates_place(&layer, t_after, 0), a_tile, w_tile);
+    gradient = gradient_from(&layer, gates + gates_row_offset(&layer, t_after, 0), a_tile, w_tile);
   }
   if (unit >= H || n >= N) return;
   if (dh) gradient += dh[state];
@@ -138,6 +139,6 @@ step_initial(LAYER_PARAMETERS, global const float *dh, global float *grad_h_0, i
   const Layer layer = LAYER;
   const int unit = get_global_id(0), n = get_global_id(1);
   const size_t state = (size_t)n * H + unit;
-  const float sum = gradient_from(&layer, gates + gates_place(&layer, t, 0), a_tile, w_tile);
+  const float sum = gradient_from(&layer, gates + gates_row_offset(&layer, t, 0), a_tile, w_tile);
   if (unit < H && n < N) grad_h_0[state] = dh ? sum + dh[state] : sum;
 }

@@ -1,8 +1,7 @@
-// One unit of one sequence at one step, but for the recurrent product: what strategies with a
-// work-item to a unit have in common.
+// One hidden unit of one sequence at one step, without the recurrent product: what the strategies
+// share that give a unit to a work-item.
 //
-// Where its states come from is the caller's choice: memory at each step, or registers that hold
-// them over all steps.
+// The caller decides where the states are: in memory at each step, or in registers over all steps.
 //
 // Built with WIDTH 1. A cell comes before it.
 
@@ -11,7 +10,7 @@
 /// What the sums begin as: x W^T + b of each gate.
 INLINE void begin_sums(const Layer *layer, float slots[SLOTS], int t, int n, int unit) {
   const int H = layer->H;
-  global const float *row = layer->gates + gates_place(layer, t, n) + unit;
+  global const float *row = layer->gates + gates_row_offset(layer, t, n) + unit;
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) {
     slots[slot] = slot < GATES ? row[(size_t)slot * H] : 0.0f;
@@ -24,8 +23,8 @@ INLINE void begin_sums(const Layer *layer, float slots[SLOTS], int t, int n, int
   }
 }
 
-/// From the sums and the states before step t to those after it. Past its end a sequence's state
-/// stands still.
+/// Step t of a unit: `slots` holds the sums, h and c the states before the step and then those
+/// after it. Past its end a sequence keeps its last state.
 INLINE void
 unit_forward(const Layer *layer, float slots[SLOTS], float *h, float *c, int t, int n, int unit) {
   const int H = layer->H;
@@ -37,23 +36,24 @@ unit_forward(const Layer *layer, float slots[SLOTS], float *h, float *c, int t, 
     load_peepholes(&p, layer, unit, 1);
     *h = kept_state(kept_hidden(layer, index, 1), *h, cell_forward(slots, *h, c, p));
     if (ZONEOUT && HAS_CELL_STATE) {
-      if (layer->fresh) store_memory(c, layer->fresh + memory_place(layer, t, n), H, unit, 1);
+      if (layer->cells_before_zoneout)
+        store_memory(c, layer->cells_before_zoneout + memory_offset(layer, t, n), H, unit, 1);
       EACH_MEMORY(k) c[k] = kept_state(kept_cell(layer, index, 1), before[k], c[k]);
     }
   }
-  store_hidden(layer, *h, layer->y + y_place(layer, t, n), t, n, unit, 1);
+  store_hidden(layer, *h, layer->y + y_row_offset(layer, t, n), t, n, unit, 1);
 }
 
-/// Keeps in training what the backward pass needs of a step but c.
+/// Stores, in training, what the backward pass needs of a step besides c.
 INLINE void keep_slots(const Layer *layer, const float slots[SLOTS], int t, int n, int unit) {
   const int H = layer->H;
-  global float *row = layer->gates + gates_place(layer, t, n) + unit;
+  global float *row = layer->gates + gates_row_offset(layer, t, n) + unit;
   if (!layer->training || !is_active(layer->lengths, t, n)) return;
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = slots[slot];
 }
 
-/// What the backward pass reads of a step beside the slots.
+/// What the backward pass reads of a step besides the slots.
 typedef struct {
   float h_before, c_before[MEMORY], c[MEMORY], grad_y;
 } UnitStep;
@@ -61,30 +61,30 @@ typedef struct {
 INLINE void load_unit_step(UnitStep *step, float slots[SLOTS], const Layer *layer,
                            global const float *grad_y, int t, int n, int unit) {
   const int H = layer->H;
-  global const float *row = layer->gates + gates_place(layer, t, n) + unit;
+  global const float *row = layer->gates + gates_row_offset(layer, t, n) + unit;
 #pragma unroll
   for (int slot = 0; slot < SLOTS; ++slot) slots[slot] = row[(size_t)slot * H];
   step->h_before = step->c_before[0] = step->c[0] = 0.0f;
-  step->grad_y = grad_y[y_place(layer, t, n) + unit];
+  step->grad_y = grad_y[y_row_offset(layer, t, n) + unit];
   if (HAS_DIRECT_PATH) {
     global const float *before = true_hidden_before(layer, t, n);
     if (before) step->h_before = before[unit];
   }
   if (HAS_CELL_STATE) {
-    global const float *after = ZONEOUT ? layer->fresh : layer->cells;
+    global const float *after = ZONEOUT ? layer->cells_before_zoneout : layer->cells;
     load_memory(step->c_before, cell_before(layer, t, n), H, unit, 1);
-    load_memory(step->c, after + memory_place(layer, t, n), H, unit, 1);
+    load_memory(step->c, after + memory_offset(layer, t, n), H, unit, 1);
   }
 }
 
 /// The gradients of the sums of step t, written over what the forward pass kept. `gradient` is that
-/// of h from the step after; `dh` receives what goes on to the step before beside the products, and
-/// `dc` become the gradients of the states beside h before.
+/// of h from the step after. `dh` receives the gradient of h' that does not pass through the
+/// products; `dc` become the gradients of the states beside h before.
 INLINE void unit_backward(const Layer *layer, const UnitStep *step, float slots[SLOTS],
                           float gradient, float *dh, float *dc, int t, int n, int unit) {
   const int H = layer->H;
   const size_t index = ((size_t)t * layer->N + n) * H + unit;
-  global float *row = layer->gates + gates_place(layer, t, n) + unit;
+  global float *row = layer->gates + gates_row_offset(layer, t, n) + unit;
   if (!is_active(layer->lengths, t, n)) {
 #pragma unroll
     for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = 0.0f;

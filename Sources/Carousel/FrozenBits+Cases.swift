@@ -100,9 +100,9 @@ extension FrozenBits {
   private static var tuned: [Case] {
     var result: [Case] = []
     for cell in cells {
-      for (sharesUnits, multipliesInputs) in [(true, true), (true, false), (false, false)] {
+      for (splitsUnits, multipliesInputs) in [(true, true), (true, false), (false, false)] {
         var tuning = LayerTuning()
-        (tuning.sharesUnits, tuning.multipliesInputs) = (sharesUnits, multipliesInputs)
+        (tuning.splitsUnits, tuning.multipliesInputs) = (splitsUnits, multipliesInputs)
         result.append(
           Case(
             work: work(cell, sequenceLength: 5, batchSize: 9, inputSize: 6, hiddenSize: 65),
@@ -111,7 +111,7 @@ extension FrozenBits {
       }
       for tile in [0, 4] {
         var tuning = LayerTuning()
-        tuning.residentTile = tile
+        tuning.persistentTile = tile
         result.append(
           Case(
             work: work(cell, sequenceLength: 5, batchSize: 9, inputSize: 6, hiddenSize: 33),

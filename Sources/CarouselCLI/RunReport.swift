@@ -62,9 +62,9 @@ struct RunReport: Encodable {
         "\(model.source): \(layers.summary)"
           + (prefix.isEmpty ? "" : ", behind '\(prefix)'")
           + (head.map { ", and the linear layer '\($0.name)' \($0.weightShape)" } ?? ""),
-        "\(inputs.path): \(Self.count(pass.sequenceLength, "step")) (T) of "
-          + "\(Self.count(pass.batchSize, "sequence")) (N) with "
-          + "\(Self.count(layers.inputSize, "feature")) (C)"
+        "\(inputs.path): \(counted(pass.sequenceLength, "step")) (T) of "
+          + "\(counted(pass.batchSize, "sequence")) (N) with "
+          + "\(counted(layers.inputSize, "feature")) (C)"
           + (isBatchFirst ? ", batch first" : ""),
       ] + Self.unusedNote(unused.model, of: model.source)
       + (head == nil
@@ -73,10 +73,6 @@ struct RunReport: Encodable {
             + "--head \($0.name) applies it"
         } : [])
       + Self.unusedNote(unused.inputs, of: inputs.path)
-  }
-
-  private static func count(_ count: Int, _ noun: String) -> String {
-    "\(count) \(noun)\(count == 1 ? "" : "s")"
   }
 
   private static func unusedNote(_ names: [String], of path: String) -> [String] {

@@ -18,7 +18,7 @@ struct TrainProgressDisplay: Sendable {
     Output.note(
       "\(folder.path): \(data), "
         + "\(trainer.network.parameters.descriptions.reduce(0) { $0 + $1.shape.count }) parameters, "
-        + "\(trainer.epochSteps) steps an epoch, on \(trainer.network.backend.name)")
+        + "\(counted(trainer.epochSteps, "step")) an epoch, on \(trainer.network.backend.name)")
     Progress.show(Status("preparing the first step"))
   }
 
@@ -29,7 +29,7 @@ struct TrainProgressDisplay: Sendable {
       switch task {
       case .forecast: "\(examples.count) windows"
       case .tag: "\(examples.count) sequences of \(description.words?.count ?? 0) words"
-      default: "\(examples.count) sequences of \(description.channels.count) channels"
+      default: "\(examples.count) sequences of \(counted(description.channels.count, "channel"))"
       }
     let held = examples.validationCount == 0 ? "none" : "\(examples.validationCount)"
     return what + (description.classes.map { ", \($0.count) classes" } ?? "")

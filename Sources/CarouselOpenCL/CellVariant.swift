@@ -35,7 +35,7 @@ struct CellVariant: Hashable {
       parameters.append("-DZONEOUT_H=\(Float(options.zoneoutHidden))f")
       parameters.append("-DZONEOUT_C=\(Float(options.zoneoutCell))f")
     }
-    if layer.walksByRows {
+    if layer.isStaged {
       parameters.append("-DLAYER_NORM=\(options.layerNorm ? 1 : 0)")
       parameters.append("-DPROJECTION=\(options.projectionSize == nil ? 0 : 1)")
     }
@@ -85,7 +85,7 @@ extension RecurrentLayer {
   var resetsBefore: Bool { options.gruReset == .before }
 
   /// Whether a unit's gates wait for those of others within a step: what `recurrent/staged.cl` is for.
-  var walksByRows: Bool { options.layerNorm || options.projectionSize != nil || resetsBefore }
+  var isStaged: Bool { options.layerNorm || options.projectionSize != nil || resetsBefore }
 
   var hasZoneout: Bool { options.zoneoutHidden > 0 || options.zoneoutCell > 0 }
 

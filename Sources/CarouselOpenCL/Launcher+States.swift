@@ -53,8 +53,9 @@ extension Launcher {
       global: [ceilDivide(pass.stateSize, parameters.elements), pass.rows],
       bytes: 8 * Double(pass.rows * pass.stateSize),
       [
-        "y": .buffer(pass.factors), "stride": .int(pass.factorRows.stride),
-        "offset": .int(pass.factorRows.offset), "initial": .optional(pass.initialFactors),
+        "y": .buffer(pass.recurrentInput), "stride": .int(pass.recurrentInputRows.stride),
+        "offset": .int(pass.recurrentInputRows.offset),
+        "initial": .optional(pass.initialRecurrentInput),
         "lengths": .optional(pass.lengths), "result": .buffer(result),
         "T": .int(pass.sequenceLength),
         "N": .int(pass.batchSize), "H": .int(pass.stateSize), "reverse": .int(pass.isReverse),

@@ -46,16 +46,16 @@ final class Launcher {
   /// How the layer at work is computed.
   var tuning = LayerTuning()
   /// How often a part of a layer looks for the others before it does their work: some 50 µs.
-  var partPolls = 1 << 15
-  /// How often a work-group of a resident layer looks for the others before all give up: a tenth of a
+  var splitPolls = 1 << 15
+  /// How often a work-group of a persistent layer looks for the others before all give up: a tenth of a
   /// second on a GPU.
-  var residentPolls = 1 << 18
+  var persistentPolls = 1 << 18
   /// To what the factors of products are rounded where that makes them faster.
   let precision: ProductPrecision
   /// What the plans of layers know of the device.
   var plannedDevice: PlanDevice
 
-  private var persistentTiles: [ResidentWork: [ResidentTile]] = [:]
+  private var persistentTiles: [PersistentWork: [PersistentTile]] = [:]
   /// The layouts of views in device memory.
   var layouts: [[Int32]: Buffer] = [:]
 

@@ -5,8 +5,8 @@ import CarouselModel
 /// What is nil is left to a rule. Another choice sums in another order, so that results may differ in
 /// their last bits.
 public struct LayerTuning: Hashable, Sendable, Codable {
-  /// Whether the cores share the units of a step, or the sequences of the batch.
-  public var sharesUnits: Bool?
+  /// Whether each core computes some of the hidden units at each step, or some sequences of the batch.
+  public var splitsUnits: Bool?
   /// Whether the inputs are multiplied in the launch of the steps, or in one before.
   public var multipliesInputs: Bool?
   /// The panels that a work-item of a product keeps in its cache.
@@ -15,9 +15,9 @@ public struct LayerTuning: Hashable, Sendable, Codable {
   public var tile: Int?
   /// The units and the sequences that a work-group computes in a step.
   public var units: Int?, batch: Int?
-  /// The tile of a work-group that computes all steps, as its place in the order of `ResidentWork.tiles`;
+  /// The tile of a work-group that computes all steps, as its place in the order of `PersistentWork.tiles`;
   /// -1 for a launch to each step.
-  public var residentTile: Int?
+  public var persistentTile: Int?
 
   /// Leaves everything to the rules.
   public init() {}
@@ -25,14 +25,14 @@ public struct LayerTuning: Hashable, Sendable, Codable {
   /// What is chosen, in words.
   public var description: String {
     var words: [String] = []
-    if let sharesUnits { words.append(sharesUnits ? "units shared" : "batch shared") }
+    if let splitsUnits { words.append(splitsUnits ? "hidden units split" : "batch in slices") }
     if let multipliesInputs {
       words.append(multipliesInputs ? "inputs with the steps" : "inputs before")
     }
     if let panelsPerItem { words.append("\(panelsPerItem) panels") }
     if let tile { words.append("tiles of \(tile)") }
     if let units, let batch { words.append("groups of \(units) x \(batch)") }
-    if let residentTile, residentTile >= 0 { words.append("resident tile \(residentTile)") }
+    if let persistentTile, persistentTile >= 0 { words.append("persistent tile \(persistentTile)") }
     return words.isEmpty ? "as the rules say" : words.joined(separator: ", ")
   }
 
@@ -40,12 +40,12 @@ public struct LayerTuning: Hashable, Sendable, Codable {
   static func choices(_ form: KernelForm) -> [LayerTuning] {
     var result: [LayerTuning] = []
     if form == .cpu {
-      for (sharesUnits, multipliesInputs) in [
+      for (splitsUnits, multipliesInputs) in [
         (false, false), (false, true), (true, false), (true, true),
       ] {
         for panelsPerItem in [4, 8, 16] {
           var choice = LayerTuning()
-          choice.sharesUnits = sharesUnits
+          choice.splitsUnits = splitsUnits
           choice.multipliesInputs = multipliesInputs
           choice.panelsPerItem = panelsPerItem
           result.append(choice)
@@ -55,13 +55,13 @@ public struct LayerTuning: Hashable, Sendable, Codable {
       for tile in TiledProducts.tiles.keys.sorted() {
         for (units, batch) in [(16, 16), (32, 8), (8, 8)] {
           var choice = LayerTuning()
-          (choice.tile, choice.residentTile) = (tile, -1)
+          (choice.tile, choice.persistentTile) = (tile, -1)
           (choice.units, choice.batch) = (units, batch)
           result.append(choice)
         }
-        for residentTile in 0..<6 {
+        for persistentTile in 0..<6 {
           var choice = LayerTuning()
-          (choice.tile, choice.residentTile) = (tile, residentTile)
+          (choice.tile, choice.persistentTile) = (tile, persistentTile)
           result.append(choice)
         }
       }

@@ -114,7 +114,7 @@ extension OpenCLBackend {
       case .diagonal, .absent: nil
       case .blocks: try launcher.scratch(count: rows * layer.stateSize)
       }
-    let normed = pass.reserve.rows?.gradients
+    let normed = pass.reserve.staged?.gradients
     let isNormed = normed != nil
     var inputs = WeightGradient(
       source: .matrix(pass.reserve.x ?? pass.work.x), columns: layer.inputSize,
@@ -138,7 +138,7 @@ extension OpenCLBackend {
     } else {
       try products.gradients(columns, [inputs, states])
     }
-    if layer.resetsBefore, let reset = pass.reserve.rows?.reset, weightHH != nil || !isNormed {
+    if layer.resetsBefore, let reset = pass.reserve.staged?.reset, weightHH != nil || !isNormed {
       columns = GradientColumns(
         buffer: columns.buffer, stride: columns.stride, offset: rows - H, width: H,
         depth: pass.rows)
@@ -164,11 +164,11 @@ extension OpenCLBackend {
     let (H, gateCount) = (pass.hiddenSize, pass.layer.gateCount)
     for gate in 0..<gateCount {
       let isLast = gate == gateCount - 1
-      let reset = isLast ? pass.reserve.rows?.reset : nil
+      let reset = isLast ? pass.reserve.staged?.reset : nil
       try launcher.sumStates(
         pass, gates: columns.buffer, gatesStride: columns.stride,
-        slot: isLast ? lastSlot ?? gate : gate, states: reset ?? pass.factors,
-        rows: reset == nil ? pass.factorRows : nil, initial: pass.initialFactors,
+        slot: isLast ? lastSlot ?? gate : gate, states: reset ?? pass.recurrentInput,
+        rows: reset == nil ? pass.recurrentInputRows : nil, initial: pass.initialRecurrentInput,
         lengths: pass.lengths, isCurrent: reset != nil, into: gradient, offset: gate * H)
     }
   }
@@ -178,7 +178,7 @@ extension OpenCLBackend {
   private func queuePeepholeGradients(
     _ pass: RecurrentPass, _ gradients: RecurrentParameters<Buffer>
   ) throws {
-    guard let cells = pass.reserve.cells, let fresh = pass.freshCells else {
+    guard let cells = pass.reserve.cells, let made = pass.cellBeforeZoneout else {
       preconditionFailure("peepholes without cells")
     }
     let gates = pass.layer.options.weightGates(of: pass.layer.cell)
@@ -190,14 +190,15 @@ extension OpenCLBackend {
       let isOutput = name == "output"
       try launcher.sumStates(
         pass, gates: pass.reserve.gates, gatesStride: pass.reserve.gatesStride, slot: slot,
-        states: isOutput ? fresh : cells, initial: pass.initial?.memory, lengths: pass.lengths,
+        states: isOutput ? made : cells, initial: pass.initial?.memory, lengths: pass.lengths,
         isCurrent: isOutput, into: gradient)
     }
   }
 
   /// The gradient of `weight_hr`, from those of what the projection made.
   private func queueProjectionGradient(_ pass: RecurrentPass, _ gradWeight: Buffer) throws {
-    guard let hidden = pass.reserve.rows?.hidden, let states = pass.reserve.rows?.gradStates else {
+    guard let hidden = pass.reserve.staged?.hidden, let states = pass.reserve.staged?.gradStates
+    else {
       preconditionFailure("a reserve of another layer")
     }
     try products.gradients(

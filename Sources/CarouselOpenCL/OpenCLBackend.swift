@@ -110,7 +110,7 @@ extension PanelProducts {
     _ strategy: LayerPlan.Strategy, _ cell: CellVariant
   ) throws -> any RecurrentStrategy {
     if case .stagedSequence = strategy {
-      return try SequenceRowsStrategy(launcher, cell: cell, products: self)
+      return try StagedSequenceStrategy(launcher, cell: cell, products: self)
     }
     return try SequenceStrategy(launcher, cell: cell, products: self)
   }
@@ -122,8 +122,8 @@ extension TiledProducts {
     _ strategy: LayerPlan.Strategy, _ cell: CellVariant
   ) throws -> any RecurrentStrategy {
     if case .stagedSteps = strategy {
-      return try StepRowsStrategy(launcher, cell: cell, products: self)
+      return try StagedStepStrategy(launcher, cell: cell, products: self)
     }
-    return ResidentStrategy(launcher, cell: cell)
+    return PersistentStrategy(launcher, cell: cell)
   }
 }

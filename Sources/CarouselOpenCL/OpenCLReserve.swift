@@ -16,11 +16,11 @@ public final class OpenCLReserve: BackendReserve {
   /// Every state beside h, `[T, N, M, H]`, or without `training` the last one `[N, M, H]`.
   let cells: Buffer?
   /// The same before zoneout, `[T, N, M, H]`, in layers with it.
-  let fresh: Buffer?
+  let cellsBeforeZoneout: Buffer?
   /// Their gradients, carried from step to step, `[N, M, H]`.
   let gradCell: Buffer?
-  /// What the layers of `recurrent/staged.cl` keep beside.
-  let rows: RowsReserve?
+  /// What a layer in stages keeps besides: `recurrent/staged.cl`.
+  let staged: StagedReserve?
 
   /// What computes the layer's steps, once it did.
   var strategy: (any RecurrentStrategy)?
@@ -46,29 +46,29 @@ public final class OpenCLReserve: BackendReserve {
     gatesStride = launcher.plannedDevice.rowStride(layer.slotCount * layer.hiddenSize)
     gates = try launcher.scratch(count: sequenceLength * batchSize * gatesStride)
     cells = hasCell ? try launcher.scratch(count: training ? sequenceLength * state : state) : nil
-    fresh =
+    cellsBeforeZoneout =
       hasCell && layer.hasZoneout && training
       ? try launcher.scratch(count: sequenceLength * state) : nil
     gradCell = hasCell && training ? try launcher.scratch(count: state) : nil
-    rows =
-      layer.walksByRows
-      ? try RowsReserve(
+    staged =
+      layer.isStaged
+      ? try StagedReserve(
         launcher, layer, sequenceLength: sequenceLength, batchSize: batchSize, training: training)
       : nil
     self.training = training
   }
 }
 
-/// What the layers of `recurrent/staged.cl` keep: each an array over all steps, or without training over one.
-struct RowsReserve {
+/// What a layer in stages keeps: arrays over all steps, or without training over one.
+struct StagedReserve {
   /// `[T, N, G, H]`: the recurrent products, normalised where the layer is.
   let sums: Buffer
-  /// Of a normalised layer: v^ of the input products `[T, N, G, H]`, and the reciprocal deviations of
-  /// both products, `[T, N, 2]` each.
-  let inputHats: Buffer?, inputDeviations: Buffer?, deviations: Buffer?
+  /// Of a normalised layer: the normalised input products `[T, N, G, H]`, and the reciprocal standard
+  /// deviations of both products, `[T, N, 2]` each.
+  let normalizedInput: Buffer?, inputRstd: Buffer?, rstd: Buffer?
   /// The same of c, `[T, N, H]` and `[T, N]`.
-  let cellHats: Buffer?, cellDeviations: Buffer?
-  /// r ⊙ h₋₁ `[T, N, H]`, where the reset gate stands before the product.
+  let normalizedCell: Buffer?, cellRstd: Buffer?
+  /// r ⊙ h₋₁ `[T, N, H]`, where the reset gate is before the product.
   let reset: Buffer?
   /// What is projected, `[T, N, H]`.
   let hidden: Buffer?
@@ -89,11 +89,11 @@ struct RowsReserve {
       isThere ? try launcher.scratch(count: count) : nil
     }
     sums = try launcher.scratch(count: kept * layer.gateRows)
-    inputHats = try array(isNormed, all * layer.gateRows)
-    inputDeviations = try array(isNormed, all * 2)
-    deviations = try array(isNormed, kept * 2)
-    cellHats = try array(isCellNormed, kept * layer.hiddenSize)
-    cellDeviations = try array(isCellNormed, kept)
+    normalizedInput = try array(isNormed, all * layer.gateRows)
+    inputRstd = try array(isNormed, all * 2)
+    rstd = try array(isNormed, kept * 2)
+    normalizedCell = try array(isCellNormed, kept * layer.hiddenSize)
+    cellRstd = try array(isCellNormed, kept)
     reset = try array(layer.resetsBefore, kept * layer.hiddenSize)
     let isProjected = layer.options.projectionSize != nil
     hidden = try array(isProjected, kept * layer.hiddenSize)

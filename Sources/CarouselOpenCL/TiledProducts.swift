@@ -85,16 +85,16 @@ struct TiledProducts: MatrixProducts {
   /// but the last, N rows further on in y; the initial ones, if any, come first.
   private func multiply(_ product: GradientProduct, statesBefore pass: RecurrentPass) throws {
     let (N, others) = (pass.batchSize, pass.rows - pass.batchSize)
-    let (isReverse, rows) = (pass.isReverse, pass.factorRows)
-    if let initial = pass.initialFactors {
+    let (isReverse, rows) = (pass.isReverse, pass.recurrentInputRows)
+    if let initial = pass.initialRecurrentInput {
       try multiply(product, from: isReverse ? others : 0, initial, depth: N)
       if others == 0 { return }
     }
     try multiply(
-      product, from: isReverse ? 0 : N, pass.factors,
+      product, from: isReverse ? 0 : N, pass.recurrentInput,
       rows: StateRows(
         stride: rows.stride, offset: rows.offset + (isReverse ? N * rows.stride : 0)),
-      depth: others, accumulates: pass.initialFactors != nil)
+      depth: others, accumulates: pass.initialRecurrentInput != nil)
   }
 
   /// The product of `depth` rows of gradY from row `first` on and as many of x, in `rows` or one

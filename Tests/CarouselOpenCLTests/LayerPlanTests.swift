@@ -156,9 +156,9 @@ import Testing
       layer: layer, sequenceLength: 3, batchSize: 2, recurrentInputStride: 8)
     var tuning = LayerTuning()
     #expect(LayerPlan(work, on: device).persistent.forward.value == nil)
-    tuning.residentTile = 0
+    tuning.persistentTile = 0
     #expect(LayerPlan(work, on: device, tuning: tuning).persistent.forward.value != nil)
-    (tuning.residentTile, tuning.units, tuning.batch) = (-1, 8, 32)
+    (tuning.persistentTile, tuning.units, tuning.batch) = (-1, 8, 32)
     let stepped = LayerPlan(work, on: device, tuning: tuning).persistent
     #expect(stepped.forward.value == nil && stepped.stepUnits == 8 && stepped.stepBatch == 32)
   }
@@ -166,7 +166,7 @@ import Testing
   @Test func whatIsTunedIsTaken() {
     var tuning = LayerTuning()
     for (splits, inputs) in [(true, false), (false, true)] {
-      (tuning.sharesUnits, tuning.multipliesInputs) = (splits, inputs)
+      (tuning.splitsUnits, tuning.multipliesInputs) = (splits, inputs)
       let plan = Self.plan(.laptop, batch: 64, inputs: 64, units: 64, tuning: tuning)
       #expect(plan.sequence.forward.value == (splits ? .splits(2) : .slices(2)))
       #expect(plan.inputs.value == (inputs ? .duringSteps : .before))

@@ -93,7 +93,7 @@ struct RecurrentTests {
       try expectAgreement(work)
       let patient = try work.outcomes(on: Machine.newBackend(.cpu))
       let impatient = try Machine.newBackend(.cpu)
-      impatient.launcher.partPolls = 0
+      impatient.launcher.splitPolls = 0
       for _ in 0..<2 {
         for (left, right) in zip(patient, try work.outcomes(on: impatient)) {
           #expect(left.values == right.values, "\(cell) \(left.name)")

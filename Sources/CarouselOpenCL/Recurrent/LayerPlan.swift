@@ -95,9 +95,9 @@ extension LayerPlan {
   ///     whoever makes many plans keeps the lists.
   init(
     _ work: PlannedWork, on device: PlanDevice, tuning: LayerTuning = LayerTuning(),
-    persistentTiles: (ResidentWork) -> [ResidentTile] = { $0.tiles() }
+    persistentTiles: (PersistentWork) -> [PersistentTile] = { $0.tiles() }
   ) {
-    let (layer, isStaged) = (work.layer, work.layer.walksByRows)
+    let (layer, isStaged) = (work.layer, work.layer.isStaged)
     inputs =
       device.form == .cpu && !isStaged
       ? SequencePlanner(work, device, tuning).inputs

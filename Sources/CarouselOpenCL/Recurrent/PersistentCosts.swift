@@ -37,9 +37,9 @@ struct PersistentCosts: Hashable, Sendable {
   }
 }
 
-extension ResidentWork {
+extension PersistentWork {
   /// About the clocks that a multiprocessor takes for a step.
-  func clocks(_ tile: ResidentTile) -> Double {
+  func clocks(_ tile: PersistentTile) -> Double {
     let clocks = modelClocks(tile)
     switch tile.precision {
     case .float32, .fp16: return clocks
@@ -49,7 +49,7 @@ extension ResidentWork {
     }
   }
 
-  private func modelClocks(_ tile: ResidentTile) -> Double {
+  private func modelClocks(_ tile: PersistentTile) -> Double {
     let depth = Double(segments * tile.length)
     let (rows, columns) = (Double(tile.rows), Double(tile.units * out))
     let (slices, _) = slices(tile)
@@ -76,7 +76,7 @@ extension ResidentWork {
   /// The clocks that a step's multiply-adds and its reads of local memory take: a warp's float4 take the
   /// same, equal or not.
   private func itemClocks(
-    _ tile: ResidentTile, depth: Double
+    _ tile: PersistentTile, depth: Double
   ) -> (multiplying: Double, reading: Double) {
     let (slices, _) = slices(tile)
     let reads = Double(tile.itemRows + (tile.weights == .registers ? 0 : tile.itemUnits * out))
@@ -88,7 +88,7 @@ extension ResidentWork {
 
   /// The same on matrix units, from what they are said to do in a clock.
   private func warpClocks(
-    _ tile: ResidentTile, depth: Double
+    _ tile: PersistentTile, depth: Double
   ) -> (multiplying: Double, reading: Double) {
     let sixteens = Double(slices(tile).items / 32) * depth / 16
     let blocks = Double(tile.blocks)

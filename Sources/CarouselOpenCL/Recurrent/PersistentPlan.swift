@@ -4,15 +4,15 @@ import CarouselModel
 /// their own.
 struct PersistentPlan: Hashable, Sendable {
   /// What a work-group computes of all steps; nil for a launch for each step.
-  let forward: Choice<ResidentTile?>, backward: Choice<ResidentTile?>
+  let forward: Choice<PersistentTile?>, backward: Choice<PersistentTile?>
   /// UNITS and BATCH of `recurrent/step.cl`: what a work-group computes of one step.
   let stepUnits: Int, stepBatch: Int
 
   init(
     _ work: PlannedWork, on device: PlanDevice, _ tuning: LayerTuning,
-    tiles: (ResidentWork) -> [ResidentTile]
+    tiles: (PersistentWork) -> [PersistentTile]
   ) {
-    func tile(isBackward: Bool) -> Choice<ResidentTile?> {
+    func tile(isBackward: Bool) -> Choice<PersistentTile?> {
       Self.tile(work, on: device, tuning, isBackward: isBackward, tiles: tiles)
     }
     (forward, backward) = (tile(isBackward: false), tile(isBackward: true))
@@ -22,20 +22,20 @@ struct PersistentPlan: Hashable, Sendable {
 
   private static func tile(
     _ work: PlannedWork, on device: PlanDevice, _ tuning: LayerTuning, isBackward: Bool,
-    tiles: (ResidentWork) -> [ResidentTile]
-  ) -> Choice<ResidentTile?> {
+    tiles: (PersistentWork) -> [PersistentTile]
+  ) -> Choice<PersistentTile?> {
     guard work.layer.recurrence == .dense else {
       return Choice(nil, "recurrent weights that are not dense are too few to keep")
     }
-    if tuning.residentTile == nil, !device.isGPU {
+    if tuning.persistentTile == nil, !device.isGPU {
       return Choice(nil, "on a device that is no GPU only the tuner chooses it")
     }
-    if let rank = tuning.residentTile, rank < 0 { return Choice(nil, LayerPlan.tuned) }
+    if let rank = tuning.persistentTile, rank < 0 { return Choice(nil, LayerPlan.tuned) }
     guard device.groupLocalBytes > 0 else {
       return Choice(nil, "the driver refused the kernel")
     }
     let found = tiles(
-      ResidentWork(
+      PersistentWork(
         isBackward: isBackward, batchSize: work.batchSize, hiddenSize: work.layer.hiddenSize,
         gateCount: work.layer.gateCount, groups: device.groups, items: device.groupItems,
         localBytes: device.groupLocalBytes, precision: device.precision,
@@ -48,16 +48,16 @@ struct PersistentPlan: Hashable, Sendable {
           ? "\(device.groups) work-groups have no room for \(work.layer.hiddenSize) units"
           : "one work-group has no room for \(work.layer.hiddenSize) units, and others cannot wait")
     }
-    let tile = found[min(tuning.residentTile ?? 0, found.count - 1)]
+    let tile = found[min(tuning.persistentTile ?? 0, found.count - 1)]
     return Choice(
       tile,
-      tuning.residentTile != nil
+      tuning.persistentTile != nil
         ? LayerPlan.tuned
         : "the least time of \(found.count) tiles by the costs of its class of GPU")
   }
 }
 
-extension ResidentTile {
+extension PersistentTile {
   /// The tile in words.
   var words: String {
     let place =

@@ -93,7 +93,7 @@ struct SequencePlanner {
     if !layer.hasRecurrentMatrix {
       return divide(splitting: false, "there is no recurrent product to split")
     }
-    if let splitting = tuning.sharesUnits { return divide(splitting: splitting, LayerPlan.tuned) }
+    if let splitting = tuning.splitsUnits { return divide(splitting: splitting, LayerPlan.tuned) }
     let weights = layer.gateRows * layer.recurrentFanIn
     if work.batchSize >= fullSliceRows * device.computeUnits {
       return divide(

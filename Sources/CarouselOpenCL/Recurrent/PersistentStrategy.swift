@@ -4,11 +4,11 @@ import OpenCLDriver
 /// The twin of `recurrent/persistent.cl`, `recurrent/persistent_product.cl` and `recurrent/grid.cl`: one launch walks all steps,
 /// where one work-group has room for a layer's weights or the device runs the groups that share them
 /// side by side; elsewhere the steps are launches.
-final class ResidentStrategy: RecurrentStrategy {
+final class PersistentStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let cell: CellVariant
   private let steps: StepStrategy
-  private var kernels: [ResidentTile: TileKernels] = [:]
+  private var kernels: [PersistentTile: TileKernels] = [:]
   /// Whether the driver refused a kernel that has no more local memory than it reports.
   private var isRefused = false
   private var sync: (buffer: Buffer, count: Int)?
@@ -83,7 +83,7 @@ final class ResidentStrategy: RecurrentStrategy {
       kernels.all, global: [tiles * tile.items, teams], local: [tile.items, 1],
       flops: pass.recurrentFlops(rows: rows),
       bytes: pass.bytes(gatePasses: tile.isBackward || pass.reserve.training ? 2 : 1),
-      all + ["polls": .int(launcher.residentPolls)])
+      all + ["polls": .int(launcher.persistentPolls)])
     let isFirst = !kernels.wasTried
     kernels.wasTried = true
     guard let sync, let rest = kernels.rest else { return }
@@ -101,14 +101,14 @@ final class ResidentStrategy: RecurrentStrategy {
   private static let line = 16
 
   /// The tile that the plan has for a pass, nil where its steps are launched.
-  private func tile(_ pass: RecurrentPass, isBackward: Bool) -> ResidentTile? {
+  private func tile(_ pass: RecurrentPass, isBackward: Bool) -> PersistentTile? {
     var device = launcher.plannedDevice
     if isRefused { device.groupLocalBytes = 0 }
     let plan = launcher.plan(pass.work, on: device).persistent
     return isBackward ? plan.backward.value : plan.forward.value
   }
 
-  private func kernels(of tile: ResidentTile) throws -> TileKernels {
+  private func kernels(of tile: PersistentTile) throws -> TileKernels {
     if let kernels = kernels[tile] { return kernels }
     let made = try TileKernels(tile, kernel: kernel)
     kernels[tile] = made
@@ -116,7 +116,7 @@ final class ResidentStrategy: RecurrentStrategy {
   }
 
   /// Does without what the driver does not take: more local memory than it reports, or else all of it.
-  private func refuse(_ tile: ResidentTile) {
+  private func refuse(_ tile: PersistentTile) {
     let reported = launcher.device.localMemoryBytes
     if tile.localBytes > reported {
       launcher.plannedDevice.groupLocalBytes = reported - 1024
@@ -125,7 +125,7 @@ final class ResidentStrategy: RecurrentStrategy {
     }
   }
 
-  private func kernel(_ name: String, _ tile: ResidentTile) throws -> Kernel {
+  private func kernel(_ name: String, _ tile: PersistentTile) throws -> Kernel {
     try launcher.kernel(
       name,
       in: [cell.file, "recurrent/persistent.cl"], options: cell.kernelOptions + tile.options)
@@ -144,15 +144,15 @@ final class ResidentStrategy: RecurrentStrategy {
   /// A tile with its kernels: the one that walks all steps, and unless it is alone the one that does
   /// what that left.
   private final class TileKernels {
-    let tile: ResidentTile
+    let tile: PersistentTile
     let all: Kernel
     let rest: Kernel?
     var wasTried = false
 
     init(
-      _ tile: ResidentTile, kernel: (_ name: String, _ tile: ResidentTile) throws -> Kernel
+      _ tile: PersistentTile, kernel: (_ name: String, _ tile: PersistentTile) throws -> Kernel
     ) throws {
-      let name = tile.isBackward ? "resident_backward" : "resident_forward"
+      let name = tile.isBackward ? "persistent_backward" : "persistent_forward"
       self.tile = tile
       all = try kernel(name, tile)
       rest = tile.isAlone ? nil : try kernel(name + "_rest", tile)

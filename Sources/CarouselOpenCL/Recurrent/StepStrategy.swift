@@ -38,7 +38,7 @@ struct StepStrategy: RecurrentStrategy {
     for step in 0..<T {
       try launcher.launch(
         forward, global: global(pass, group), local: [group.units, group.batch],
-        flops: step == 0 && pass.initialFactors == nil
+        flops: step == 0 && pass.initialRecurrentInput == nil
           ? 0 : pass.recurrentFlops(rows: pass.batchSize),
         bytes: pass.bytes(gatePasses: reserve.training ? 2 : 1) / Double(T),
         arguments + ["t": .int(pass.isReverse ? T - 1 - step : step)])

@@ -41,7 +41,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let isBefore = pass.plan.inputs.value == .beforeFirstStep
     let isPlain = pass.separateBias == nil
     // A sequence of a reverse layer may begin at any step.
-    let needsZeros = pass.lengths != nil && layer.isReverse && pass.initialFactors == nil
+    let needsZeros = pass.lengths != nil && layer.isReverse && pass.initialRecurrentInput == nil
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     try launcher.begin(zeros, with: nil, count: pass.stateCount)
     let computed = try launcher.computedRows(pass)
@@ -140,7 +140,7 @@ struct SequenceStrategy: RecurrentStrategy {
       kernel, global: [division.count], local: [1], flops: flops, bytes: bytes,
       arguments + [
         "order": .optional(try order(pass, slices: division.slices)), "sync": .optional(sync),
-        "step_base": .int32(parts.stepBase), "polls": .int(launcher.partPolls),
+        "step_base": .int32(parts.stepBase), "polls": .int(launcher.splitPolls),
       ])
     if sync != nil { parts.advance(steps: steps) }
   }

@@ -6,14 +6,14 @@ import Testing
 
 /// Layers whose steps are walked in one launch, by work-groups that wait for each other.
 @MainActor @Suite(.device)
-struct ResidentTests {
+struct PersistentTests {
   /// A backend that walks the steps so: two groups at once are what every machine's CPU has.
   private static func backend(
     _ precision: ProductPrecision = .float32, groups: Int = 2, polls: Int = 1 << 22
   ) throws -> OpenCLBackend {
     let backend = try Machine.newBackend(.gpu, precision, profiling: true)
     backend.launcher.plannedDevice.groups = groups
-    backend.launcher.residentPolls = polls
+    backend.launcher.persistentPolls = polls
     backend.launcher.plannedDevice.groupLocalBytes = min(backend.device.localMemoryBytes, 128 << 10)
     return backend
   }
@@ -21,7 +21,7 @@ struct ResidentTests {
   /// Computes layers like that of `work` with one of the tiles that fit.
   private static func tune(_ backend: OpenCLBackend, _ work: LayerWork, tile: Int) {
     var choice = LayerTuning()
-    choice.residentTile = tile
+    choice.persistentTile = tile
     backend.tune([work.layer], batchSize: work.batchSize, choice)
   }
 
@@ -34,9 +34,9 @@ struct ResidentTests {
 
   private static func tiles(
     _ backend: OpenCLBackend, _ work: LayerWork, _ isBackward: Bool
-  ) -> [ResidentTile] {
+  ) -> [PersistentTile] {
     let device = backend.launcher.plannedDevice
-    return ResidentWork(
+    return PersistentWork(
       isBackward: isBackward, batchSize: work.batchSize, hiddenSize: work.layer.hiddenSize,
       gateCount: work.layer.gateCount, groups: device.groups, items: device.groupItems,
       localBytes: device.groupLocalBytes, precision: device.precision
@@ -57,7 +57,8 @@ struct ResidentTests {
   }
 
   private static let waiting: Set = [
-    "resident_forward", "resident_forward_rest", "resident_backward", "resident_backward_rest",
+    "persistent_forward", "persistent_forward_rest", "persistent_backward",
+    "persistent_backward_rest",
   ]
 
   @Test(arguments: withWeights, [(1, 8), (3, 7), (5, 33)])
@@ -81,11 +82,11 @@ struct ResidentTests {
     let backend = try Self.backend(groups: limits.groups, polls: limits.polls)
     Self.tune(backend, work, tile: try Self.waitingTile(backend, work))
     try expectAgreement(work, on: [backend])
-    #expect(try Self.launched(backend).contains("resident_forward_rest"))
+    #expect(try Self.launched(backend).contains("persistent_forward_rest"))
     // From then on no group waits for another.
     backend.clearLaunches()
     try expectAgreement(work, on: [backend])
-    #expect(try Self.launched(backend).isDisjoint(with: ["resident_forward_rest"]))
+    #expect(try Self.launched(backend).isDisjoint(with: ["persistent_forward_rest"]))
   }
 
   /// Patient, or given up at once: the same sums in the same order.
@@ -97,7 +98,7 @@ struct ResidentTests {
         let backend = try Self.backend(polls: polls)
         Self.tune(backend, work, tile: try Self.waitingTile(backend, work))
         results.append(try work.forward(on: backend, training: training))
-        #expect(try Self.launched(backend).contains("resident_forward_rest"))
+        #expect(try Self.launched(backend).contains("persistent_forward_rest"))
       }
     }
     #expect(results[0].allSatisfy { $0.allSatisfy { $0.isFinite } })
@@ -178,7 +179,7 @@ struct ResidentTests {
   @Test func tilesFitTheDevice() {
     for isBackward in [false, true] {
       for (batchSize, hiddenSize) in [(1, 1), (1, 256), (32, 128), (64, 1024), (16, 250)] {
-        let work = ResidentWork(
+        let work = PersistentWork(
           isBackward: isBackward, batchSize: batchSize, hiddenSize: hiddenSize, gateCount: 4,
           groups: 132, items: 512, localBytes: 47 << 10)
         let tiles = work.tiles()
@@ -191,7 +192,7 @@ struct ResidentTests {
         }
       }
     }
-    let tooMany = ResidentWork(
+    let tooMany = PersistentWork(
       isBackward: false, batchSize: 4096, hiddenSize: 4096, gateCount: 4, groups: 132, items: 512,
       localBytes: 47 << 10)
     #expect(tooMany.tiles().isEmpty)

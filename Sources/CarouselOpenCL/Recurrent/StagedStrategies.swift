@@ -1,10 +1,10 @@
 import CarouselModel
 import OpenCLDriver
 
-// The twins of rows.cl: layers whose units wait for each other within a step.
+// The twins of recurrent/staged.cl: layers whose steps have stages that wait for each other.
 
-/// Where the gradients of a layer of `recurrent/staged.cl` travel; see GRADIENT_PARAMETERS.
-struct RowGradients {
+/// The arguments GRADIENT_PARAMETERS of `recurrent/staged_backward.cl`.
+struct StagedGradients {
   let gradY: Buffer
   let hidden: Buffer
   let cell: Buffer?
@@ -17,17 +17,19 @@ struct RowGradients {
   private let gradInitialHidden: Buffer?
 
   init(_ launcher: Launcher, _ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
-    guard let rows = pass.reserve.rows else { preconditionFailure("a reserve of another layer") }
+    guard let staged = pass.reserve.staged else {
+      preconditionFailure("a reserve of another layer")
+    }
     gradY = gradients.y
     gradInitialHidden = gradients.initial?.hidden
     hidden = try gradients.initial?.hidden ?? launcher.scratch(count: pass.stateCount)
     try launcher.begin(hidden, with: gradients.final?.hidden, count: pass.stateCount)
     cell = launcher.carriedCellGradient(pass, gradients)
     try launcher.begin(cell, with: gradients.final?.memory, count: pass.memoryCount)
-    products = rows.gradients ?? pass.reserve.gates
-    normedCell = rows.gradCell
+    products = staged.gradients ?? pass.reserve.gates
+    normedCell = staged.gradCell
     let units = try launcher.scratch(count: pass.unitCount)
-    states = rows.gradStates ?? units
+    states = staged.gradStates ?? units
     projected = units
     reset = pass.layer.resetsBefore ? try launcher.scratch(count: pass.unitCount) : nil
     back = try launcher.scratch(count: pass.stateCount)
@@ -43,8 +45,8 @@ struct RowGradients {
   }
 }
 
-/// The twin of `recurrent/staged_sequence.cl`: one launch walks all steps.
-struct SequenceRowsStrategy: RecurrentStrategy {
+/// The twin of `recurrent/staged_sequence.cl`: one launch computes all steps.
+struct StagedSequenceStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: PanelProducts
   private let forward: Kernel
@@ -55,8 +57,8 @@ struct SequenceRowsStrategy: RecurrentStrategy {
     self.products = products
     let files = [cell.file, "recurrent/staged_sequence.cl"]
     let options = cell.kernelOptions + launcher.precision.panelOptions
-    forward = try launcher.kernel("rows_forward", in: files, options: options)
-    backward = try launcher.kernel("rows_backward", in: files, options: options)
+    forward = try launcher.kernel("staged_forward", in: files, options: options)
+    backward = try launcher.kernel("staged_backward", in: files, options: options)
   }
 
   /// The slices of the batch.
@@ -67,7 +69,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
     return slices
   }
 
-  /// LAYER_PARAMETERS with the weights packed for the products of one way.
+  /// STAGED_PARAMETERS with the weights packed for the products of one direction.
   private func arguments(_ pass: RecurrentPass, transposed: Bool) throws -> KernelArguments {
     let (layer, H, P) = (pass.layer, pass.hiddenSize, pass.stateSize)
     func pack(_ weight: Buffer, offset: Int = 0, rows: Int, columns: Int) throws -> Buffer {
@@ -77,10 +79,10 @@ struct SequenceRowsStrategy: RecurrentStrategy {
     }
     let projection = try pass.parameters.weightHR.map { try pack($0, rows: P, columns: H) }
     guard layer.hasRecurrentMatrix else {
-      return pass.arguments(weights: pass.weightHH, projection: projection)
+      return pass.stagedArguments(weights: pass.weightHH, projection: projection)
     }
     let first = layer.firstGates * H
-    return pass.arguments(
+    return pass.stagedArguments(
       weights: try pack(pass.recurrentMatrix, rows: first, columns: P),
       new: layer.resetsBefore
         ? try pack(pass.recurrentMatrix, offset: first * P, rows: H, columns: P) : nil,
@@ -98,7 +100,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
   }
 
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
-    let gradients = try RowGradients(launcher, pass, gradients)
+    let gradients = try StagedGradients(launcher, pass, gradients)
     try launcher.launch(
       backward, global: [slices(pass)], local: [1],
       flops: pass.recurrentFlops(rows: pass.rows) + pass.projectionFlops,
@@ -108,7 +110,7 @@ struct SequenceRowsStrategy: RecurrentStrategy {
 }
 
 /// The twin of `recurrent/staged_step.cl`: launches for each step, and products between them.
-struct StepRowsStrategy: RecurrentStrategy {
+struct StagedStepStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: TiledProducts
   private let gates: Kernel
@@ -126,13 +128,13 @@ struct StepRowsStrategy: RecurrentStrategy {
     func kernel(_ name: String) throws -> Kernel {
       try launcher.kernel(name, in: files, options: cell.kernelOptions)
     }
-    gates = try kernel("rows_gates")
-    new = cell.resetsBefore ? try kernel("rows_new") : nil
-    finish = try kernel("rows_finish")
-    begin = try kernel("rows_begin")
-    backward = try kernel("rows_backward")
-    reset = cell.resetsBefore ? try kernel("rows_reset") : nil
-    carry = try kernel("rows_carry")
+    gates = try kernel("staged_gates")
+    new = cell.resetsBefore ? try kernel("staged_new_gate") : nil
+    finish = try kernel("staged_finish")
+    begin = try kernel("staged_begin")
+    backward = try kernel("staged_backward")
+    reset = cell.resetsBefore ? try kernel("staged_reset") : nil
+    carry = try kernel("staged_carry")
   }
 
   private func launch(
@@ -145,39 +147,44 @@ struct StepRowsStrategy: RecurrentStrategy {
   }
 
   func forward(_ pass: RecurrentPass, final: RecurrentState<Buffer>?) throws {
-    guard let rows = pass.reserve.rows else { preconditionFailure("a reserve of another layer") }
+    guard let staged = pass.reserve.staged else {
+      preconditionFailure("a reserve of another layer")
+    }
     let (layer, T, N) = (pass.layer, pass.sequenceLength, pass.batchSize)
     let (H, P, GH) = (pass.hiddenSize, pass.stateSize, layer.gateRows)
-    let (arguments, y) = (pass.arguments(weights: pass.weightHH), pass.work.stateRows)
+    let (arguments, y) = (
+      pass.stagedArguments(weights: pass.weightHH), pass.work.stateRows
+    )
     let isDense = layer.hasRecurrentMatrix
     for step in 0..<T {
       let t = pass.isReverse ? T - 1 - step : step
       let kept = pass.reserve.training ? t * N : 0
       if step > 0 {
         let before = (pass.isReverse ? t + 1 : t - 1) * N
-        let factorRows = pass.factorRows
-        let factors = TiledProducts.Operand(
-          pass.factors, factorRows.stride, 1,
-          offset: factorRows.offset + before * factorRows.stride)
-        try sums(pass, factors, into: rows.sums, at: kept * GH)
-      } else if let initial = pass.initialFactors {
-        try sums(pass, .init(initial, P, 1), into: rows.sums, at: kept * GH)
+        let recurrentInputRows = pass.recurrentInputRows
+        let input = TiledProducts.Operand(
+          pass.recurrentInput, recurrentInputRows.stride, 1,
+          offset: recurrentInputRows.offset + before * recurrentInputRows.stride)
+        try sums(pass, input, into: staged.sums, at: kept * GH)
+      } else if let initial = pass.initialRecurrentInput {
+        try sums(pass, .init(initial, P, 1), into: staged.sums, at: kept * GH)
       } else {
         try launcher.queue.fill(
-          rows.sums, with: Float(0), byteOffset: 4 * kept * GH, byteCount: 4 * N * GH)
+          staged.sums, with: Float(0), byteOffset: 4 * kept * GH, byteCount: 4 * N * GH)
       }
       try launch(gates, pass, arguments, step: t)
-      if let new, let reset = rows.reset {
+      if let new, let reset = staged.reset {
         if isDense {
           let first = layer.firstGates * H
           try products.multiply(
             .init(reset, H, 1, offset: kept * H),
             .init(pass.recurrentMatrix, 1, P, offset: first * P),
-            into: rows.sums, rows: N, columns: H, depth: P, cOffset: kept * GH + first, cStride: GH)
+            into: staged.sums, rows: N, columns: H, depth: P, cOffset: kept * GH + first,
+            cStride: GH)
         }
         try launch(new, pass, arguments, step: t)
       }
-      if let hidden = rows.hidden, let weight = pass.parameters.weightHR {
+      if let hidden = staged.hidden, let weight = pass.parameters.weightHR {
         try products.multiply(
           .init(hidden, H, 1, offset: kept * H), .init(weight, 1, H), into: pass.y, rows: N,
           columns: P, depth: H, cOffset: y.offset + t * N * y.stride, cStride: y.stride)
@@ -187,23 +194,23 @@ struct StepRowsStrategy: RecurrentStrategy {
     try launcher.finishSteps(pass, final: final)
   }
 
-  /// The recurrent products of the first gates from the states of a step, `factors`.
+  /// The recurrent products of the first gates from the states of a step, `input`.
   private func sums(
-    _ pass: RecurrentPass, _ factors: TiledProducts.Operand, into sums: Buffer, at place: Int
+    _ pass: RecurrentPass, _ input: TiledProducts.Operand, into sums: Buffer, at offset: Int
   ) throws {
     guard pass.layer.hasRecurrentMatrix else { return }
     let (P, rows) = (pass.stateSize, pass.batchSize)
     try products.multiply(
-      factors, .init(pass.recurrentMatrix, 1, P), into: sums,
+      input, .init(pass.recurrentMatrix, 1, P), into: sums,
       rows: rows, columns: pass.layer.firstGates * pass.hiddenSize, depth: P,
-      cOffset: place, cStride: pass.layer.gateRows)
+      cOffset: offset, cStride: pass.layer.gateRows)
   }
 
   func backward(_ pass: RecurrentPass, _ gradients: RecurrentGradients) throws {
-    let gradients = try RowGradients(launcher, pass, gradients)
+    let gradients = try StagedGradients(launcher, pass, gradients)
     let (layer, T, N) = (pass.layer, pass.sequenceLength, pass.batchSize)
     let (H, P, GH) = (pass.hiddenSize, pass.stateSize, layer.gateRows)
-    let arguments = pass.arguments(weights: pass.weightHH) + gradients.arguments
+    let arguments = pass.stagedArguments(weights: pass.weightHH) + gradients.arguments
     let isDense = layer.hasRecurrentMatrix
     let first = layer.firstGates * H
     for step in (0..<T).reversed() {
@@ -232,5 +239,22 @@ struct StepRowsStrategy: RecurrentStrategy {
       }
       try launch(carry, pass, arguments, step: t)
     }
+  }
+}
+
+extension RecurrentPass {
+  /// The arguments STAGED_PARAMETERS of `recurrent/staged.cl`; the weights as the strategy packs them.
+  fileprivate func stagedArguments(
+    weights: Buffer?, new: Buffer? = nil, projection: Buffer? = nil
+  ) -> KernelArguments {
+    let staged = reserve.staged
+    return arguments(weights: weights) + [
+      "weights_n": .optional(new), "weights_p": .optional(projection),
+      "gain_hh": .optional(parameters.normHH), "gain_c": .optional(parameters.normCell),
+      "bias_c": .optional(parameters.normCellBias), "sums": .optional(staged?.sums),
+      "rstd": .optional(staged?.rstd), "normalized_c": .optional(staged?.normalizedCell),
+      "rstd_c": .optional(staged?.cellRstd), "reset": .optional(staged?.reset),
+      "hidden": .optional(staged?.hidden),
+    ]
   }
 }

@@ -71,15 +71,15 @@ struct RecurrentPass {
     return weight
   }
   /// The hidden states and the first of them as the recurrent products read them.
-  var factors: Buffer { reserve.masks?.masked ?? y }
-  var factorRows: StateRows {
+  var recurrentInput: Buffer { reserve.masks?.masked ?? y }
+  var recurrentInputRows: StateRows {
     reserve.masks?.masked == nil ? work.stateRows : StateRows(stride: stateSize)
   }
-  var initialFactors: Buffer? {
+  var initialRecurrentInput: Buffer? {
     reserve.masks?.hidden == nil ? initial?.hidden : reserve.masks?.maskedInitial
   }
   /// Every cell state as the cell made it, before zoneout.
-  var freshCells: Buffer? { reserve.fresh ?? reserve.cells }
+  var cellBeforeZoneout: Buffer? { reserve.cellsBeforeZoneout ?? reserve.cells }
 
   /// Floating-point operations of the product of all inputs.
   var inputFlops: Double { inputFlops(rows: rows) }
@@ -102,7 +102,7 @@ struct RecurrentPass {
   /// The states that meet the recurrent weights on the way forward: none before a sequence's first step
   /// where it begins at zero.
   func statesBefore(_ computed: ComputedRows) -> Int {
-    computed.all - (initialFactors == nil ? computed.first : 0)
+    computed.all - (initialRecurrentInput == nil ? computed.first : 0)
   }
   /// Bytes of gates, cell and hidden states of `rows` steps, of all without it, each moved once, and of the
   /// weights, which are packed with `precision`; a diagonal is not.
@@ -115,28 +115,24 @@ struct RecurrentPass {
     return 4 * states + Double(weightBytes * layer.gateRows * layer.recurrentFanIn)
   }
 
-  /// What LAYER_PARAMETERS of `recurrent/layer.cl` names; the weights as the strategy packs them, and `zeros`
-  /// `[N, P]` to stand in for an absent h₀ where the strategy needs one.
+  /// The arguments LAYER_PARAMETERS of `recurrent/layer.cl`: the weights as the strategy packs them, and
+  /// zeros `[N, P]` in place of an absent h₀ where the strategy needs them.
   func arguments(
-    weights: Buffer?, new: Buffer? = nil, projection: Buffer? = nil, zeros: Buffer? = nil
+    weights: Buffer?, zeros: Buffer? = nil
   ) -> KernelArguments {
-    let (masks, rows) = (reserve.masks, reserve.rows)
+    let masks = reserve.masks
     return [
-      "weights": .optional(weights), "weights_n": .optional(new),
-      "weights_p": .optional(projection),
+      "weights": .optional(weights),
       "bias_hh": .optional(separateBias), "peephole_i": .optional(parameters.peepholeInput),
       "peephole_f": .optional(parameters.peepholeForget),
-      "peephole_o": .optional(parameters.peepholeOutput), "gain_hh": .optional(parameters.normHH),
-      "gain_c": .optional(parameters.normCell), "bias_c": .optional(parameters.normCellBias),
+      "peephole_o": .optional(parameters.peepholeOutput),
       "h_0": .optional(initial?.hidden ?? zeros), "c_0": .optional(initial?.memory),
       "lengths": .optional(lengths), "gates": .buffer(reserve.gates),
-      "cells": .optional(reserve.cells), "fresh": .optional(reserve.fresh), "y": .buffer(y),
+      "cells": .optional(reserve.cells),
+      "cells_before_zoneout": .optional(reserve.cellsBeforeZoneout), "y": .buffer(y),
       "mask": .optional(masks?.hidden), "masked_0": .optional(masks?.maskedInitial ?? zeros),
       "masked": .optional(masks?.masked), "keep_h": .optional(masks?.keepHidden),
-      "keep_c": .optional(masks?.keepCell), "sums": .optional(rows?.sums),
-      "deviations": .optional(rows?.deviations), "hats_c": .optional(rows?.cellHats),
-      "deviations_c": .optional(rows?.cellDeviations), "reset": .optional(rows?.reset),
-      "hidden": .optional(rows?.hidden), "T": .int(sequenceLength), "N": .int(batchSize),
+      "keep_c": .optional(masks?.keepCell), "T": .int(sequenceLength), "N": .int(batchSize),
       "H": .int(hiddenSize), "P": .int(stateSize),
       "gates_stride": .int(reserve.gatesStride), "y_stride": .int(work.stateRows.stride),
       "y_offset": .int(work.stateRows.offset), "block_units": .int(layer.block.units),

@@ -12,7 +12,7 @@ enum WeightPlace: Int {
 
 /// The parameters of `recurrent/persistent_product.cl` for one pass of a layer: what a work-group computes, and
 /// how.
-struct ResidentTile: Hashable {
+struct PersistentTile: Hashable {
   /// Whether the pass is the backward one.
   var isBackward = false
   /// The work-items of a work-group.
@@ -51,7 +51,7 @@ struct ResidentTile: Hashable {
 }
 
 /// What a tile is chosen for.
-struct ResidentWork: Hashable {
+struct PersistentWork: Hashable {
   let isBackward: Bool
   let batchSize: Int, hiddenSize: Int, gateCount: Int
   /// The work-groups that run at the same time, the most work-items of each, and its bytes of local
@@ -66,8 +66,8 @@ struct ResidentWork: Hashable {
   ///
   /// Of those with the same rows, units, work-items, place for their weights and precision only the best.
   /// Empty where the device has too few groups.
-  func tiles() -> [ResidentTile] {
-    var best: [Key: (tile: ResidentTile, clocks: Double)] = [:]
+  func tiles() -> [PersistentTile] {
+    var best: [Key: (tile: PersistentTile, clocks: Double)] = [:]
     let unitChoices = [4, 8, 16, 32, 64, 128, 256]
     for rows in [1, 2, 4, 8, 16, 32, 64] where rows < 2 * batchSize {
       for units in unitChoices where units < 2 * hiddenSize || units == 4 {
@@ -104,8 +104,8 @@ struct ResidentWork: Hashable {
   var segments: Int { isBackward ? gateCount : 1 }
 
   /// What is the same of all tiles with a key.
-  private func tile(_ key: Key) -> ResidentTile {
-    var tile = ResidentTile()
+  private func tile(_ key: Key) -> PersistentTile {
+    var tile = PersistentTile()
     (tile.isBackward, tile.rows, tile.units) = (isBackward, key.rows, key.units)
     (tile.items, tile.weights) = (key.items, key.weights)
     tile.isAligned = hiddenSize.isMultiple(of: 4)
@@ -115,8 +115,8 @@ struct ResidentWork: Hashable {
   }
 
   /// The tiles whose work-items multiply each for themselves.
-  private func candidates(_ key: Key) -> [ResidentTile] {
-    var result: [ResidentTile] = []
+  private func candidates(_ key: Key) -> [PersistentTile] {
+    var result: [PersistentTile] = []
     var tile = tile(key)
     for itemRows in [1, 2, 4, 8] where itemRows <= key.rows {
       for itemUnits in [1, 2, 4] where itemRows * itemUnits * out <= 64 {
@@ -128,9 +128,9 @@ struct ResidentWork: Hashable {
   }
 
   /// The tiles whose warps multiply on matrix units.
-  private func matrixCandidates(_ key: Key) -> [ResidentTile] {
+  private func matrixCandidates(_ key: Key) -> [PersistentTile] {
     guard key.weights != .registers else { return [] }
-    var result: [ResidentTile] = []
+    var result: [PersistentTile] = []
     var tile = tile(key)
     let columns = key.units * out
     for warpRows in [16, 32, 64] where warpRows <= key.rows {
@@ -145,7 +145,7 @@ struct ResidentWork: Hashable {
 
   /// The tiles that are `tile` but for what passes through local memory at a time: with as many slices
   /// as there are, a multiple of `leastPass`.
-  private func passes(of tile: ResidentTile, leastPass: Int) -> [ResidentTile] {
+  private func passes(of tile: PersistentTile, leastPass: Int) -> [PersistentTile] {
     var tile = tile
     let (count, sliceItems) = slices(tile)
     guard sliceItems <= tile.items, tile.items.isMultiple(of: sliceItems) else { return [] }
@@ -164,7 +164,7 @@ struct ResidentWork: Hashable {
   }
 
   /// SLICES and SLICE_ITEMS.
-  func slices(_ tile: ResidentTile) -> (count: Int, items: Int) {
+  func slices(_ tile: PersistentTile) -> (count: Int, items: Int) {
     let items =
       tile.precision == .float32
       ? tile.rows / tile.itemRows * (tile.units / tile.itemUnits)
@@ -173,7 +173,7 @@ struct ResidentWork: Hashable {
   }
 
   /// The sums of a work-item, and the operands that it holds at a time, in registers.
-  func sums(_ tile: ResidentTile) -> (count: Int, operands: Int) {
+  func sums(_ tile: PersistentTile) -> (count: Int, operands: Int) {
     if tile.precision == .float32 {
       return (tile.itemRows * tile.itemUnits * out, 4 * (tile.itemRows + 1))
     }
@@ -183,7 +183,7 @@ struct ResidentWork: Hashable {
   }
 
   /// 16 times MEMORY4, and what waiting needs.
-  private func localBytes(_ tile: ResidentTile) -> Int {
+  private func localBytes(_ tile: PersistentTile) -> Int {
     let columns = tile.units * out
     let kept = tile.weights == .local ? columns * segments * tile.length : 0
     let row = tile.isAlone ? segments * tile.length : tile.pass
@@ -195,7 +195,7 @@ struct ResidentWork: Hashable {
 
   /// The passes whose loads fit in a work-item's registers, beside the sums and what multiplying and
   /// addresses need; 0 where not one does.
-  private func ahead(_ tile: ResidentTile) -> Int {
+  private func ahead(_ tile: PersistentTile) -> Int {
     let passes = segments * tile.length / tile.pass
     let columns = tile.weights == .cache ? tile.units * out : 0
     let loads =
