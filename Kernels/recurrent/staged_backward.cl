@@ -79,9 +79,11 @@ typedef struct {
 } CellNorm;
 
 #if NORM_CELL
-/// Writes the gradients of gain_c c^ + bias_c, and sums what all units need of each other.
-INLINE CellNorm sum_cell_gradients(const Staged *staged, const Gradients *g, int t,
-                                   int n SCRATCH_PARAMETER) {
+/// Writes the gradients of gain_c c^ + bias_c, and sums what all units need of each other. A struct
+/// that is returned is a pointer without aliases, which Oclgrind's compiler marks by a function
+/// that Oclgrind does not know.
+INLINE void sum_cell_gradients(CellNorm *norm, const Staged *staged, const Gradients *g, int t,
+                               int n SCRATCH_PARAMETER) {
   const Layer *layer = &staged->layer;
   const int H = layer->H, active = is_active(layer->lengths, t, n);
   const size_t index = row_at(layer, t, n);
@@ -104,11 +106,9 @@ INLINE CellNorm sum_cell_gradients(const Staged *staged, const Gradients *g, int
     total = fma(first_lanes(d, count), gain, total);
     total_products = fma(first_lanes(d, count) * gain, value, total_products);
   }
-  CellNorm norm;
-  norm.mean = (REAL)(GROUP_SUM(sum_lanes(total), scratch) / (float)H);
-  norm.product = (REAL)(GROUP_SUM(sum_lanes(total_products), scratch) / (float)H);
-  norm.rstd = (REAL)(staged->rstd_c[index]);
-  return norm;
+  norm->mean = (REAL)(GROUP_SUM(sum_lanes(total), scratch) / (float)H);
+  norm->product = (REAL)(GROUP_SUM(sum_lanes(total_products), scratch) / (float)H);
+  norm->rstd = (REAL)(staged->rstd_c[index]);
 }
 #endif
 
@@ -160,7 +160,7 @@ stage_backward(const Staged *staged, const Gradients *g, int t, int n SCRATCH_PA
   global float *row = layer->gates + gates_row_offset(layer, t, n);
   CellNorm norm = {(REAL)(0.0f), (REAL)(0.0f), (REAL)(0.0f)};
 #if NORM_CELL
-  norm = sum_cell_gradients(staged, g, t, n SCRATCH(scratch));
+  sum_cell_gradients(&norm, staged, g, t, n SCRATCH(scratch));
 #endif
   EACH_UNIT(unit, H) {
     const int count = H - unit;
