@@ -18,6 +18,9 @@ extension ComparisonCases {
             Variant(cell).stacked(2, dropout: 0.3), Variant(cell).walking(.reverse).stacked(2),
             Variant(cell).walking(.bidirectional, .average),
           ]
+          // A cell without a recurrence has little that touches the way back.
+          + (cell.has(.recurrence)
+            ? [] : [0.2, 0.4].map { Variant(cell, [:], CellOptions(zoneoutHidden: $0)) })
       }
     return variants.enumerated().map { index, variant in
       var work = variant.comparison(
