@@ -143,9 +143,28 @@ class OptionConfiguration:
         return result
 
     def case(self):
-        """The model, what IN holds, and all that `carousel run --gradients` writes."""
+        """The model, what IN holds, all that `carousel run --gradients` writes, and bounds.
+
+        The gradient of a stabiliser is a difference that is 0 but for what the last states are given:
+        where PyTorch's own Float32 is farther from its Float64 than 1e-5, the bound is four times that.
+        """
         parameters, inputs = self.parameters(), self.tensors()
         lengths = torch.tensor(self.lengths)
+        expected = self.results(parameters, inputs, lengths)
+        bounds = {name: 1e-5 for name in expected}
+        if cells()[self.cell]["positive"]:
+            single = {name: value.detach().float() for name, value in parameters.items()}
+            single = {name: value.requires_grad_() for name, value in single.items()}
+            given = {name: value.float() for name, value in inputs.items()}
+            for name, value in self.results(single, given, lengths).items():
+                error = (value.detach().double() - expected[name].detach()).abs().max()
+                largest = expected[name].detach().abs().max()
+                if largest > 0:
+                    bounds[name] = max(bounds[name], 4 * float(error / largest))
+        return parameters, inputs | {"lengths": lengths}, expected, bounds
+
+    def results(self, parameters, inputs, lengths):
+        """All that `carousel run --gradients` writes, by PyTorch."""
         x = inputs["x"].clone().requires_grad_()
         initial = {}
         for name in cells()[self.cell]["states"]:
@@ -162,4 +181,4 @@ class OptionConfiguration:
         for name, parameter in parameters.items():
             gradient = parameter.grad
             expected[f"grad_{name}"] = torch.zeros_like(parameter) if gradient is None else gradient
-        return parameters, inputs | {"lengths": lengths}, expected
+        return expected

@@ -20,7 +20,7 @@ extension CellOptions {
       throw CarouselError(
         .usage,
         "the \(cell.rawValue) cell has no \(option.words): such options belong to the "
-          + "\(cells.joined(separator: " and ")) \(cells.count == 1 ? "cell" : "cells")")
+          + "\(Self.list(cells)) \(cells.count == 1 ? "cell" : "cells")")
     }
     if let cellClip, !(cellClip > 0) {
       throw CarouselError(.usage, "the cell clip must be above 0, but is \(cellClip)")
@@ -53,6 +53,12 @@ extension CellOptions {
       throw CarouselError(
         .usage, "a forget gate tied to the \(shared) gate cannot have another activation")
     }
+  }
+
+  /// `rnn, lstm and gru`.
+  private static func list(_ words: [String]) -> String {
+    guard let last = words.last, words.count > 1 else { return words.first ?? "" }
+    return words.dropLast().joined(separator: ", ") + " and " + last
   }
 
   private func validateProbabilities() throws(CarouselError) {
