@@ -59,10 +59,12 @@ extension ComparisonCases {
     if has(.projection) {
       results.append(Variant(cell, [:], CellOptions(bias: .single, projectionSize: blocks)))
     }
-    results += cell.holdableGates.map { Variant(cell, [:], CellOptions(overrides: [$0: 0.4])) }
     // What no state is multiplied with may be as large as it likes.
-    results += cell.activationNames.filter { ["hidden", "cell", "new"].contains($0) }.map {
-      Variant(cell, [$0: Activation(.positive)])
+    let free = cell.activationNames.filter { ["hidden", "cell", "new"].contains($0) }
+    results += cell.holdableGates.map { gate in
+      let activations = free.filter { $0 != gate }.map { ($0, Activation(.positive)) }
+      return Variant(
+        cell, Dictionary(uniqueKeysWithValues: activations), CellOptions(overrides: [gate: 0.4]))
     }
     return results
   }
