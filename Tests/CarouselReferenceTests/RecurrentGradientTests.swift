@@ -115,7 +115,8 @@ import Testing
     (.lstm, "cell", 0.5, ["cell"]), (.lstm, "output", 1, ["output"]),
     (.gru, "reset", 1, ["reset"]), (.gru, "update", 0.5, ["update"]),
     (.gru, "new", 0.25, ["new", "reset"]), (.mingru, "update", 0.5, ["update"]),
-    (.slstm, "cell", 0.5, ["cell"]), (.slstm, "output", 0.5, ["output"]),
+    // From states of 0 an sLSTM's c/n is z, where z is always the same, whatever i and f are.
+    (.slstm, "cell", 0.5, ["input", "forget", "cell"]),
   ])
   func theWeightsOfAGateHeldAtAConstantGetNoGradient(
     cell: Cell, gate: String, value: Double, still: [String]
