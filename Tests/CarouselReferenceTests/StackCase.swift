@@ -188,7 +188,9 @@ extension StackCase {
         let beta: Double? = function == .scaledTanh || function == .affine ? 0.5 : nil
         return StackCase(
           "\(gate) \(function.rawValue)", cell,
-          CellOptions(activations: [gate: Activation(function, alpha: alpha, beta: beta)]))
+          CellOptions(activations: [gate: Activation(function, alpha: alpha, beta: beta)]),
+          // In a third step a sum that is drawn lies so near the kink that a difference crosses it.
+          sequenceLength: function == .positive ? 2 : 3)
       }
     }
   }
