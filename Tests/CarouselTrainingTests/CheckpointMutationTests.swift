@@ -105,7 +105,9 @@ import Testing
     _ = try trainer.run(shouldStop: { trainer.position.step >= last }, report: { _ in })
   }
 
-  @Test(arguments: [TrainingTask.text, .adding, .copy]) func noDescriptionTraps(task: TrainingTask) throws {
+  @Test(arguments: [TrainingTask.text, .adding, .copy]) func noDescriptionTraps(task: TrainingTask)
+    throws
+  {
     let folder = try TemporaryFolder()
     try train(task, in: folder.run)
     let original = try Original(folder.run.last)
