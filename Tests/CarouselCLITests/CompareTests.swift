@@ -22,7 +22,9 @@ import Testing
         let nrms = try #require(tensor["nrms"] as? Double)
         let bound = try #require(tensor["bound"] as? Double)
         #expect(nrms <= bound)
-        #expect(bound == 80 * 0x1p-23)
+        // h does not depend on the stabiliser of an sLSTM, whose gradient may be what is left of terms that
+        // cancel: no digits of it are right in Float32, nor in PyTorch.
+        if tensor["name"] as? String != "grad_m_0" { #expect(bound == 80 * 0x1p-23) }
         #expect(tensor["ok"] as? Bool == true)
       }
     }
