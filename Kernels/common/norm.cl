@@ -16,15 +16,6 @@
 #define SCRATCH(name) , name
 #endif
 
-/// The first `count` lanes, zeros in the others.
-INLINE REAL first_lanes(REAL value, int count) {
-  if (count >= WIDTH) return value;
-  float lanes[WIDTH];
-  VSTORE(value, 0, lanes);
-  for (int lane = count; lane < WIDTH; ++lane) lanes[lane] = 0.0f;
-  return VLOAD(0, lanes);
-}
-
 /// The row becomes its v^; returns rstd.
 INLINE float normalize(global float *row, int gates, int H SCRATCH_PARAMETER) {
   const float scale = 1.0f / (float)(gates * H);

@@ -88,6 +88,15 @@ INLINE void store_lanes(REAL value, global float *destination, int count) {
   for (int lane = 0; lane < count; ++lane) destination[lane] = lanes[lane];
 }
 
+/// The first `count` lanes, zeros in the others.
+INLINE REAL first_lanes(REAL value, int count) {
+  if (count >= WIDTH) return value;
+  float lanes[WIDTH];
+  VSTORE(value, 0, lanes);
+  for (int lane = count; lane < WIDTH; ++lane) lanes[lane] = 0.0f;
+  return VLOAD(0, lanes);
+}
+
 /// The sum of the lanes, in their order.
 INLINE float sum_lanes(REAL value) {
   float lanes[WIDTH];

@@ -6,15 +6,6 @@
 #include "common/activation.cl"
 #include "common/group.cl"
 
-/// The first `count` lanes, zeros in the others.
-INLINE REAL keep_lanes(REAL value, int count) {
-  if (count >= WIDTH) return value;
-  float lanes[WIDTH];
-  VSTORE(value, 0, lanes);
-  for (int i = count; i < WIDTH; ++i) lanes[i] = 0.0f;
-  return VLOAD(0, lanes);
-}
-
 /// The vector with `more` added to one lane.
 INLINE REAL add_to_lane(REAL value, int lane, float more) {
   float lanes[WIDTH];
@@ -25,7 +16,7 @@ INLINE REAL add_to_lane(REAL value, int lane, float more) {
 
 /// `share` times the weights of the classes from v on.
 INLINE REAL shared_weights(global const float *weights, int v, int count, float share) {
-  return share * (weights ? load_lanes(weights + v, count) : keep_lanes((REAL)(1.0f), count));
+  return share * (weights ? load_lanes(weights + v, count) : first_lanes((REAL)(1.0f), count));
 }
 
 /// With p = softmax(logits[m, :]) and a[v] = weights[v] (hit [v = targets[m]] + share):
@@ -46,7 +37,7 @@ cross_entropy(global const float *logits, global const int *targets, global cons
   REAL sums = zero, shares = zero, missings = zero;
   for (int v = lane * WIDTH; v < V; v += LANES * WIDTH) {
     const REAL below = (REAL)(maximum)-load_lanes(logits + v, V - v);
-    sums += keep_lanes(exponential(-below), V - v);
+    sums += first_lanes(exponential(-below), V - v);
     if (share == 0.0f) continue;
     // A class that is not wanted at all takes no part, though its logit be minus infinity.
     const REAL wanted = shared_weights(weights, v, V - v, share);

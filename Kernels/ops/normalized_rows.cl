@@ -6,15 +6,6 @@
 #include "common/activation.cl"
 #include "common/group.cl"
 
-/// The first `count` lanes, zeros in the others.
-INLINE REAL first_lanes(REAL value, int count) {
-  if (count >= WIDTH) return value;
-  float lanes[WIDTH];
-  VSTORE(value, 0, lanes);
-  for (int i = count; i < WIDTH; ++i) lanes[i] = 0.0f;
-  return VLOAD(0, lanes);
-}
-
 /// y = softmax(x), or with `logarithm` 1 its logarithm. Global size: LANES, M.
 kernel __attribute__((reqd_work_group_size(LANES, 1, 1))) void
 softmax_rows(global const float *x, global float *y, int V, int logarithm) {

@@ -21,15 +21,7 @@ softmax_cross_entropy(global const float *logits, global const int *targets,
   maximum = GROUP_MAX(maximum, scratch);
   REAL sums = (REAL)(0.0f);
   for (int v = lane * WIDTH; v < V; v += LANES * WIDTH) {
-    const int count = V - v;
-    REAL e = exponential(load_lanes(logits + v, count) - (REAL)(maximum));
-    float lanes[WIDTH];
-    if (count < WIDTH) {
-      VSTORE(e, 0, lanes);
-      for (int i = count; i < WIDTH; ++i) lanes[i] = 0.0f;
-      e = VLOAD(0, lanes);
-    }
-    sums += e;
+    sums += first_lanes(exponential(load_lanes(logits + v, V - v) - (REAL)(maximum)), V - v);
   }
   const float sum = GROUP_SUM(sum_lanes(sums), scratch);
   if (lane == 0) losses[m] = target < 0 ? 0.0f : log(sum) + (maximum - logits[target]);
