@@ -115,38 +115,19 @@ extension GraphTracer {
     let window = try window(
       convolution, input: Array(x.shape.dimensions[2...]),
       kernel: Array(weight.shape.dimensions[2...]), planes: N * C)
-    let (L, Og) = (window.output[0] * window.output[1], O / groups)
-    let (K, outputs) = (
-      C / groups * window.kernel[0] * window.kernel[1],
-      Array(window.output.suffix(x.shape.rank - 2))
-    )
+    let L = window.output[0] * window.output[1]
+    let K = C / groups * window.kernel[0] * window.kernel[1]
+    let outputs = Array(window.output.suffix(x.shape.rank - 2))
     let columns = try columns(x, window)
-    let y = product(
-      GraphProduct(
-        batch: [N, groups], rows: Og, columns: L, depth: [1, K],
-        a: .init(batch: [0, Og * K], outer: K, depth: [0, 1]),
-        b: .init(batch: [groups * K * L, K * L], outer: 1, depth: [0, L]),
-        yBatch: [O * L, Og * L], yRow: L, yColumn: 1),
-      weight, columns, shape: Shape([N, O] + outputs))
+    let products = WindowProducts(batch: N, groups: groups, rows: O / groups, depth: K, columns: L)
+    let y = product(products.outputs, weight, columns, shape: Shape([N, O] + outputs))
     whenBackward(y) { tracer, g in
       if weight.needsGradient {
-        let gradient = tracer.product(
-          GraphProduct(
-            batch: [1, groups], rows: Og, columns: K, depth: [N, L],
-            a: .init(batch: [0, Og * L], outer: L, depth: [O * L, 1]),
-            b: .init(batch: [0, K * L], outer: L, depth: [groups * K * L, 1]),
-            yBatch: [0, Og * K], yRow: K, yColumn: 1),
-          g, columns, shape: weight.shape)
+        let gradient = tracer.product(products.weights, g, columns, shape: weight.shape)
         try tracer.addGradient(gradient, to: weight)
       }
       if columns.needsGradient {
-        let gradient = tracer.product(
-          GraphProduct(
-            batch: [N, groups], rows: K, columns: L, depth: [1, Og],
-            a: .init(batch: [0, Og * K], outer: 1, depth: [0, K]),
-            b: .init(batch: [O * L, Og * L], outer: 1, depth: [0, L]),
-            yBatch: [groups * K * L, K * L], yRow: L, yColumn: 1),
-          weight, g, shape: columns.shape)
+        let gradient = tracer.product(products.windows, weight, g, shape: columns.shape)
         try tracer.addGradient(gradient, to: columns)
       }
     }
@@ -169,35 +150,18 @@ extension GraphTracer {
     let window = try window(
       convolution, input: Array(x.shape.dimensions[2...]),
       kernel: Array(weight.shape.dimensions[2...]), planes: N * O, isTransposed: true)
-    let (L, Cg) = (window.output[0] * window.output[1], C / groups)
+    let L = window.output[0] * window.output[1]
     let kernelCount = window.kernel[0] * window.kernel[1]
-    let (K, columnShape): (Int, Shape) = (Og * kernelCount, [N * O, kernelCount, L])
-    let columns = product(
-      GraphProduct(
-        batch: [N, groups], rows: K, columns: L, depth: [1, Cg],
-        a: .init(batch: [0, Cg * K], outer: 1, depth: [0, K]),
-        b: .init(batch: [C * L, Cg * L], outer: 1, depth: [0, L]),
-        yBatch: [groups * K * L, K * L], yRow: L, yColumn: 1),
-      weight, x, shape: columnShape)
+    let products = WindowProducts(
+      batch: N, groups: groups, rows: C / groups, depth: Og * kernelCount, columns: L)
+    let columns = product(products.windows, weight, x, shape: [N * O, kernelCount, L])
     whenBackward(columns) { tracer, g in
       if weight.needsGradient {
-        let gradient = tracer.product(
-          GraphProduct(
-            batch: [1, groups], rows: Cg, columns: K, depth: [N, L],
-            a: .init(batch: [0, Cg * L], outer: L, depth: [C * L, 1]),
-            b: .init(batch: [0, K * L], outer: L, depth: [groups * K * L, 1]),
-            yBatch: [0, Cg * K], yRow: K, yColumn: 1),
-          x, g, shape: weight.shape)
+        let gradient = tracer.product(products.weights, x, g, shape: weight.shape)
         try tracer.addGradient(gradient, to: weight)
       }
       if x.needsGradient {
-        let gradient = tracer.product(
-          GraphProduct(
-            batch: [N, groups], rows: Cg, columns: L, depth: [1, K],
-            a: .init(batch: [0, Cg * K], outer: K, depth: [0, 1]),
-            b: .init(batch: [groups * K * L, K * L], outer: 1, depth: [0, L]),
-            yBatch: [C * L, Cg * L], yRow: L, yColumn: 1),
-          weight, g, shape: x.shape)
+        let gradient = tracer.product(products.outputs, weight, g, shape: x.shape)
         try tracer.addGradient(gradient, to: x)
       }
     }
@@ -242,6 +206,47 @@ extension GraphTracer {
     let shares = constant(
       GraphTensor(Tensor([1, 1, counts.count], counts.map { 1 / Double(max($0, 1)) })))
     return try alias(binary(.multiply, pooled, shares), shape)
+  }
+}
+
+/// The three products of a convolution, each the gradient of the two others: outputs
+/// `[batch, groups, rows, columns]` = weights `[groups, rows, depth]` · windows
+/// `[batch, groups, depth, columns]`, for each group by itself.
+///
+/// Rows are a group's output channels, depth the elements of a window in all of the group's input channels,
+/// columns the windows of a plane. A transposed convolution has its inputs in the place of the outputs.
+private struct WindowProducts {
+  let batch: Int, groups: Int, rows: Int, depth: Int, columns: Int
+
+  private var weightsSize: Int { rows * depth }
+  private var outputsSize: Int { rows * columns }
+  private var windowsSize: Int { depth * columns }
+
+  /// outputs = weights · windows.
+  var outputs: GraphProduct {
+    GraphProduct(
+      batch: [batch, groups], rows: rows, columns: columns, depth: [1, depth],
+      a: .init(batch: [0, weightsSize], outer: depth, depth: [0, 1]),
+      b: .init(batch: [groups * windowsSize, windowsSize], outer: 1, depth: [0, columns]),
+      yBatch: [groups * outputsSize, outputsSize], yRow: columns, yColumn: 1)
+  }
+
+  /// weights = outputs · windowsᵀ, summed over the batch.
+  var weights: GraphProduct {
+    GraphProduct(
+      batch: [1, groups], rows: rows, columns: depth, depth: [batch, columns],
+      a: .init(batch: [0, outputsSize], outer: columns, depth: [groups * outputsSize, 1]),
+      b: .init(batch: [0, windowsSize], outer: columns, depth: [groups * windowsSize, 1]),
+      yBatch: [0, weightsSize], yRow: depth, yColumn: 1)
+  }
+
+  /// windows = weightsᵀ · outputs.
+  var windows: GraphProduct {
+    GraphProduct(
+      batch: [batch, groups], rows: depth, columns: columns, depth: [1, rows],
+      a: .init(batch: [0, weightsSize], outer: 1, depth: [0, depth]),
+      b: .init(batch: [groups * outputsSize, outputsSize], outer: 1, depth: [0, columns]),
+      yBatch: [groups * windowsSize, windowsSize], yRow: columns, yColumn: 1)
   }
 }
 
