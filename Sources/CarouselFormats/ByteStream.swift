@@ -1,37 +1,20 @@
 import CarouselModel
-import Foundation
 
 /// Bytes of a file, a pipe or a terminal, read in chunks as they are asked for; `-` is standard input.
 ///
 /// Memory: one chunk, whatever the size of the file.
 final class ByteStream {
   /// What sentences call the source.
-  let name: String
-  private let descriptor: Int32
+  var name: String { input.name }
+  private let input: SequentialInput
   private var chunk: [UInt8]
   private var position = 0, end = 0
 
-  /// Opens `path`; throws `missingInput` where it is not there, cannot be read or is a folder.
+  /// Opens `path`; throws `missingInput` where it is not there, cannot be read or is a directory.
   init(_ path: String, chunkSize: Int = 1 << 18) throws(CarouselError) {
-    let isStandard = path == "-"
-    let name = isStandard ? "standard input" : path
-    let descriptor =
-      isStandard ? dup(STDIN_FILENO) : FileSystem.open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw CarouselError(
-        .missingInput, "\(name): expected a readable file, found: \(systemErrorText())")
-    }
-    var status = stat()
-    if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-      close(descriptor)
-      throw CarouselError(.missingInput, "\(name): expected a file, found a directory")
-    }
-    self.name = name
-    self.descriptor = descriptor
+    input = try SequentialInput(path)
     chunk = [UInt8](repeating: 0, count: max(chunkSize, 1))
   }
-
-  deinit { close(descriptor) }
 
   /// The next byte without taking it; nil at the end.
   func peek() throws(CarouselError) -> UInt8? {
@@ -62,17 +45,11 @@ final class ByteStream {
   }
 
   private func fill() throws(CarouselError) {
-    while true {
-      let count = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-      if count >= 0 {
-        (position, end) = (0, count)
-        return
-      }
-      guard errno == EINTR else {
-        throw CarouselError(
-          .missingInput, "\(name): expected a readable file, found: \(systemErrorText())")
-      }
-    }
+    let input = input
+    let count = try chunk.withUnsafeMutableBytes { buffer in
+      Result { () throws(CarouselError) in try input.read(into: buffer) }
+    }.get()
+    (position, end) = (0, count)
   }
 }
 

@@ -5,6 +5,21 @@ struct FileDamage: Error {
   let sentence: String
 
   init(_ sentence: String) { self.sentence = sentence }
+
+  /// What `read` returns; where it finds damage, a sentence about the file `path` is thrown as `badData`.
+  static func said<Value>(
+    of path: String, read: () throws -> Value
+  ) throws(CarouselError) -> Value {
+    do {
+      return try read()
+    } catch let damage as FileDamage {
+      throw CarouselError(.badData, "\(path): \(damage.sentence)")
+    } catch let error as CarouselError {
+      throw error
+    } catch {
+      preconditionFailure("an error of no known type: \(error)")
+    }
+  }
 }
 
 /// The header of a safetensors file, checked against the size of its data.

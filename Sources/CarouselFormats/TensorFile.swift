@@ -73,19 +73,12 @@ public final class TensorFile: Sendable {
   }
 
   init(_ path: String, limits: SafetensorsHeader.Limits) throws(CarouselError) {
-    file = try InputFile(path)
-    do {
-      let contents = try Contents.any(file, limits: limits)
-      format = contents.format
-      entries = contents.entries
-      metadata = contents.metadata
-    } catch let damage as FileDamage {
-      throw CarouselError(.badData, "\(path): \(damage.sentence)")
-    } catch let error as CarouselError {
-      throw error
-    } catch {
-      preconditionFailure("an error of no known type: \(error)")
-    }
+    let file = try InputFile(path)
+    let contents = try FileDamage.said(of: path) { try Contents.any(file, limits: limits) }
+    self.file = file
+    format = contents.format
+    entries = contents.entries
+    metadata = contents.metadata
     indices = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
   }
 

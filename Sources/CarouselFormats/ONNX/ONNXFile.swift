@@ -15,27 +15,29 @@ package final class ONNXFile: Sendable {
   /// Opens a file; throws `missingInput` where it is not there and `badData` where it is not an ONNX file.
   package convenience init(_ path: String) throws(CarouselError) {
     let file = try InputFile(path)
-    do {
-      try self.init(file)
-    } catch let damage as FileDamage {
-      throw CarouselError(.badData, "\(path): \(damage.sentence)")
-    } catch let error as CarouselError {
-      throw error
-    } catch {
-      preconditionFailure("an error of no known type: \(error)")
-    }
+    self.init(file, try FileDamage.said(of: path) { try Self.model(of: file) })
   }
 
-  init(_ file: InputFile) throws {
+  convenience init(_ file: InputFile) throws {
+    self.init(file, try Self.model(of: file))
+  }
+
+  private init(_ file: InputFile, _ model: ONNXModelProto) {
     self.file = file
+    self.model = model
+  }
+
+  private static func model(of file: InputFile) throws -> ONNXModelProto {
     let damage = FileDamage("expected an ONNX file, found something else, or one that is damaged")
     let bytes = try ONNXSkeleton.bytes(of: file)
+    let model: ONNXModelProto
     do {
       model = try ONNXModelProto(serializedBytes: bytes)
     } catch {
       throw damage
     }
     guard model.irVersion > 0, model.hasGraph else { throw damage }
+    return model
   }
 
   /// Whether a file with these first bytes is one: named so, or begun with the version, field 1, and a field
