@@ -75,6 +75,65 @@ extension ReferenceBackend {
     }
     loss.vector(1)[0] = scale * sum
   }
+
+  /// Softmax over each row of `logits [M, V]` and cross-entropy with `targets [M]`; see `Backend`.
+  ///
+  /// With the row's largest logit z* the loss of a row is `z* + log Σ exp(z − z*) − z[target]`, so
+  /// that no exponential overflows.
+  public func softmaxCrossEntropy(
+    logits: Buffer, targets: IndexBuffer, gradLogits: Buffer?, loss: Buffer, rows: Int,
+    classes: Int, scale: Double
+  ) throws {
+    try checkSoftmaxCrossEntropy(
+      logits: logits, targets: targets, gradLogits: gradLogits, loss: loss, rows: rows,
+      classes: classes)
+    let logits = logits.matrix(rows, classes)
+    let targets = targets.values
+    let gradLogits = gradLogits?.matrix(rows, classes)
+    var sum = 0.0
+    for m in 0..<rows {
+      let target = Int(targets[m])
+      let row = logits[m]
+      guard target >= 0 else {
+        gradLogits?[m].update(repeating: 0, count: classes)
+        continue
+      }
+      var largest = row[0]
+      for v in 1..<classes where row[v] > largest { largest = row[v] }
+      var partition = 0.0
+      for v in 0..<classes { partition += exp(row[v] - largest) }
+      sum += largest + log(partition) - row[target]
+      guard let grad = gradLogits?[m] else { continue }
+      for v in 0..<classes {
+        let softmax = exp(row[v] - largest) / partition
+        grad[v] = scale * (v == target ? softmax - 1 : softmax)
+      }
+    }
+    loss.vector(1)[0] = scale * sum
+  }
+
+  /// The squared error of the rows that count; see `Backend`.
+  public func squaredError(
+    predictions: Buffer, targets: Buffer, counted: IndexBuffer, gradPredictions: Buffer?,
+    loss: Buffer, rows: Int, width: Int, scale: Double
+  ) throws {
+    try checkSquaredError(
+      predictions: predictions, targets: targets, counted: counted,
+      gradPredictions: gradPredictions, loss: loss, rows: rows, width: width)
+    let predictions = predictions.matrix(rows, width)
+    let targets = targets.matrix(rows, width)
+    let counted = counted.values
+    let gradPredictions = gradPredictions?.matrix(rows, width)
+    var sum = 0.0
+    for m in 0..<rows {
+      for o in 0..<width {
+        let error = counted[m] == 0 ? 0 : predictions[m][o] - targets[m][o]
+        sum += error * error
+        gradPredictions?[m][o] = 2 * scale * error
+      }
+    }
+    loss.vector(1)[0] = scale * sum
+  }
 }
 
 extension RegressionLoss {

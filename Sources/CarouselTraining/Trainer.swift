@@ -40,7 +40,7 @@ public final class Trainer<B: Backend> {
   let isNew: Bool
   let identity: TrainingText.Identity?
   /// The bytes of a character in what is trained on and what is held out, of a text in UTF-8.
-  private let bytesPerCharacter: (training: Double?, heldOut: Double?)
+  let bytesPerCharacter: (training: Double?, heldOut: Double?)
   /// What the parameters began with in place of what was drawn, until the beginning is saved.
   var initialWeights: InitialWeights?
   let work: any TrainingWork
@@ -296,23 +296,6 @@ public final class Trainer<B: Backend> {
     try run(in: folder) { _ in }
   }
 
-  /// Whether a part of the data is held out, on which evaluations measure the network.
-  public var holdsOut: Bool { evaluator != nil }
-
-  /// What a loss in training says.
-  public func trainingMetrics(_ loss: Double) -> TaskMetrics {
-    task == .text
-      ? TaskMetrics(lossPerByte: loss, bytesPerCharacter: bytesPerCharacter.training)
-      : TaskMetrics(loss: loss)
-  }
-
-  /// What the loss of an evaluation says: of the held-out part, or of the training steps where nothing
-  /// is held out.
-  public func evaluationMetrics(_ loss: Double) -> TaskMetrics {
-    guard task == .text, holdsOut else { return trainingMetrics(loss) }
-    return TaskMetrics(lossPerByte: loss, bytesPerCharacter: bytesPerCharacter.heldOut)
-  }
-
   private func takeStep(_ folder: RunFolder?) throws {
     let began = now()
     let learningRate = settings.schedule.learningRate(
@@ -338,13 +321,6 @@ public final class Trainer<B: Backend> {
     session.seconds += now() - began
   }
 
-  /// The error for numbers that are no longer finite.
-  func divergence(_ event: String, _ folder: RunFolder?) -> CarouselError {
-    let kept = folder.map { "; '\($0.last)' keeps the last good checkpoint" } ?? ""
-    return CarouselError(
-      .checkFailed, "training stopped because \(event), expected a finite number\(kept)")
-  }
-
   private func logIfDue(_ report: (TrainingEvent) throws -> Void) throws {
     guard position.step % settings.logEvery == 0, let mean = position.logged.value else { return }
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
@@ -361,42 +337,5 @@ public final class Trainer<B: Backend> {
     position.logged = RunningMean()
     try write(line)
     try report(.logged(line, progress))
-  }
-
-  /// Evaluates, and saves what is best and what is last; false where it was asked to stop before.
-  private func evaluate(
-    due: Bool, _ folder: RunFolder?, _ shouldStop: () -> Bool,
-    _ report: (TrainingEvent) throws -> Void
-  ) throws -> Bool {
-    var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
-    let loss: Double
-    var found: TaskMetrics?
-    if let evaluator {
-      let began = now()
-      var passes = 0
-      let measured = try evaluator.measure {
-        try report(.evaluating(Double(passes) / Double(max(evaluator.passCount, 1))))
-        passes += 1
-        return shouldStop()
-      }
-      guard let measured else { return false }
-      session.evaluatingSeconds = now() - began
-      loss = measured.loss
-      found = task.readsExamples ? measured : evaluationMetrics(loss)
-      line.take(found)
-    } else {
-      loss = position.evaluated.value ?? session.loss
-    }
-    guard loss.isFinite else {
-      throw divergence("the validation loss became \(loss) after step \(position.step)", folder)
-    }
-    let isBest = position.record(loss, task.readsExamples ? found : nil, due: due)
-    position.seconds = earlierSeconds + now()
-    line.isBest = isBest
-    try write(line)
-    if isBest, let folder { try save(to: folder.best, resumable: false, folder) }
-    try saveLast(folder, report)
-    try report(.evaluated(line, progress))
-    return true
   }
 }
