@@ -1,5 +1,5 @@
 // Layer normalisation of one row by the work-items of a group: v^ = (v - mean v) rstd, with the
-// reciprocal standard deviation rstd = 1 / sqrt(var v + 1e-5). Ba, Kiros & Hinton 2016.
+// rstd = 1 / sqrt(var v + 1e-5), 1 / standard deviation. Ba, Kiros & Hinton 2016.
 //
 // A row is [gates, H]. A work-item takes the same units of every gate here and in the functions
 // that call these, so that it reads from memory only what it wrote itself.

@@ -11,9 +11,8 @@
 //   masked, keep_h                    [T, N, P]
 //   mask, h_0, masked_0               [N, P]
 //   c_0                               [N, M, H]
-//   y and its gradient                [T, N, P] from y_offset on; from one row to the next there
-//   are
-//                                     y_stride floats, for two directions write side by side
+//   y and its gradient                [T, N, P] from y_offset on, rows of y_stride floats: two
+//                                     directions write side by side
 //
 // Arguments; a pointer is null where the layer or the call has no such thing:
 //
@@ -23,7 +22,7 @@
 //                                     with `training` 0 those of each sequence's last step.
 //   mask, masked_0, masked            recurrent dropout: its factors, and h_0 and every h times
 //                                     them, which is what the recurrent products read.
-//   keep_h, keep_c                    zoneout: 1 where a unit keeps its state; null stands for
+//   keep_h, keep_c                    zoneout: 1 where a unit keeps its state; null means
 //                                     ZONEOUT_H and ZONEOUT_C everywhere, the expectation.
 //   block_units, block_states         units and states of a block of weight_hh; H and P where it is
 //                                     one matrix.
@@ -127,7 +126,7 @@ INLINE size_t y_row_offset(const Layer *layer, int t, int n) {
 
 /// Row n of the states before step t as the forward pass holds them: past its end a sequence keeps
 /// its last state, so that the rows of a step are `stride` apart, those of `initial` `width`. With
-/// `kept` 0 `states` has one step, the last. Null stands for zeros.
+/// `kept` 0 `states` has one step, the last. Null means zeros.
 INLINE global const float *
 running_state(global const float *states, int stride, global const float *initial, int width,
               const Layer *layer, int t, int n, int kept) {
@@ -137,7 +136,7 @@ running_state(global const float *states, int stride, global const float *initia
 }
 
 /// The state of sequence n before its own step t, the rows of `initial` `width` apart; with `kept`
-/// 0 `states` has one step, the last. Null stands for zeros.
+/// 0 `states` has one step, the last. Null means zeros.
 INLINE global const float *
 own_state(global const float *states, int stride, global const float *initial, int width,
           const Layer *layer, int t, int n, int kept) {

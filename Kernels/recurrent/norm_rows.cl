@@ -2,7 +2,7 @@
 //
 // The rows of `rows` are `rows_stride` apart, and `gates` gates of H units from `first_column` on
 // are normalised together. The other arrays have rows of `stride` floats, in which these gates
-// begin at `first`; `rstd` [M, 2] are the reciprocal standard deviations, with this group of gates
+// begin at `first`; `rstd` [M, 2] is 1 / standard deviation, with this group of gates
 // at `group`. A work-group serves one row.
 
 #include "common/norm.cl"

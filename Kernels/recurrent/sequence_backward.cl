@@ -9,8 +9,7 @@
 //
 // The products of all steps that make the gradients of weights (weight_gradients.cl) read the
 // gates' gradients, the inputs and the states in tiles and panels. These are written here, while
-// the values are in the caches. The gradients of the inputs may be made here too, from the gates'
-// gradients of the step after.
+// the values are in the caches. The gradients of the inputs may be made here too.
 //
 // Layouts as in layer.cl, P = H, and in gradient_tiles.cl, with the slots of the cell; there the
 // steps of a slice follow each other, without the steps that a sequence does not have. Global size:
@@ -49,7 +48,7 @@ typedef struct {
 INLINE int is_initial(const Tile *tile) { return tile->t < 0 || tile->t >= tile->layer->T; }
 
 /// Where the rows of a tile begin: the gates' gradients of the step after, the states beside h and
-/// the input of the recurrent product before the step; null stands for zeros.
+/// the input of the recurrent product before the step; null means zeros.
 typedef struct {
   global const float *after[ROWS], *cells[ROWS], *recurrent_input[ROWS];
 } TileRows;

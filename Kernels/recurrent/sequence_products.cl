@@ -1,9 +1,7 @@
 // The two products of sequence.cl for one tile: some rows of a step and some hidden units, with all
 // of their gates.
 //
-//   pack_gates   weight_ih or weight_hh into panels (panel.cl) that hold the gates of the same
-//   units
-//                together.
+//   pack_gates   weight_ih or weight_hh into panels (panel.cl) that hold all gates of some units.
 
 #include "gemm/panel.cl"
 #include "recurrent/layer.cl"
@@ -58,8 +56,8 @@ typedef struct {
 /// the first caches.
 #define ROWS_TOGETHER 64
 
-/// Such rows at one step: their sequences, and where what they read and write begins. Null stands
-/// for zeros.
+/// Such rows at one step: their sequences, and where what they read and write begins. Null means
+/// zeros.
 typedef struct {
   int sequence[ROWS_TOGETHER];
   global float *gates[ROWS_TOGETHER], *y[ROWS_TOGETHER];

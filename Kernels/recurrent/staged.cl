@@ -21,7 +21,7 @@
 //                             their own, and weight_hr, as the strategy packs them
 //   gain_hh, gain_c, bias_c   of the normalisation
 //   sums                      [T, N, GATES, H]: the recurrent products, normalised where the layer
-//                             is; then rstd [T, N, 2] are the reciprocal standard deviations
+//                             is; then rstd [T, N, 2] is 1 / standard deviation
 //   normalized_c, rstd_c      [T, N, H] and [T, N]: the same of c
 //   reset                     [T, N, H]: r times the recurrent input
 //   hidden                    [T, N, H]: what is projected

@@ -73,7 +73,7 @@ INLINE REAL direct_hidden(const Layer *layer, int t, int n, int unit, int count)
 }
 
 /// What the gradient of a normalised c is made from: means over the units of the gradient and of
-/// its product with c^, and the reciprocal standard deviation.
+/// its product with c^, and 1 / standard deviation.
 typedef struct {
   REAL mean, product, rstd;
 } CellNorm;

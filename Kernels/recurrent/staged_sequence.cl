@@ -7,7 +7,7 @@
 #include "gemm/panel.cl"
 #include "recurrent/staged_backward.cl"
 
-/// Some rows of a matrix, `stride` floats apart; null stands for zeros.
+/// Some rows of a matrix, `stride` floats apart; null means zeros.
 typedef struct {
   global const float *rows;
   int stride;

@@ -15,7 +15,7 @@ INLINE int is_first(global const int *lengths, int t, int n, int T, int reverse)
 }
 
 /// Row n of the states before step t, of y, whose rows are `stride` apart, or of `initial` [N, H];
-/// null stands for zeros.
+/// null means zeros.
 INLINE global const float *
 state_before(global const float *y, int stride, global const float *initial,
              global const int *lengths, int t, int n, int T, int N, int H, int reverse) {

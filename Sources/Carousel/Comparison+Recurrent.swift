@@ -6,7 +6,7 @@ public struct RecurrentComparison: ComparisonCase {
   public let configuration: RecurrentConfiguration
   /// T and N.
   public let sequenceLength: Int, batchSize: Int
-  /// The steps of each sequence, from 0 to T; nil stands for T everywhere.
+  /// The steps of each sequence, from 0 to T; nil means T everywhere.
   public var lengths: [Int]?
   /// The factor of x and the initial states, which are normal numbers without it, states of half the size.
   public var scale: Double

@@ -8,7 +8,7 @@ public struct RecurrentPass: Sendable {
   public let parameters: [String: Tensor]
   /// The input, `[T, N, C]`.
   public let x: Tensor
-  /// The steps of each sequence `[N]`, from 0 to T; nil stands for T everywhere.
+  /// The steps of each sequence `[N]`, from 0 to T; nil means T everywhere.
   public var lengths: [Int]?
   /// The initial states by their names, `h` of `[L·D, N, P]`, P being H without a projection, and those of
   /// `CellTraits.memory`, such as `c`, of `[L·D, N, H]`; zeros where absent.

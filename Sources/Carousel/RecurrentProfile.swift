@@ -8,7 +8,7 @@ public struct RecurrentProfile: Sendable {
   public let configuration: RecurrentConfiguration
   /// T and N.
   public let sequenceLength: Int, batchSize: Int
-  /// The steps of each sequence, 0 to T; nil stands for T everywhere.
+  /// The steps of each sequence, 0 to T; nil means T everywhere.
   public let lengths: [Int]?
   /// Whether a pass is forward and backward, with gradients for x and every parameter, or forward
   /// alone, keeping nothing for a backward pass.

@@ -69,7 +69,7 @@ public protocol Backend: LossBackend, GraphBackend {
   /// - Parameters:
   ///   - work: as the forward pass had it, every buffer unchanged.
   ///   - gradY: ∂loss/∂y in `work.stateRows`; what it holds past a sequence's length does not matter.
-  ///   - gradFinal: ∂loss/∂ final states beyond `gradY`; nil stands for zeros.
+  ///   - gradFinal: ∂loss/∂ final states beyond `gradY`; nil means zeros.
   ///   - gradX: receives ∂loss/∂x `[T, N, C]` where wanted.
   ///   - gradInitial: receives the gradients of the initial states where wanted.
   ///   - gradParameters: receives the parameters' gradients.

@@ -18,7 +18,7 @@ public protocol LossBackend: AnyObject {
   /// - Parameters:
   ///   - logits: `[M, V]`.
   ///   - targets: `[M]`; a negative one leaves its row out.
-  ///   - classWeights: w `[V]`, none negative; nil stands for ones.
+  ///   - classWeights: w `[V]`, none negative; nil means ones.
   ///   - smoothing: ε, from 0 to 1 (Szegedy et al. 2016).
   ///   - gradLogits: receives the gradient where wanted; may be `logits`.
   ///   - loss: receives one number.

@@ -185,7 +185,7 @@ public final class NetworkPass<B: Backend> {
   ///     among them.
   ///   - dropoutSeed: as in `forward`.
   ///   - segment: as in `forward`.
-  ///   - gradFinal: ∂loss/∂ the last states through what follows; nil stands for zeros.
+  ///   - gradFinal: ∂loss/∂ the last states through what follows; nil means zeros.
   ///   - gradInitial: receives ∂loss/∂ the first states where wanted.
   /// - Throws: where the device fails.
   func queueBackward(

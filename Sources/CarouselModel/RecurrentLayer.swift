@@ -206,7 +206,7 @@ public struct RecurrentWork<B: Backend> {
   public var layer: RecurrentLayer
   /// T and N.
   public var sequenceLength: Int, batchSize: Int
-  /// The steps of each sequence `[N]`, from 0 to T; nil stands for T everywhere.
+  /// The steps of each sequence `[N]`, from 0 to T; nil means T everywhere.
   ///
   /// Past a sequence's length y is 0 and the state stands still; a reverse layer begins at a
   /// sequence's last step.
@@ -215,7 +215,7 @@ public struct RecurrentWork<B: Backend> {
   public var parameters: RecurrentParameters<B.Buffer>
   /// The inputs, `[T, N, C]`.
   public var x: B.Buffer
-  /// h₀ `[N, P]` and the states beside it `[N, M, H]`; nil stands for zeros.
+  /// h₀ `[N, P]` and the states beside it `[N, M, H]`; nil means zeros.
   ///
   /// For a reverse layer the states before its first step, which is a sequence's last.
   public var initial: RecurrentState<B.Buffer>?

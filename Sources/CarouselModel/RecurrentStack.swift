@@ -117,8 +117,8 @@ public final class RecurrentStack<B: Backend> {
   ///
   /// - Parameters:
   ///   - x: `[T, N, C]`.
-  ///   - lengths: the steps of each sequence `[N]`; nil stands for T everywhere.
-  ///   - initial: the states of every layer and direction; nil stands for zeros.
+  ///   - lengths: the steps of each sequence `[N]`; nil means T everywhere.
+  ///   - initial: the states of every layer and direction; nil means zeros.
   ///   - final: receives the last states of every layer and direction; may be `initial`.
   ///   - dropoutSeed: the seed and the step whose masks are drawn, between layers and within; nil drops
   ///     nothing.
@@ -158,7 +158,7 @@ public final class RecurrentStack<B: Backend> {
   ///   - lengths: what `forward` read.
   ///   - initial: what `forward` read, unchanged.
   ///   - gradY: ∂loss/∂y `[T, N, D·H]`.
-  ///   - gradFinal: ∂loss/∂ the last states beyond `gradY`; nil stands for zeros.
+  ///   - gradFinal: ∂loss/∂ the last states beyond `gradY`; nil means zeros.
   ///   - gradX: receives ∂loss/∂x `[T, N, C]` where wanted.
   ///   - gradInitial: receives the gradients of `initial` of every layer and direction where wanted.
   ///   - dropoutSeed: as in `forward`.

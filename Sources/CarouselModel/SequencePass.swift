@@ -71,7 +71,7 @@ public final class SequencePass<B: Backend> {
 
   /// From an input of T·N rows to the outputs `[R, N, O]`; waits for the device.
   ///
-  /// `lengths` are the steps of each sequence `[N]`, from 0 to T; nil stands for T everywhere. Throws where
+  /// `lengths` are the steps of each sequence `[N]`, from 0 to T; nil means T everywhere. Throws where
   /// sizes are wrong or a token or a length is out of range.
   public func forward(
     _ input: NetworkInput, lengths: [Int32]? = nil,

@@ -41,7 +41,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var evaluateEvery = 1000
   /// The steps between two lines of metrics.
   public var logEvery = 100
-  /// How often the run is saved beside its evaluations; nil stands for `SaveInterval.standard`.
+  /// How often the run is saved beside its evaluations; nil means `SaveInterval.standard`.
   public var saveEvery: SaveInterval?
   /// The evaluations in a row that may bring nothing better before the run ends; nil waits forever.
   public var patience: Int?
@@ -51,7 +51,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var device = "auto"
   /// The form of the kernels, as `--kernels` takes it.
   public var kernels = "auto"
-  /// To what products may round their factors, as `--precision` takes it; nil stands for Float32.
+  /// To what products may round their factors, as `--precision` takes it; nil means Float32.
   public var precision: String?
 
   /// The model whose weights the run began with: for the record.

@@ -1,8 +1,8 @@
 import CarouselModel
 import OpenCLDriver
 
-/// The twin of `recurrent/sequence.cl`, `recurrent/sequence_backward.cl`, `recurrent/shares.cl` and `recurrent/row_order.cl`: one
-/// launch walks all steps.
+/// The twin of `sequence.cl`, `sequence_backward.cl`, `slices.cl` and `row_order.cl`: one launch computes
+/// all steps.
 struct SequenceStrategy: RecurrentStrategy {
   let launcher: Launcher
   private let products: PanelProducts
