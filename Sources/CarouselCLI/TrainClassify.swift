@@ -53,7 +53,7 @@ struct TrainClassify: PagedCommand {
       data.columns.label = label
       (data.labels, data.validationLabels, data.testLabels) = (labels, validationLabels, testLabels)
       data.missing = numbers.missing ?? .error
-      let recurrent = examples.recurrent.stack
+      let recurrent = examples.common.recurrent.stack
       let isForward = !recurrent.bidirectional && recurrent.direction ?? .forward == .forward
       data.pooling = pooling ?? (isForward ? .last : .mean)
       classes.apply(to: &data)

@@ -33,26 +33,18 @@ struct TrainExampleOptions: ParsableArguments {
   @Flag(help: "The first row of a table is data; columns are called 1, 2, ….")
   var noHeader = false
 
-  @OptionGroup var place: TrainRunOptions
-  @OptionGroup(title: "Network") var recurrent: RecurrentOptions
-  @OptionGroup(title: "Optimization") var training: TrainOptions
-  @OptionGroup(title: "Optimization") var work: WorkOptions
-  @OptionGroup(title: "Length of the run") var bounds: TrainBoundOptions
-  @OptionGroup var device: DeviceOptions
-  @OptionGroup var seed: SeedOptions
-  @OptionGroup var output: OutputOptions
+  @OptionGroup var common: TrainCommonOptions
 
   /// Whether nothing was given that decides what is computed.
   private var isEmpty: Bool {
-    file == nil && test == nil && id == nil && time == nil && !noHeader && recurrent.isEmpty
-      && training.isEmpty && work.isEmpty && seed.given == nil
+    file == nil && test == nil && id == nil && time == nil && !noHeader && common.isEmpty
   }
 
   func validate() throws {
-    if place.resume == nil, file == nil {
+    if common.place.resume == nil, file == nil {
       throw ValidationError("the data to learn from are missing; expected a file")
     }
-    if training.validationBytes != nil {
+    if common.training.validationBytes != nil {
       throw ValidationError(
         "--validation-bytes counts bytes of a text, which this task does not read")
     }
@@ -62,41 +54,34 @@ struct TrainExampleOptions: ParsableArguments {
   func run(
     _ task: TrainingTask, isPlain: Bool, _ complete: (inout DataSettings) throws -> Void
   ) throws {
-    if let path = place.resume {
+    if let path = common.place.resume {
       guard isEmpty, isPlain else {
         throw ValidationError(TrainSession.resumeSentence + " or the data")
       }
       return try resume(task, RunFolder(path).owned(creating: false))
     }
-    let from = try place.startingWeights(recurrent)
-    device.loadDrivers()
+    let from = try common.startingWeights()
+    common.device.loadDrivers()
     var data = DataSettings(file: file ?? "")
-    if let validation = training.validation { data.validation = validation }
+    if let validation = common.training.validation { data.validation = validation }
     data.test = test
     (data.columns.id, data.columns.time, data.columns.hasHeader) = (id, time, !noHeader)
     try complete(&data)
     try data.validate()
     let path = data.file
     Progress.show(Status("reading \(path)"))
-    let examples = try TrainingExamples(task, settings: data, seed: seed.seed)
+    let examples = try TrainingExamples(task, settings: data, seed: common.seed.seed)
     let settings = try settings(examples, from: from)
     let name = URL(fileURLWithPath: data.file).deletingPathExtension().lastPathComponent
     try train(
-      examples, settings, resuming: nil, from: from, in: place.newFolder(name),
-      on: device.makeBackend())
+      examples, settings, resuming: nil, from: from, in: common.place.newFolder(name),
+      on: common.device.makeBackend())
   }
 
   private func resume(_ task: TrainingTask, _ folder: RunFolder) throws {
-    let checkpoint = try Checkpoint(contentsOf: folder.last)
-    guard checkpoint.description.task == task else {
-      throw CarouselError(
-        .badData,
-        "\(checkpoint.path): expected a run of 'train \(task.rawValue)', found one of "
-          + "'train \(checkpoint.description.task.rawValue)'")
-    }
-    var settings = checkpoint.description.settings
-    settings.bounds = bounds.bounds(over: settings.bounds)
-    let device = device.resuming(settings)
+    let checkpoint = try common.checkpoint(of: task, in: folder)
+    let settings = common.settings(resuming: checkpoint)
+    let device = common.device.resuming(settings)
     device.loadDrivers()
     let examples = try TrainingExamples(resuming: checkpoint)
     try train(
@@ -106,7 +91,7 @@ struct TrainExampleOptions: ParsableArguments {
   private func settings(
     _ examples: TrainingExamples, from: StartingWeights?
   ) throws -> TrainingSettings {
-    if work.sequenceLength != nil {
+    if common.work.sequenceLength != nil {
       throw CarouselError(
         .usage,
         examples.task == .forecast
@@ -115,46 +100,36 @@ struct TrainExampleOptions: ParsableArguments {
     }
     let description = examples.description
     var defaults = TrainingSettings.defaults(for: examples)
-    if recurrent.cell == .lstm {
+    if common.recurrent.cell == .lstm {
       defaults.recurrent.options.forgetBias = CellOptions.customaryForgetBias
     }
-    if let batchSize = work.batchSize {
+    if let batchSize = common.work.batchSize {
       defaults.batchSize = try atLeastOne(batchSize, "--batch-size")
       defaults.follow(examples.count)
     }
-    var result = try training.settings(
-      recurrent: recurrent, work: work, bounds: bounds, defaults: defaults, from: from)
+    let channels = description.channels.count
     if description.words == nil {
-      for (option, size) in [
-        ("--input-size", recurrent.stack.inputSize), ("--embedding-size", training.embeddingSize),
-      ] {
-        guard let size, size != description.channels.count else { continue }
-        throw CarouselError(
-          .usage,
-          "\(option) is \(size), but the data have \(description.channels.count) channels")
+      try common.requireInputSize(channels) { option, size in
+        "\(option) is \(size), but the data have \(channels) channels"
       }
-      result.recurrent.inputSize = description.channels.count
     }
-    // A schedule that ends with the run needs an end in epochs, also where time was bounded.
-    if !result.bounds.endsByStep, result.scheduleBy == .steps {
-      result.bounds.maxEpochs = defaults.bounds.maxEpochs
+    return try common.settings(defaults: defaults, from: from) { result in
+      if description.words == nil { result.recurrent.inputSize = channels }
+      // A schedule that ends with the run needs an end in epochs, also where time was bounded.
+      if !result.bounds.endsByStep, result.scheduleBy == .steps {
+        result.bounds.maxEpochs = defaults.bounds.maxEpochs
+      }
+      result.validation = 0
     }
-    result.validation = 0
-    result.seed = seed.seed
-    device.record(in: &result)
-    try result.validate()
-    return result
   }
 
   private func train<B: Backend>(
     _ examples: TrainingExamples, _ settings: TrainingSettings, resuming checkpoint: Checkpoint?,
     from: StartingWeights?, in folder: RunFolder, on backend: B
   ) throws {
-    let session = TrainSession(
-      place: place, output: output, logsGradients: training.logGradients)
-    try session.train(
+    try common.session.train(
       Trainer(examples, settings: settings, backend: backend, resuming: checkpoint) {
-        try from?.weights(for: $0, vocabulary: nil, isQuiet: output.quiet)
+        try common.weights(of: from, for: $0)
       }, examples, in: folder)
   }
 }

@@ -48,22 +48,13 @@ struct TrainSyntheticOptions: ParsableArguments {
     "max-time", "output", "from", "resume", "device", "seed", "help-all",
   ]
 
-  @OptionGroup var place: TrainRunOptions
-  @OptionGroup(title: "Network") var recurrent: RecurrentOptions
-  @OptionGroup(title: "Optimization") var training: TrainOptions
-  @OptionGroup(title: "Optimization") var work: WorkOptions
-  @OptionGroup(title: "Length of the run") var bounds: TrainBoundOptions
-  @OptionGroup var device: DeviceOptions
-  @OptionGroup var seed: SeedOptions
-  @OptionGroup var output: OutputOptions
+  @OptionGroup var common: TrainCommonOptions
 
   func validate() throws {
-    if place.resume != nil,
-      !(recurrent.isEmpty && training.isEmpty && work.isEmpty && seed.given == nil)
-    {
+    if common.place.resume != nil, !common.isEmpty {
       throw ValidationError(TrainSession.resumeSentence)
     }
-    if training.validation != nil || training.validationBytes != nil {
+    if common.training.validation != nil || common.training.validationBytes != nil {
       throw ValidationError(
         "--validation is a share of a text and --validation-bytes counts its bytes, but this task "
           + "has synthetic sequences")
@@ -72,59 +63,41 @@ struct TrainSyntheticOptions: ParsableArguments {
 
   /// Begins a run of the task, or goes on with one.
   func run(_ task: TrainingTask) throws {
-    if let path = place.resume {
+    if let path = common.place.resume {
       let folder = try RunFolder(path).owned(creating: false)
-      let checkpoint = try Checkpoint(contentsOf: folder.last)
-      guard checkpoint.description.task == task else {
-        throw CarouselError(
-          .badData,
-          "\(checkpoint.path): expected a run of 'train \(task.rawValue)', found one of "
-            + "'train \(checkpoint.description.task.rawValue)'")
-      }
-      var settings = checkpoint.description.settings
-      settings.bounds = bounds.bounds(over: settings.bounds)
+      let checkpoint = try common.checkpoint(of: task, in: folder)
+      let settings = common.settings(resuming: checkpoint)
       try train(
         task, settings, resuming: checkpoint, from: nil, in: folder,
-        on: device.resuming(settings).makeBackend())
+        on: common.device.resuming(settings).makeBackend())
     } else {
-      let from = try place.startingWeights(recurrent)
+      let from = try common.startingWeights()
       let settings = try newSettings(task, from: from)
       try train(
-        task, settings, resuming: nil, from: from, in: place.newFolder(task.rawValue),
-        on: device.makeBackend())
+        task, settings, resuming: nil, from: from, in: common.place.newFolder(task.rawValue),
+        on: common.device.makeBackend())
     }
   }
 
   private func newSettings(_ task: TrainingTask, from: StartingWeights?) throws -> TrainingSettings
   {
     if task == .adding {
-      for (option, size) in [
-        ("--input-size", recurrent.stack.inputSize), ("--embedding-size", training.embeddingSize),
-      ] {
-        if let size, size != 2 {
-          throw CarouselError(
-            .usage, "the adding problem has sequences of 2 features, but \(option) is \(size)")
-        }
+      try common.requireInputSize(2) { option, size in
+        "the adding problem has sequences of 2 features, but \(option) is \(size)"
       }
     }
-    var settings = try training.settings(
-      recurrent: recurrent, work: work, bounds: bounds, defaults: .defaults(for: task), from: from)
-    if task == .adding { settings.recurrent.inputSize = 2 }
-    settings.seed = seed.seed
-    device.record(in: &settings)
-    try settings.validate()
-    return settings
+    return try common.settings(defaults: .defaults(for: task), from: from) { settings in
+      if task == .adding { settings.recurrent.inputSize = 2 }
+    }
   }
 
   private func train<B: Backend>(
     _ task: TrainingTask, _ settings: TrainingSettings, resuming checkpoint: Checkpoint?,
     from: StartingWeights?, in folder: RunFolder, on backend: B
   ) throws {
-    let session = TrainSession(
-      place: place, output: output, logsGradients: training.logGradients)
-    try session.train(
+    try common.session.train(
       Trainer(task, settings: settings, backend: backend, resuming: checkpoint) {
-        try from?.weights(for: $0, vocabulary: nil, isQuiet: output.quiet)
+        try common.weights(of: from, for: $0)
       }, in: folder)
   }
 }

@@ -32,59 +32,41 @@ struct TrainText: PagedCommand {
     ))
   var vocabulary: VocabularyKind?
 
-  @OptionGroup var place: TrainRunOptions
-  @OptionGroup(title: "Network") var recurrent: RecurrentOptions
-  @OptionGroup(title: "Optimization") var training: TrainOptions
-  @OptionGroup(title: "Optimization") var work: WorkOptions
-  @OptionGroup(title: "Length of the run") var bounds: TrainBoundOptions
-  @OptionGroup var device: DeviceOptions
-  @OptionGroup var seed: SeedOptions
-  @OptionGroup var output: OutputOptions
+  @OptionGroup var common: TrainCommonOptions
 
   func validate() throws {
-    if case .file(let path) = training.validation {
+    if case .file(let path) = common.training.validation {
       throw ValidationError(
         "--validation is a share of the text, between 0 and 1, but is '\(path)'")
     }
-    if place.resume == nil {
+    if common.place.resume == nil {
       guard !files.isEmpty else {
         throw ValidationError("a text to train on is missing; expected one file or more")
       }
-    } else if !(recurrent.isEmpty && training.isEmpty && work.isEmpty && seed.given == nil
-      && vocabulary == nil)
-    {
-      throw ValidationError(
-        TrainSession.resumeSentence + " or the text's files")
+    } else if !common.isEmpty || vocabulary != nil {
+      throw ValidationError(TrainSession.resumeSentence + " or the text's files")
     }
   }
 
   func run() throws {
-    if let path = place.resume {
+    if let path = common.place.resume {
       try resume(RunFolder(path).owned(creating: false))
     } else {
       try begin()
     }
   }
 
-  private var session: TrainSession {
-    TrainSession(place: place, output: output, logsGradients: training.logGradients)
-  }
-
   private func begin() throws {
-    let from = try place.startingWeights(recurrent)
-    var settings = try training.settings(
-      recurrent: recurrent, work: work, bounds: bounds, defaults: .defaults(for: .text), from: from)
-    settings.seed = seed.seed
-    device.record(in: &settings)
-    try settings.validate()
-    device.loadDrivers()
+    let from = try common.startingWeights()
+    let settings = try common.settings(defaults: .defaults(for: .text), from: from)
+    common.device.loadDrivers()
     let text = try TrainingText.reading(files)
     let name = text.identity.files.first.map {
       $0 == TrainingText.pipe
         ? "text" : URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent
     }
-    let folder = try place.newFolder(name ?? "text")
-    try begin(text, settings, from: from, in: folder, on: device.makeBackend())
+    let folder = try common.place.newFolder(name ?? "text")
+    try begin(text, settings, from: from, in: folder, on: common.device.makeBackend())
   }
 
   private func begin<B: Backend>(
@@ -97,16 +79,16 @@ struct TrainText: PagedCommand {
       case .data: text.vocabulary
       case nil: from?.vocabulary?.union(text.vocabulary) ?? text.vocabulary
       }
-    try session.train(
+    try common.session.train(
       Trainer(text, settings: settings, vocabulary: vocabulary, backend: backend) {
-        try from?.weights(for: $0, vocabulary: vocabulary, isQuiet: output.quiet)
+        try common.weights(of: from, for: $0, vocabulary: vocabulary)
       }, in: folder)
   }
 
   private func resume(_ folder: RunFolder) throws {
     let checkpoint = try Checkpoint(contentsOf: folder.last)
     _ = try checkpoint.vocabulary
-    let device = device.resuming(checkpoint.description.settings)
+    let device = common.device.resuming(checkpoint.description.settings)
     device.loadDrivers()
     let recorded = checkpoint.description.text?.files ?? []
     if files.isEmpty, recorded.contains(TrainingText.pipe) {
@@ -122,8 +104,8 @@ struct TrainText: PagedCommand {
   private func resume<B: Backend>(
     _ checkpoint: Checkpoint, _ text: TrainingText, in folder: RunFolder, on backend: B
   ) throws {
-    let bounds = bounds.bounds(over: checkpoint.description.settings.bounds)
-    try session.train(
+    let bounds = common.settings(resuming: checkpoint).bounds
+    try common.session.train(
       Trainer(resuming: checkpoint, text: text, bounds: bounds, backend: backend), in: folder)
   }
 }
