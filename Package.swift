@@ -11,6 +11,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // OpenCL C, embedded in the binary.
@@ -54,6 +55,7 @@ let package = Package(
       name: "CarouselCLI",
       dependencies: [
         "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Yams", package: "Yams"),
       ]),
     .executableTarget(name: "Example", dependencies: ["Carousel"]),
     .executableTarget(name: "OwnLoop", dependencies: ["Carousel"], path: "Examples/OwnLoop"),

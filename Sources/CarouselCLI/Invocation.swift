@@ -8,6 +8,8 @@ struct Invocation {
   private(set) var commands: [any ParsableCommand.Type] = [CarouselCommand.self]
   /// What follows them.
   private(set) var rest: ArraySlice<String>
+  /// The options of `--config`, and those that the line itself has.
+  private var config: (file: ConfigFile, given: Set<String>)?
 
   /// Throws a usage error where a word in a command's place is none.
   init(_ words: [String]) throws {
@@ -49,6 +51,42 @@ struct Invocation {
       return nil
     }
     return try HelpPage(command, name: name).text(all: all)
+  }
+
+  /// Adds the options of the file of `--config`, where there is one; throws as `ConfigFile` does.
+  mutating func readConfig() throws {
+    let asked = rest.prefix { $0 != "--" }
+    guard asked.contains(where: { $0 == "--config" || $0.hasPrefix("--config=") }) else { return }
+    let info = try CommandInfo(command)
+    var given: Set<String> = []
+    var (path, hasPositionals) = (String?.none, false)
+    var words = rest
+    while let word = words.popFirst() {
+      if word == "--" {
+        hasPositionals = hasPositionals || !words.isEmpty
+        break
+      }
+      let sides = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard word.hasPrefix("-"), word != "-", let option = info.argument(sides[0]) else {
+        hasPositionals = hasPositionals || !word.hasPrefix("-") || word == "-"
+        continue
+      }
+      given.insert(option.name)
+      var value = sides.count == 2 ? String(sides[1]) : nil
+      if option.kind == .option, value == nil, let next = words.first, isValue(next, info) {
+        value = words.removeFirst()
+      }
+      if option.name == "config" { path = value }
+    }
+    guard let path, info.argument("--config") != nil else { return }
+    let file = try ConfigFile(path, for: info)
+    rest = (file.words(besides: given, hasPositionals: hasPositionals) + rest)[...]
+    config = (file, given)
+  }
+
+  /// An error of the parser, as one of the configuration file's where it is about a value of that.
+  func locating(_ error: any Error) -> any Error {
+    config.map { $0.file.locating(error, besides: $0.given) } ?? error
   }
 
   /// The words as the parser takes them.

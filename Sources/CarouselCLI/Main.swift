@@ -31,14 +31,23 @@ struct CarouselCommand: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     do {
       try EmptyArguments.refuse(SystemArguments.words)
-      let invocation = try Invocation(SystemArguments.words)
+      var invocation = try Invocation(SystemArguments.words)
       if let page = try invocation.helpPage() { return try Output.write(page) }
-      var command = try parseAsRoot(invocation.parserWords())
+      try invocation.readConfig()
+      var command = try parse(invocation)
       if !invocation.isQuiet { Progress.begin() }
       try command.run()
       Progress.end()
     } catch {
       Failure(error).exit()
+    }
+  }
+
+  private static func parse(_ invocation: Invocation) throws -> any ParsableCommand {
+    do {
+      return try parseAsRoot(invocation.parserWords())
+    } catch {
+      throw invocation.locating(error)
     }
   }
 }

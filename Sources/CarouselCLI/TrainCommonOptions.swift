@@ -37,6 +37,7 @@ struct TrainCommonOptions: ParsableArguments {
       recurrent: recurrent, work: work, bounds: bounds, defaults: defaults, from: from)
     try complete(&result)
     result.seed = seed.seed
+    result.prefix = place.prefix
     device.record(in: &result)
     try result.validate()
     return result

@@ -36,6 +36,17 @@ struct TrainRunOptions: ParsableArguments {
       valueName: "time|count"))
   var saveEvery: SaveInterval?
 
+  /// Read by `Invocation` before anything is parsed.
+  @Option(
+    help: ArgumentHelp(
+      "Take options from this file, those given here before its own.",
+      discussion: """
+        YAML with a line 'name: value' for each option, by its name without dashes; flags are true or \
+        false, several values a list. The run's folder keeps all settings as config.yaml, which repeats \
+        the run.
+        """, valueName: "file.yaml"))
+  var config: String?
+
   func validate() throws {
     if resume != nil, output != nil || force {
       throw ValidationError("--resume goes on in the run's own folder, without --output or --force")

@@ -16,10 +16,13 @@ struct TrainSession {
 
   /// Trains until the run ends, or saves it and ends the process where it was interrupted.
   ///
-  /// With `examples` the best model is then measured on all their parts.
+  /// With `examples` the best model is then measured on all their parts. `data` are the options that say
+  /// what another task reads.
   func train<B: Backend>(
-    _ trainer: Trainer<B>, _ examples: TrainingExamples? = nil, in folder: RunFolder
+    _ trainer: Trainer<B>, _ examples: TrainingExamples? = nil,
+    reading data: ResolvedOptions = ResolvedOptions(), in folder: RunFolder
   ) throws {
+    trainer.configuration = configuration(of: trainer, examples, data)
     let display = output.quiet ? nil : TrainProgressDisplay(trainer.task)
     display?.begin(trainer, examples, in: folder)
     if logsGradients {
@@ -79,6 +82,20 @@ struct TrainSession {
 }
 
 extension TrainSession {
+  /// What `config.yaml` of the run's folder holds.
+  private func configuration<B: Backend>(
+    of trainer: Trainer<B>, _ examples: TrainingExamples?, _ data: ResolvedOptions
+  ) -> String {
+    var options = data
+    if let examples { options.add(examples.description.settings, of: trainer.task) }
+    options.add(trainer.settings, of: trainer.task)
+    options.add("log-gradients", flag: logsGradients)
+    let command = "carousel train \(trainer.task.rawValue)"
+    return options.yaml(head: [
+      "All settings of a run of '\(command)'; '\(command) --config FILE' with this file repeats it."
+    ])
+  }
+
   /// Takes note of what concerns more than the display.
   private func hear(_ event: TrainingEvent) {
     switch event {

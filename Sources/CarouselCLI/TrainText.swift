@@ -79,7 +79,8 @@ struct TrainText: PagedCommand {
       case .data: text.vocabulary
       case nil: from?.vocabulary?.union(text.vocabulary) ?? text.vocabulary
       }
-    try common.session.train(
+    try train(
+      text,
       Trainer(text, settings: settings, vocabulary: vocabulary, backend: backend) {
         try common.weights(of: from, for: $0, vocabulary: vocabulary)
       }, in: folder)
@@ -105,8 +106,16 @@ struct TrainText: PagedCommand {
     _ checkpoint: Checkpoint, _ text: TrainingText, in folder: RunFolder, on backend: B
   ) throws {
     let bounds = common.settings(resuming: checkpoint).bounds
-    try common.session.train(
-      Trainer(resuming: checkpoint, text: text, bounds: bounds, backend: backend), in: folder)
+    try train(
+      text, Trainer(resuming: checkpoint, text: text, bounds: bounds, backend: backend), in: folder)
+  }
+
+  private func train<B: Backend>(
+    _ text: TrainingText, _ trainer: Trainer<B>, in folder: RunFolder
+  ) throws {
+    var data = ResolvedOptions()
+    data.add(text, trainer.vocabulary)
+    try common.session.train(trainer, reading: data, in: folder)
   }
 }
 

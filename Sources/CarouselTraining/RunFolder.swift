@@ -2,7 +2,7 @@ import CarouselFormats
 import CarouselModel
 import Foundation
 
-/// The folder of a run: `settings.json`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`.
+/// The folder of a run: `settings.json`, `config.yaml` of a run of the command line, `metrics.jsonl`, `best.safetensors`, `last.safetensors`.
 ///
 /// One run at a time owns a folder, from `owned` on until the last copy of what that returned is gone.
 public struct RunFolder: Sendable {
@@ -55,6 +55,8 @@ public struct RunFolder: Sendable {
 
   /// Every setting of the run, resolved.
   public var settings: String { path + "/settings.json" }
+  /// The options that repeat the run, where the command line began it.
+  public var config: String { path + "/config.yaml" }
   /// A JSON object for every line that is logged and for every evaluation.
   public var metrics: String { path + "/metrics.jsonl" }
   /// The network of the best evaluation.
@@ -62,7 +64,7 @@ public struct RunFolder: Sendable {
   /// The network of the last evaluation or interruption, with all that a resumed run needs.
   public var last: String { path + "/last.safetensors" }
 
-  private var files: [String] { [settings, metrics, best, last] }
+  private var files: [String] { [settings, config, metrics, best, last] }
 
   /// The checkpoint to use the run's network by: the best, or the last where there is no best yet.
   public func model() throws(CarouselError) -> String {
@@ -117,7 +119,7 @@ public struct RunFolder: Sendable {
 
   /// Removes what an earlier run left that a new one does not overwrite at once.
   func removeResults() throws(CarouselError) {
-    for file in [metrics, best] where FileKind(at: file) != nil {
+    for file in [config, metrics, best] where FileKind(at: file) != nil {
       guard FileSystem.remove(file) == 0 else {
         throw CarouselError(
           .writeFailed,

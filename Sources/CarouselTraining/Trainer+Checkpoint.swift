@@ -28,6 +28,7 @@ extension Trainer {
       session.savingSeconds = now() - began
     }
     try folder.write(description)
+    if let configuration { try AtomicFile.write(configuration, to: folder.config) }
     let (step, known) = (position.step, session.lines.first?.step)
     let damaged = try JSONLines.cut(folder.metrics, keeping: TrainingMetrics.self) { line in
       known.map { line.step < $0 } ?? (line.step <= step)

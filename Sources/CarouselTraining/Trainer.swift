@@ -36,6 +36,10 @@ public final class Trainer<B: Backend> {
   /// nothing.
   public var gradientProbe: ((Network<B>) throws -> [GradientNorm])?
 
+  /// What `config.yaml` of the run's folder holds: the options of a command that repeats the run; nil writes
+  /// none.
+  public var configuration: String?
+
   /// Whether the run was not resumed.
   let isNew: Bool
   let identity: TrainingText.Identity?

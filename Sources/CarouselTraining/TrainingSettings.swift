@@ -56,6 +56,8 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
 
   /// The model whose weights the run began with: for the record.
   public var from: String?
+  /// Which stack of layers of that model was taken, where it was chosen.
+  public var prefix: String?
 
   /// Settings with every default but the size of the network and the end of the run.
   public init(recurrent: RecurrentConfiguration, bounds: TrainingBounds) {

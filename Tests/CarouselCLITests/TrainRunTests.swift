@@ -86,7 +86,7 @@ import Testing
         64
         130
         0
-        best.safetensors last.safetensors metrics.jsonl settings.json
+        best.safetensors config.yaml last.safetensors metrics.jsonl settings.json
 
         """, "\(command.errors)")
     #expect(command.sentences.count == 3)

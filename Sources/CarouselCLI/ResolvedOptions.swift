@@ -1,0 +1,198 @@
+import Carousel
+import Foundation
+
+/// The options of `carousel train` that give a run's settings again, every one by its name.
+///
+/// They stand in `config.yaml` of the run's folder: with `--config` they repeat the run, bit for bit on the
+/// same device where its end does not depend on time.
+struct ResolvedOptions {
+  /// The options in the order of the file, with one value, or several of a list.
+  private(set) var entries: [(name: String, values: [String], isList: Bool)] = []
+
+  mutating func add(_ name: String, _ value: some CustomStringConvertible) {
+    entries.append((name, ["\(value)"], false))
+  }
+
+  /// Adds an option that has a value.
+  mutating func add(_ name: String, _ value: (some CustomStringConvertible)?) {
+    if let value { add(name, value) }
+  }
+
+  /// Adds a list that is not empty.
+  mutating func add(_ name: String, _ values: [String]) {
+    if !values.isEmpty { entries.append((name, values, true)) }
+  }
+
+  /// Adds a flag that is set.
+  mutating func add(_ name: String, flag: Bool) { if flag { add(name, true) } }
+
+  /// The file: `head` as comments, then a line for each option.
+  func yaml(head: [String]) -> String {
+    let lines = entries.map { name, values, isList in
+      let texts = values.map(Self.scalar)
+      return "\(name): " + (isList ? "[" + texts.joined(separator: ", ") + "]" : texts[0])
+    }
+    return (head.map { "# \($0)" } + lines).joined(separator: "\n") + "\n"
+  }
+
+  /// The text as YAML takes it: plain where it is a word or a number, else in double quotes.
+  private static func scalar(_ text: String) -> String {
+    let plain = CharacterSet(
+      charactersIn: "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
+    let isPlain =
+      text.unicodeScalars.allSatisfy(plain.contains)
+      && text.first.map { $0.isLetter || $0.isNumber || "./".contains($0) } == true
+    if isPlain, text != ".", text != "..", !["null", "yes", "no", "on", "off"].contains(text) {
+      return text
+    }
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\n": result += "\\n"
+      case "\t": result += "\\t"
+      case "\r": result += "\\r"
+      default:
+        result += scalar.value < 32 ? String(format: "\\x%02X", scalar.value) : String(scalar)
+      }
+    }
+    return result + "\""
+  }
+}
+
+extension ResolvedOptions {
+  /// Adds the settings of a run of a task, but for what it reads.
+  mutating func add(_ settings: TrainingSettings, of task: TrainingTask) {
+    add(settings.recurrent, of: task)
+    if !task.readsExamples { add("sequence-length", settings.sequenceLength) }
+    add("batch-size", settings.batchSize)
+    let (optimizer, schedule) = (settings.optimizer, settings.schedule)
+    add("optimizer", optimizer.kind.rawValue)
+    add("weight-decay", optimizer.weightDecay)
+    if optimizer.kind == .sgd { add("momentum", optimizer.momentum) }
+    add("learning-rate", schedule.peak)
+    add("schedule", schedule.decay.rawValue)
+    add("schedule-by", settings.scheduleBy.rawValue)
+    add("warmup-steps", schedule.warmupSteps)
+    add("final-learning-rate", schedule.final)
+    add("decay-steps", schedule.decaySteps)
+    if schedule.decay == .step { add("decay-factor", schedule.decayFactor) }
+    add("clip-norm", settings.clipNorm ?? 0)
+    add("checkpoint-steps", settings.checkpointSteps)
+    if task == .text {
+      add("validation", settings.validation)
+      add("validation-bytes", settings.validationBytes.map(String.init) ?? "all")
+    }
+    add("evaluate-every", settings.evaluateEvery)
+    add("log-every", settings.logEvery)
+    add("patience", settings.patience)
+    add("save-every", settings.saveEvery?.words)
+    add("max-epochs", settings.bounds.maxEpochs)
+    add("max-steps", settings.bounds.maxSteps)
+    add("max-time", settings.bounds.maxSeconds)
+    add("from", settings.from)
+    add("prefix", settings.prefix)
+    add("device", settings.device)
+    add("kernels", settings.kernels)
+    add("precision", settings.precision)
+    add("seed", settings.seed)
+  }
+
+  /// Adds a text and the bytes that its model knows.
+  mutating func add(_ text: TrainingText, _ vocabulary: ByteVocabulary) {
+    add("files", text.identity.files)
+    // Any other vocabulary is that of the text and of the model of --from together, as without the option.
+    if vocabulary == .all {
+      add("vocabulary", VocabularyKind.bytes.rawValue)
+    } else if vocabulary == text.vocabulary {
+      add("vocabulary", VocabularyKind.data.rawValue)
+    }
+  }
+
+  private mutating func add(_ recurrent: RecurrentConfiguration, of task: TrainingTask) {
+    let (cell, options) = (recurrent.cell, recurrent.options)
+    add("cell", cell.rawValue)
+    add("hidden-size", recurrent.hiddenSize)
+    add("layers", recurrent.layers)
+    add("direction", recurrent.direction.rawValue)
+    if recurrent.direction == .bidirectional { add("merge", recurrent.merge.rawValue) }
+    add("dropout", recurrent.dropout)
+    if [.text, .tag, .copy].contains(task) { add("embedding-size", recurrent.inputSize) }
+    add(
+      "activation",
+      options.activations.sorted { $0.key < $1.key }.map { gate, activation in
+        let count = activation.function.parameterCount
+        let parameters = [activation.alpha, activation.beta].prefix(count).map { ":\($0)" }
+        return "\(gate)=\(activation.function.rawValue)" + parameters.joined()
+      })
+    add("override", options.overrides.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })
+    switch options.forgetGate {
+    case .own: break
+    case .coupled: add("couple-input-forget", flag: true)
+    case .input: add("tie", GateTie.inputForget.rawValue)
+    case .output: add("tie", GateTie.forgetOutput.rawValue)
+    case .constant(let value): add("forget-decay", value)
+    }
+    add("peepholes", flag: options.peepholes)
+    add("bias", options.bias.rawValue)
+    add("forget-bias", options.forgetBias)
+    if options.recurrence != .dense, options.recurrence.rawValue != "absent" {
+      add("recurrence", options.recurrence.rawValue)
+    }
+    if options.gruReset != .after { add("gru-reset", options.gruReset.rawValue) }
+    add("cell-clip", options.cellClip)
+    add("projection-size", options.projectionSize)
+    add("layer-norm", flag: options.layerNorm)
+    if options.recurrentDropout != 0 { add("recurrent-dropout", options.recurrentDropout) }
+    if options.zoneoutHidden != 0 || options.zoneoutCell != 0 {
+      add(
+        "zoneout",
+        cell.has(.zoneoutCell)
+          ? "\(options.zoneoutHidden),\(options.zoneoutCell)" : "\(options.zoneoutHidden)")
+    }
+    if options.dropConnect != 0 { add("drop-connect", options.dropConnect) }
+  }
+
+  /// Adds what a task on one's own data reads, and how.
+  mutating func add(_ data: DataSettings, of task: TrainingTask) {
+    add("file", data.file)
+    add("validation", data.validation.word)
+    add("test", data.test?.word)
+    add("id", data.columns.id)
+    add("time", data.columns.time)
+    add("no-header", flag: !data.columns.hasHeader)
+    if task != .forecast {
+      add("label", data.columns.label)
+      add("class-weights", data.balancesClasses ? "balanced" : "none")
+      add("label-smoothing", data.labelSmoothing)
+    }
+    if task != .tag { add("missing", data.missing.rawValue) }
+    switch task {
+    case .classify:
+      add("labels", data.labels)
+      add("validation-labels", data.validationLabels)
+      add("test-labels", data.testLabels)
+      add("pooling", data.pooling.rawValue)
+    case .forecast:
+      add("target", data.targets)
+      add("covariates", data.covariates)
+      add("window", data.window)
+      add("horizon", data.horizon)
+      add("season", data.season)
+      add("loss", data.loss.words)
+    case .tag: add("word", data.word)
+    case .text, .adding, .copy: break
+    }
+  }
+}
+
+extension HeldOut {
+  /// The share or the file as it is given.
+  fileprivate var word: String {
+    switch self {
+    case .share(let share): "\(share)"
+    case .file(let path): path
+    }
+  }
+}
