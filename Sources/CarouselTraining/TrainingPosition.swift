@@ -64,10 +64,8 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
 
   /// Takes note of an evaluation and says whether it is the best so far.
   ///
-  /// The best has the lowest loss; where classes or tags are told, the highest accuracy, and is the last of
-  /// equal ones, since few held-out examples are often all right long before the run's end.
-  /// One that was not `due`, at
-  /// the end of a run, does not use up patience.
+  /// The best has the lowest loss; where classes or tags are told, the highest accuracy, and of those with
+  /// the same accuracy the lowest loss. One that was not `due`, at the end of a run, does not use up patience.
   mutating func record(_ loss: Double, _ metrics: TaskMetrics? = nil, due: Bool) -> Bool {
     var current = Evaluation(step: step, loss: loss, metrics: metrics)
     current.metrics?.confusion = nil
@@ -77,14 +75,12 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
       evaluationsSinceBest += 1
     }
     let isLower = loss < best?.loss ?? .infinity
-    guard let accuracy = metrics?.accuracy, let known = best?.metrics?.accuracy else {
-      if isLower { (best, evaluationsSinceBest) = (current, 0) }
-      return isLower
+    var isBest = isLower
+    if let accuracy = metrics?.accuracy, let known = best?.metrics?.accuracy {
+      isBest = accuracy > known || accuracy == known && isLower
     }
-    guard accuracy >= known else { return false }
-    if accuracy > known || isLower { evaluationsSinceBest = 0 }
-    best = current
-    return true
+    if isBest { (best, evaluationsSinceBest) = (current, 0) }
+    return isBest
   }
 }
 

@@ -3,7 +3,7 @@
 package struct GraphCase: Sendable {
   /// The operator, and what is special.
   package let name: String
-  package let graph: Graph
+  package private(set) var graph: Graph
   /// What is given for a pass, and what the graph is bound to.
   package let inputs: [String: GraphTensor], constants: [String: GraphTensor]
   /// The inputs whose gradients are wanted, and the outputs whose gradients are given.
@@ -53,6 +53,20 @@ package struct GraphCase: Sendable {
     self.constants = [:]
     self.wanted = (wanted ?? real).map { "x\($0)" }
     self.given = given.map { "y\($0)" }
+  }
+
+  /// Two layers with the same parameters, the second of which reads what the first makes.
+  static var sharedLayers: GraphCase {
+    let operation = GraphOperator.recurrent(
+      RecurrentOperator(
+        RecurrentConfiguration(cell: .gru, inputSize: 3, hiddenSize: 3), prefix: "stack."))
+    var result = GraphCase(
+      "two layers of the same parameters", operation, [draw([4, 3, 3], stream: 1)])
+    result.graph.nodes = [
+      GraphNode("first", operation, inputs: ["x0"], outputs: ["h"]),
+      GraphNode("second", operation, inputs: ["h"], outputs: ["y0"]),
+    ]
+    return result
   }
 
   /// The gradients of the outputs, drawn.

@@ -216,6 +216,7 @@ extension GraphCase {
         GraphCase(
           "the last state of an RNN", stack(.rnn, .forward), [draw([4, 3, 3], stream: 1)],
           outputs: 2, given: [1]),
+        sharedLayers,
       ]
   }
 }

@@ -76,10 +76,18 @@ extension GraphPass {
         x: buffer(work.x), lengths: lengths(of: work), initial: work.initial.map(optional),
         final: work.final.map(buffer), dropoutSeed: dropoutSeed)
     case .recurrentBackward(let work, _, let gradY, let gradFinal, let gradX, let gradInitial):
+      // A stack writes its parameters' gradients; where another wrote there before, they are added.
+      let shared = sharedGradients[work.stack]
+      for (gradient, kept, count) in shared {
+        try backend.copy(gradient, to: kept, count: count)
+      }
       try stacks[work.stack].backward(
         x: buffer(work.x), lengths: lengths(of: work), isGiven: work.initial.map { $0 != nil },
         gradY: buffer(gradY), gradFinal: gradFinal.map(optional), gradX: optional(gradX),
         gradInitial: gradInitial.map(optional), dropoutSeed: dropoutSeed)
+      for (gradient, kept, count) in shared {
+        try backend.add(kept, to: gradient, count: count)
+      }
     default: preconditionFailure("no recurrent instruction")
     }
   }

@@ -10,6 +10,9 @@ public final class GraphPass<B: Backend> {
   let buffers: [B.Buffer?]
   let indices: [B.IndexBuffer]
   let stacks: [GraphStack<B>]
+  /// Of each stack the gradients that the backward pass of an earlier one wrote to as well, and memory in
+  /// which they wait until this stack's are added.
+  let sharedGradients: [[(gradient: B.Buffer, kept: B.Buffer, count: Int)]]
   /// What the host knows of this pass.
   private(set) var hostValues: [[Double]]
   /// The seed and the step of what is dropped; nil drops nothing.
@@ -50,6 +53,14 @@ public final class GraphPass<B: Backend> {
     }
     indices = try program.indexWrites.map { try backend.makeIndexBuffer(count: $0.count) }
     hostValues = program.hostValues.map { if case .known(let values) = $0 { values } else { [] } }
+    sharedGradients = try program.sharedGradients.map { names in
+      try names.map { description in
+        let count = description.shape.count
+        return (
+          try model.store(of: description.name).gradient(description.name), try memory(count), count
+        )
+      }
+    }
     self.program = program
     self.model = model
     self.stacks = stacks

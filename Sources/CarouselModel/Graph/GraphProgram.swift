@@ -113,6 +113,38 @@ public struct GraphProgram {
   }
 }
 
+extension GraphProgram {
+  /// Of each stack the trained parameters whose gradients an earlier one of the backward pass writes too.
+  var sharedGradients: [[ParameterDescription]] {
+    var written: Set<String> = []
+    var result = [[ParameterDescription]](repeating: [], count: stacks.count)
+    for stack in backward.recurrentStacks {
+      let parameters = stacks[stack].parameters
+      result[stack] = parameters.filter { written.contains($0.name) }
+      written.formUnion(parameters.map(\.name))
+    }
+    return result
+  }
+}
+
+extension [ProgramInstruction] {
+  /// The stacks that backward passes are computed of, in order.
+  fileprivate var recurrentStacks: [Int] {
+    compactMap {
+      if case .recurrentBackward(let work, _, _, _, _, _) = $0 { work.stack } else { nil }
+    }
+  }
+}
+
+extension ProgramStack {
+  /// The parameters of the stack under their names in the graph.
+  var parameters: [ParameterDescription] {
+    operation.configuration.parameterDescriptions.map {
+      ParameterDescription(operation.prefix + $0.name, $0.shape, $0.initializer)
+    }
+  }
+}
+
 /// An output of a bound graph.
 public struct GraphProgramOutput {
   /// Its name, its type and its shape.
@@ -201,13 +233,19 @@ extension GraphTracer {
   fileprivate func finishGradients(
     _ graph: Graph, _ inputs: [String], in environment: [String: Traced]
   ) throws(CarouselError) -> [String: Int] {
-    let recurrent = Set(
-      stacks.flatMap { stack in
-        stack.operation.configuration.parameterDescriptions.map { stack.operation.prefix + $0.name }
-      })
+    let recurrent = Set(backward.recurrentStacks.flatMap { stacks[$0].parameters.map(\.name) })
     for parameter in graph.parameters where parameter.isTrained {
       let name = parameter.description.name
-      guard let traced = environment[name], !recurrent.contains(name) else { continue }
+      guard let traced = environment[name] else { continue }
+      if recurrent.contains(name) {
+        guard gradient(of: traced) == nil else {
+          throw CarouselError(
+            .usage,
+            "the parameter '\(name)' belongs to a recurrent node, and another node reads it as a tensor, "
+              + "expected only one of them where gradients are wanted")
+        }
+        continue
+      }
       let count = traced.shape.count
       if let gradient = gradient(of: traced), case .storage(let index) = gradient.source,
         case .temporary = storages[index].kind
