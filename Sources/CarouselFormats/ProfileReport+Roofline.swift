@@ -32,7 +32,7 @@ struct RooflinePlot {
 
   private let peak: ProfileReport.Peak
   private let kernels: [ProfileReport.Kernel]
-  private let x: LogarithmicAxis, y: LogarithmicAxis
+  private let x: ChartAxis, y: ChartAxis
 
   /// Makes a plot of kernels whose intensity and rate are positive, as the peak's two rates are.
   init(peak: ProfileReport.Peak, kernels: [ProfileReport.Kernel]) {
@@ -41,12 +41,12 @@ struct RooflinePlot {
     let rates = kernels.map(\.gflops) + [peak.gflops]
     self.peak = peak
     self.kernels = kernels
-    x = LogarithmicAxis(
+    x = ChartAxis(
       holding: min(
         ridge / 20, intensities.reduce(ridge, min) / 2)...max(
           ridge * 10, intensities.reduce(ridge, max) * 2),
       pixels: (Self.left, Self.right))
-    y = LogarithmicAxis(
+    y = ChartAxis(
       holding: min(peak.gflops / 40, rates.reduce(peak.gflops, min) / 2)...rates.reduce(
         peak.gflops, max) * 1.4,
       pixels: (Self.bottom, Self.top))
@@ -59,7 +59,7 @@ struct RooflinePlot {
         x: Self.left, y: Self.top, width: Self.right - Self.left, height: Self.bottom - Self.top))
     let roof = roof(&labels)
     return """
-      <svg viewBox="0 0 \(Int(Self.size.width)) \(Int(Self.size.height))" role="img" \
+      <svg class="roofline" viewBox="0 0 \(Int(Self.size.width)) \(Int(Self.size.height))" role="img" \
       aria-label="Roofline plot: GFLOP/s of each kernel over its FLOP per byte">
       \(axes)
       \(roof)
@@ -185,9 +185,4 @@ struct RooflinePlot {
 extension String {
   /// About how wide the text is in the plot's bold font of 12 pixels.
   fileprivate var plotWidth: Double { Double(count) * 7.6 }
-}
-
-extension Double {
-  /// A round number as an axis shows it.
-  fileprivate var tickLabel: String { String(format: "%.4g", self) }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import CarouselFormats
 
-@Suite struct RooflineLayoutTests {
+@Suite struct LabelPlacerTests {
   private static let area = Box(x: 56, y: 16, width: 688, height: 376)
 
   private func isInside(_ box: Box) -> Bool {

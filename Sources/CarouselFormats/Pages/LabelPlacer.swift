@@ -1,37 +1,3 @@
-import Foundation
-
-/// A logarithmic axis from one round number to another.
-struct LogarithmicAxis {
-  /// The ends, of the form 1, 2 or 5 times a power of ten.
-  let range: ClosedRange<Double>
-  /// The pixels at the two ends.
-  let pixels: (Double, Double)
-
-  /// Makes an axis that holds `values`, all positive.
-  init(holding values: ClosedRange<Double>, pixels: (Double, Double)) {
-    let all = (-12...12).flatMap { power in [1, 2, 5].map { $0 * pow(10, Double(power)) } }
-    let lower = all.last { $0 <= values.lowerBound * 1.001 } ?? values.lowerBound
-    let upper = all.first { $0 >= values.upperBound * 0.999 } ?? values.upperBound
-    range = lower...upper
-    self.pixels = pixels
-  }
-
-  /// Where a value lies.
-  func position(_ value: Double) -> Double {
-    let part = log(value / range.lowerBound) / log(range.upperBound / range.lowerBound)
-    return pixels.0 + part * (pixels.1 - pixels.0)
-  }
-
-  /// The numbers to label: 1, 2 and 5 in every decade, or 1 alone where there are many decades.
-  var ticks: [Double] {
-    let decades = log10(range.upperBound / range.lowerBound)
-    return (-12...12).flatMap { power in
-      (decades > 3.5 ? [1] : [1, 2, 5]).map { $0 * pow(10, Double(power)) }
-    }
-    .filter { $0 >= range.lowerBound * 0.999 && $0 <= range.upperBound * 1.001 }
-  }
-}
-
 /// A rectangle in the plot, from its upper left corner.
 struct Box {
   /// The upper left corner and the extents, in pixels.

@@ -1,0 +1,151 @@
+/// Bars that lie, one below the other in groups, each group under its name, so that long names have room.
+public struct BarChart: Picture {
+  /// A bar's length, and where it was measured several times the least and the largest value.
+  public struct Value: Sendable {
+    /// The length.
+    public var mean: Double
+    /// Between what the values lie; nil for a single one.
+    public var spread: ClosedRange<Double>?
+
+    /// Makes a value.
+    public init(_ mean: Double, spread: ClosedRange<Double>? = nil) {
+      self.mean = mean
+      self.spread = spread
+    }
+  }
+
+  /// The bars under one name, one for each series; nil leaves a bar out.
+  public struct Group: Sendable {
+    /// The name.
+    public var name: String
+    /// The bars, in the order of the series.
+    public var values: [Value?]
+
+    /// Makes a group.
+    public init(_ name: String, _ values: [Value?]) {
+      self.name = name
+      self.values = values
+    }
+  }
+
+  /// What the chart shows, for those who cannot see it.
+  public let label: String
+  /// The axis of the values.
+  public let axis: LineChart.Axis
+  /// The names of the bars in each group; a single one needs no legend.
+  public let series: [String]
+  /// The groups from the top.
+  public let groups: [Group]
+  /// A value to compare with, and what it means.
+  public let mark: LineChart.Mark?
+  private let frame: ChartFrame
+  private static let bar = 12.0, gap = 14.0
+
+  /// Makes a chart.
+  public init(
+    _ label: String, axis: LineChart.Axis, series: [String], groups: [Group],
+    mark: LineChart.Mark? = nil
+  ) {
+    self.label = label
+    self.axis = axis
+    self.series = series
+    self.groups = groups
+    self.mark = mark
+    frame = ChartFrame(
+      title: "",
+      entries: series.count == 1
+        ? []
+        : series.enumerated().map {
+          ChartFrame.Entry(name: $0.element, colour: PageTheme.colour($0.offset), isDot: true)
+        })
+  }
+
+  /// The extents of the chart.
+  public var width: Double { ChartFrame.width }
+  /// In the same units.
+  public var height: Double { bottom + 56 }
+
+  private var groupHeight: Double {
+    ChartFrame.row + Self.bar * Double(max(series.count, 1)) + Self.gap
+  }
+  private var bottom: Double { frame.top + groupHeight * Double(groups.count) }
+
+  /// The chart's elements.
+  public var drawing: String {
+    let scale = scale
+    let line = mark.filter { scale.holds($0.y) }.map { mark in
+      let at = scale.position(mark.y)
+      let isRight = at > ChartFrame.width / 2
+      return """
+        <line class="mark" x1="\(at.fixed(1))" y1="\(frame.top.fixed(1))" x2="\(at.fixed(1))" \
+        y2="\(bottom.fixed(1))"/><text class="halo" x="\((at + (isRight ? -5 : 5)).fixed(1))" \
+        y="\((frame.top + 6).fixed(1))" text-anchor="\(isRight ? "end" : "start")">\
+        \(mark.name.htmlEscaped)</text>
+        """
+    }
+    return
+      ([
+        frame.head,
+        ChartFrame.columns(scale, title: axis.title, top: frame.top, bottom: bottom),
+        line ?? "",
+      ] + groups.enumerated().map { drawn($0.element, index: $0.offset, scale) })
+      .filter { !$0.isEmpty }.joined(separator: "\n")
+  }
+
+  private var scale: ChartAxis {
+    let values = groups.flatMap { $0.values.compactMap(\.self) }
+    let all =
+      values.map(\.mean)
+      + values.compactMap(\.spread).flatMap { [$0.lowerBound, $0.upperBound] }
+      + (axis.including.map { [$0.lowerBound, $0.upperBound] } ?? [])
+      + (mark.map { [$0.y] } ?? []) + (axis.scale == .linear ? [0] : [])
+    let shown = all.filter { $0.isFinite && (axis.scale == .linear || $0 > 0) }
+    return ChartAxis(
+      axis.scale, holding: (shown.min() ?? 1)...(shown.max() ?? 10),
+      pixels: (16, ChartFrame.right - 76), count: 6)
+  }
+
+  private func drawn(_ group: Group, index: Int, _ scale: ChartAxis) -> String {
+    let top = frame.top + groupHeight * Double(index)
+    let name = """
+      <text class="strong halo" x="16" y="\((top + 17).fixed(1))">\(group.name.htmlEscaped)</text>
+      """
+    let bars = group.values.enumerated().compactMap { place, value in
+      value.map {
+        drawn($0, at: top + ChartFrame.row + Self.bar * Double(place), series: place, scale)
+      }
+    }
+    return ([name] + bars).joined(separator: "\n")
+  }
+
+  private func drawn(_ value: Value, at y: Double, series: Int, _ scale: ChartAxis) -> String {
+    func place(_ value: Double) -> Double {
+      guard value.isFinite, scale.scale == .linear || value > 0 else { return scale.pixels.0 }
+      return scale.position(value)
+    }
+    let start = scale.scale == .linear ? scale.position(0) : scale.pixels.0
+    let end = place(value.mean)
+    let (low, high) = (min(start, end), max(start, end))
+    let middle = y + Self.bar / 2 - 1
+    let whisker = value.spread.map {
+      """
+      <line class="whisker" x1="\(place($0.lowerBound).fixed(1))" y1="\(middle.fixed(1))" \
+      x2="\(place($0.upperBound).fixed(1))" y2="\(middle.fixed(1))"/>
+      """
+    }
+    let edge = max(high, value.spread.map { place($0.upperBound) } ?? high)
+    return """
+      <rect x="\(low.fixed(1))" y="\(y.fixed(1))" width="\(max(high - low, 1).fixed(1))" \
+      height="\(Self.bar - 2)" rx="2" fill="\(PageTheme.colour(series))"/>\(whisker ?? "")\
+      <text class="halo" x="\((edge + 6).fixed(1))" y="\(middle.fixed(1))" dy=".33em">\
+      \(value.mean.readable)</text>
+      """
+  }
+}
+
+extension Optional {
+  /// The value where it satisfies a condition.
+  fileprivate func filter(_ isIncluded: (Wrapped) -> Bool) -> Wrapped? {
+    flatMap { isIncluded($0) ? $0 : nil }
+  }
+}

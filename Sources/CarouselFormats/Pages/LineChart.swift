@@ -1,0 +1,184 @@
+/// Curves or dots over two axes, each linear or logarithmic, with a legend above.
+///
+/// A value that has no place on its axis (NaN, an infinity, 0 on a logarithmic one) interrupts its curve.
+public struct LineChart: Picture {
+  /// A point of a series: a value, and where it was measured several times the least and the largest.
+  public struct Point: Sendable {
+    /// Where it lies.
+    public var x: Double, y: Double
+    /// Between what the values at `x` lie; nil for a single one.
+    public var spread: ClosedRange<Double>?
+    /// What is written beside it, of a series of dots.
+    public var name: String?
+
+    /// Makes a point.
+    public init(x: Double, y: Double, spread: ClosedRange<Double>? = nil, name: String? = nil) {
+      self.x = x
+      self.y = y
+      self.spread = spread
+      self.name = name
+    }
+  }
+
+  /// How a series is drawn.
+  public enum Style: Sendable {
+    /// Points joined by a solid or a dashed line, with a band where they have a spread.
+    case line, dashed
+    /// Dots with whiskers where they have a spread, and their names.
+    case dots
+  }
+
+  /// What belongs together under one name.
+  public struct Series: Sendable {
+    /// The name in the legend; an empty one is not in it.
+    public var name: String
+    /// From left to right.
+    public var points: [Point]
+    /// How it is drawn.
+    public var style: Style
+    /// Which of eight colours it has; nil takes the place of the series in the chart.
+    public var colour: Int?
+
+    /// Makes a series.
+    public init(_ name: String, points: [Point], style: Style = .line, colour: Int? = nil) {
+      self.name = name
+      self.points = points
+      self.style = style
+      self.colour = colour
+    }
+
+    /// A series of values at 1, 2, 3, ….
+    public init(_ name: String, values: [Double], style: Style = .line, colour: Int? = nil) {
+      self.init(
+        name, points: values.enumerated().map { Point(x: Double($0.offset + 1), y: $0.element) },
+        style: style, colour: colour)
+    }
+  }
+
+  /// An axis.
+  public struct Axis: Sendable {
+    /// What it counts, with the unit.
+    public var title: String
+    /// How values lie on it.
+    public var scale: ChartScale
+    /// A range that it holds in any case.
+    public var including: ClosedRange<Double>?
+
+    /// Makes an axis.
+    public init(
+      _ title: String, scale: ChartScale = .linear, including: ClosedRange<Double>? = nil
+    ) {
+      self.title = title
+      self.scale = scale
+      self.including = including
+    }
+  }
+
+  /// A dotted line across the chart at a value of the vertical axis, with its meaning.
+  public struct Mark: Sendable {
+    /// The value.
+    public var y: Double
+    /// What it means.
+    public var name: String
+
+    /// Makes a mark.
+    public init(y: Double, name: String) {
+      self.y = y
+      self.name = name
+    }
+  }
+
+  /// What the chart shows, for those who cannot see it.
+  public let label: String
+  /// The axes.
+  public let xAxis: Axis, yAxis: Axis
+  /// What is drawn.
+  public let series: [Series]
+  /// Values to compare with.
+  public let marks: [Mark]
+  private let frame: ChartFrame
+  private let plotHeight: Double
+
+  /// Makes a chart whose plot is `plotHeight` pixels high.
+  public init(
+    _ label: String, x: Axis, y: Axis, series: [Series], marks: [Mark] = [],
+    plotHeight: Double = 300
+  ) {
+    self.label = label
+    (xAxis, yAxis) = (x, y)
+    self.series = series
+    self.marks = marks
+    self.plotHeight = plotHeight
+    frame = ChartFrame(
+      title: y.title,
+      entries: series.enumerated().map { index, series in
+        ChartFrame.Entry(
+          name: series.name, colour: PageTheme.colour(series.colour ?? index),
+          isDashed: series.style == .dashed, isDot: series.style == .dots)
+      })
+  }
+
+  /// The extents of the chart.
+  public var width: Double { ChartFrame.width }
+  /// In the same units.
+  public var height: Double { frame.top + plotHeight + 56 }
+
+  /// The chart's elements.
+  public var drawing: String {
+    let (x, y) = (horizontal, vertical)
+    var placer = LabelPlacer(
+      area: Box(
+        x: ChartFrame.left, y: frame.top, width: ChartFrame.right - ChartFrame.left,
+        height: plotHeight))
+    return
+      ([
+        frame.head,
+        ChartFrame.columns(
+          x, title: xAxis.title, top: frame.top, bottom: frame.top + plotHeight),
+        ChartFrame.rows(y),
+      ]
+      + marks.filter { y.holds($0.y) }.map { drawn($0, y) }
+      + series.enumerated().map { index, series in
+        ChartSeries(
+          series: series, colour: PageTheme.colour(series.colour ?? index), x: x, y: y
+        ).drawing(&placer)
+      }).filter { !$0.isEmpty }.joined(separator: "\n")
+  }
+
+  private var points: [Point] { series.flatMap(\.points) }
+
+  private var horizontal: ChartAxis {
+    let hasDots = series.contains { $0.style == .dots }
+    return ChartAxis(
+      xAxis.scale, holding: range(of: points.map(\.x), xAxis),
+      pixels: (ChartFrame.left, ChartFrame.right), tight: !hasDots, count: 7)
+  }
+
+  private var vertical: ChartAxis {
+    let values =
+      points.map(\.y)
+      + points.compactMap(\.spread).flatMap { [$0.lowerBound, $0.upperBound] }
+      + marks.map(\.y)
+    return ChartAxis(
+      yAxis.scale, holding: range(of: values, yAxis),
+      pixels: (frame.top + plotHeight, frame.top), count: 6)
+  }
+
+  /// What an axis has to hold; from 1 to 10 where there is nothing.
+  private func range(of values: [Double], _ axis: Axis) -> ClosedRange<Double> {
+    let shown =
+      (values + (axis.including.map { [$0.lowerBound, $0.upperBound] } ?? []))
+      .filter { $0.isFinite && (axis.scale == .linear || $0 > 0) }
+    guard let least = shown.min(), let largest = shown.max() else { return 1...10 }
+    return least...largest
+  }
+
+  private func drawn(_ mark: Mark, _ y: ChartAxis) -> String {
+    let at = y.position(mark.y)
+    return """
+      <line class="mark" x1="\(ChartFrame.left)" y1="\(at.fixed(1))" x2="\(ChartFrame.right)" \
+      y2="\(at.fixed(1))"/><text class="halo" x="\(ChartFrame.right - 4)" \
+      y="\((at - 5).fixed(1))" text-anchor="end">\(mark.name.htmlEscaped)</text>
+      """
+  }
+}
