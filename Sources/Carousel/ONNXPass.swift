@@ -23,21 +23,13 @@ public struct ONNXPass: Sendable {
     self.model = model
     var inputs: [String: GraphTensor] = [:]
     for input in model.graph.inputs {
-      guard let entry = file[input.name] else {
+      guard let tensor = try input.tensor(in: file) else {
         throw CarouselError(
           .badData,
           "\(file.path): expected the input '\(input.name)', found "
             + file.entries.map { "'\($0.name)'" }.joined(separator: ", "))
       }
-      guard let type = entry.elementType.flatMap({ GraphType($0) }),
-        type.isReal == input.type.isReal
-      else {
-        throw CarouselError(
-          .badData,
-          "\(file.path): the input '\(input.name)' is of the type \(entry.type), expected "
-            + input.type.rawValue)
-      }
-      inputs[input.name] = GraphTensor(try file.tensor(entry), type: input.type)
+      inputs[input.name] = tensor
     }
     var used = Set(model.graph.inputs.map(\.name))
     if gradients {

@@ -80,6 +80,20 @@ extension RecurrentProfile {
     on backend: OpenCLBackend, progress: (String) -> Void = { _ in }
   ) throws -> ProfileMeasurement {
     let pass = try RecurrentProfilePass(self, on: backend)
+    return try ProfileMeasurement.measure(
+      on: backend, iterations: iterations, warmup: warmup, flops: (flops, neededFlops),
+      progress: progress
+    ) { try pass.run() }
+  }
+}
+
+extension ProfileMeasurement {
+  /// Times a pass; `flops` are its nominal operations and those that it needs, nil for those that its
+  /// launches count.
+  static func measure(
+    on backend: OpenCLBackend, iterations: Int, warmup: Int, flops: (all: Double, needed: Double)?,
+    progress: (String) -> Void, pass: () throws -> Void
+  ) throws -> ProfileMeasurement {
     let clock = ContinuousClock()
     func measurePeak() throws -> DevicePeak {
       progress("measuring the peak of \(backend.name)")
@@ -90,12 +104,12 @@ extension RecurrentProfile {
     for (half, count) in [(iterations + 1) / 2, iterations / 2].enumerated() where count > 0 {
       progress("timing \(count) of \(iterations) passes")
       // What a measurement of the peak left in the caches is no pass's.
-      for _ in 0..<(half == 0 ? warmup : min(warmup, 1)) { try pass.run() }
+      for _ in 0..<(half == 0 ? warmup : min(warmup, 1)) { try pass() }
       try backend.synchronize()
       for _ in 0..<count {
         let first = backend.launchCount
         let duration = try clock.measure {
-          try pass.run()
+          try pass()
           try backend.synchronize()
         }
         timed.append((duration / .seconds(1), first..<backend.launchCount))
@@ -104,11 +118,12 @@ extension RecurrentProfile {
     }
     let launches = try backend.launches
     backend.clearLaunches()
+    let counted = timed.first.map { launches[$0.launches].reduce(0) { $0 + $1.flops } } ?? 0
     var measurement = ProfileMeasurement(
       passes: timed.map {
         TimedPass(seconds: $0.seconds, launches: Array(launches[$0.launches]))
       },
-      peaks: peaks, flops: flops, neededFlops: neededFlops,
+      peaks: peaks, flops: flops?.all ?? counted, neededFlops: flops?.needed ?? counted,
       cacheBytes: backend.device.globalCacheBytes)
     try measurement.measureAgain(times: 4, measurePeak)
     return measurement

@@ -5,7 +5,7 @@ public struct RecurrentPass: Sendable {
   /// The layers.
   public let configuration: RecurrentConfiguration
   /// The parameters under their bare names, `weight_ih_l0` and so on.
-  public let parameters: [String: Tensor]
+  public var parameters: [String: Tensor]
   /// The input, `[T, N, C]`.
   public let x: Tensor
   /// The steps of each sequence `[N]`, from 0 to T; nil means T everywhere.

@@ -13,11 +13,13 @@ struct Compare: PagedCommand {
       nrms is the root mean square error over the largest magnitude of the reference's tensor; its \
       bound is 80 roundings of Float32, or what such roundings make of the reference's own result times \
       4 where that is more. \
+      With MODEL, any file that run takes, its operators (of a file of layers, the layers) are compared \
+      one by one, each on what the reference gave it, and then the whole model. \
       The exit status is 1 where a tensor's nrms is not within its bound.
       """)
 
   static let basics = [
-    "cell", "hidden-size", "input-size", "layers", "sequence-length", "batch-size", "all",
+    "inputs", "cell", "hidden-size", "input-size", "layers", "sequence-length", "batch-size", "all",
     "random", "seed", "device", "json", "help-all",
   ]
   static let standard = RecurrentConfiguration(inputSize: 64, hiddenSize: 64)
@@ -27,6 +29,12 @@ struct Compare: PagedCommand {
       sequenceLength: standardSequenceLength, batchSize: standardBatchSize)
   }
 
+  @Argument(
+    help: "A .onnx model, a .safetensors or .pt file with parameters, or a run's folder.")
+  var model: String?
+
+  @OptionGroup var given: GraphInputOptions
+  @OptionGroup var prefix: PrefixOptions
   @OptionGroup var device: DeviceOptions
   @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
   @OptionGroup(title: "Layers") var batch: BatchOptions
@@ -45,13 +53,22 @@ struct Compare: PagedCommand {
   @OptionGroup var seed: SeedOptions
   @OptionGroup var output: OutputOptions
 
-  private var isOneCase: Bool { !recurrent.isEmpty || !batch.isEmpty || scale != nil }
+  private var isOneCase: Bool {
+    !recurrent.isEmpty || !batch.isEmpty || scale != nil || model != nil
+  }
 
   func validate() throws {
     let set = tiny ? "--tiny" : all ? "--all" : random == nil ? nil : "--random"
     if let set, isOneCase {
       throw ValidationError(
-        "\(set) brings its own sizes, but sizes or layer options are given too")
+        "\(set) brings its own sizes, but a model, sizes or layer options are given too")
+    }
+    if model == nil, !given.isEmpty || prefix.prefix != nil {
+      throw ValidationError(
+        "--inputs, --shape, --value and --prefix are for a MODEL, but none was given")
+    }
+    if model != nil, scale != nil {
+      throw ValidationError("--scale multiplies drawn layers' inputs, but a MODEL was given")
     }
     if all, tiny || random != nil {
       throw ValidationError("--all and \(tiny ? "--tiny" : "--random") cannot be given together")
@@ -101,6 +118,7 @@ struct Compare: PagedCommand {
             + device.words)
       }
     }
+    if let model { return try cases(ofModel: model).map { Work(work: $0, seed: seed.seed) } }
     let cases =
       isOneCase
       ? [try givenCase()]

@@ -6,7 +6,7 @@ extension ProfileReport {
   var text: String {
     [
       tuningText, summary, notes.map { folded($0, behind: "note  ") }.joined(separator: "\n"),
-      kernelText,
+      kernelText, operatorText,
     ].filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 
@@ -38,6 +38,20 @@ extension ProfileReport {
             + "of which \(needed) are needed", behind: "      "))
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// The operators that take most, as many as a screen has lines.
+  private var operatorText: String {
+    guard let operators, !operators.isEmpty else { return "" }
+    var table = Table(["operator", "launches", "ms a pass", "share", "node"])
+    for row in operators.prefix(40) {
+      table.add([
+        row.name, "\(row.launches)", milliseconds(row.totalSeconds), percent(row.share, digits: 1),
+        row.node,
+      ])
+    }
+    let left = operators.count - 40
+    return table.text + (left > 0 ? "\n\n\(left) operators that take less: --json has them" : "")
   }
 
   private var kernelText: String {

@@ -25,6 +25,10 @@ struct Profile: PagedCommand {
       more than the noise; results may then differ in their last bits from those before.
 
       --plan prints how the layers would be computed, with the reason for each choice.
+
+      MODEL is any file that run takes. Of an ONNX model each operator is timed too; its inputs are \
+      drawn, or those of --inputs, and its operations are counted kernel by kernel. Of a file of layers \
+      the layers are timed.
       """)
 
   static let basics = [
@@ -38,6 +42,12 @@ struct Profile: PagedCommand {
       sequenceLength: standardSequenceLength, batchSize: standardBatchSize)
   }
 
+  @Argument(
+    help: "A .onnx model, a .safetensors or .pt file with parameters, or a run's folder.")
+  var model: String?
+
+  @OptionGroup var given: GraphInputOptions
+  @OptionGroup var prefix: PrefixOptions
   @OptionGroup var device: DeviceOptions
   @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
   @OptionGroup(title: "Layers") var batch: BatchOptions
@@ -80,6 +90,10 @@ struct Profile: PagedCommand {
   }
 
   func validate() throws {
+    if model == nil, !given.isEmpty || prefix.prefix != nil {
+      throw ValidationError(
+        "--inputs, --shape, --value and --prefix are for a MODEL, but none was given")
+    }
     if warmup < 0 { throw ValidationError("--warmup must be at least 0, but is \(warmup)") }
     if show && forget { throw ValidationError("--show and --forget cannot be given together") }
     if plan, tune || show || forget || trace != nil || report != nil {
@@ -98,17 +112,25 @@ struct Profile: PagedCommand {
         .usage, "profile times the kernels of an OpenCL device, but --device is reference")
     }
     if show || forget { return try showKept() }
+    if let path = model.flatMap({ ONNXModel.path(at: $0) }) { return try profileONNX(path) }
     let profile = try profile()
     if plan { return try showPlan(of: profile) }
     let tuning = tune ? try tuned(profile) : nil
     let backend = try device.makeOpenCLBackend(profiling: !wallOnly)
     let measurement = try profile.measure(on: backend) { words in Progress.show(Status(words)) }
-    let result = ProfileReport(
-      device: backend.device, details: details(profile, precision: backend.precision),
-      tuning: tuning, measurement: measurement)
+    try write(
+      ProfileReport(
+        device: backend.device, details: details(profile, precision: backend.precision),
+        tuning: tuning, measurement: measurement), measurement, device: backend.device)
+  }
+
+  /// The trace, the page, and what goes to standard output.
+  func write(
+    _ result: ProfileReport, _ measurement: ProfileMeasurement, device: Device
+  ) throws {
     if let trace {
       try ChromeTrace(
-        device: backend.device.name, launches: measurement.passes.flatMap(\.launches)
+        device: device.name, launches: measurement.passes.flatMap(\.launches)
       ).write(to: trace)
     }
     if let report { try result.writeHTML(to: report) }
@@ -182,7 +204,7 @@ struct Profile: PagedCommand {
   }
 
   private func profile() throws -> RecurrentProfile {
-    let configuration = try recurrent.configuration(defaults: Self.standard)
+    let configuration = try modelConfiguration ?? recurrent.configuration(defaults: Self.standard)
     let (sequenceLength, batchSize, lengths) = try batch.batch(
       sequenceLength: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)

@@ -60,7 +60,7 @@ struct Run: PagedCommand {
 
   func run() throws {
     Progress.show(Status("reading"))
-    if model.lowercased().hasSuffix(".onnx") { return try runONNX(model) }
+    if let path = ONNXModel.path(at: model) { return try runONNX(path) }
     let found = try RecurrentModel(
       contentsOf: model, prefix: prefix.prefix, hints: recurrent.hints)
     let model = try found.reading(as: recurrent.configuration(defaults: found.configuration))

@@ -98,6 +98,27 @@ public struct ProfileReport: Sendable {
     }
   }
 
+  /// All launches of one operator of a graph in one pass together.
+  public struct Operator: Sendable, Encodable {
+    /// What it computes, and the name of its node.
+    public var name: String, node: String
+    /// How often a pass launches kernels for it.
+    public var launches: Int
+    /// Their time on the device in a pass, in seconds.
+    public var totalSeconds: Double
+    /// Its part of the time of all kernels of a pass, 0 to 1.
+    public var share: Double
+
+    /// Describes an operator's work.
+    public init(name: String, node: String, launches: Int, totalSeconds: Double, share: Double) {
+      self.name = name
+      self.node = node
+      self.launches = launches
+      self.totalSeconds = totalSeconds
+      self.share = share
+    }
+  }
+
   /// One way to compute the work, of those that were tried.
   public struct Choice: Sendable, Encodable {
     /// What is done how.
@@ -128,6 +149,8 @@ public struct ProfileReport: Sendable {
   ///
   /// Together they take no longer than the wall.
   public var kernels: [Kernel]
+  /// The operators of a graph in the median pass, the longest first; nil for other work.
+  public var operators: [Operator]?
 
   /// Makes a report; no two details share a key.
   public init(
@@ -160,6 +183,7 @@ extension ProfileReport: Encodable {
     case tuning
     case wall
     case kernels
+    case operators
     case notes
   }
 
@@ -174,6 +198,7 @@ extension ProfileReport: Encodable {
     try container.encodeIfPresent(tuning, forKey: .tuning)
     try container.encode(wall, forKey: .wall)
     try container.encode(kernels, forKey: .kernels)
+    try container.encodeIfPresent(operators, forKey: .operators)
     try container.encode(notes, forKey: .notes)
   }
 }

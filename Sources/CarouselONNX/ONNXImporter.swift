@@ -297,7 +297,7 @@ extension Graph {
 
 extension GraphNode {
   /// The tensors that the node reads, those that its graphs see from around included.
-  var readNames: Set<String> {
+  package var readNames: Set<String> {
     var names = Set(inputs.compactMap(\.self))
     for graph in operation.subgraphs {
       for node in graph.nodes { names.formUnion(node.readNames) }

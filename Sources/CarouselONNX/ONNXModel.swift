@@ -38,6 +38,14 @@ public struct ONNXModel: Sendable {
     source = path
   }
 
+  /// The ONNX file that a command is given: one that is named so, or `model.onnx` of a run's folder; nil
+  /// where it is neither.
+  public static func path(at path: String) -> String? {
+    if path.lowercased().hasSuffix(".onnx") { return path }
+    let trained = path + "/model.onnx"
+    return FileKind(at: trained) == .file ? trained : nil
+  }
+
   /// The model in a few words: how many operators and parameters it has.
   public var summary: String {
     let count = parameters.values.reduce(0) { $0 + $1.shape.count }

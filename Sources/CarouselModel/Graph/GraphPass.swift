@@ -19,6 +19,8 @@ public final class GraphPass<B: Backend> {
   private(set) var dropoutSeed: (seed: UInt64, step: Int)?
   var backend: B { model.backend }
   private var given: Set<String> = []
+  /// Hears after each instruction was queued which node it belongs to.
+  package var observer: ((ProgramLabel) -> Void)?
 
   /// Allocates the memory of a program.
   public convenience init(_ program: GraphProgram, _ model: GraphModel<B>) throws {
@@ -110,7 +112,7 @@ public final class GraphPass<B: Backend> {
     }
     self.dropoutSeed = program.training ? dropoutSeed : nil
     try computeHostValues()
-    for instruction in program.forward { try run(instruction) }
+    try run(program.forward, program.forwardLabels)
     for instruction in program.updates { try run(instruction) }
   }
 
@@ -154,7 +156,14 @@ public final class GraphPass<B: Backend> {
       }
       try backend.write(gradient.values, to: buffer(storage))
     }
-    for instruction in program.backward { try run(instruction) }
+    try run(program.backward, program.backwardLabels)
+  }
+
+  private func run(_ instructions: [ProgramInstruction], _ labels: [ProgramLabel]) throws {
+    for (index, instruction) in instructions.enumerated() {
+      try run(instruction)
+      observer?(labels[index])
+    }
   }
 
   /// The gradient of an input after `backward`; nil where the graph does not depend on it.

@@ -14,6 +14,8 @@ public struct GraphProgram {
 
   let storages: [ProgramStorage]
   let forward: [ProgramInstruction], backward: [ProgramInstruction]
+  /// The nodes that they belong to, one for each.
+  let forwardLabels: [ProgramLabel], backwardLabels: [ProgramLabel]
   /// What follows a forward pass of training: running statistics.
   let updates: [ProgramInstruction]
   let hostValues: [ProgramHostValue]
@@ -77,6 +79,7 @@ public struct GraphProgram {
     for (name, value) in graph.constants { environment[name] = tracer.constant(value) }
     try tracer.trace(graph.neededNodes, in: &environment, graph: graph)
     tracer.node = ""
+    tracer.label = ProgramLabel(node: "", operation: "gradients")
 
     var results: [GraphProgramOutput] = []
     for name in graph.outputs {
@@ -103,6 +106,7 @@ public struct GraphProgram {
     storages = tracer.storages
     forward = tracer.forward
     backward = tracer.backward
+    (forwardLabels, backwardLabels) = (tracer.forwardLabels, tracer.backwardLabels)
     updates = tracer.statisticsUpdates
     hostValues = tracer.hostValues
     indexWrites = tracer.forwardIndexWrites
@@ -150,6 +154,8 @@ public struct GraphProgramOutput {
   /// Its name, its type and its shape.
   public let name: String, type: GraphType, shape: Shape
   let source: Traced.Source
+  /// Whether its elements were known when the graph was bound, so that no pass computes them.
+  public var isKnown: Bool { if case .constant = source { true } else { false } }
 }
 
 /// An input of a bound graph that is given for each pass.
@@ -171,6 +177,14 @@ extension Graph {
       for graph in node.operation.subgraphs { needed.formUnion(graph.names) }
     }
     return result.reversed()
+  }
+
+  /// The names that its outputs depend on.
+  package var neededNames: Set<String> {
+    neededNodes.reduce(into: Set(outputs)) { names, node in
+      names.formUnion(node.inputs.compactMap(\.self))
+      for graph in node.operation.subgraphs { names.formUnion(graph.names) }
+    }
   }
 
   /// Every name that the graph reads.

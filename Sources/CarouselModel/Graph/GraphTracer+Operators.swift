@@ -6,6 +6,7 @@ extension GraphTracer {
   ) throws(CarouselError) {
     for node in nodes {
       self.node = "the node '\(node.name)' (\(node.operation.name))"
+      label = ProgramLabel(node: node.name, operation: node.operation.name)
       var inputs: [Traced?] = []
       for name in node.inputs {
         guard let name else {

@@ -49,13 +49,16 @@ final class GraphTracer {
   var statisticsUpdates: [ProgramInstruction] = []
 
   private var nextID = 0
-  private var steps: [(GraphTracer) throws -> Void] = []
+  private var steps: [(label: ProgramLabel, step: (GraphTracer) throws -> Void)] = []
   private var gradients: [Int: Traced] = [:]
   private var uploads: [Int: Traced] = [:]
   private var indices: [Int: Int] = [:]
   private var constantStorages: [GraphTensor: Int] = [:]
   /// What is being traced, for errors.
   var node = ""
+  /// The same, for whoever measures instructions.
+  var label = ProgramLabel(node: "", operation: "")
+  private(set) var forwardLabels: [ProgramLabel] = [], backwardLabels: [ProgramLabel] = []
 
   /// The outermost graph, whose parameters those of graphs within are too.
   let root: Graph
@@ -102,7 +105,13 @@ final class GraphTracer {
   }
 
   func emit(_ instruction: ProgramInstruction) {
-    if isBackward { backward.append(instruction) } else { forward.append(instruction) }
+    if isBackward {
+      backward.append(instruction)
+      backwardLabels.append(label)
+    } else {
+      forward.append(instruction)
+      forwardLabels.append(label)
+    }
   }
 
   /// Where a tensor's elements are in the backend's memory, to which they are copied where need be.
@@ -178,10 +187,14 @@ final class GraphTracer {
     _ y: Traced, _ step: @escaping (GraphTracer, Traced) throws -> Void
   ) {
     guard y.needsGradient else { return }
-    steps.append { tracer in
-      guard let gradient = tracer.gradients[y.id] else { return }
-      try step(tracer, gradient)
-    }
+    steps.append(
+      (
+        label,
+        { tracer in
+          guard let gradient = tracer.gradients[y.id] else { return }
+          try step(tracer, gradient)
+        }
+      ))
   }
 
   /// The same of several results at once, of which some may have no gradient.
@@ -190,11 +203,15 @@ final class GraphTracer {
     _ step: @escaping (GraphTracer, [Traced?]) throws -> Void
   ) {
     guard results.contains(where: \.needsGradient) else { return }
-    steps.append { tracer in
-      let gradients = results.map { tracer.gradients[$0.id] }
-      guard gradients.contains(where: { $0 != nil }) else { return }
-      try step(tracer, gradients)
-    }
+    steps.append(
+      (
+        label,
+        { tracer in
+          let gradients = results.map { tracer.gradients[$0.id] }
+          guard gradients.contains(where: { $0 != nil }) else { return }
+          try step(tracer, gradients)
+        }
+      ))
   }
 
   /// Adds to the gradient of x; what is broadcast in `gradient` is summed first.
@@ -215,7 +232,10 @@ final class GraphTracer {
     isBackward = true
     // Closures that say what they throw crash the compiler (Swift 6.3.1).
     do {
-      for step in steps.reversed() { try step(self) }
+      for (label, step) in steps.reversed() {
+        self.label = label
+        try step(self)
+      }
     } catch let error as CarouselError {
       throw error
     } catch {

@@ -1,3 +1,9 @@
+/// The node of a graph that an instruction belongs to.
+package struct ProgramLabel: Hashable, Sendable {
+  /// The node's name, and its operator's.
+  package let node: String, operation: String
+}
+
 /// One operation of a program; storages are named by their places in it.
 enum ProgramInstruction {
   case fill(Int, count: Int, with: Double)

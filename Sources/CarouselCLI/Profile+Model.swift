@@ -1,0 +1,66 @@
+import Carousel
+
+extension Profile {
+  /// The layers of a file; nil where none was given.
+  var modelConfiguration: RecurrentConfiguration? {
+    get throws {
+      guard let model else { return nil }
+      guard given.isEmpty else {
+        throw CarouselError(
+          .usage,
+          "\(model): --inputs, --shape and --value are for ONNX models; layers are timed by "
+            + "--sequence-length and --batch-size")
+      }
+      let found = try RecurrentModel(
+        contentsOf: model, prefix: prefix.prefix, hints: recurrent.hints)
+      return try found.reading(as: recurrent.configuration(defaults: found.configuration))
+        .configuration
+    }
+  }
+
+  /// Times the operators of a model from an ONNX file.
+  func profileONNX(_ path: String) throws {
+    guard recurrent.isEmpty, prefix.prefix == nil, batch.lengths == nil, !plan, !tune else {
+      throw CarouselError(
+        .usage,
+        "\(path): an ONNX model says all of itself, but layer options, --lengths, --prefix, --plan or "
+          + "--tune were given")
+    }
+    Progress.show(Status("reading"))
+    let file = try given.inputs.map { path throws(CarouselError) in try TensorFile(path) }
+    let model = try ONNXModel(contentsOf: path, inputs: file)
+    Output.note("carousel: \(path): \(model.summary)")
+    let (sequenceLength, batchSize) = try batch.work.sizes(
+      sequenceLength: Compare.modelSequenceLength, batchSize: Compare.modelBatchSize)
+    let inputs = try given.inputs(
+      of: model.graph, file: file, sequenceLength: sequenceLength, batchSize: batchSize,
+      seed: seed.seed)
+    let profile = ONNXProfile(
+      model, inputs: inputs, training: mode == .training,
+      iterations: try atLeastOne(iterations, "--iterations"), warmup: warmup)
+    let backend = try device.makeOpenCLBackend(profiling: !wallOnly)
+    let (measurement, operators) = try profile.measure(on: backend) { words in
+      Progress.show(Status(words))
+    }
+    var result = ProfileReport(
+      device: backend.device,
+      details: [
+        ("model", .text(path)), ("mode", .text(mode.rawValue)),
+        ("operators", .integer(model.graph.nodes.count)),
+        (
+          "parameters",
+          .integer(model.parameters.values.reduce(0) { $0 + $1.shape.count })
+        ),
+        (
+          "inputs",
+          .text(
+            inputs.values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.shape)" }.joined(
+              separator: " "))
+        ), ("kernels", .text(device.kernels.rawValue)),
+        ("precision", .text(backend.precision.rawValue)), ("iterations", .integer(iterations)),
+        ("warmup", .integer(warmup)),
+      ], measurement: measurement)
+    result.operators = operators
+    try write(result, measurement, device: backend.device)
+  }
+}
