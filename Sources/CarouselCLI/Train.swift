@@ -6,6 +6,6 @@ struct Train: ParsableCommand {
     abstract: "Trains a network.",
     subcommands: [
       TrainText.self, TrainClassify.self, TrainForecast.self, TrainTag.self, TrainAdding.self,
-      TrainCopy.self,
+      TrainCopy.self, TrainGraph.self,
     ])
 }

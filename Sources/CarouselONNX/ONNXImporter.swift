@@ -12,6 +12,9 @@ final class ONNXImporter {
   private let given: TensorFile?
   private let root: ONNXScope
   private let opsets: [String: Int]
+  private let proto: ONNXGraphProto
+  /// Where places stand for numbers, see `ONNXPlaces`: that of each tensor's first element; else empty.
+  let placeBegins: [Int]
   /// The names of the tensors of all graphs; none is given twice.
   private var used: Set<String>
   private var depth = 0
@@ -19,10 +22,16 @@ final class ONNXImporter {
   /// The versions of ONNX's operators that are known.
   static let opsets = 7...26
 
-  init(_ file: ONNXFile, given: TensorFile? = nil) throws(CarouselError) {
+  /// Begins with a file; with `tracksPlaces` the elements of floating-point tensors are places.
+  init(
+    _ file: ONNXFile, given: TensorFile? = nil, tracksPlaces: Bool = false
+  ) throws(CarouselError) {
     self.file = file
     self.given = given
-    let graph = file.model.graph
+    var model = file.model
+    placeBegins = tracksPlaces ? model.numberTensors() : []
+    let graph = model.graph
+    proto = graph
     root = ONNXScope(graph, outer: nil, builder: GraphBuilder())
     scope = root
     opsets = Dictionary(
@@ -42,7 +51,6 @@ final class ONNXImporter {
 
   /// Builds the outermost graph.
   func run() throws(CarouselError) -> Graph {
-    let proto = file.model.graph
     let builder = root.builder
     let weights = Set(proto.initializer.map(\.name))
     for input in proto.input where !weights.contains(input.name) {
@@ -159,6 +167,17 @@ final class ONNXImporter {
 
   /// The numbers of a tensor of the file.
   func value(_ proto: ONNXTensorProto) throws(CarouselError) -> (Tensor, GraphType) {
+    if !placeBegins.isEmpty, let number = Int(proto.docString),
+      let type = Self.type(proto.dataType),
+      type.isReal
+    {
+      let shape = try file.shape(of: proto)
+      let begin = placeBegins[number]
+      // Numbers that decide something, a dropout's, have one axis at most.
+      if shape.count > 1 || shape.rank > 1 {
+        return (Tensor(shape, (0..<shape.count).map { Double(begin + 1 + $0) }), type)
+      }
+    }
     let (tensor, elements) = try file.tensor(proto)
     return (tensor, GraphType(rawValue: elements.rawValue) ?? .int64)
   }
@@ -304,5 +323,19 @@ extension GraphNode {
       names.formUnion(graph.outputs)
     }
     return names
+  }
+}
+
+extension ONNXModelProto {
+  /// Writes each tensor's number where its description was, and returns where the elements of each begin
+  /// when those of all are counted.
+  fileprivate mutating func numberTensors() -> [Int] {
+    var begins = [0]
+    updateTensors { tensor in
+      tensor.docString = "\(begins.count - 1)"
+      let count = Shape.count(of: tensor.dims.map { max(0, Int($0)) }) ?? 0
+      begins.append(begins[begins.count - 1] + min(count, 1 << 48))
+    }
+    return begins
   }
 }

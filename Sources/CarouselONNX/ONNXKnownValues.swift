@@ -144,6 +144,10 @@ extension ONNXImporter {
     _ node: ONNXNode, _ inputs: [GraphTensor?]
   ) throws(CarouselError) -> GraphTensor? {
     guard inputs.count >= 2, let x = inputs[0], let scale = inputs[1] else { return nil }
+    // What comes of whole numbers has no place in the file.
+    if !placeBegins.isEmpty {
+      return GraphTensor(Tensor(x.shape, [Double](repeating: 0, count: x.shape.count)))
+    }
     let zero = inputs.count > 2 ? inputs[2] : nil
     let axis = try node.int("axis", 1)
     let place = axis < 0 ? axis + x.shape.rank : axis

@@ -10,7 +10,7 @@ package final class ONNXFile: Sendable {
   package let model: ONNXModelProto
   /// The path as it was given; begins every sentence about the file.
   package var path: String { file.path }
-  private let file: InputFile
+  let file: InputFile
 
   /// Opens a file; throws `missingInput` where it is not there and `badData` where it is not an ONNX file.
   package convenience init(_ path: String) throws(CarouselError) {
@@ -82,12 +82,21 @@ package final class ONNXFile: Sendable {
     return (Tensor(entry.shape, values), type)
   }
 
+  /// A tensor's shape; throws `badData` where it cannot be.
+  package func shape(of tensor: ONNXTensorProto) throws(CarouselError) -> Shape {
+    guard tensor.dims.count <= 64,
+      let shape = try? Shape(dimensions: tensor.dims.map { Int($0) }), shape.count < 1 << 48
+    else {
+      throw failure(
+        "the tensor '\(tensor.name)' has the shape \(tensor.dims), which cannot be")
+    }
+    return shape
+  }
+
   /// What the tensor is and where its bytes lie; throws as `tensor` does.
   func entry(_ tensor: ONNXTensorProto) throws(CarouselError) -> TensorFile.Entry {
     let name = "the tensor '\(tensor.name)'"
-    guard tensor.dims.count <= 64,
-      let shape = try? Shape(dimensions: tensor.dims.map { Int($0) }), shape.count < 1 << 48
-    else { throw failure("\(name) has the shape \(tensor.dims), which cannot be") }
+    let shape = try shape(of: tensor)
     let word = ONNXType.name(tensor.dataType)
     let type = ElementType(rawValue: word)
     let width = type?.byteCount ?? 1
