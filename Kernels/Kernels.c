@@ -30,6 +30,8 @@ static const CarouselKernelFile files[] = {
 #include "embed.inc"
 #define KERNEL "gemm/panel_products.cl"
 #include "embed.inc"
+#define KERNEL "gemm/tile_slabs.cl"
+#include "embed.inc"
 #define KERNEL "gemm/tiled_products.cl"
 #include "embed.inc"
 #define KERNEL "gemm/weight_gradients.cl"

@@ -45,11 +45,20 @@ INLINE float4 round_four(float4 x) {
 }
 
 #if PRECISION
-/// k 4 place to 4 place + 3 of a row of an operand; `row0` is as far from a multiple of 8.
-INLINE float4 matrix_four(local const float4 *operand, int pitch, int along_k, int row, int row0,
-                          int place) {
-  if (along_k) return operand[row * pitch + (pitch % 8 ? place : PLACE(row0, place))];
-  local const float *x = (local const float *)operand + PLACE_ACROSS(4 * place, row);
+/// An operand in local memory, of which a warp reads the rows from `first` on, a multiple of 8. The
+/// columns of the right operand are rows here too.
+typedef struct {
+  local const float4 *values;
+  int pitch, along_k, first;
+} MatrixOperand;
+
+/// k 4 place to 4 place + 3 of the warp's row `row` of an operand; `row0` is `row`, or any number
+/// as far from a multiple of 8 that the compiler knows more of.
+INLINE float4 matrix_four(const MatrixOperand *operand, int row, int row0, int place) {
+  const int pitch = operand->pitch, m = operand->first + row;
+  if (operand->along_k)
+    return operand->values[m * pitch + (pitch % 8 ? place : PLACE(row0, place))];
+  local const float *x = (local const float *)operand->values + PLACE_ACROSS(4 * place, m);
   x += 4 * place * pitch;
   return (float4)(x[0], x[pitch], x[2 * pitch], x[3 * pitch]);
 }
@@ -120,24 +129,20 @@ INLINE float dot_rounded(float4 a, float4 b) {
 }
 #endif
 
-/// sums [blocks_m, blocks_n] += left right^T of 16 k from place `place` on, of a warp's rows from
-/// `row` and columns from `column` on, multiples of 8; blocks_n is at most 8. All work-items of the
-/// warp take part.
-INLINE void multiply_blocks(float4 *sums, int blocks_m, int blocks_n, local const float4 *left,
-                            int left_pitch, int left_along_k, int row, local const float4 *right,
-                            int right_pitch, int right_along_k, int column, int place) {
-  const int lane = (int)get_local_id(0) & 31, g = lane / 4, t = lane % 4;
 #if MATRIX_UNITS
+/// sums [blocks_m, blocks_n] += left right^T of 16 k from place `place` on; blocks_n is at most 8.
+/// All work-items of the warp take part.
+INLINE void multiply_blocks(float4 *sums, int blocks_m, int blocks_n, const MatrixOperand *left,
+                            const MatrixOperand *right, int place) {
+  const int lane = (int)get_local_id(0) & 31, g = lane / 4, t = lane % 4;
 // A column's four are the same for every i: compilers read them once, and keep no array that they
 // might index. Products that wait for each other are as far apart as a row of blocks allows.
-#define COLUMN_FOUR(j)                                                                             \
-  matrix_four(right, right_pitch, right_along_k, column + 8 * (j) + g, g, place + t)
+#define COLUMN_FOUR(j) matrix_four(right, 8 * (j) + g, g, place + t)
 #define EACH_COLUMN(j) _Pragma("unroll") for (int j = 0; j < blocks_n; ++j)
 #pragma unroll
   for (int i = 0; i < blocks_m; ++i) {
-    const int upper_row = row + 16 * i + g;
-    const float4 upper = matrix_four(left, left_pitch, left_along_k, upper_row, g, place + t);
-    const float4 lower = matrix_four(left, left_pitch, left_along_k, upper_row + 8, g, place + t);
+    const float4 upper = matrix_four(left, 16 * i + g, g, place + t);
+    const float4 lower = matrix_four(left, 16 * i + g + 8, g, place + t);
     float4 *row_sums = sums + i * blocks_n;
 #if PRECISION == 1
     EACH_COLUMN(j) row_sums[j] = multiply_xy(row_sums[j], upper, lower, COLUMN_FOUR(j));
@@ -167,22 +172,25 @@ INLINE void multiply_blocks(float4 *sums, int blocks_m, int blocks_n, local cons
     row_sums[j] += multiply_zw(few[j], upper_part, lower_part, leading_part(COLUMN_FOUR(j)));
 #endif
   }
+}
 #else
+/// The same, each work-item by itself.
+INLINE void multiply_blocks(float4 *sums, int blocks_m, int blocks_n, const MatrixOperand *left,
+                            const MatrixOperand *right, int place) {
+  const int lane = (int)get_local_id(0) & 31, g = lane / 4, t = lane % 4;
   for (int p = place; p < place + 4; ++p) {
     for (int i = 0; i < blocks_m; ++i) {
-      const int upper_row = row + 16 * i + g;
-      const float4 upper = matrix_four(left, left_pitch, left_along_k, upper_row, g, p);
-      const float4 lower = matrix_four(left, left_pitch, left_along_k, upper_row + 8, g, p);
+      const float4 upper = matrix_four(left, 16 * i + g, g, p);
+      const float4 lower = matrix_four(left, 16 * i + g + 8, g, p);
       for (int j = 0; j < blocks_n; ++j) {
-        const int first_column = column + 8 * j + 2 * t;
-        const float4 first = matrix_four(right, right_pitch, right_along_k, first_column, 2 * t, p);
-        const float4 second =
-            matrix_four(right, right_pitch, right_along_k, first_column + 1, 2 * t + 1, p);
+        const int column = 8 * j + 2 * t;
+        const float4 first = matrix_four(right, column, 2 * t, p);
+        const float4 second = matrix_four(right, column + 1, 2 * t + 1, p);
         sums[i * blocks_n + j] += (float4)(dot_rounded(upper, first), dot_rounded(upper, second),
                                            dot_rounded(lower, first), dot_rounded(lower, second));
       }
     }
   }
-#endif
 }
+#endif
 #endif

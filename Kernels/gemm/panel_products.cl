@@ -33,24 +33,31 @@ pack_panels(global const float *b, global Packed *panels, int K, int N, int offs
   }
 }
 
-/// `rows` rows of one panel of C, `count` columns from c on, over `depth` of K: begins with the
-/// biases of its columns, or where `k0` is not 0 with what is there. What of `ahead` is fetched is
-/// said at panel_product.
-INLINE void
-gemm_tile(int rows, global const float *a, int a_stride, global const Packed *panel,
-          global const Packed *ahead, global const float *bias, global const float *bias2,
-          global float *c, int c_stride, int count, int k0, int depth) {
+/// Some rows of one panel of C, of which `count` columns are there from c on, over `depth` of K
+/// from `k0` on; `bias` and `bias2` are those of its columns, or null.
+typedef struct {
+  global const float *a, *bias, *bias2;
+  global const Packed *panel, *ahead;
+  global float *c;
+  int a_stride, c_stride, count, k0, depth;
+} Tile;
+
+/// A tile of `rows` rows: begins with the biases, or where `k0` is not 0 with what is there. What
+/// of `ahead` is fetched is said at panel_product.
+INLINE void gemm_tile(int rows, const Tile *tile) {
   REAL sums[ROWS][2];
-  if (k0) {
-    load_tile(rows, sums, c, c_stride, count);
+  const int count = tile->count;
+  if (tile->k0) {
+    load_tile(rows, sums, tile->c, tile->c_stride, count);
   } else {
+    global const float *bias = tile->bias, *bias2 = tile->bias2;
     REAL left = (REAL)(0.0f), right = (REAL)(0.0f);
     if (bias) left = load_lanes(bias, count), right = load_lanes(bias + WIDTH, count - WIDTH);
     if (bias2) left += load_lanes(bias2, count), right += load_lanes(bias2 + WIDTH, count - WIDTH);
     for (int r = 0; r < rows; ++r) sums[r][0] = left, sums[r][1] = right;
   }
-  panel_products(rows, sums, a, a_stride, panel, depth, ahead);
-  store_tile(rows, sums, c, c_stride, count);
+  panel_products(rows, sums, tile->a, tile->a_stride, tile->panel, tile->depth, tile->ahead);
+  store_tile(rows, sums, tile->c, tile->c_stride, count);
 }
 
 /// C = A B + bias + bias2; the biases [N] may be null. A is row-major with `a_stride` floats from
@@ -77,14 +84,23 @@ gemm(global const float *a, global const Packed *panels, global const float *bia
         global const float *rows_ahead = a_stride - depth <= depth / 8
                                              ? row + (size_t)rows * a_stride
                                              : (global const float *)panel;
-        global float *tile = c + (size_t)m * c_stride + column;
-        if (column + COLUMNS < right) fetch_tile(rows, tile + COLUMNS, c_stride);
-        else fetch_tile(rows, tile + left - column + (size_t)rows * c_stride, c_stride);
-        gemm_tile(rows, row, a_stride, panel,
-                  item_ahead((column - left) / COLUMNS, (m - first) / CALL_ROWS, panels_per_item,
-                             rows_ahead, next, K, depth),
-                  bias ? bias + column : bias, bias2 ? bias2 + column : bias2, tile, c_stride,
-                  N - column, k0, depth);
+        global float *target = c + (size_t)m * c_stride + column;
+        if (column + COLUMNS < right) fetch_tile(rows, target + COLUMNS, c_stride);
+        else fetch_tile(rows, target + left - column + (size_t)rows * c_stride, c_stride);
+        global const Packed *ahead = item_ahead((column - left) / COLUMNS, (m - first) / CALL_ROWS,
+                                                panels_per_item, rows_ahead, next, K, depth);
+        const Tile tile = {.a = row,
+                           .bias = bias ? bias + column : bias,
+                           .bias2 = bias2 ? bias2 + column : bias2,
+                           .panel = panel,
+                           .ahead = ahead,
+                           .c = target,
+                           .a_stride = a_stride,
+                           .c_stride = c_stride,
+                           .count = N - column,
+                           .k0 = k0,
+                           .depth = depth};
+        gemm_tile(rows, &tile);
       }
       m += rows;
     }

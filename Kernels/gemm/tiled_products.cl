@@ -1,118 +1,15 @@
 // Matrix products for GPUs: C in tiles, slabs of A and B through local memory, sums in registers.
 //
-// Parameters:
-//   TILE_M, TILE_N         rows and columns of C of one work-group.
-//   MICRO_M, MICRO_N       those of one work-item, multiples of 4; TILE_M / MICRO_M is one of 4,
-//                          TILE_N / MICRO_N one of 8.
-//   DEPTH                  k of a slab, a multiple of 8; 16 where PRECISION is not 0. Each
-//                          work-item loads the same number of quads, of A and of B: TILE DEPTH is
-//                          a multiple of 4 ITEMS.
-//   PRECISION              as in matrix_units.cl; where it is not 0, a warp has 8 MICRO_M rows
-//                          and 4 MICRO_N columns.
-//   A_ALONG_K, B_ALONG_K   1 where neighbours in memory differ in k, 0 where in m or n.
-//   A_VECTOR, B_VECTOR     1 where four neighbours are read at once: the stride along them is 1,
-//                          and offset, the other stride and the extents are multiples of 4.
+// Parameters as in tile_slabs.cl.
 
-#include "gemm/matrix_units.cl"
+#include "gemm/tile_slabs.cl"
 
-#ifndef TILE_M
-#define TILE_M 128
-#endif
-#ifndef TILE_N
-#define TILE_N 128
-#endif
-#ifndef MICRO_M
-#define MICRO_M 8
-#endif
-#ifndef MICRO_N
-#define MICRO_N 8
-#endif
-#ifndef DEPTH
-#define DEPTH 8
-#endif
-#ifndef A_ALONG_K
-#define A_ALONG_K 1
-#endif
-#ifndef B_ALONG_K
-#define B_ALONG_K 1
-#endif
-#ifndef A_VECTOR
-#define A_VECTOR 0
-#endif
-#ifndef B_VECTOR
-#define B_VECTOR 0
-#endif
-
-// A quad is four floats that are neighbours along k, or along m or n.
-#define ITEMS_X (TILE_N / MICRO_N)
-#define ITEMS_Y (TILE_M / MICRO_M)
-#define ITEMS (ITEMS_X * ITEMS_Y)
-#define A_QUADS (TILE_M * DEPTH / 4 / ITEMS)
-#define B_QUADS (TILE_N * DEPTH / 4 / ITEMS)
 // The sums of a work-item are in blocks of 4 x 4, spread evenly over the tile, so that neighbouring
 // work-items read neighbouring vectors of a slab.
 #define BLOCKS_M (MICRO_M / 4)
 #define BLOCKS_N (MICRO_N / 4)
 #define BLOCK_ROWS (TILE_M / BLOCKS_M)
 #define BLOCK_COLUMNS (TILE_N / BLOCKS_N)
-// A slab has one row for each k, with a vector of padding: two quads along k, stored by neighbours,
-// then go to different banks. With PRECISION it lies as matrix_units.cl describes.
-#define PADDING (PRECISION ? 0 : 1)
-#define A_PITCH (TILE_M / 4 + PADDING)
-#define B_PITCH (TILE_N / 4 + PADDING)
-
-/// Along k so many work-items read neighbours of a row: 8 floats are a sector of the memory.
-#define ROW_QUADS (PRECISION ? DEPTH / 4 : 2)
-
-/// The k within its slab that quad `e` of an operand begins with.
-INLINE int quad_k(int e, int tile, int along_k) {
-  return along_k ? e / (ROW_QUADS * tile) * (4 * ROW_QUADS) + e % ROW_QUADS * 4 : e / (tile / 4);
-}
-
-/// The row of A, or column of B, within its tile that quad `e` begins with.
-INLINE int quad_m(int e, int tile, int along_k) {
-  return along_k ? e / ROW_QUADS % tile : e % (tile / 4) * 4;
-}
-
-/// Where quad (k, m) of an operand's tile begins, `extent` rows from the end of all. Past the last
-/// row it is that of the last one, whose products nobody stores then.
-INLINE int
-quad_start(int k, int m, int extent, int k_stride, int m_stride, int along_k, int vector) {
-  return k * k_stride + min(m, extent - (vector && !along_k ? 4 : 1)) * m_stride;
-}
-
-/// A quad from x on, all of whose k there are: zeros past the last row.
-INLINE float4 load_quad(global const float *x, int m, int extent, int k_stride, int m_stride,
-                        int along_k, int vector) {
-  if (vector) return *(global const float4 *)x;
-  const int stride = along_k ? k_stride : m_stride, rest = along_k ? 3 : extent - 1 - m;
-  return (float4)(x[0], rest > 0 ? x[stride] : 0.0f, rest > 1 ? x[2 * (size_t)stride] : 0.0f,
-                  rest > 2 ? x[3 * (size_t)stride] : 0.0f);
-}
-
-/// A quad from x on: zeros for all k but the first `count`.
-INLINE float4 load_first(global const float *x, int count, int m, int extent, int k_stride,
-                         int m_stride, int along_k, int vector) {
-  if (count <= 0) return (float4)(0.0f);
-  if (vector || !along_k) return load_quad(x, m, extent, k_stride, m_stride, along_k, vector);
-  return (float4)(x[0], count > 1 ? x[k_stride] : 0.0f, count > 2 ? x[2 * (size_t)k_stride] : 0.0f,
-                  count > 3 ? x[3 * (size_t)k_stride] : 0.0f);
-}
-
-/// A quad to (k, m) of a slab.
-INLINE void store_quad(float4 quad, local float4 *slab, int pitch, int k, int m, int along_k) {
-  if (PRECISION) {
-    slab[along_k ? (m * DEPTH + k) / 4 : k * pitch + PLACE_ACROSS(k, m) / 4] = round_four(quad);
-  } else if (along_k) {
-    local float *target = (local float *)slab + (size_t)k * pitch * 4 + m;
-    target[0] = quad.s0;
-    target[pitch * 4] = quad.s1;
-    target[pitch * 8] = quad.s2;
-    target[pitch * 12] = quad.s3;
-  } else {
-    slab[k * pitch + m / 4] = quad;
-  }
-}
 
 /// The first `count` of four floats, zeros for the others; aligned ones at once with `vector`.
 INLINE float4 load_four(global const float *x, int count, int vector) {
@@ -132,14 +29,34 @@ INLINE void store_four(float4 value, global float *x, int count, int vector) {
   if (count > 3) x[3] = value.s3;
 }
 
+/// Where a tile's sums go: to its first element, `stride` floats from row to row, of which `rows`
+/// and `columns` are there. The biases begin with the tile's first column and may be null.
+typedef struct {
+  global float *first;
+  global const float *bias, *bias2;
+  int stride, rows, columns, vector, accumulate;
+} Result;
+
 #if PRECISION
 #define WARPS_X (TILE_N / (4 * MICRO_N))
-#define WARP_ROW(warp) ((warp) / WARPS_X * 8 * MICRO_M)
-#define WARP_COLUMN(warp) ((warp) % WARPS_X * 4 * MICRO_N)
 #define MATRIX_M (MICRO_M / 2)
 #define MATRIX_N (MICRO_N / 2)
 /// What matrix_four calls the pitch of a slab.
 #define MATRIX_PITCH(tile, along_k) ((along_k) ? DEPTH / 4 : (tile))
+
+/// The first row and column of a work-item's warp within the tile.
+INLINE void find_sums(int item, int *row, int *column) {
+  *row = item / 32 / WARPS_X * 8 * MICRO_M;
+  *column = item / 32 % WARPS_X * 4 * MICRO_N;
+}
+
+/// sums += the product of two slabs, of the warp whose rows and columns begin with these.
+INLINE void multiply_slabs(float4 sums[MICRO_M][BLOCKS_N], local const float4 *a_slab,
+                           local const float4 *b_slab, int row, int column) {
+  const MatrixOperand left = {a_slab, MATRIX_PITCH(TILE_M, A_ALONG_K), A_ALONG_K, row};
+  const MatrixOperand right = {b_slab, MATRIX_PITCH(TILE_N, B_ALONG_K), B_ALONG_K, column};
+  multiply_blocks(&sums[0][0], MATRIX_M, MATRIX_N, &left, &right, 0);
+}
 
 /// Two sums, at a row of C and there from column n on, with what else is added: `count` columns are
 /// left from there on.
@@ -156,7 +73,115 @@ INLINE void store_pair(float2 pair, global float *target, int count, int vector,
   target[0] = pair.x;
   if (count > 1) target[1] = pair.y;
 }
+/// Stores the sums of a work-item.
+INLINE void store_sums(float4 sums[MICRO_M][BLOCKS_N], const Result *to, int item) {
+  int row, column;
+  find_sums(item, &row, &column);
+#pragma unroll
+  for (int i = 0; i < MATRIX_M * MATRIX_N; ++i) {
+    const float4 four = sums[i / BLOCKS_N][i % BLOCKS_N];
+    const int m = row + i / MATRIX_N * 16 + item % 32 / 4;
+    const int n = column + i % MATRIX_N * 8 + item % 4 * 2, count = to->columns - n;
+    global float *target = to->first + (size_t)m * to->stride + n;
+    global const float *bias = to->bias ? to->bias + n : 0;
+    global const float *bias2 = to->bias2 ? to->bias2 + n : 0;
+    if (m < to->rows) store_pair(four.xy, target, count, to->vector, to->accumulate, bias, bias2);
+    target += 8 * (size_t)to->stride;
+    if (m + 8 < to->rows) {
+      store_pair(four.zw, target, count, to->vector, to->accumulate, bias, bias2);
+    }
+  }
+}
+#else
+/// The place of a work-item's sums in each block of the tile: the four rows and four columns from 4
+/// y and 4 x on. Of 32 neighbours, 8 by 4, those that differ in bit 0 read the same vectors of A,
+/// in bit 1 the same of B: NVIDIA's local memory then serves both halves of 32 at once.
+INLINE void find_sums(int item, int *y, int *x) {
+  *x = item / 32 % (ITEMS_X / 8) * 8 + item / 8 % 4 * 2 + item % 2;
+  *y = item / 32 / (ITEMS_X / 8) * 4 + item / 2 % 4;
+}
+
+/// sums += the product of two slabs, of the work-item at (y, x).
+INLINE void multiply_slabs(float4 sums[MICRO_M][BLOCKS_N], local const float4 *a_slab,
+                           local const float4 *b_slab, int y, int x) {
+#pragma unroll
+  for (int k = 0; k < DEPTH; ++k) {
+    float4 right[BLOCKS_N];
+#pragma unroll
+    for (int j = 0; j < BLOCKS_N; ++j) {
+      right[j] = b_slab[k * PITCH(TILE_N) + j * (BLOCK_COLUMNS / 4) + x];
+    }
+#pragma unroll
+    for (int i = 0; i < BLOCKS_M; ++i) {
+      const float4 left = a_slab[k * PITCH(TILE_M) + i * (BLOCK_ROWS / 4) + y];
+#pragma unroll
+      for (int j = 0; j < BLOCKS_N; ++j) {
+        sums[4 * i][j] = fma((float4)(left.s0), right[j], sums[4 * i][j]);
+        sums[4 * i + 1][j] = fma((float4)(left.s1), right[j], sums[4 * i + 1][j]);
+        sums[4 * i + 2][j] = fma((float4)(left.s2), right[j], sums[4 * i + 2][j]);
+        sums[4 * i + 3][j] = fma((float4)(left.s3), right[j], sums[4 * i + 3][j]);
+      }
+    }
+  }
+}
+
+/// Stores the sums of a work-item.
+INLINE void store_sums(float4 sums[MICRO_M][BLOCKS_N], const Result *to, int item) {
+  int y, x;
+  find_sums(item, &y, &x);
+#pragma unroll
+  for (int j = 0; j < BLOCKS_N; ++j) {
+    const int n = j * BLOCK_COLUMNS + x * 4, count = to->columns - n;
+    if (count <= 0) continue;
+    float4 sum = (float4)(0.0f);
+    if (to->bias) sum += load_four(to->bias + n, count, 0);
+    if (to->bias2) sum += load_four(to->bias2 + n, count, 0);
+#pragma unroll
+    for (int i = 0; i < MICRO_M; ++i) {
+      const int m = i / 4 * BLOCK_ROWS + y * 4 + i % 4;
+      if (m >= to->rows) continue;
+      global float *four = to->first + (size_t)m * to->stride + n;
+      float4 value = sums[i][j] + sum;
+      if (to->accumulate) value += load_four(four, count, to->vector);
+      store_four(value, four, count, to->vector);
+    }
+  }
+}
 #endif
+
+/// sums = the product of the first `depth` k of two operands, both of them from the first slab of
+/// this tile that the group has. `odd` says which of the two slabs of each in local memory is next.
+INLINE void
+multiply_tile(float4 sums[MICRO_M][BLOCKS_N], Operand *left, Operand *right, local float4 *a_slabs,
+              local float4 *b_slabs, int *odd, int item, int depth) {
+  int y, x;
+  find_sums(item, &y, &x);
+#pragma unroll
+  for (int i = 0; i < MICRO_M; ++i) {
+#pragma unroll
+    for (int j = 0; j < BLOCKS_N; ++j) sums[i][j] = (float4)(0.0f);
+  }
+  // The first slab has the k that are left over, so that all others are whole.
+  const int first = depth > 0 ? (depth - 1) % DEPTH + 1 : 0;
+  int a_starts[QUADS(TILE_M)], b_starts[QUADS(TILE_N)];
+  float4 a_quads[QUADS(TILE_M)], b_quads[QUADS(TILE_N)];
+  load_first_slab(left, a_starts, a_quads, item, first, TILE_M, A_ALONG_K, A_VECTOR);
+  load_first_slab(right, b_starts, b_quads, item, first, TILE_N, B_ALONG_K, B_VECTOR);
+  for (int k0 = first - DEPTH; k0 < depth; k0 += DEPTH, *odd ^= 1) {
+    local float4 *a_slab = a_slabs + *odd * (DEPTH * PITCH(TILE_M));
+    local float4 *b_slab = b_slabs + *odd * (DEPTH * PITCH(TILE_N));
+    store_slab(a_quads, a_slab, item, TILE_M, A_ALONG_K);
+    store_slab(b_quads, b_slab, item, TILE_N, B_ALONG_K);
+    // The next slab is on its way while this one is multiplied. The reads stand before the barrier:
+    // behind it, compilers move them down to their first use, to have registers for other things.
+    if (k0 + DEPTH < depth) {
+      load_slab(left, a_starts, a_quads, item, TILE_M, A_ALONG_K, A_VECTOR);
+      load_slab(right, b_starts, b_quads, item, TILE_N, B_ALONG_K, B_VECTOR);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    multiply_slabs(sums, a_slab, b_slab, y, x);
+  }
+}
 
 /// C [M, N] = A B + bias + bias2, or with `accumulate` 1 that much more than it was; the biases [N]
 /// may be null.
@@ -173,169 +198,43 @@ gemm_tiled(global const float *a, ulong a_offset, int a_row, int a_column, globa
            global float *partials, global float *c, int c_offset, int c_row, int accumulate,
            global const float *bias, global const float *bias2) {
   // Two slabs of each: one is filled while the other may still be read, with a barrier between.
-  local float4 a_slabs[2 * DEPTH * A_PITCH], b_slabs[2 * DEPTH * B_PITCH];
+  local float4 a_slabs[2 * DEPTH * PITCH(TILE_M)], b_slabs[2 * DEPTH * PITCH(TILE_N)];
   const int tiles_x = (N + TILE_N - 1) / TILE_N, tiles = (M + TILE_M - 1) / TILE_M * tiles_x;
   const int slabs = max((K + DEPTH - 1) / DEPTH, 1), group = get_group_id(0);
   const int last = min((group + 1) * slabs_per_group, tiles * slabs);
   a += a_offset;
   b += b_offset;
-
   int odd = 0, count;
   for (int slab_index = group * slabs_per_group; slab_index < last; slab_index += count) {
     // A shift that is 0, which compilers cannot know: what depends on the work-item is then
     // computed for each tile, and does not stay in registers while sums need them. What it saves
     // was measured with the tiles, never by itself.
     const int item = (int)get_local_id(0) + (slab_index >> 31);
-#if !PRECISION
-    // Of 32 neighbours, 8 by 4, those that differ in bit 0 read the same vectors of A, in bit 1 the
-    // same of B: NVIDIA's local memory then serves both halves of 32 at once.
-    const int x = item / 32 % (ITEMS_X / 8) * 8 + item / 8 % 4 * 2 + item % 2;
-    const int y = item / 32 / (ITEMS_X / 8) * 4 + item / 2 % 4;
-#endif
     const int tile = slab_index / slabs, slab = slab_index - tile * slabs;
     const int row = tile / tiles_x * TILE_M, column = tile % tiles_x * TILE_N;
     count = min(slabs - slab, last - slab_index);
     const int begin = slab * DEPTH, end = min(begin + count * DEPTH, K);
-
+    // The next slab of the tile may lie far into a large matrix; this work-item's quads of it are
+    // near.
+    Operand left = {a + (size_t)begin * a_column + (size_t)row * a_row, a_column, a_row, M - row};
+    Operand right = {b + (size_t)begin * b_row + (size_t)column * b_column, b_row, b_column,
+                     N - column};
     float4 sums[MICRO_M][BLOCKS_N];
-#pragma unroll
-    for (int i = 0; i < MICRO_M; ++i) {
-#pragma unroll
-      for (int j = 0; j < BLOCKS_N; ++j) sums[i][j] = (float4)(0.0f);
+    multiply_tile(sums, &left, &right, a_slabs, b_slabs, &odd, item, end - begin);
+    // The tile within C; or where others have slabs of it too, a whole tile of the partials, to
+    // which nothing else is added.
+    Result to = {.first = partials + (size_t)(2 * group + (slab == 0)) * (TILE_M * TILE_N),
+                 .stride = TILE_N,
+                 .rows = TILE_M,
+                 .columns = TILE_N,
+                 .vector = 1};
+    if (count == slabs) {
+      to.first = c + c_offset + (size_t)row * c_row + column;
+      to.stride = c_row, to.rows = M - row, to.columns = N - column;
+      to.vector = ((N | c_row | c_offset) & 3) == 0, to.accumulate = accumulate;
+      to.bias = bias ? bias + column : 0, to.bias2 = bias2 ? bias2 + column : 0;
     }
-
-    // The first slab has the k that are left over, so that all others are whole.
-    const int first = end > begin ? (end - begin - 1) % DEPTH + 1 : 0;
-    // The next slab of the tile, which may lie far into a large matrix, and this work-item's quads
-    // of it, which are near.
-    global const float *a_next = a + (size_t)begin * a_column + (size_t)row * a_row;
-    global const float *b_next = b + (size_t)begin * b_row + (size_t)column * b_column;
-    int a_starts[A_QUADS], b_starts[B_QUADS];
-    float4 a_quads[A_QUADS], b_quads[B_QUADS];
-#pragma unroll
-    for (int i = 0; i < A_QUADS; ++i) {
-      const int e = item + i * ITEMS, k = quad_k(e, TILE_M, A_ALONG_K);
-      const int m = quad_m(e, TILE_M, A_ALONG_K);
-      a_starts[i] = quad_start(k, m, M - row, a_column, a_row, A_ALONG_K, A_VECTOR);
-      a_quads[i] = load_first(a_next + a_starts[i], first - k, m, M - row, a_column, a_row,
-                              A_ALONG_K, A_VECTOR);
-    }
-    a_next += (size_t)first * a_column;
-#pragma unroll
-    for (int i = 0; i < B_QUADS; ++i) {
-      const int e = item + i * ITEMS, k = quad_k(e, TILE_N, B_ALONG_K);
-      const int n = quad_m(e, TILE_N, B_ALONG_K);
-      b_starts[i] = quad_start(k, n, N - column, b_row, b_column, B_ALONG_K, B_VECTOR);
-      b_quads[i] = load_first(b_next + b_starts[i], first - k, n, N - column, b_row, b_column,
-                              B_ALONG_K, B_VECTOR);
-    }
-    b_next += (size_t)first * b_row;
-
-    for (int k0 = begin + first - DEPTH; k0 < end; k0 += DEPTH, odd ^= 1) {
-      local float4 *a_slab = a_slabs + odd * (DEPTH * A_PITCH);
-      local float4 *b_slab = b_slabs + odd * (DEPTH * B_PITCH);
-#pragma unroll
-      for (int i = 0; i < A_QUADS; ++i) {
-        const int e = item + i * ITEMS;
-        store_quad(a_quads[i], a_slab, A_PITCH, quad_k(e, TILE_M, A_ALONG_K),
-                   quad_m(e, TILE_M, A_ALONG_K), A_ALONG_K);
-      }
-#pragma unroll
-      for (int i = 0; i < B_QUADS; ++i) {
-        const int e = item + i * ITEMS;
-        store_quad(b_quads[i], b_slab, B_PITCH, quad_k(e, TILE_N, B_ALONG_K),
-                   quad_m(e, TILE_N, B_ALONG_K), B_ALONG_K);
-      }
-
-      // The next slab is on its way while this one is multiplied. The reads stand before the
-      // barrier: behind it, compilers move them down to their first use, to have registers for
-      // other things.
-      if (k0 + DEPTH < end) {
-#pragma unroll
-        for (int i = 0; i < A_QUADS; ++i) {
-          const int m = quad_m(item + i * ITEMS, TILE_M, A_ALONG_K);
-          a_quads[i] =
-              load_quad(a_next + a_starts[i], m, M - row, a_column, a_row, A_ALONG_K, A_VECTOR);
-        }
-        a_next += (size_t)DEPTH * a_column;
-#pragma unroll
-        for (int i = 0; i < B_QUADS; ++i) {
-          const int n = quad_m(item + i * ITEMS, TILE_N, B_ALONG_K);
-          b_quads[i] =
-              load_quad(b_next + b_starts[i], n, N - column, b_row, b_column, B_ALONG_K, B_VECTOR);
-        }
-        b_next += (size_t)DEPTH * b_row;
-      }
-
-      barrier(CLK_LOCAL_MEM_FENCE);
-
-#if PRECISION
-      multiply_blocks(&sums[0][0], MATRIX_M, MATRIX_N, a_slab, MATRIX_PITCH(TILE_M, A_ALONG_K),
-                      A_ALONG_K, WARP_ROW(item / 32), b_slab, MATRIX_PITCH(TILE_N, B_ALONG_K),
-                      B_ALONG_K, WARP_COLUMN(item / 32), 0);
-#else
-#pragma unroll
-      for (int k = 0; k < DEPTH; ++k) {
-        float4 right[BLOCKS_N];
-#pragma unroll
-        for (int j = 0; j < BLOCKS_N; ++j) {
-          right[j] = b_slab[k * B_PITCH + j * (BLOCK_COLUMNS / 4) + x];
-        }
-#pragma unroll
-        for (int i = 0; i < BLOCKS_M; ++i) {
-          const float4 left = a_slab[k * A_PITCH + i * (BLOCK_ROWS / 4) + y];
-#pragma unroll
-          for (int j = 0; j < BLOCKS_N; ++j) {
-            sums[4 * i][j] = fma((float4)(left.s0), right[j], sums[4 * i][j]);
-            sums[4 * i + 1][j] = fma((float4)(left.s1), right[j], sums[4 * i + 1][j]);
-            sums[4 * i + 2][j] = fma((float4)(left.s2), right[j], sums[4 * i + 2][j]);
-            sums[4 * i + 3][j] = fma((float4)(left.s3), right[j], sums[4 * i + 3][j]);
-          }
-        }
-      }
-#endif
-    }
-
-    // The tile within C, or in a part without gaps, rows or columns to leave out, and biases.
-    const int whole = count == slabs;
-    global float *result = whole ? c + c_offset + (size_t)row * c_row + column
-                                 : partials + (size_t)(2 * group + (slab == 0)) * (TILE_M * TILE_N);
-    const int stride = whole ? c_row : TILE_N;
-    const int vector = !whole || ((N | c_row | c_offset) & 3) == 0;
-    const int rows = whole ? M - row : TILE_M, columns = whole ? N - column : TILE_N;
-#if PRECISION
-#pragma unroll
-    for (int i = 0; i < MATRIX_M * MATRIX_N; ++i) {
-      const float4 four = sums[i / BLOCKS_N][i % BLOCKS_N];
-      const int m = WARP_ROW(item / 32) + i / MATRIX_N * 16 + item % 32 / 4;
-      const int n = WARP_COLUMN(item / 32) + i % MATRIX_N * 8 + item % 4 * 2;
-      global float *target = result + (size_t)m * stride + n;
-      global const float *own = whole && bias ? bias + column + n : 0;
-      global const float *own2 = whole && bias2 ? bias2 + column + n : 0;
-      const int adds = whole && accumulate, count_left = columns - n;
-      if (m < rows) store_pair(four.xy, target, count_left, vector, adds, own, own2);
-      target += 8 * (size_t)stride;
-      if (m + 8 < rows) store_pair(four.zw, target, count_left, vector, adds, own, own2);
-    }
-#else
-#pragma unroll
-    for (int j = 0; j < BLOCKS_N; ++j) {
-      const int n = j * BLOCK_COLUMNS + x * 4;
-      if (n >= columns) continue;
-      float4 sum = (float4)(0.0f);
-      if (whole && bias) sum += load_four(bias + column + n, columns - n, 0);
-      if (whole && bias2) sum += load_four(bias2 + column + n, columns - n, 0);
-#pragma unroll
-      for (int i = 0; i < MICRO_M; ++i) {
-        const int m = i / 4 * BLOCK_ROWS + y * 4 + i % 4;
-        if (m >= rows) continue;
-        global float *four = result + (size_t)m * stride + n;
-        float4 value = sums[i][j] + sum;
-        if (whole && accumulate) value += load_four(four, columns - n, vector);
-        store_four(value, four, columns - n, vector);
-      }
-    }
-#endif
+    store_sums(sums, &to, item);
   }
 }
 

@@ -26,16 +26,23 @@
 /// How many k ahead a line is fetched.
 #define PACK_AHEAD 8
 
-/// Packs the k from `k0` to `k_end` of `vectors` vectors of columns from `a` on, of which the first
-/// `count` columns are there, as those from `m` on.
-INLINE void pack_block(const int vectors, global const float *a, int count, global float *tiles,
-                       int m, int k0, int k_end, int K, int stride) {
-  for (int k = k0; k < k_end; ++k) {
+/// Some rows of the gradients, `stride` floats apart, and the tiles that they are packed into.
+typedef struct {
+  global float *tiles;
+  int K, begin, end, stride;
+} Block;
+
+/// Packs a block's rows of `vectors` vectors of columns from `a` on, of which the first `count`
+/// columns are there, as those from `m` on.
+INLINE void
+pack_block(const int vectors, global const float *a, int count, int m, const Block *block) {
+  const int stride = block->stride;
+  for (int k = block->begin; k < block->end; ++k) {
     for (int v = 0; v < vectors; ++v) {
       const int column = v * WIDTH;
-      fetch(a + (size_t)min(k + PACK_AHEAD, k_end - 1) * stride + column);
-      store_in_tiles(load_lanes(a + (size_t)k * stride + column, count - column), tiles, m + column,
-                     k, K);
+      fetch(a + (size_t)min(k + PACK_AHEAD, block->end - 1) * stride + column);
+      store_in_tiles(load_lanes(a + (size_t)k * stride + column, count - column), block->tiles,
+                     m + column, k, block->K);
     }
   }
 }
@@ -59,36 +66,42 @@ pack_gradients(global const float *a, int slots, int width, int stride, int offs
   const int depth = T * N, K = padded_depth(depth);
   const int item = get_global_id(0), items = get_global_size(0);
   global float *state_panels = panels + (size_t)panel_count(C) * K * COLUMNS;
+  const States states = {y + y_offset, h_0, lengths, y_stride, H, T, N, reverse};
   const int k_end = (int)((long)depth * (item + 1) / items);
   for (int k = (int)((long)depth * item / items); k < k_end; ++k) {
     if (C) pack_row(x + (size_t)k * C, C, panels, k, K);
-    if (H) {
-      pack_row(state_before(y + y_offset, y_stride, h_0, lengths, k / N, k % N, T, N, H, reverse),
-               H, state_panels, k, K);
-    }
+    if (H) pack_row(state_before(&states, k / N, k % N), H, state_panels, k, K);
   }
   const int padded = padded_width(width), first = item * columns_per_item;
   const int end = min(first + columns_per_item, slots * padded);
   for (int k0 = 0; k0 < depth; k0 += PACK_K) {
-    const int block_end = min(k0 + PACK_K, depth);
+    const Block block = {tiles, K, k0, min(k0 + PACK_K, depth), stride};
     for (int m = first; m < end;) {
       const int unit = m % padded, vectors = min(padded - unit, end - m) / WIDTH;
       global const float *column = a + offset + m / padded * width + unit;
       if (vectors >= PACK_VECTORS) {
-        pack_block(PACK_VECTORS, column, width - unit, tiles, m, k0, block_end, K, stride);
+        pack_block(PACK_VECTORS, column, width - unit, m, &block);
         m += PACK_VECTORS * WIDTH;
       } else {
-        pack_block(1, column, width - unit, tiles, m, k0, block_end, K, stride);
+        pack_block(1, column, width - unit, m, &block);
         m += WIDTH;
       }
     }
   }
 }
 
+/// The gradients of a weight [M, columns] and of its bias [M], which may be null; the rows begin at
+/// `first` and leave out the slot `skipped`, if not negative.
+typedef struct {
+  global float *weight, *bias;
+  int columns, first, skipped;
+} Target;
+
 /// The row of a slot's first column, or -1 where the slot is left out.
-INLINE int slot_row(int slot, int width, int first, int skipped) {
-  if (slot == skipped) return -1;
-  return first + (slot - (skipped >= 0 && slot > skipped ? 1 : 0)) * width;
+INLINE int slot_row(const Target *target, int slot, int width) {
+  if (slot == target->skipped) return -1;
+  const int is_behind = target->skipped >= 0 && slot > target->skipped;
+  return target->first + (slot - is_behind) * width;
 }
 
 /// The sums over `depth` k of a tile's columns.
@@ -103,9 +116,28 @@ INLINE void tile_sums(global const float *tile, int depth, float sums[ROWS]) {
   vstore8((parts[0] + parts[1]) + (parts[2] + parts[3]), 0, sums);
 }
 
-/// bias[m] = sums[m], or with `is_more` that much more, of `count` columns.
-INLINE void add_sums(const float sums[ROWS], global float *bias, int count, int is_more) {
+/// bias[m] = sums[m], or with `is_more` that much more, of `count` columns from `first` on of the
+/// slot that begins with `row`; nothing where there is no bias or the slot is left out.
+INLINE void
+add_sums(const Target *target, const float sums[ROWS], int row, int first, int count, int is_more) {
+  if (!target->bias || row < 0) return;
+  global float *bias = target->bias + row + first;
   for (int m = 0; m < count; ++m) bias[m] = is_more ? bias[m] + sums[m] : sums[m];
+}
+
+/// The sums of a tile begin as zeros, or with `is_more` as what is there.
+INLINE void begin_sums(int rows, REAL sums[ROWS][2], global const float *c, int stride, int count,
+                       int is_more) {
+  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
+  if (is_more) load_tile(rows, sums, c, stride, count);
+}
+
+/// The steps of all sequences together.
+INLINE int count_steps(global const int *lengths, int T, int N) {
+  if (!lengths) return T * N;
+  int count = 0;
+  for (int n = 0; n < N; ++n) count += min(lengths[n], T);
+  return count;
 }
 
 /// weight_ih [M, C] and weight_hh [M, H], and where they are not null the biases [M]. With
@@ -125,12 +157,9 @@ weight_gradients(global const float *tiles, global const float *panels, global c
   const int left = get_global_id(0) * panels_per_item, right = min(left + panels_per_item, count);
   const int range = get_global_id(1) * get_global_size(2) + get_global_id(2);
   const int first = range * columns_per_item, end = min(first + columns_per_item, slots * padded);
-  int rows_there = T * N;
-  if (lengths) {
-    rows_there = 0;
-    for (int n = 0; n < N; ++n) rows_there += min(lengths[n], T);
-  }
-  const int pass = pass_depth(rows_there);
+  const int rows_there = count_steps(lengths, T, N), pass = pass_depth(rows_there);
+  const Target ih = {weight_ih, bias_ih, C, first_ih, skipped_ih};
+  const Target hh = {weight_hh, bias_hh, H, first_hh, skipped_hh};
   for (int k0 = 0; k0 == 0 || k0 < rows_there; k0 += pass) {
     const int depth = min(pass, rows_there - k0);
     const int k_end = k0 + depth < rows_there ? k0 + depth : K;
@@ -141,8 +170,7 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         m += padded - unit;
         continue;
       }
-      const int row_ih = slot_row(slot, width, first_ih, skipped_ih);
-      const int row_hh = slot_row(slot, width, first_hh, skipped_hh);
+      const int row_ih = slot_row(&ih, slot, width), row_hh = slot_row(&hh, slot, width);
       const int rows = next_rows(there);
       // The tile that begins among these rows, of which there is one at most.
       const int tile = (m + ROWS - 1) / ROWS * ROWS;
@@ -150,8 +178,8 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         const int first_unit = unit + tile - m, count = min(ROWS, width - first_unit);
         float sums[ROWS];
         tile_sums(tiles + tile_offset(tile, k0, K), depth, sums);
-        if (bias_ih && row_ih >= 0) add_sums(sums, bias_ih + row_ih + first_unit, count, k0 > 0);
-        if (bias_hh && row_hh >= 0) add_sums(sums, bias_hh + row_hh + first_unit, count, k0 > 0);
+        add_sums(&ih, sums, row_ih, first_unit, count, k0 > 0);
+        add_sums(&hh, sums, row_hh, first_unit, count, k0 > 0);
       }
       global const float *a[ROWS];
       for (int r = 0; r < rows; ++r) a[r] = tiles + tile_offset(m + r, k0, K);
@@ -167,8 +195,7 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         REAL sums[ROWS][2];
         if (panel + 1 < right) fetch_tile(rows, c + COLUMNS, columns);
         else fetch_tile(rows, c - (panel - left) * COLUMNS + (size_t)rows * columns, columns);
-        for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
-        if (k0) load_tile(rows, sums, c, columns, columns - column);
+        begin_sums(rows, sums, c, columns, columns - column, k0 > 0);
         global const float *operand = panels + ((size_t)panel * K + k0) * COLUMNS;
         row_products(rows, sums, a, operand, depth,
                      item_ahead(panel - left, (m - first) / CALL_ROWS, right - left, next_tile,

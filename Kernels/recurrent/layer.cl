@@ -140,9 +140,10 @@ running_state(global const float *states, int stride, global const float *initia
 INLINE global const float *
 own_state(global const float *states, int stride, global const float *initial, int width,
           const Layer *layer, int t, int n, int kept) {
-  const int T = layer->T, N = layer->N, reverse = layer->reverse;
-  if (kept || is_first(layer->lengths, t, n, T, reverse)) {
-    return state_before(states, stride, initial, layer->lengths, t, n, T, N, width, reverse);
+  if (kept || is_first(layer->lengths, t, n, layer->T, layer->reverse)) {
+    const States all = {states, initial,  layer->lengths, stride,
+                        width,  layer->T, layer->N,       layer->reverse};
+    return state_before(&all, t, n);
   }
   return states + (size_t)n * stride;
 }
@@ -199,8 +200,7 @@ INLINE void store_memory(const REAL *c, global float *row, int H, int unit, int 
 
 /// The hidden state before step t of one sequence, in the backward pass.
 INLINE global const float *true_hidden_before(const Layer *layer, int t, int n) {
-  return state_before(layer->y, layer->y_stride, layer->h_0, layer->lengths, t, n, layer->T,
-                      layer->N, layer->P, layer->reverse);
+  return own_state(layer->y, layer->y_stride, layer->h_0, layer->P, layer, t, n, 1);
 }
 
 /// How much of its old state a unit keeps: from 0 to 1.

@@ -22,21 +22,25 @@
 
 #define EACH_OWNED(o) _Pragma("unroll") for (int o = 0; o < OWN; ++o)
 
+/// The first sequence and hidden unit of a tile.
+typedef struct {
+  int row, unit;
+} Origin;
+
 /// The o-th state of a tile that this work-item owns: its sequence and unit. Returns whether there
 /// is one.
-INLINE int find_owned(int o, const Layer *layer, int first_row, int first_unit, int *n, int *unit) {
+INLINE int find_owned(int o, const Layer *layer, const Origin *first, int *n, int *unit) {
   const int e = get_local_id(0) + o * ITEMS;
-  *n = first_row + e / UNITS;
-  *unit = first_unit + e % UNITS;
+  *n = first->row + e / UNITS;
+  *unit = first->unit + e % UNITS;
   return e < ROWS * UNITS && *n < layer->N && *unit < layer->H;
 }
 
 #if !BACKWARD
-INLINE void
-begin_tile(const Layer *layer, float slots[OWN][SLOTS], int t, int first_row, int first_unit) {
+INLINE void begin_tile(const Layer *layer, float slots[OWN][SLOTS], int t, const Origin *first) {
   EACH_OWNED(o) {
     int n, unit;
-    if (find_owned(o, layer, first_row, first_unit, &n, &unit)) {
+    if (find_owned(o, layer, first, &n, &unit)) {
       begin_sums(layer, slots[o], t, n, unit);
     }
   }
@@ -45,14 +49,14 @@ begin_tile(const Layer *layer, float slots[OWN][SLOTS], int t, int first_row, in
 /// Step t of a tile, from what its sums begin as, h and c to the h and c after it.
 INLINE void
 forward_tile(const Layer *layer, const Held held, local float4 *memory, float slots[OWN][SLOTS],
-             float h[OWN], float c[OWN][MEMORY], int t, int first_row, int first_unit) {
+             float h[OWN], float c[OWN][MEMORY], int t, const Origin *first) {
   float sums[OWN][OUT];
   global const float *recurrent_input = recurrent_input_before(layer, t, 0);
-  product(sums, layer, held, memory, recurrent_input, recurrent_input_stride(layer, t), first_row,
-          first_unit);
+  product(sums, layer, held, memory, recurrent_input, recurrent_input_stride(layer, t), first->row,
+          first->unit);
   EACH_OWNED(o) {
     int n, unit;
-    if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
+    if (!find_owned(o, layer, first, &n, &unit)) continue;
 #pragma unroll
     for (int gate = 0; gate < GATES; ++gate) {
       slots[o][RECURRENT_SLOT(gate)] += sums[o][gate];
@@ -60,17 +64,17 @@ forward_tile(const Layer *layer, const Held held, local float4 *memory, float sl
     unit_forward(layer, slots[o], &h[o], c[o], t, n, unit);
 #if ALONE
     const float factor = layer->mask ? layer->mask[(size_t)n * layer->H + unit] : 1.0f;
-    store_next_input(memory, h[o] * factor, n - first_row, 0, unit);
+    store_next_input(memory, h[o] * factor, n - first->row, 0, unit);
 #endif
   }
 }
 
 /// Stores, in training, what the backward pass needs of a step of a tile. No group waits for it.
 INLINE void keep_tile(const Layer *layer, float slots[OWN][SLOTS], float c[OWN][MEMORY], int t,
-                      int first_row, int first_unit) {
+                      const Origin *first) {
   EACH_OWNED(o) {
     int n, unit;
-    if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
+    if (!find_owned(o, layer, first, &n, &unit)) continue;
     keep_slots(layer, slots[o], t, n, unit);
     if (HAS_CELL_STATE && layer->training) {
       store_memory(c[o], layer->cells + memory_offset(layer, t, n), layer->H, unit, 1);
@@ -90,18 +94,18 @@ PERSISTENT_KERNEL persistent_forward(LAYER_PARAMETERS, global float *h_n, global
   const Layer layer = LAYER;
   const int tile = get_group_id(0), tiles = get_num_groups(0);
   const int team = get_group_id(1), teams = get_num_groups(1);
-  const int first_row = team * ROWS, first_unit = tile * UNITS;
+  const Origin first = {team * ROWS, tile * UNITS};
   volatile global int *count = ALONE ? 0 : TEAM(sync, team);
-  keep_weights(&layer, held, memory, first_unit);
+  keep_weights(&layer, held, memory, first.unit);
 #if ALONE
-  begin_rows(&layer, memory, recurrent_input_before(&layer, first_step(&layer), 0), first_row);
+  begin_rows(&layer, memory, recurrent_input_before(&layer, first_step(&layer), 0), first.row);
   // What was read may be h_n, which others write.
   barrier(CLK_GLOBAL_MEM_FENCE);
 #endif
   float h[OWN], c[OWN][MEMORY];
   EACH_OWNED(o) {
     int n, unit;
-    const int owned = find_owned(o, &layer, first_row, first_unit, &n, &unit);
+    const int owned = find_owned(o, &layer, &first, &n, &unit);
     h[o] = owned && h_0 ? h_0[(size_t)n * H + unit] : 0.0f;
     load_memory(c[o], owned && c_0 ? c_0 + (size_t)n * MEMORIES * H : 0, H, unit, 1);
   }
@@ -109,21 +113,21 @@ PERSISTENT_KERNEL persistent_forward(LAYER_PARAMETERS, global float *h_n, global
   while (done < T) {
     const int t = reverse ? T - 1 - done : done;
     float slots[OWN][SLOTS];
-    begin_tile(&layer, slots, t, first_row, first_unit);
+    begin_tile(&layer, slots, t, &first);
 #if ALONE
     barrier(CLK_LOCAL_MEM_FENCE);
 #else
     if (get_local_id(0) == 0 && done == 0) given_up = 0;
     if (!wait_for_team(sync, count, tiles, done, polls, &given_up)) break;
 #endif
-    forward_tile(&layer, held, memory, slots, h, c, t, first_row, first_unit);
+    forward_tile(&layer, held, memory, slots, h, c, t, &first);
     ++done;
     if (!ALONE) tell_team(count, tiles);
-    keep_tile(&layer, slots, c, t, first_row, first_unit);
+    keep_tile(&layer, slots, c, t, &first);
   }
   EACH_OWNED(o) {
     int n, unit;
-    if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
+    if (!find_owned(o, &layer, &first, &n, &unit)) continue;
     const size_t memory_row = (size_t)n * MEMORIES * H;
     if (HAS_CELL_STATE && !training) store_memory(c[o], cells + memory_row, H, unit, 1);
     if (done == T && h_n) h_n[(size_t)n * H + unit] = h[o];
@@ -145,23 +149,23 @@ PERSISTENT_KERNEL persistent_forward_rest(LAYER_PARAMETERS, global float *h_n, g
     const int t = reverse ? T - 1 - done : done;
     for (int i = next_left(progress, 0, tiles * teams, done); i < tiles * teams;
          i = next_left(progress, i + 1, tiles * teams, done)) {
-      const int first_row = i / tiles * ROWS, first_unit = i % tiles * UNITS;
-      keep_weights(&layer, held, memory, first_unit);
+      const Origin first = {i / tiles * ROWS, i % tiles * UNITS};
+      keep_weights(&layer, held, memory, first.unit);
       float slots[OWN][SLOTS], h[OWN], c[OWN][MEMORY];
-      begin_tile(&layer, slots, t, first_row, first_unit);
+      begin_tile(&layer, slots, t, &first);
       EACH_OWNED(o) {
         int n, unit;
-        const int owned = find_owned(o, &layer, first_row, first_unit, &n, &unit);
+        const int owned = find_owned(o, &layer, &first, &n, &unit);
         global const float *h_before = owned ? hidden_before(&layer, t, n) : 0;
         global const float *c_before = owned && HAS_CELL_STATE ? cell_before(&layer, t, n) : 0;
         h[o] = h_before ? h_before[unit] : 0.0f;
         load_memory(c[o], c_before, H, unit, 1);
       }
-      forward_tile(&layer, held, memory, slots, h, c, t, first_row, first_unit);
-      keep_tile(&layer, slots, c, t, first_row, first_unit);
+      forward_tile(&layer, held, memory, slots, h, c, t, &first);
+      keep_tile(&layer, slots, c, t, &first);
       EACH_OWNED(o) {
         int n, unit;
-        const int owned = find_owned(o, &layer, first_row, first_unit, &n, &unit);
+        const int owned = find_owned(o, &layer, &first, &n, &unit);
         if (HAS_CELL_STATE && !training && owned) {
           store_memory(c[o], cells + (size_t)n * MEMORIES * H, H, unit, 1);
         }
@@ -182,43 +186,55 @@ PERSISTENT_KERNEL persistent_forward_rest(LAYER_PARAMETERS, global float *h_n, g
 }
 #endif
 #else
+/// The gradients of the states of a tile that this work-item owns.
+typedef struct {
+  float dh[OWN], dc[OWN][MEMORY];
+} TileGradients;
+
 /// Reads what step `done` backward needs of a tile.
 INLINE void load_tile(UnitStep steps[OWN], float slots[OWN][SLOTS], const Layer *layer,
-                      global const float *grad_y, int done, int first_row, int first_unit) {
+                      global const float *grad_y, int done, const Origin *first) {
   EACH_OWNED(o) {
     int n, unit;
-    const int owned = find_owned(o, layer, first_row, first_unit, &n, &unit);
+    const int owned = find_owned(o, layer, first, &n, &unit);
     if (!owned || done == layer->T) continue;
     load_unit_step(&steps[o], slots[o], layer, grad_y, layer->reverse ? done : layer->T - 1 - done,
                    n, unit);
   }
 }
 
-/// Step `done` backward of a tile; the last one, T, makes the gradient of h_0. `dh` and `dc` are
-/// the gradients of its states without what the products add.
+/// Step `done` backward of a tile. `states` begin without what the products add; after the last
+/// one, T, their dh is the gradient of h_0.
 INLINE void
 backward_tile(const Layer *layer, const Held held, local float4 *memory, UnitStep steps[OWN],
-              float slots[OWN][SLOTS], float dh[OWN], float dc[OWN][MEMORY], global float *grad_h_0,
-              int done, int first_row, int first_unit) {
+              float slots[OWN][SLOTS], TileGradients *states, int done, const Origin *first) {
   const int T = layer->T, H = layer->H;
   const int t = layer->reverse ? done : T - 1 - done, t_after = layer->reverse ? t - 1 : t + 1;
   float sums[OWN][OUT];
   global const float *after = done ? layer->gates + gates_row_offset(layer, t_after, 0) : 0;
-  product(sums, layer, held, memory, after, layer->gates_stride, first_row, first_unit);
+  product(sums, layer, held, memory, after, layer->gates_stride, first->row, first->unit);
   EACH_OWNED(o) {
     int n, unit;
-    if (!find_owned(o, layer, first_row, first_unit, &n, &unit)) continue;
-    const size_t state = (size_t)n * H + unit;
-    const float gradient = (layer->mask ? sums[o][0] * layer->mask[state] : sums[o][0]) + dh[o];
-    if (done == T) grad_h_0[state] = gradient;
-    else unit_backward(layer, &steps[o], slots[o], gradient, &dh[o], dc[o], t, n, unit);
+    if (!find_owned(o, layer, first, &n, &unit)) continue;
+    states->dh[o] += layer->mask ? sums[o][0] * layer->mask[(size_t)n * H + unit] : sums[o][0];
+    if (done == T) continue;
+    unit_backward(layer, &steps[o], slots[o], &states->dh[o], states->dc[o], t, n, unit);
 #if ALONE
 #pragma unroll
-    for (int gate = 0; gate < GATES && done < T; ++gate) {
+    for (int gate = 0; gate < GATES; ++gate) {
       const float value = is_active(layer->lengths, t, n) ? slots[o][RECURRENT_SLOT(gate)] : 0.0f;
-      store_next_input(memory, value, n - first_row, gate, unit);
+      store_next_input(memory, value, n - first->row, gate, unit);
     }
 #endif
+  }
+}
+
+/// Stores the gradients of the hidden states of a tile in `dh` [N, H].
+INLINE void store_gradients(const TileGradients *states, const Layer *layer, global float *dh,
+                            const Origin *first) {
+  EACH_OWNED(o) {
+    int n, unit;
+    if (find_owned(o, layer, first, &n, &unit)) dh[(size_t)n * layer->H + unit] = states->dh[o];
   }
 }
 
@@ -244,40 +260,41 @@ persistent_backward(LAYER_PARAMETERS, global const float *grad_y, global const f
   const Layer layer = LAYER;
   const int tile = get_group_id(0), tiles = get_num_groups(0);
   const int team = get_group_id(1), teams = get_num_groups(1);
-  const int first_row = team * ROWS, first_unit = tile * UNITS, end = T + (grad_h_0 ? 1 : 0);
+  const Origin first = {team * ROWS, tile * UNITS};
+  const int end = T + (grad_h_0 ? 1 : 0);
   volatile global int *count = ALONE ? 0 : TEAM(sync, team);
-  keep_weights(&layer, held, memory, first_unit);
+  keep_weights(&layer, held, memory, first.unit);
 #if ALONE
-  begin_rows(&layer, memory, 0, first_row);
+  begin_rows(&layer, memory, 0, first.row);
 #endif
-  float own_dh[OWN], own_dc[OWN][MEMORY];
+  TileGradients own;
   EACH_OWNED(o) {
     int n, unit;
-    if (find_owned(o, &layer, first_row, first_unit, &n, &unit)) {
-      begin_back(&own_dh[o], own_dc[o], grad_h_n, grad_c_n, n, H, unit);
+    if (find_owned(o, &layer, &first, &n, &unit)) {
+      begin_back(&own.dh[o], own.dc[o], grad_h_n, grad_c_n, n, H, unit);
     }
   }
   int done = 0;
   while (done < end) {
     UnitStep steps[OWN];
     float slots[OWN][SLOTS];
-    load_tile(steps, slots, &layer, grad_y + y_offset, done, first_row, first_unit);
+    load_tile(steps, slots, &layer, grad_y + y_offset, done, &first);
 #if ALONE
     barrier(CLK_LOCAL_MEM_FENCE);
 #else
     if (get_local_id(0) == 0 && done == 0) given_up = 0;
     if (!wait_for_team(sync, count, tiles, done, polls, &given_up)) break;
 #endif
-    backward_tile(&layer, held, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
-                  first_unit);
+    backward_tile(&layer, held, memory, steps, slots, &own, done, &first);
+    if (done == T) store_gradients(&own, &layer, grad_h_0, &first);
     ++done;
     if (!ALONE) tell_team(count, tiles);
   }
   EACH_OWNED(o) {
     int n, unit;
-    if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
-    dh[(size_t)n * H + unit] = own_dh[o];
-    if (HAS_CELL_STATE) store_memory(own_dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
+    if (!find_owned(o, &layer, &first, &n, &unit)) continue;
+    dh[(size_t)n * H + unit] = own.dh[o];
+    if (HAS_CELL_STATE) store_memory(own.dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
   }
   if (!ALONE && get_local_id(0) == 0) PROGRESS(sync, teams)[team * tiles + tile] = done;
 }
@@ -296,29 +313,29 @@ persistent_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global co
   for (int done = 0; done < end && is_left; ++done) {
     for (int i = next_left(progress, 0, tiles * teams, done); i < tiles * teams;
          i = next_left(progress, i + 1, tiles * teams, done)) {
-      const int first_row = i / tiles * ROWS, first_unit = i % tiles * UNITS;
-      keep_weights(&layer, held, memory, first_unit);
+      const Origin first = {i / tiles * ROWS, i % tiles * UNITS};
+      keep_weights(&layer, held, memory, first.unit);
       UnitStep steps[OWN];
       float slots[OWN][SLOTS];
-      float own_dh[OWN], own_dc[OWN][MEMORY];
-      load_tile(steps, slots, &layer, grad_y + y_offset, done, first_row, first_unit);
+      TileGradients own;
+      load_tile(steps, slots, &layer, grad_y + y_offset, done, &first);
       EACH_OWNED(o) {
         int n, unit;
-        if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
+        if (!find_owned(o, &layer, &first, &n, &unit)) continue;
         if (done == 0) {
-          begin_back(&own_dh[o], own_dc[o], grad_h_n, grad_c_n, n, H, unit);
+          begin_back(&own.dh[o], own.dc[o], grad_h_n, grad_c_n, n, H, unit);
         } else {
-          own_dh[o] = dh[(size_t)n * H + unit];
-          load_memory(own_dc[o], dc ? dc + (size_t)n * MEMORIES * H : 0, H, unit, 1);
+          own.dh[o] = dh[(size_t)n * H + unit];
+          load_memory(own.dc[o], dc ? dc + (size_t)n * MEMORIES * H : 0, H, unit, 1);
         }
       }
-      backward_tile(&layer, held, memory, steps, slots, own_dh, own_dc, grad_h_0, done, first_row,
-                    first_unit);
+      backward_tile(&layer, held, memory, steps, slots, &own, done, &first);
+      if (done == T) store_gradients(&own, &layer, grad_h_0, &first);
       EACH_OWNED(o) {
         int n, unit;
-        if (!find_owned(o, &layer, first_row, first_unit, &n, &unit)) continue;
-        dh[(size_t)n * H + unit] = own_dh[o];
-        if (HAS_CELL_STATE) store_memory(own_dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
+        if (!find_owned(o, &layer, &first, &n, &unit)) continue;
+        dh[(size_t)n * H + unit] = own.dh[o];
+        if (HAS_CELL_STATE) store_memory(own.dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
       }
       barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     }

@@ -225,9 +225,9 @@ INLINE void multiply_pass(Sums sums, local const float4 *rows, const float4 *hel
 #pragma unroll 2
   for (int j = 0; j < PASS4 / 4 / SLICES; ++j) {
     const int eights = j * SLICES / 2 * 8, first4 = j * SLICES % 2 * 4 + slice * 4;
-    multiply_blocks(sums, WARP_ROWS / 16, WARP_COLUMNS / 8, rows + eights, ROW4, 1,
-                    warp / COLUMN_WARPS * WARP_ROWS, columns + eights, stride, 1,
-                    warp % COLUMN_WARPS * WARP_COLUMNS, first4);
+    const MatrixOperand left = {rows + eights, ROW4, 1, warp / COLUMN_WARPS * WARP_ROWS};
+    const MatrixOperand right = {columns + eights, stride, 1, warp % COLUMN_WARPS * WARP_COLUMNS};
+    multiply_blocks(sums, WARP_ROWS / 16, WARP_COLUMNS / 8, &left, &right, first4);
   }
 }
 
@@ -314,6 +314,22 @@ INLINE void store_next_input(local float4 *memory, float value, int row, int seg
 }
 #endif
 
+/// The sums of all slices for the units that this work-item owns.
+INLINE void add_slices(float result[OWN][OUT], local const float *partial) {
+#pragma unroll
+  for (int o = 0; o < OWN; ++o) {
+    const int e = get_local_id(0) + o * ITEMS;
+#pragma unroll
+    for (int out = 0; out < OUT; ++out) {
+      float sum = 0.0f;
+      for (int s = 0; s < SLICES && e < ROWS * UNITS; ++s) {
+        sum += partial[s * SLICE_STRIDE + out * ROWS * UNITS + e];
+      }
+      result[o][out] = sum;
+    }
+  }
+}
+
 /// The product of the tile's weights with the rows of `left`, `stride` apart and zeros where it is
 /// null, or with what store_next_input stored: result[o][out] is that of the o-th unit that this
 /// work-item owns. `memory` holds the kept weights. All work-items take part, after a barrier.
@@ -368,16 +384,5 @@ product(float result[OWN][OUT], const Layer *layer, const Held held, local float
 #endif
   store_sums(sums, partial + get_local_id(0) / SLICE_ITEMS * SLICE_STRIDE);
   barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
-  for (int o = 0; o < OWN; ++o) {
-    const int e = get_local_id(0) + o * ITEMS;
-#pragma unroll
-    for (int out = 0; out < OUT; ++out) {
-      float sum = 0.0f;
-      for (int s = 0; s < SLICES && e < ROWS * UNITS; ++s) {
-        sum += partial[s * SLICE_STRIDE + out * ROWS * UNITS + e];
-      }
-      result[o][out] = sum;
-    }
-  }
+  add_slices(result, partial);
 }

@@ -29,13 +29,14 @@ state_sums(global const float *gates, global const float *states, int stride, in
   const int range = get_global_id(1), first = range * steps;
   if (unit >= H) return;
   states += offset;
+  const States all = {states, initial, lengths, stride, H, T, N, reverse};
   REAL total = (REAL)(0.0f);
   for (int t = first; t < min(first + steps, T); ++t) {
     REAL partial = (REAL)(0.0f);
     for (int n = 0; n < N; ++n) {
       if (!is_active(lengths, t, n)) continue;
       global const float *state = states + ((size_t)t * N + n) * stride;
-      if (!current) state = state_before(states, stride, initial, lengths, t, n, T, N, H, reverse);
+      if (!current) state = state_before(&all, t, n);
       if (!state) continue;
       global const float *gate = gates + ((size_t)t * N + n) * gates_stride + slot * H;
       partial = fma(load_lanes(gate + unit, count), load_lanes(state + unit, count), partial);
@@ -52,8 +53,8 @@ gather_states(global const float *y, int stride, int offset, global const float 
               global const int *lengths, global float *result, int T, int N, int H, int reverse) {
   const int row = get_global_id(1), first = get_global_id(0) * ELEMENTS;
   const int end = min(first + ELEMENTS, H);
-  global const float *state =
-      state_before(y + offset, stride, initial, lengths, row / N, row % N, T, N, H, reverse);
+  const States all = {y + offset, initial, lengths, stride, H, T, N, reverse};
+  global const float *state = state_before(&all, row / N, row % N);
   result += (size_t)row * H;
   for (int unit = first; unit < end; unit += WIDTH) {
     const REAL value = state ? load_lanes(state + unit, end - unit) : (REAL)(0.0f);

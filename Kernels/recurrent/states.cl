@@ -14,13 +14,21 @@ INLINE int is_first(global const int *lengths, int t, int n, int T, int reverse)
   return reverse ? t + 1 >= (lengths ? lengths[n] : T) : t == 0;
 }
 
-/// Row n of the states before step t, of y, whose rows are `stride` apart, or of `initial` [N, H];
-/// null means zeros.
-INLINE global const float *
-state_before(global const float *y, int stride, global const float *initial,
-             global const int *lengths, int t, int n, int T, int N, int H, int reverse) {
-  if (is_first(lengths, t, n, T, reverse)) return initial ? initial + (size_t)n * H : 0;
-  return y + ((size_t)(reverse ? t + 1 : t - 1) * N + n) * stride;
+/// The states after each step, in rows that are `stride` apart, and those before the first,
+/// `initial` [N, width], null for zeros.
+typedef struct {
+  global const float *rows, *initial;
+  global const int *lengths;
+  int stride, width, T, N, reverse;
+} States;
+
+/// The state of sequence n before step t; null means zeros.
+INLINE global const float *state_before(const States *states, int t, int n) {
+  if (is_first(states->lengths, t, n, states->T, states->reverse)) {
+    return states->initial ? states->initial + (size_t)n * states->width : 0;
+  }
+  return states->rows +
+         ((size_t)(states->reverse ? t + 1 : t - 1) * states->N + n) * states->stride;
 }
 
 /// The first row of a slice of the batch.

@@ -124,12 +124,12 @@ step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *
   UnitStep step;
   float slots[SLOTS];
   load_unit_step(&step, slots, &layer, grad_y + y_offset, t, n, unit);
-  float direct = 0.0f, carried[MEMORY];
+  float carried[MEMORY];
   global float *dc_row = HAS_CELL_STATE ? dc + (size_t)n * MEMORIES * H : 0;
   load_memory(carried, dc_row, H, unit, 1);
-  unit_backward(&layer, &step, slots, gradient, &direct, carried, t, n, unit);
+  unit_backward(&layer, &step, slots, &gradient, carried, t, n, unit);
   store_memory(carried, dc_row, H, unit, 1);
-  if (dh) dh[state] = direct;
+  if (dh) dh[state] = gradient;
 }
 
 /// The gradient of h_0 [N, H]: from the gates' gradients of the first step, t, and `dh`.

@@ -77,21 +77,20 @@ INLINE void load_unit_step(UnitStep *step, float slots[SLOTS], const Layer *laye
   }
 }
 
-/// The gradients of the sums of step t, written over what the forward pass kept. `gradient` is that
-/// of h from the step after. `dh` receives the gradient of h' that does not pass through the
+/// The gradients of the sums of step t, written over what the forward pass kept. `dh` holds the
+/// gradient of h from the step after, and receives that of h' that does not pass through the
 /// products; `dc` become the gradients of the states beside h before.
-INLINE void unit_backward(const Layer *layer, const UnitStep *step, float slots[SLOTS],
-                          float gradient, float *dh, float *dc, int t, int n, int unit) {
+INLINE void unit_backward(const Layer *layer, const UnitStep *step, float slots[SLOTS], float *dh,
+                          float *dc, int t, int n, int unit) {
   const int H = layer->H;
   const size_t index = ((size_t)t * layer->N + n) * H + unit;
   global float *row = layer->gates + gates_row_offset(layer, t, n) + unit;
   if (!is_active(layer->lengths, t, n)) {
 #pragma unroll
     for (int slot = 0; slot < SLOTS; ++slot) row[(size_t)slot * H] = 0.0f;
-    *dh = gradient;
     return;
   }
-  gradient += step->grad_y;
+  const float gradient = *dh + step->grad_y;
   float direct = 0.0f, kept[MEMORY] = {0.0f};
   if (ZONEOUT) {
     EACH_MEMORY(k) {
