@@ -92,7 +92,7 @@ let package = Package(
     .testTarget(
       name: "CarouselONNXTests",
       dependencies: [
-        "CarouselONNX", "CarouselFormats", "CarouselModel",
+        "CarouselONNX", "CarouselFormats", "CarouselModel", "CarouselReference",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     .testTarget(

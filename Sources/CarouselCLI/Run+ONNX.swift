@@ -3,7 +3,7 @@ import Carousel
 
 extension Run {
   /// One pass of a model from an ONNX file.
-  func runONNX(_ path: String) throws {
+  func runONNX(_ path: String, inputs: String, outputs: String) throws {
     guard recurrent.isEmpty, !batchFirst, prefix.prefix == nil, head == nil else {
       throw CarouselError(
         .usage,
@@ -25,8 +25,7 @@ extension Run {
     }
     Progress.show(Status("computing"))
     let tensors = try pass.tensors(on: backend)
-    let target = outputs
-    Progress.show(Status("writing \(target)"))
+    Progress.show(Status("writing \(outputs)"))
     try SafetensorsFile(
       tensors.map { ($0.name, $0.tensor.tensor) },
       elementTypes: Dictionary(

@@ -16,6 +16,7 @@ struct Run: PagedCommand {
       that shape. Nothing is dropped. \
       MODEL may be an ONNX file too: inputs and outputs then have the model's own names and \
       shapes, and with --gradients grad_NAME of outputs make grad_NAME of inputs and parameters. \
+      --stream feeds an ONNX model from standard input piece by piece. \
       What was read, and which tensors of the files were not, is \
       printed on standard error.
       """)
@@ -30,16 +31,30 @@ struct Run: PagedCommand {
   var model: String
 
   @Option(help: ArgumentHelp("A .safetensors or .pt file with the inputs.", valueName: "in"))
-  var inputs: String
+  var inputs: String?
 
   @Option(help: ArgumentHelp("The .safetensors file to write.", valueName: "out"))
-  var outputs: String
+  var outputs: String?
 
   @Flag(help: "Pass backward too.")
   var gradients = false
 
   @Flag(help: "Take x and grad_y, and give y and grad_x, as [N, T, …].")
   var batchFirst = false
+
+  @OptionGroup var stream: StreamOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "With --stream, the shape of an input, such as x=1,576 (repeatable).",
+      valueName: "name=size,…"))
+  var shape: [NamedSizes] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "With --stream, the value of all elements of an input, such as sr=16000 (repeatable).",
+      valueName: "name=number"))
+  var value: [NamedNumber] = []
 
   @OptionGroup var prefix: PrefixOptions
 
@@ -53,6 +68,29 @@ struct Run: PagedCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    guard stream.stream else {
+      guard inputs != nil, outputs != nil else {
+        throw ValidationError(
+          "expected --inputs IN and --outputs OUT, or --stream with an ONNX model")
+      }
+      guard stream.isEmpty, shape.isEmpty, value.isEmpty else {
+        throw ValidationError(
+          "--state, --stream-format, --context, --shape and --value belong to --stream, which was not given"
+        )
+      }
+      return try validateDropout()
+    }
+    guard outputs == nil, !gradients else {
+      throw ValidationError(
+        "--stream answers on standard output, forward alone, but --outputs or --gradients was given"
+      )
+    }
+    if stream.streamFormat == .rows, stream.context != 0 {
+      throw ValidationError("--context is for audio, but --stream-format is rows")
+    }
+  }
+
+  private func validateDropout() throws {
     if let dropout = recurrent.stack.dropout {
       throw ValidationError("run drops nothing, but --dropout \(dropout) was given")
     }
@@ -60,7 +98,18 @@ struct Run: PagedCommand {
 
   func run() throws {
     Progress.show(Status("reading"))
-    if let path = ONNXModel.path(at: model) { return try runONNX(path) }
+    let onnx = ONNXModel.path(at: model)
+    if stream.stream {
+      guard let onnx else {
+        throw CarouselError(
+          .usage,
+          "\(model): expected an ONNX model for --stream; 'carousel predict --stream' goes on with a run"
+        )
+      }
+      return try runStream(onnx)
+    }
+    guard let inputs, let outputs else { return }
+    if let onnx { return try runONNX(onnx, inputs: inputs, outputs: outputs) }
     let found = try RecurrentModel(
       contentsOf: model, prefix: prefix.prefix, hints: recurrent.hints)
     let model = try found.reading(as: recurrent.configuration(defaults: found.configuration))
@@ -83,8 +132,7 @@ struct Run: PagedCommand {
         tensors[index].tensor = tensor.withOuterDimensionsSwapped
       }
     }
-    let path = outputs
-    Progress.show(Status("writing \(path)"))
+    Progress.show(Status("writing \(outputs)"))
     try SafetensorsFile(tensors).write(to: outputs)
     for warning in report.add(tensors, path: outputs) { Output.note("carousel: \(warning)") }
     if output.json { try Output.write(json: report) }

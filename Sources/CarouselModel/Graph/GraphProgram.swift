@@ -22,6 +22,8 @@ public struct GraphProgram {
   let indexWrites: [(host: Int, index: Int, count: Int)]
   let stacks: [ProgramStack]
   let inputs: [String: ProgramInput]
+  /// The shape of an input that is given for each pass.
+  package func inputShape(_ name: String) -> Shape? { inputs[name]?.shape }
   /// The gradients of inputs that were asked for.
   let inputGradients: [String: Int]
   /// Where the gradients of outputs are written by the user.

@@ -61,21 +61,8 @@ extension ONNXImporter {
     guard let x = input else { throw node.failure("has no input") }
     let sums = emitProduct(
       x, direction.weight, direction.zeros[0], direction.scales[0], base: base)
-    var states: [String?] = []
-    for tensor in tensors[2...] {
-      let state =
-        tensor
-        ?? {
-          let extent = emit(.shape(start: 1, end: 2), [x], base: base)
-          let shape = emit(
-            .concatenate(axis: 0),
-            [constant([direction.index + 1], base: base), extent, constant([H], base: base)],
-            base: base)
-          return emit(.constantOfShape(GraphTensor(scalar: 0)), [shape], base: base)
-        }()
-      let index = constant(
-        GraphTensor(scalar: Double(direction.index), type: .int64), base: base)
-      states.append(emit(.gather(axis: 0), [state, index], base: base))
+    let states = tensors[2...].map { tensor in
+      initialState(tensor, x: x, direction: direction.index, hiddenSize: H, base: base)
     }
     let body = quantizedStep(direction, base: base)
     let outputs = ["h", "c", "y"].map { unique("\(base)/\($0)") }

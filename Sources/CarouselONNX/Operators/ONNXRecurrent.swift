@@ -41,14 +41,13 @@ extension ONNXImporter {
     }
     let directions = direction == .bidirectional ? 2 : 1
     try weights.check(directions: directions, hiddenSize: try node.int("hidden_size"))
-    if let clip = try node.float("clip"), clip > 0 {
-      throw node.failure(
-        "has 'clip' \(clip), a bound on what goes into activations, which is not supported")
-    }
     let activations = try ONNXActivations.all(of: node, cell: cell, directions: directions)
     var options = plain
     options.bias = weights.bias == nil ? .none : .double
     options.peepholes = weights.peepholes != nil
+    if let clip = try node.float("clip"), clip > 0 {
+      return try importClipped(node, weights, options, clip: clip, activations)
+    }
     let isBatchFirst = try node.flag("layout")
     let tensors = try recurrentInputs(node, cell: cell, isBatchFirst: isBatchFirst)
     var parts: [[String?]] = []

@@ -4,7 +4,7 @@ import SwiftProtobuf
 
 extension ONNXModel {
   /// Writes the file's model with other values for parameters: inputs, outputs, operators, names and all
-  /// other bytes stay.
+  /// else stay, but that an attribute of 0 is left out, which means the same.
   ///
   /// Weights of recurrent nodes go back to where they came from, however the file's nodes rearrange them
   /// on the way; each is rounded to the type that the file has for it, and numbers that lay in files of

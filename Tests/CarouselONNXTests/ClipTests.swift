@@ -1,0 +1,106 @@
+import CarouselFormats
+import CarouselModel
+import CarouselReference
+import Foundation
+import Testing
+
+@testable import CarouselONNX
+
+/// Recurrent nodes whose activations' inputs are bounded.
+@Suite struct ClipTests {
+  private static let (T, N, C, H) = (5, 2, 3, 4)
+
+  private func numbers(_ count: Int, _ stream: Int) -> [Double] {
+    let random = Philox(seed: 11, stream: RandomStream.input(stream))
+    return (0..<count).map { Double(Float(random.normal($0))) }
+  }
+
+  /// A node with weights, biases, initial states and, of an LSTM, peepholes.
+  private func model(
+    _ type: String, gates: Int, directions: Int, _ attributes: [ONNXAttributeProto]
+  ) -> TestModel {
+    var model = TestModel()
+    let (D, G) = (directions, gates * Self.H)
+    model.input("x")
+    func add(_ name: String, _ shape: [Int], _ stream: Int) -> String {
+      let values = numbers(shape.reduce(1, *), stream).map { Float($0) }
+      model.initializer(name, shape.map { Int64($0) }, values)
+      return name
+    }
+    var inputs = [
+      "x", add("W", [D, G, Self.C], 1), add("R", [D, G, Self.H], 2), add("B", [D, 2 * G], 3), "",
+      add("h0", [D, Self.N, Self.H], 4),
+    ]
+    if type == "LSTM" {
+      inputs += [add("c0", [D, Self.N, Self.H], 5), add("P", [D, 3 * Self.H], 6)]
+    }
+    model.node(
+      type, inputs, ["y", "hn"] + (type == "LSTM" ? ["cn"] : []),
+      [.int("hidden_size", Self.H)] + attributes)
+    for name in ["y", "hn"] { model.output(name) }
+    return model
+  }
+
+  private func outputs(_ model: TestModel) throws -> [String: [Double]] {
+    let read = try model.read()
+    let bound = try GraphModel(read.graph, backend: ReferenceBackend())
+    try bound.load(read.parameters, source: "test")
+    let x = GraphTensor(Tensor([Self.T, Self.N, Self.C], numbers(Self.T * Self.N * Self.C, 9)))
+    let pass = try bound.pass(
+      shapes: ["x": x.shape], training: true, gradientsOf: ["y"], inputGradients: ["x"])
+    try pass.forward(["x": x])
+    var result = Dictionary(
+      uniqueKeysWithValues: try pass.outputs().map { ($0.name, $0.tensor.values) })
+    let y = try #require(pass.program.outputs.first { $0.name == "y" })
+    try pass.backward(["y": Tensor(y.shape, numbers(y.shape.count, 10))])
+    result["grad_x"] = try pass.inputGradient("x")?.values
+    return result
+  }
+
+  @Test(arguments: [
+    ("RNN", 1, [ONNXAttributeProto]()), ("LSTM", 4, []), ("LSTM", 4, [.int("input_forget", 1)]),
+    ("GRU", 3, []), ("GRU", 3, [.int("linear_before_reset", 1)]),
+    ("RNN", 1, [.texts("activations", ["ScaledTanh", "LeakyRelu"])]),
+  ])
+  func boundThatNothingReachesChangesNothing(
+    type: String, gates: Int, attributes: [ONNXAttributeProto]
+  ) throws {
+    let both = attributes + [.text("direction", "bidirectional")]
+    let plain = try outputs(model(type, gates: gates, directions: 2, both))
+    let clipped = try outputs(model(type, gates: gates, directions: 2, both + [.float("clip", 99)]))
+    #expect(plain.count == 3)
+    for (name, values) in plain {
+      let others = try #require(clipped[name])
+      #expect(values.count == others.count)
+      #expect(zip(values, others).allSatisfy { abs($0 - $1) < 1e-12 }, "\(name)")
+    }
+  }
+
+  @Test func sumsOfAnRNNAreKeptWithinTheBound() throws {
+    let clip = 0.3
+    let found = try outputs(model("RNN", gates: 1, directions: 1, [.float("clip", clip)]))
+    let (W, R, B) = (
+      numbers(Self.H * Self.C, 1), numbers(Self.H * Self.H, 2), numbers(2 * Self.H, 3)
+    )
+    let x = numbers(Self.T * Self.N * Self.C, 9)
+    var h = numbers(Self.N * Self.H, 4)
+    var y: [Double] = []
+    for t in 0..<Self.T {
+      var next = h
+      for n in 0..<Self.N {
+        for unit in 0..<Self.H {
+          var sum = B[unit] + B[Self.H + unit]
+          for c in 0..<Self.C { sum += W[unit * Self.C + c] * x[(t * Self.N + n) * Self.C + c] }
+          for k in 0..<Self.H { sum += R[unit * Self.H + k] * h[n * Self.H + k] }
+          let bound = Double(Float(clip))
+          next[n * Self.H + unit] = tanh(min(max(sum, -bound), bound))
+        }
+      }
+      h = next
+      y += h
+    }
+    #expect(zip(found["y"] ?? [], y).allSatisfy { abs($0 - $1) < 1e-12 })
+    #expect(found["y"]?.count == y.count)
+    #expect(found["y"] != (try outputs(model("RNN", gates: 1, directions: 1, []))["y"]))
+  }
+}
