@@ -72,7 +72,10 @@ public struct GradientFlow: Sendable {
       sequenceLength: sequenceLength, batchSize: batchSize, seed: seed)
   }
 
-  private init(
+  /// Layers with given parameters that read `x [T, N, C]`; `seed` draws p.
+  ///
+  /// Throws a usage error where the layers do not walk forward.
+  init(
     _ configuration: RecurrentConfiguration, parameters: [String: Tensor], x: Tensor, seed: UInt64
   ) throws(CarouselError) {
     guard configuration.direction == .forward else {

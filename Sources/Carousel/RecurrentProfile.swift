@@ -67,17 +67,7 @@ public struct RecurrentProfile: Sendable {
 
   /// The seconds that each pass takes by the host's clock, from an idle device to an idle device.
   public func wallSeconds<B: Backend>(on backend: B) throws -> [Double] {
-    let pass = try RecurrentProfilePass(self, on: backend)
-    for _ in 0..<warmup { try pass.run() }
-    try backend.synchronize()
-    let clock = ContinuousClock()
-    return try (0..<iterations).map { _ in
-      let duration = try clock.measure {
-        try pass.run()
-        try backend.synchronize()
-      }
-      return duration / .seconds(1)
-    }
+    try RecurrentProfilePass(self, on: backend).seconds(of: self, on: backend)
   }
 }
 
@@ -116,6 +106,20 @@ final class RecurrentProfilePass<B: Backend> {
         try backend.makeBuffer(count: shapes.x.count)
       ) : nil
     dropoutSeed = work.training ? (work.seed, 0) : nil
+  }
+
+  /// The seconds of each pass, after those that warm up.
+  func seconds(of work: RecurrentProfile, on backend: B) throws -> [Double] {
+    for _ in 0..<work.warmup { try run() }
+    try backend.synchronize()
+    let clock = ContinuousClock()
+    return try (0..<work.iterations).map { _ in
+      let duration = try clock.measure {
+        try run()
+        try backend.synchronize()
+      }
+      return duration / .seconds(1)
+    }
   }
 
   func run() throws {

@@ -23,6 +23,7 @@ struct CarouselCommand: ParsableCommand {
       Convert.self,
       Inspect.self,
       Gradients.self,
+      ExperimentCommand.self,
     ])
 
   /// Parses, runs, and turns whatever is thrown into an exit status and one sentence.

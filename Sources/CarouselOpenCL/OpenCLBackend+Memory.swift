@@ -78,6 +78,9 @@ extension OpenCLBackend {
     buffer.values.replaceSubrange(0..<values.count, with: values)
   }
 
+  /// The bytes of the device's memory that buffers in use take, rounded up as they are allocated.
+  public var bytesInUse: Int { launcher.pool.context.liveBytes - launcher.pool.idleBytes }
+
   /// Waits until the queue is empty.
   public func synchronize() throws { try launcher.finish() }
 }

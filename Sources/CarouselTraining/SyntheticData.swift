@@ -71,6 +71,9 @@ public struct SyntheticData: Sendable {
       ? 1.0 / 6 : Double(Self.symbolCount) * 2.0794415416798357 / Double(sequenceLength)  // ln 8
   }
 
+  /// What the network reads in one training step, counted from 0: `[T, N, 2]`, or tokens `[T + 20, N]`.
+  package func input(_ step: Int) -> NetworkInput { batch(step).input }
+
   private func random(_ step: Int) -> Philox {
     Philox(seed: seed, stream: part.rawValue << 56 | UInt64(step))
   }

@@ -1,0 +1,163 @@
+import CarouselModel
+import CarouselTraining
+import Foundation
+
+/// What all experiments share: the backend, the budget, and the loop that trains.
+final class ExperimentContext<B: Backend> {
+  let experiment: Experiment
+  let settings: ExperimentSettings
+  let backend: B
+  private let monitor: ExperimentMonitor
+  private let start = ContinuousClock.now
+  private var done = 0.0, planned = 1.0
+  private var words = ""
+  /// Why the experiment ended.
+  private(set) var end = ExperimentResult.End.complete
+
+  /// Ends the measurements, whatever they are.
+  private struct Stop: Error {}
+
+  init(
+    experiment: Experiment, settings: ExperimentSettings, backend: B, monitor: ExperimentMonitor
+  ) {
+    self.experiment = experiment
+    self.settings = settings
+    self.backend = backend
+    self.monitor = monitor
+  }
+
+  /// The cells to compare.
+  var cells: [Cell] { settings.cells ?? experiment.standardCells }
+
+  /// The seconds since the experiment began.
+  var seconds: Double { start.duration(to: .now) / .seconds(1) }
+
+  /// As many training steps as the budget allows where the standard one allows `count` for each of three
+  /// seeds: a function of the settings alone, so that results can be repeated.
+  func updates(_ count: Int) -> Int {
+    let share = settings.budgetSeconds / ExperimentSettings.standardBudgetSeconds
+    return max(Int((Double(count) * share * 3 / Double(settings.seeds)).rounded()), 1)
+  }
+
+  /// Runs measurements, of which `planned` units of work are announced by `advance`, and keeps what they
+  /// noted when they are stopped.
+  func measure(_ planned: Int, _ measurements: () throws -> Void) throws {
+    self.planned = Double(max(planned, 1))
+    do { try measurements() } catch is Stop {}
+  }
+
+  /// Says what is measured next; stops where the time is up.
+  func begin(_ words: String) throws {
+    self.words = words
+    try check()
+    report(0)
+  }
+
+  /// Notes that a unit of work is done.
+  func advance(_ units: Int = 1) { done += Double(units) }
+
+  /// Stops where the time is up or whoever watches says so.
+  func check() throws { if isOver { throw Stop() } }
+
+  private var isOver: Bool {
+    if monitor.shouldStop() {
+      end = .interrupted
+    } else if seconds > settings.budgetSeconds {
+      end = .budget
+    }
+    return end != .complete
+  }
+
+  private func report(_ part: Double) {
+    monitor.report(.init(words: words, fraction: min((done + part) / planned, 1)))
+  }
+
+  /// Trains to the end of the trainer's bounds, or until `isSolved` is true of an evaluation, as one unit of
+  /// work; returns the evaluations and the lines of metrics.
+  ///
+  /// Throws where the experiment is stopped. A loss that is no longer finite ends the training, and is
+  /// said by `diverged`.
+  func train(
+    _ trainer: Trainer<B>, isSolved: (TrainingMetrics) -> Bool = { _ in false }
+  ) throws -> TrainingCurve {
+    var curve = TrainingCurve()
+    var solved = false
+    do {
+      let shouldStop = { solved || self.isOver }
+      _ = try trainer.run(shouldStop: shouldStop) { event in
+        switch event {
+        case .stepped(let progress): report(progress.fraction)
+        case .logged(let metrics, _): curve.lines.append(metrics)
+        case .evaluated(let metrics, _):
+          curve.evaluations.append(metrics)
+          solved = isSolved(metrics)
+        case .evaluating, .saved, .warned: break
+        }
+      }
+    } catch let error as CarouselError where error.kind == .checkFailed {
+      curve.diverged = true
+    }
+    if !solved { try check() }
+    curve.isSolved = solved
+    return curve
+  }
+}
+
+/// What was measured while a network was trained.
+struct TrainingCurve {
+  /// The evaluations, and the lines of metrics.
+  var evaluations: [TrainingMetrics] = [], lines: [TrainingMetrics] = []
+  /// Whether it was stopped because it had learned its task; whether its loss was no longer finite.
+  var isSolved = false, diverged = false
+
+  /// The loss of the last evaluation; NaN where there is none.
+  var finalLoss: Double { diverged ? .nan : evaluations.last?.validationLoss ?? .nan }
+  /// The training steps and seconds that were taken.
+  var steps: Int { max(evaluations.last?.step ?? 0, lines.last?.step ?? 0) }
+  var seconds: Double { max(evaluations.last?.seconds ?? 0, lines.last?.seconds ?? 0) }
+}
+
+extension Trainer {
+  /// The parameters as they are now, to begin another training with.
+  func weights() throws -> InitialWeights {
+    InitialWeights(
+      tensors: Dictionary(
+        uniqueKeysWithValues: try network.parameters.tensors().map { ($0.name, $0.tensor) }))
+  }
+}
+
+extension TrainingSettings {
+  /// Between evaluations of a training that is evaluated at its end alone.
+  static let never = 1 << 39
+
+  /// Adam at a constant rate for an experiment's training on synthetic sequences.
+  init(
+    adding recurrent: RecurrentConfiguration, sequenceLength: Int, updates: Int, seed: UInt64,
+    evaluateEvery: Int = TrainingSettings.never
+  ) {
+    self.init(recurrent: recurrent, bounds: TrainingBounds(maxSteps: updates))
+    self.sequenceLength = sequenceLength
+    batchSize = 32
+    schedule = LearningRateSchedule(.constant, peak: 0.01)
+    self.evaluateEvery = evaluateEvery
+    self.seed = seed
+  }
+}
+
+extension RecurrentConfiguration {
+  /// Layers of an experiment; where the cell has one, the forget gate begins with a bias of 1.
+  init(experiment cell: Cell, inputSize: Int, hiddenSize: Int, overrides: [String: Double] = [:]) {
+    self.init(
+      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize,
+      options: CellOptions(
+        overrides: overrides,
+        forgetBias: cell.has(.forgetBias) ? CellOptions.customaryForgetBias : nil))
+  }
+
+  /// The options of `carousel train` that ask for an experiment's layers.
+  var words: String {
+    let held = options.overrides.sorted { $0.key < $1.key }
+      .map { " --override \($0.key)=\($0.value.formatted())" }.joined()
+    return "--cell \(cell.rawValue) --hidden-size \(hiddenSize)\(held)"
+  }
+}
