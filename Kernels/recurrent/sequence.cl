@@ -1,27 +1,39 @@
 // Strategy "sequence": one launch computes all steps, for CPUs.
 //
-// A work-item computes a slice of the batch, or where the batch has few rows a split of the hidden
-// units, as slices.cl says. At each step it takes some rows at a time through its tiles of hidden
-// units, and for each tile does
+// There is a work-item for each core, not for each hidden unit. It computes all steps of a slice of
+// the batch, or where the batch has few sequences those of a split of the hidden units, as
+// slices.cl says. Its loops, from outside in:
 //
-//   the input product        the biases and x W^T; where that was done before, `gates` holds it
-//   the recurrent product    h' R^T, from packed weights that stay in the core's cache
-//   the cell update          as soon as the sums of the tile are there
+//   forward_steps   over the steps; with splits it waits after each one for the others
+//   forward_step    over blocks of up to ROWS_TOGETHER sequences; for each over its tiles of
+//                   TILE_UNITS hidden units; for each over as many rows as fit the registers
+//   forward_tile    tile_sums: the gates' sums of these rows, from biases, the input product x W^T
+//                   and the recurrent product h' R^T; then the cell update, at once
 //
-// The splits can also multiply the inputs of all steps before the first step.
+// W is weight_ih, R weight_hh, h' the hidden state of the step before.
+//
+// A row is a sequence that has this step, in the order of the slice: sequence_of(slice, row). The
+// weights of a tile are read once for each block and stay in the core's cache from step to step.
+// Splits can also make the input products of all steps before the first; `gates` then holds them.
 //
 //   sequence_forward  all steps in the layer's direction.
 //
-// The products of a tile are sequence_products.cl, the steps backward sequence_backward.cl.
+// The products of a tile are sequence_products.cl, the steps backward sequence_backward.cl. REAL, a
+// vector of WIDTH floats, and load_lanes, store_lanes and fetch are of vector.cl; ROWS and
+// next_rows of panel.cl; cell_gates and cell_output of the cell (lstm.cl says what they do);
+// memories are the states beside h, such as c.
 //
 // Layouts as in layer.cl, P = H. Global size: slices, or splits.
 
 #include "recurrent/sequence_products.cl"
 #include "recurrent/slices.cl"
 
-/// The `count` rows from `row` on.
-INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, const Slice *slice,
-                       const Step *step, int row, int count) {
+/// The `count` rows from `row` on: their sequences, and where what they read and write begins.
+///
+/// With `inputs_only` a row is a step of a sequence, t N + n, and step->t is 0: the T N rows of x
+/// and `gates` are taken like those of one long step.
+INLINE void find_block(RowBlock *block, const Layer *layer, const Inputs *inputs,
+                       const Slice *slice, const Step *step, int row, int count) {
   const int N = layer->N, t = step->t;
 #pragma clang loop vectorize(disable)
   for (int r = 0; r < count; ++r) {
@@ -40,7 +52,7 @@ INLINE void find_block(Block *block, const Layer *layer, const Inputs *inputs, c
 
 /// Copies what the recurrent products of a block read to rows that are `stride` apart.
 INLINE void
-copy_recurrent_inputs(Block *block, int count, int width, global float *copies, int stride) {
+copy_recurrent_inputs(RowBlock *block, int count, int width, global float *copies, int stride) {
   for (int r = 0; r < count; ++r) {
     global const float *source = block->recurrent_input[r];
     global float *copy = copies + (size_t)r * stride;
@@ -52,13 +64,14 @@ copy_recurrent_inputs(Block *block, int count, int width, global float *copies, 
   }
 }
 
-/// The cell update of WIDTH units from `unit` on, up to the states beside h: `c` receives those
-/// that the output reads; `cells` those that the next step reads.
+/// The first half of the cell update of WIDTH units from `unit` on: gates and the states beside h.
+/// `c` receives the states that the output reads; `cells` those that the next step reads, which
+/// with zoneout are partly the old ones.
 INLINE void update_memories(int rows, REAL sums[ROWS][TILE_SUMS], REAL c[ROWS][MEMORY],
                             const Tile *tile, int unit) {
   const Layer *layer = tile->layer;
   const int H = layer->H, t = tile->step->t, count = H - unit;
-  const int slots = (unit - tile->first) / WIDTH * SLOTS;
+  const int first_slot = (unit - tile->first) / WIDTH * SLOTS;
   Peepholes p;
   load_peepholes(&p, layer, unit, count);
   for (int r = 0; r < rows; ++r) {
@@ -68,7 +81,7 @@ INLINE void update_memories(int rows, REAL sums[ROWS][TILE_SUMS], REAL c[ROWS][M
     load_memory(c[r], HAS_CELL_STATE ? tile->block->c[tile->row + r] : 0, H, unit, count);
     REAL before[MEMORY];
     EACH_MEMORY(k) before[k] = c[r][k];
-    cell_gates(&sums[r][slots], c[r], p);
+    cell_gates(&sums[r][first_slot], c[r], p);
     EACH_MEMORY(k) {
       const size_t offset = cell + (size_t)k * H;
       REAL after = c[r][k];
@@ -83,31 +96,31 @@ INLINE void update_memories(int rows, REAL sums[ROWS][TILE_SUMS], REAL c[ROWS][M
   }
 }
 
-/// The rest of the cell update: h, and in training what the backward pass needs.
+/// The second half: h, and in training what the backward pass needs.
 INLINE void update_hidden(int rows, REAL sums[ROWS][TILE_SUMS], REAL c[ROWS][MEMORY],
                           const Tile *tile, int unit) {
   const Layer *layer = tile->layer;
   const int H = layer->H, t = tile->step->t, count = H - unit;
-  const int slots = (unit - tile->first) / WIDTH * SLOTS;
+  const int first_slot = (unit - tile->first) / WIDTH * SLOTS;
   for (int r = 0; r < rows; ++r) {
     const int n = tile->block->sequence[tile->row + r];
     const size_t index = ((size_t)t * layer->N + n) * H + unit;
     global const float *h_before = tile->block->h[tile->row + r];
     global float *gates = tile->block->gates[tile->row + r] + unit;
     REAL h = h_before ? load_lanes(h_before + unit, count) : (REAL)(0.0f);
-    h = kept_state(kept_hidden(layer, index, count), h, cell_output(&sums[r][slots], h, c[r]));
+    h = kept_state(kept_hidden(layer, index, count), h, cell_output(&sums[r][first_slot], h, c[r]));
     for (int slot = 0; slot < SLOTS && layer->training; ++slot) {
-      store_lanes(sums[r][slots + slot], gates + (size_t)slot * H, count);
+      store_lanes(sums[r][first_slot + slot], gates + (size_t)slot * H, count);
     }
     store_hidden(layer, h, tile->block->y[tile->row + r], t, n, unit, count);
   }
 }
 
-/// Fetches what a tile reads and stores after its products, and where gates are read or kept those
-/// of the next tile.
+/// Asks for the memory that a tile reads and stores after its products, so that it comes while
+/// these are computed; where gates are read or kept, for those of the next tile.
 INLINE void fetch_tile_rows(int rows, const Tile *tile) {
   const Layer *layer = tile->layer;
-  const Block *block = tile->block;
+  const RowBlock *block = tile->block;
   const int H = layer->H, first = tile->first, inputs_only = tile->step->inputs_only;
   const int has_gates = layer->training || inputs_only || !tile->inputs->x;
 #pragma clang loop vectorize(disable)
@@ -133,16 +146,17 @@ INLINE void forward_tile(int rows, const Tile *tile) {
   for (int u = 0; u < UNIT_VECTORS && !tile->step->inputs_only; ++u) {
     const int unit = tile->first + u * WIDTH;
     if (unit >= tile->layer->H) break;
-    // The first half for all rows, then the second: each result waits for a long chain of others,
-    // and only rows do not wait for each other.
+    // The first half for all rows, then the second: within a row each result waits for the one
+    // before, a long chain; different rows fill the processor meanwhile.
     REAL c[ROWS][MEMORY];
     update_memories(rows, sums, c, tile, unit);
     update_hidden(rows, sums, c, tile, unit);
   }
 }
 
-/// Memory for what the recurrent products of a block read, where the rows of y would push each
-/// other out of the cache: rows that are `stride` apart. `rows` is null where y is read as it is.
+/// Memory for what the recurrent products of a block read, rows that are `stride` apart. Where rows
+/// of y are a large power of two apart, they fall into the same sets of the cache and push each
+/// other out; copies do not. `rows` is null where y is read as it is.
 typedef struct {
   global float *rows;
   int stride;
@@ -153,7 +167,7 @@ INLINE void forward_step(const Layer *layer, const Inputs *inputs, const Slice *
                          const Step *step, int end, Copies copies) {
   for (int begin = slice->first; begin < end; begin += ROWS_TOGETHER) {
     const int count = min(end - begin, ROWS_TOGETHER);
-    Block block;
+    RowBlock block;
     find_block(&block, layer, inputs, slice, step, begin, count);
     if (copies.rows && step->has_recurrent_input) {
       copy_recurrent_inputs(&block, count, layer->H, copies.rows, copies.stride);
@@ -170,7 +184,8 @@ INLINE void forward_step(const Layer *layer, const Inputs *inputs, const Slice *
 }
 
 /// What a work-item does of sequence_forward. It copies its arguments, so that compilers can keep
-/// their members in registers.
+/// their members in registers. Step s of the loop is the s-th that is computed; -1 multiplies the
+/// inputs of all steps.
 OUTLINE void
 forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice *given_slice,
               int inputs_before, Copies copies, global float *h_n, global float *c_n) {
@@ -184,6 +199,8 @@ forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice 
     const int has_initial = (layer.mask ? layer.masked_0 : layer.h_0) != 0;
     const Step step = {t, RECURRENT && !inputs_only && (s || has_initial), inputs_only};
     end = inputs_only ? T * layer.N : active_end(&slice, &layer, t, s ? end : slice.first);
+    // Once for a slice; for a split, its own tiles and then those of splits that nobody computes.
+    // Returns when the tiles of all splits are done, so that the next step can read their h.
     while (claim_tiles(&slice, (int)((uint)step_base + s + inputs_before + 1))) {
       forward_step(&layer, &inputs, &slice, &step, end, copies);
     }
@@ -199,7 +216,8 @@ forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice 
 /// is null it holds x W^T + b in its first GATES slots. With `inputs_before` all inputs are
 /// multiplied before the first step, else those of each step in that step. `weights` is packed by
 /// pack_gates, or the diagonal itself. `copies` is null, or has room for the rows that each
-/// work-item takes together, `copy_stride` apart. A reverse layer with lengths needs h_0.
+/// work-item takes together, `copy_stride` apart. A reverse layer with lengths needs h_0: each
+/// sequence begins with it at a step of its own, while has_recurrent_input is the same for all.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
                  global const Packed *weights_ih, global const float *bias_ih,

@@ -57,20 +57,21 @@ typedef struct {
 #define ROWS_TOGETHER 64
 
 /// Such rows at one step: their sequences, and where what they read and write begins. Null means
-/// zeros.
+/// zeros. (Not a block of a block-diagonal weight_hh, whose sizes are block_units and
+/// block_states.)
 typedef struct {
   int sequence[ROWS_TOGETHER];
   global float *gates[ROWS_TOGETHER], *y[ROWS_TOGETHER];
   global const float *x[ROWS_TOGETHER], *recurrent_input[ROWS_TOGETHER];
   global const float *h[ROWS_TOGETHER], *c[ROWS_TOGETHER];
-} Block;
+} RowBlock;
 
 /// Some rows of a block, from `row` on, for the units of one tile, from `first` on.
 typedef struct {
   const Layer *layer;
   const Inputs *inputs;
   const Step *step;
-  const Block *block;
+  const RowBlock *block;
   int row, first;
 } Tile;
 
@@ -190,7 +191,7 @@ INLINE void tile_sums(int rows, REAL sums[ROWS][TILE_SUMS], const Tile *tile) {
   const Layer *layer = tile->layer;
   const Inputs *inputs = tile->inputs;
   const Step *step = tile->step;
-  const Block *block = tile->block;
+  const RowBlock *block = tile->block;
   const int H = layer->H, C = inputs->C, row = tile->row, first = tile->first;
   global float *const *gates = block->gates + row;
   global const float *const *recurrent_input = block->recurrent_input + row;
