@@ -101,12 +101,7 @@ struct Gradients: PagedCommand {
     }
     let cells = cell?.values ?? [Self.standard.cell]
     return try cells.map { cell in
-      var configuration = Self.standard
-      configuration.cell = cell
-      var stack = stack
-      if cells.count > 1 { stack.gates = try gates(for: cell, among: cells) }
-      try stack.apply(to: &configuration)
-      try configuration.validate()
+      let configuration = try stack.configuration(cell, among: cells, defaults: Self.standard)
       try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
       return try GradientFlow(
         configuration, sequenceLength: sequenceLength, batchSize: batchSize, seed: seed.seed)
@@ -123,27 +118,6 @@ struct Gradients: PagedCommand {
     try stack.apply(to: &configuration)
     try configuration.validate()
     return try found.reading(as: configuration)
-  }
-
-  /// The options that mean something to a cell; throws where one means nothing to any of the cells.
-  private func gates(for cell: Cell, among cells: [Cell]) throws -> GateOptions {
-    for override in stack.gates.override
-    where !cells.contains(where: { (try? $0.overridableGate(override.gate)) != nil }) {
-      throw CarouselError(
-        .usage,
-        "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has a gate "
-          + "'\(override.gate)'"
-          + suggestion(for: override.gate, among: cells.flatMap(\.gateNames)))
-    }
-    for activation in stack.gates.activation {
-      let gate = activation.gate ?? "hidden"
-      guard !cells.contains(where: { $0.activationName(gate) != nil }) else { continue }
-      throw CarouselError(
-        .usage,
-        "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has an activation "
-          + "'\(gate)'" + suggestion(for: gate, among: cells.flatMap(\.activationNames)))
-    }
-    return stack.gates.relevant(to: cell, among: cells)
   }
 
   private func result(_ flow: GradientFlow, on backend: any Backend) throws -> FlowResult {

@@ -21,7 +21,13 @@ struct Parameters: PagedCommand {
     standard.helpDefaults(sequenceLength: 1, batchSize: 1)
   }
 
-  @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
+  @Option(
+    help: ArgumentHelp(
+      "The cell, or several to compare: \(Cell.allValueStrings.joined(separator: ", ")).",
+      valueName: "cell,…"))
+  var cell: CellList?
+
+  @OptionGroup(title: "Layers") var stack: StackOptions
 
   @Option(help: ArgumentHelp("O, the units of a linear output layer.", valueName: "count"))
   var outputSize: Int?
@@ -46,10 +52,26 @@ struct Parameters: PagedCommand {
     if measure, !reductions {
       throw ValidationError("--measure belongs to --reductions, which was not given")
     }
+    if reductions, let cell, cell.values.count > 1 {
+      throw ValidationError(
+        "--reductions shows the ways of one cell, but --cell names \(cell.values.count)")
+    }
   }
 
   func run() throws {
-    let configuration = try recurrent.configuration(defaults: Self.standard)
+    let cells = cell?.values ?? [Self.standard.cell]
+    let documents = try cells.map {
+      try document(stack.configuration($0, among: cells, defaults: Self.standard))
+    }
+    if documents.count > 1 {
+      try output.json
+        ? Output.write(json: ["cells": documents]) : Output.write(Document.text(documents))
+    } else {
+      try output.json ? Output.write(json: documents[0]) : Output.write(documents[0].text)
+    }
+  }
+
+  private func document(_ configuration: RecurrentConfiguration) throws -> Document {
     let (sequenceLength, batchSize) = try work.sizes(sequenceLength: 1, batchSize: 1)
     let tensors = try descriptions(configuration)
     let total = tensors.reduce(0) { $0 + $1.shape.count }
@@ -60,19 +82,14 @@ struct Parameters: PagedCommand {
         .usage,
         "--sequence-length \(sequenceLength) times \(used) parameters is more than can be counted")
     }
-    let document = Document(
-      total: total,
+    return Document(
+      cell: configuration.cell, total: total,
       tensors: tensors.map {
         Row(name: $0.name, shape: $0.shape.dimensions, count: $0.shape.count)
       }, unrolled: Unrolled(steps: sequenceLength, weightUses: uses),
       memory: try memory(
         configuration, total: total, sequenceLength: sequenceLength, batchSize: batchSize),
       reductions: reductions ? try rows(of: configuration) : nil)
-    if output.json {
-      try Output.write(json: document)
-    } else {
-      try Output.write(document.text)
-    }
   }
 
   private func memory(
@@ -145,6 +162,7 @@ struct Parameters: PagedCommand {
 }
 
 private struct Document: Encodable {
+  let cell: Cell
   let total: Int
   let tensors: [Row]
   let unrolled: Unrolled
@@ -171,6 +189,20 @@ private struct Document: Encodable {
       """
     return [counts.text, uses, bytes.text, reductionText].compactMap(\.self)
       .joined(separator: "\n\n")
+  }
+
+  /// Several cells side by side.
+  static func text(_ documents: [Document]) -> String {
+    var table = Table(["cell", "parameters", "weight uses", "steps", "activations", "optimizer"])
+    for document in documents {
+      let memory = document.memory[0]
+      table.add([
+        document.cell.rawValue, "\(document.total)", "\(document.unrolled.weightUses)",
+        "\(document.unrolled.steps)", byteText(memory.activationBytes),
+        byteText(memory.optimizerBytes),
+      ])
+    }
+    return table.text
   }
 
   /// The sums of a network's parts, where there are several.

@@ -23,16 +23,7 @@ struct RecurrentOptions: ParsableArguments {
 
   /// `defaults` with what was given in its place, checked.
   func configuration(defaults: RecurrentConfiguration) throws -> RecurrentConfiguration {
-    var result = defaults
-    if let cell { result.cell = cell }
-    try stack.apply(to: &result)
-    try result.validate()
-    if let dropout = stack.dropout, dropout > 0, result.layers == 1 {
-      Output.note(
-        "carousel: --dropout \(dropout) changes nothing with one layer, for it drops what one layer "
-          + "passes to the next; --recurrent-dropout drops within a layer")
-    }
-    return result
+    try stack.configuration(cell ?? defaults.cell, defaults: defaults)
   }
 }
 
@@ -76,6 +67,24 @@ struct StackOptions: ParsableArguments {
       && merge == nil && dropout == nil && gates.isEmpty
   }
 
+  /// `defaults` with a cell, which may be one of several to compare, and what was given in its place, checked.
+  func configuration(
+    _ cell: Cell, among cells: [Cell] = [], defaults: RecurrentConfiguration
+  ) throws -> RecurrentConfiguration {
+    var result = defaults
+    result.cell = cell
+    var stack = self
+    if cells.count > 1 { stack.gates = try gates(for: cell, among: cells) }
+    try stack.apply(to: &result)
+    try result.validate()
+    if let dropout, dropout > 0, result.layers == 1 {
+      Output.note(
+        "carousel: --dropout \(dropout) changes nothing with one layer, for it drops what one layer "
+          + "passes to the next; --recurrent-dropout drops within a layer")
+    }
+    return result
+  }
+
   /// Puts what was given in its place, in layers whose cell is settled.
   func apply(to configuration: inout RecurrentConfiguration) throws {
     if let hiddenSize { configuration.hiddenSize = hiddenSize }
@@ -86,6 +95,29 @@ struct StackOptions: ParsableArguments {
     if let merge { configuration.merge = merge }
     if let dropout { configuration.dropout = dropout }
     try gates.apply(to: &configuration.options, cell: configuration.cell)
+  }
+}
+
+extension StackOptions {
+  /// The options that mean something to a cell; throws where one means nothing to any of the cells.
+  private func gates(for cell: Cell, among cells: [Cell]) throws -> GateOptions {
+    for override in gates.override
+    where !cells.contains(where: { (try? $0.overridableGate(override.gate)) != nil }) {
+      throw CarouselError(
+        .usage,
+        "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has a gate "
+          + "'\(override.gate)'"
+          + suggestion(for: override.gate, among: cells.flatMap(\.gateNames)))
+    }
+    for activation in gates.activation {
+      let gate = activation.gate ?? "hidden"
+      guard !cells.contains(where: { $0.activationName(gate) != nil }) else { continue }
+      throw CarouselError(
+        .usage,
+        "none of the cells \(cells.map(\.rawValue).joined(separator: ", ")) has an activation "
+          + "'\(gate)'" + suggestion(for: gate, among: cells.flatMap(\.activationNames)))
+    }
+    return gates.relevant(to: cell, among: cells)
   }
 }
 

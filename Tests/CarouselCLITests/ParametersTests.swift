@@ -20,6 +20,24 @@ import Testing
     #expect(tensors.map { $0["count"] as? Int } == [4096, 65536, 1280])
   }
 
+  @Test func severalCellsStandSideBySide() throws {
+    let options = [
+      "parameters", "--cell", "rnn,gru,lstm", "--input-size", "3", "--hidden-size", "5",
+      "--forget-bias", "1",
+    ]
+    let command = try Command(options + ["--json"])
+    #expect(command.status == 0, "\(command.errors)")
+    let cells = try #require(try command.json["cells"] as? [[String: Any]])
+    #expect(cells.map { $0["cell"] as? String } == ["rnn", "gru", "lstm"])
+    #expect(cells.map { $0["total"] as? Int } == [1, 3, 4].map { $0 * 5 * (3 + 5 + 2) })
+    let lines = try Command(options).output.split(separator: "\n")
+    #expect(lines.count == 4 && lines[2].hasPrefix("gru") && lines[2].contains("150"))
+    for wrong in [["--reductions"], ["--override", "forgot=1"]] {
+      let command = try Command(options + wrong)
+      #expect(command.status == 64 && command.isOneSentence, "\(command.errors)")
+    }
+  }
+
   @Test func everyBiasIsCounted() throws {
     func total(_ options: String...) throws -> Int? {
       try Command(

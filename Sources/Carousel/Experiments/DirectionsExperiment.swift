@@ -61,6 +61,7 @@ struct DirectionsExperiment<B: Backend> {
         "\(cell.rawValue), \(direction.rawValue)",
         command: """
           carousel train tag FILE \(layers.words) --direction \(direction.rawValue) \
+          --learning-rate 0.01 --schedule constant \
           --embedding-size 16 --batch-size 32 --max-steps \(updates)
           """))
   }

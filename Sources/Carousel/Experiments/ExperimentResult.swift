@@ -138,12 +138,19 @@ public struct ExperimentResult: Sendable {
 
   /// What the end of the experiment means for its numbers; nil where it is complete.
   public var endSentence: String? {
+    let counts = rows.map { row in columns.map { row.all($0.key).count }.max() ?? 0 }
+    let least = counts.min() ?? 0
+    let have =
+      least < settings.seeds && !counts.isEmpty
+      ? ", and some rows have \(least) of \(settings.seeds) seeds" : ""
     switch end {
-    case .complete: nil
+    case .complete: return nil
     case .budget:
-      "The budget of \(settings.budgetSeconds.formatted()) s was used up before everything was measured; "
-        + "--budget gives it more."
-    case .interrupted: "The experiment was interrupted; the table has what was measured until then."
+      return
+        "The budget of \(settings.budgetSeconds.formatted()) s was used up before everything was "
+        + "measured\(have); --budget gives it more."
+    case .interrupted:
+      return "The experiment was interrupted; the table has what was measured until then\(have)."
     }
   }
 }

@@ -71,6 +71,7 @@ struct ReductionsExperiment<B: Backend> {
           name,
           command: """
             carousel train text FILE \(words)\(options) --embedding-size \(embedding) \
+            --learning-rate 0.005 --schedule constant \
             --batch-size 16 --sequence-length 32 --max-steps \(context.updates(150))
             carousel train adding \(words)\(options) --sequence-length \(Self.length) \
             --learning-rate 0.01 --schedule constant --max-steps \(context.updates(450))

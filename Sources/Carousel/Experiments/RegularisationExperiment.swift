@@ -54,6 +54,7 @@ struct RegularisationExperiment<B: Backend> {
             context.cells.count > 1 ? "\(cell.rawValue), \(way.name)" : way.name,
             command: """
               carousel train text FILE \(words) --layers 2 --embedding-size 32 --batch-size 8 \
+              --learning-rate 0.004 --schedule constant \
               --sequence-length 32 --validation 0.2 --max-steps \(context.updates(400))\(way.options)
               """))
       }
@@ -74,7 +75,7 @@ struct RegularisationExperiment<B: Backend> {
     result.finding = Self.finding(measured)
     result.figures = Self.figures(measured)
     result.notes = [
-      "The text: \(Self.textCount) bytes of Genesis, of which the last fifth is held out. Two layers of "
+      "The text, FILE in the commands: \(Self.textCount) bytes of Genesis, of which the last fifth is held out. Two layers of "
         + "\(Self.hiddenSize) units, for dropout drops what one layer passes to the next.",
       "The training loss is measured with what is dropped, so that it is no lower bound.",
     ]

@@ -137,12 +137,13 @@ public struct LineChart: Picture {
           x, title: xAxis.title, top: frame.top, bottom: frame.top + plotHeight),
         ChartFrame.rows(y),
       ]
-      + marks.filter { y.holds($0.y) }.map { drawn($0, y) }
       + series.enumerated().map { index, series in
         ChartSeries(
           series: series, colour: PageTheme.colour(series.colour ?? index), x: x, y: y
         ).drawing(&placer)
-      }).filter { !$0.isEmpty }.joined(separator: "\n")
+      }
+      + marks.filter { y.holds($0.y) }.map { drawn($0, y) }).filter { !$0.isEmpty }
+      .joined(separator: "\n")
   }
 
   private var points: [Point] { series.flatMap(\.points) }

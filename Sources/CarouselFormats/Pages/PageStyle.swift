@@ -27,7 +27,7 @@ enum PageStyle {
     }
     .figures {
       display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1px;
-      margin: 1.75rem 0 1.25rem; background: var(--line); border: 1px solid var(--line);
+      margin: 1.75rem 0 0; background: var(--line); border: 1px solid var(--line);
       border-radius: 8px; overflow: hidden;
     }
     .figures div {
@@ -37,7 +37,7 @@ enum PageStyle {
     .figures dd { font-size: 1.5rem; font-weight: 600; line-height: 1.35; }
     .figures small { font-size: .9rem; font-weight: 450; color: var(--quiet); }
     .figures p { color: var(--quiet); font-size: .8rem; }
-    .notes { color: var(--quiet); font-size: .9rem; padding-left: 1.2rem; margin-bottom: 1.25rem; }
+    .notes { color: var(--quiet); font-size: .9rem; padding-left: 1.2rem; margin: 1.25rem 0; }
     .details {
       list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .4rem; font-size: .85rem;
     }
