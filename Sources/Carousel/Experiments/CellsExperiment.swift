@@ -28,7 +28,8 @@ struct CellsExperiment<B: Backend> {
     var cases = context.cells.map { cell in
       let command = """
         carousel train text FILE \(Self.layers(cell).words) --embedding-size \(Self.embeddingSize) \
-        --batch-size 16 --sequence-length 64 --max-steps \(context.updates(500))
+        --learning-rate 0.005 --schedule constant \
+        --batch-size 16 --sequence-length 64 --max-steps \(context.updates(1600))
         """
       return Case(
         cell: cell,
@@ -59,8 +60,8 @@ struct CellsExperiment<B: Backend> {
     result.figures = Self.figures(cases.filter { !$0.strips.isEmpty })
     result.notes = [
       "Explained: the square of the correlation of the best of \(Self.hiddenSize) units with the feature over "
-        + "\(Self.testCount) bytes that the network was not trained on. A unit is tanh(c) of an LSTM, h of other cells.",
-      "The text is synthetic: words in lines of at most \(StructuredText.lineLength) bytes, some between quotation "
+        + "\(Self.testCount) bytes that the network was not trained on. A unit is c of an LSTM, h of other cells.",
+      "The text, FILE in the commands, is synthetic: words in lines of at most \(StructuredText.lineLength) bytes, some between quotation "
         + "marks, some in brackets up to three deep.",
     ]
     return result
@@ -91,7 +92,7 @@ struct CellsExperiment<B: Backend> {
     let test = StructuredText(seed: seed &+ 1 << 32, count: Self.testCount)
     let text = TrainingText(StructuredText(seed: seed, count: 60_000).bytes)
     var settings = TrainingSettings(
-      adding: Self.layers(example.cell), sequenceLength: 64, updates: context.updates(500),
+      adding: Self.layers(example.cell), sequenceLength: 64, updates: context.updates(1600),
       seed: seed)
     settings.batchSize = 16
     settings.schedule = LearningRateSchedule(.constant, peak: 0.005)
@@ -112,11 +113,12 @@ struct CellsExperiment<B: Backend> {
       example.features[index].add("bitsPerByte", curve.evaluations.last?.bitsPerByte ?? .nan)
       guard isFirst else { continue }
       let shown = 480..<480 + 168
+      let largest = max(after.units.map { $0[best.unit].magnitude }.max() ?? 1, 1e-9)
       example.strips.append(
         HeatStrip.Row(
           "\(example.cell.rawValue), unit \(best.unit): \(feature.name), "
             + "\(Int((best.share * 100).rounded())) % explained",
-          values: after.units[shown].map { $0[best.unit] },
+          values: after.units[shown].map { $0[best.unit] / largest },
           characters: test.bytes[shown].map { $0 == 10 ? "↵" : Character(Unicode.Scalar($0)) }))
     }
     for (index, gate) in after.gates.enumerated() {
@@ -168,7 +170,9 @@ extension CellsExperiment {
     return [
       ExperimentResult.Figure(
         name: "units", picture: strips,
-        caption: "Orange: near 1, blue: near −1, after the character was read; the first seed.")
+        caption:
+          "Orange: above 0, blue: below, as a share of the unit's largest value, after the character was read; the first seed."
+      )
     ]
       + (histograms.isEmpty
         ? []

@@ -4,7 +4,7 @@ import Foundation
 
 /// What the units and gates of a network with one layer do while it reads a text.
 struct UnitActivations {
-  /// Of each byte, what each unit holds after it, H numbers: tanh(c) of an LSTM, else h.
+  /// Of each byte, what each unit holds after it, H numbers: c of an LSTM, else h.
   let units: [[Double]]
   /// Of each gate with a σ its values, H for each of the bytes.
   let gates: [(name: String, values: [Double])]
@@ -41,7 +41,7 @@ struct UnitActivations {
       try stack.forward(x: x, initial: states, final: states)
       hidden = try backend.read(states[0].hidden, count: H)
       if readsCell, let memory = states[0].memory {
-        units.append(try backend.read(memory, count: H).map(tanh))
+        units.append(try backend.read(memory, count: H))
       } else {
         units.append(hidden)
       }

@@ -39,7 +39,7 @@ public struct BarChart: Picture {
   /// A value to compare with, and what it means.
   public let mark: LineChart.Mark?
   private let frame: ChartFrame
-  private static let bar = 12.0, gap = 14.0
+  private static let bar = 12.0, gap = 14.0, left = 36.0
 
   /// Makes a chart.
   public init(
@@ -102,13 +102,13 @@ public struct BarChart: Picture {
     let shown = all.filter { $0.isFinite && (axis.scale == .linear || $0 > 0) }
     return ChartAxis(
       axis.scale, holding: (shown.min() ?? 1)...(shown.max() ?? 10),
-      pixels: (16, ChartFrame.right - 76), count: 6)
+      pixels: (Self.left, ChartFrame.right - 76), count: 6)
   }
 
   private func drawn(_ group: Group, index: Int, _ scale: ChartAxis) -> String {
     let top = frame.top + groupHeight * Double(index)
     let name = """
-      <text class="strong halo" x="16" y="\((top + 17).fixed(1))">\(group.name.htmlEscaped)</text>
+      <text class="strong halo" x="\(Self.left)" y="\((top + 17).fixed(1))">\(group.name.htmlEscaped)</text>
       """
     let bars = group.values.enumerated().compactMap { place, value in
       value.map {
