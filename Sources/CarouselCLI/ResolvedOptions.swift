@@ -79,6 +79,8 @@ extension ResolvedOptions {
     add("decay-steps", schedule.decaySteps)
     if schedule.decay == .step { add("decay-factor", schedule.decayFactor) }
     add("clip-norm", settings.clipNorm ?? 0)
+    add("accumulate", settings.accumulate)
+    add("ema", settings.averageDecay)
     add("checkpoint-steps", settings.checkpointSteps)
     if task == .text {
       add("validation", settings.validation)

@@ -105,8 +105,11 @@ struct TrainExampleOptions: ParsableArguments {
     }
     if let batchSize = common.work.batchSize {
       defaults.batchSize = try atLeastOne(batchSize, "--batch-size")
-      defaults.follow(examples.count)
     }
+    if let count = common.training.accumulate {
+      defaults.accumulate = try atLeastOne(count, "--accumulate")
+    }
+    defaults.follow(examples.count)
     let channels = description.channels.count
     if description.words == nil {
       try common.requireInputSize(channels) { option, size in

@@ -61,6 +61,24 @@ struct TrainOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Add up the gradients of K batches for each update.",
+      discussion: """
+        An update is that of a batch K times as large, to rounding, in the memory of one. Epochs, \
+        evaluations and schedules count updates.
+        """, valueName: "K"))
+  var accumulate: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Evaluate and keep an exponential moving average of the weights.",
+      discussion: """
+        After update t it is moved by 1 - min(decay, t / (t + 9)) of the way to the weights. Training \
+        goes on with the weights themselves.
+        """, valueName: "decay"))
+  var ema: Double?
+
+  @Option(
+    help: ArgumentHelp(
       "Keep the activations of K steps alone and compute those before again.",
       discussion: """
         For long windows: memory grows with K and with T/K, time by at most one forward pass, and \
@@ -105,7 +123,8 @@ struct TrainOptions: ParsableArguments {
     embeddingSize == nil && optimizer == nil && learningRate == nil && weightDecay == nil
       && momentum == nil && schedule == nil && scheduleBy == nil && warmupSteps == nil
       && finalLearningRate == nil && decaySteps == nil && decayFactor == nil && clipNorm == nil
-      && checkpointSteps == nil && validation == nil && validationBytes == nil
+      && accumulate == nil && ema == nil && checkpointSteps == nil && validation == nil
+      && validationBytes == nil
       && evaluateEvery == nil && logEvery == nil
       && patience == nil
   }
@@ -157,6 +176,8 @@ struct TrainOptions: ParsableArguments {
     if let decayFactor { result.schedule.decayFactor = decayFactor }
     if let scheduleBy { result.scheduleBy = scheduleBy }
     if let clipNorm { result.clipNorm = clipNorm == 0 ? nil : clipNorm }
+    if let accumulate { result.accumulate = accumulate }
+    if let ema { result.averageDecay = ema }
     if let checkpointSteps { result.checkpointSteps = checkpointSteps }
     if case .share(let share) = validation { result.validation = share }
     if let validationBytes { result.validationBytes = validationBytes.count }

@@ -165,8 +165,10 @@ public final class NetworkPass<B: Backend> {
 
   /// Queues a forward and a backward pass, which leaves the gradients in the network's store, without
   /// waiting; `readLoss` waits.
+  ///
+  /// `count` is what the loss is divided by, the steps that count where it is nil.
   public func queueGradients(
-    _ input: NetworkInput, _ targets: NetworkTargets,
+    _ input: NetworkInput, _ targets: NetworkTargets, count: Int? = nil,
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
     // Both before the pass, which a later write would wait for.
@@ -174,7 +176,7 @@ public final class NetworkPass<B: Backend> {
     try write(targets)
     try forwardStates(dropoutSeed: dropoutSeed)
     try queueLogits()
-    try queueBackward(targets, count: targets.count, dropoutSeed: dropoutSeed)
+    try queueBackward(targets, count: count ?? targets.count, dropoutSeed: dropoutSeed)
   }
 
   /// Queues the loss and the backward pass of the last logits, for the targets that were written last.

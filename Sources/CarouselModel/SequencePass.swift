@@ -1,9 +1,18 @@
-/// Passes of a network over batches of sequences whose loss is computed on the host: `forward` gives the
-/// outputs, `queueBackward` takes ∂loss/∂outputs.
+/// What a loss asks of the outputs of a network, computed where the outputs are.
+public enum SequenceLoss: Hashable, Sendable {
+  /// Cross-entropy with a weight for each class, nil for ones, and smoothed targets; see
+  /// `LossBackend.crossEntropy`.
+  case crossEntropy(weights: [Double]?, smoothing: Double)
+  /// How far numbers are off, `width` of them in each row; see `LossBackend.regressionLoss`.
+  case regression(RegressionLoss, width: Int)
+}
+
+/// Passes of a network over batches of sequences: with a `SequenceLoss` `queueGradients` does all of a training
+/// step; for any other loss `forward` gives the outputs and `queueBackward` takes ∂loss/∂outputs.
 ///
-/// Sequences begin with zero states and may have lengths of their own. The one read of the outputs is all
-/// that the host waits for in a training step: the backward pass runs while the host prepares the next
-/// batch. Several passes of different sizes may share one network.
+/// Sequences begin with zero states and may have lengths of their own. Nothing waits for the device but
+/// `forward` and `readLoss`, so that the host prepares the next batch meanwhile. Several passes of different
+/// sizes may share one network.
 public final class SequencePass<B: Backend> {
   /// The network whose parameters are used.
   public let network: Network<B>
@@ -20,6 +29,9 @@ public final class SequencePass<B: Backend> {
   /// The rows of the stack's outputs that the linear layer reads.
   private let read: B.Buffer
   private let gradients: Gradients?
+  private let targets: Targets?
+  /// The loss of the last `queueGradients`, one number.
+  package let loss: B.Buffer
   private var backend: B { network.backend }
   private var isRagged = false
   private var dropoutSeed: (seed: UInt64, step: Int)?
@@ -30,13 +42,21 @@ public final class SequencePass<B: Backend> {
     let read: B.Buffer
   }
 
+  /// What a loss compares the outputs with.
+  private struct Targets {
+    let loss: SequenceLoss
+    /// The classes, or which rows count.
+    let indices: B.IndexBuffer
+    let values: B.Buffer?, weights: B.Buffer?
+  }
+
   /// Allocates the activations for N sequences of up to T steps; with `training`, for a backward pass too.
   ///
   /// With `readsLastStep` the outputs of the last of the T steps alone are computed, where the backend can
   /// slice there; `outputRows` says whether it can.
   public init(
     _ network: Network<B>, sequenceLength: Int, batchSize: Int, training: Bool,
-    readsLastStep: Bool = false
+    readsLastStep: Bool = false, loss: SequenceLoss? = nil
   ) throws {
     let (backend, configuration) = (network.backend, network.configuration)
     let (O, E) = (configuration.outputSize, configuration.recurrent.inputSize)
@@ -59,6 +79,23 @@ public final class SequencePass<B: Backend> {
     lengths = try backend.makeIndexBuffer(count: batchSize)
     x = try backend.makeBuffer(count: rows * E)
     outputs = try backend.makeBuffer(count: outputRows * batchSize * O)
+    self.loss = try backend.makeBuffer(count: 1)
+    targets = try loss.map { loss in
+      var (values, weights) = (B.Buffer?.none, B.Buffer?.none)
+      switch loss {
+      case .crossEntropy(let given, _):
+        if let given {
+          let buffer = try backend.makeBuffer(count: given.count)
+          try backend.write(given, to: buffer)
+          weights = buffer
+        }
+      case .regression(_, let width):
+        values = try backend.makeBuffer(count: slices ? batchSize * width : rows * width)
+      }
+      return Targets(
+        loss: loss, indices: try backend.makeIndexBuffer(count: slices ? batchSize : rows),
+        values: values, weights: weights)
+    }
     guard training else {
       gradients = nil
       return
@@ -77,16 +114,78 @@ public final class SequencePass<B: Backend> {
     _ input: NetworkInput, lengths: [Int32]? = nil,
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws -> [Double] {
-    let (store, configuration) = (network.parameters, network.configuration)
-    let rows = sequenceLength * batchSize
-    try configuration.check(input, rows: rows)
+    try write(input, lengths: lengths)
+    try queueOutputs(dropoutSeed: dropoutSeed)
+    return try backend.read(
+      outputs, count: outputRows * batchSize * network.configuration.outputSize)
+  }
+
+  /// Queues a forward and a backward pass without waiting: the parameters' gradients go to the network's
+  /// store, the loss is there for `readLoss`.
+  ///
+  /// `targets` are those of the rows of the outputs, `[R, N]`; `scale` is what the sum of the losses is
+  /// multiplied with. Throws where the pass was made without a loss or not for training, or as `forward` does.
+  public func queueGradients(
+    _ input: NetworkInput, lengths: [Int32]? = nil, _ targets: NetworkTargets, scale: Double,
+    dropoutSeed: (seed: UInt64, step: Int)? = nil
+  ) throws {
+    guard let gradients, let held = self.targets else {
+      throw CarouselError(.usage, "the pass was not made for training with a loss")
+    }
+    // All before the pass, which a later write would wait for.
+    try write(input, lengths: lengths)
+    try write(targets, to: held)
+    try queueOutputs(dropoutSeed: dropoutSeed)
+    let rows = outputRows * batchSize
+    switch held.loss {
+    case .crossEntropy(_, let smoothing):
+      try backend.crossEntropy(
+        logits: outputs, targets: held.indices, classWeights: held.weights, smoothing: smoothing,
+        gradLogits: gradients.outputs, loss: loss, rows: rows,
+        classes: network.configuration.outputSize, scale: scale)
+    case .regression(let kind, let width):
+      guard let values = held.values else { return }
+      try backend.regressionLoss(
+        kind, predictions: outputs, targets: values, counted: held.indices,
+        gradPredictions: gradients.outputs, loss: loss, rows: rows, width: width, scale: scale)
+    }
+    try queueBackward()
+  }
+
+  /// The loss that was queued last; waits for the device.
+  public func readLoss() throws -> Double { try backend.read(loss, count: 1)[0] }
+
+  private func write(_ targets: NetworkTargets, to held: Targets) throws {
+    let rows = outputRows * batchSize
+    switch (targets, held.loss) {
+    case (.classes(let classes), .crossEntropy) where classes.count == rows:
+      try backend.write(classes, to: held.indices)
+    case (.values(let numbers, let counted), .regression(_, let width))
+    where counted.count == rows && numbers.count == rows * width:
+      if let values = held.values { try backend.write(numbers, to: values) }
+      try backend.write(counted, to: held.indices)
+    default:
+      throw CarouselError(
+        .usage,
+        "expected the targets of \(rows) rows of outputs that the loss asks for, found others")
+    }
+  }
+
+  private func write(_ input: NetworkInput, lengths: [Int32]?) throws {
+    try network.configuration.check(input, rows: sequenceLength * batchSize)
     isRagged = lengths != nil
-    self.dropoutSeed = dropoutSeed
     if let lengths { try backend.write(lengths, to: self.lengths) }
     switch input {
     case .tokens(let values): if let tokens { try backend.write(values, to: tokens) }
     case .features(let values): try backend.write(values, to: x)
     }
+  }
+
+  /// From the input that was written last to `outputs`.
+  private func queueOutputs(dropoutSeed: (seed: UInt64, step: Int)?) throws {
+    let (store, configuration) = (network.parameters, network.configuration)
+    let rows = sequenceLength * batchSize
+    self.dropoutSeed = dropoutSeed
     if let tokens, let vocabulary = configuration.vocabularySize {
       try backend.embeddingForward(
         indices: tokens, weight: store.value("embedding.weight"), y: x, count: rows,
@@ -99,7 +198,6 @@ public final class SequencePass<B: Backend> {
       x: read, weight: store.value("output.weight"), bias: store.value("output.bias"), y: outputs,
       rows: outputRows * batchSize, inputSize: configuration.recurrent.outputSize,
       outputSize: configuration.outputSize)
-    return try backend.read(outputs, count: outputRows * batchSize * configuration.outputSize)
   }
 
   /// Queues the backward pass of the last `forward` without waiting: the parameters' gradients go to the
@@ -110,15 +208,20 @@ public final class SequencePass<B: Backend> {
     guard let gradients else {
       throw CarouselError(.usage, "the pass was not made for training")
     }
-    let (store, configuration) = (network.parameters, network.configuration)
-    let rows = sequenceLength * batchSize
-    guard gradOutputs.count == outputRows * batchSize * configuration.outputSize else {
+    let count = outputRows * batchSize * network.configuration.outputSize
+    guard gradOutputs.count == count else {
       throw CarouselError(
-        .usage,
-        "expected \(outputRows * batchSize * configuration.outputSize) gradients of outputs, found "
-          + "\(gradOutputs.count)")
+        .usage, "expected \(count) gradients of outputs, found \(gradOutputs.count)")
     }
     try backend.write(gradOutputs, to: gradients.outputs)
+    try queueBackward()
+  }
+
+  /// The backward pass of what `gradients.outputs` holds.
+  private func queueBackward() throws {
+    guard let gradients else { return }
+    let (store, configuration) = (network.parameters, network.configuration)
+    let rows = sequenceLength * batchSize
     if outputRows < sequenceLength {
       try backend.fill(gradients.y, count: rows * configuration.recurrent.outputSize, with: 0)
     }

@@ -93,12 +93,16 @@ public final class TrainingPass<B: Backend> {
 
   /// Queues a forward and a backward pass over `[T, N]`, which leaves the gradients of the mean loss in
   /// the network's store, without waiting for the device more than inputs need; `readLoss` waits.
+  ///
+  /// With `count` the loss is divided by that many steps of sequences, and not by those that count in
+  /// `targets`: the windows of a larger batch, one after the other, add up to its mean.
   public func queueGradients(
-    _ input: NetworkInput, _ targets: NetworkTargets,
+    _ input: NetworkInput, _ targets: NetworkTargets, count: Int? = nil,
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
+    let count = count ?? targets.count
     guard let sums else {
-      return try passes[0].queueGradients(input, targets, dropoutSeed: dropoutSeed)
+      return try passes[0].queueGradients(input, targets, count: count, dropoutSeed: dropoutSeed)
     }
     try network.configuration.check(input, rows: sequenceLength * batchSize)
     try network.configuration.check(targets, rows: sequenceLength * batchSize)
@@ -120,7 +124,6 @@ public final class TrainingPass<B: Backend> {
       try forward(segment)
     }
     if !checkpoints.isEmpty { try stack.copy(states, to: last) }
-    let count = targets.count
     for run in (0...checkpoints.count).reversed() {
       let segments = run * keptCount..<min((run + 1) * keptCount, segmentCount)
       if run < checkpoints.count {
@@ -143,6 +146,21 @@ public final class TrainingPass<B: Backend> {
     try backend.copy(
       sums.gradients, to: network.parameters.gradients, count: network.parameters.count)
   }
+
+  /// States like `states`, zeros at first.
+  package func makeStates() throws -> [RecurrentState<B.Buffer>] {
+    try passes[0].stack.makeStates()
+  }
+
+  /// Queues a copy of states.
+  package func copyStates(
+    _ source: [RecurrentState<B.Buffer>], to destination: [RecurrentState<B.Buffer>]
+  ) throws {
+    try passes[0].stack.copy(source, to: destination)
+  }
+
+  /// The loss that was queued last.
+  package var loss: B.Buffer { sums?.loss ?? passes[0].loss }
 
   /// The mean loss that was queued last; waits for the device.
   public func readLoss() throws -> Double {

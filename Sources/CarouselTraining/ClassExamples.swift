@@ -88,19 +88,35 @@ struct ClassExamples: SequenceExamples {
     return pooling == .last ? result : result.map { $0 / Double(rows.count) }
   }
 
+  var sequenceLoss: SequenceLoss? {
+    pooling == .last ? .crossEntropy(weights: weights, smoothing: smoothing) : nil
+  }
+
+  func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
+    var result = [Int32](repeating: -1, count: rows * batch.batchSize)
+    for (n, example) in batch.examples.enumerated() {
+      let row = rows == 1 ? 0 : length(example) - 1
+      result[row * batch.batchSize + n] = Int32(targets[example])
+    }
+    return .classes(result)
+  }
+
+  func weight(_ examples: [Int]) -> Double {
+    examples.reduce(0) { $0 + (weights?[Int(targets[$1])] ?? 1) }
+  }
+
   func loss(_ outputs: BatchOutputs, _ batch: ExampleBatch, gradient: inout [Double]?) -> LossSum {
     var result = LossSum()
     for (n, example) in batch.examples.enumerated() {
       let length = length(example)
       let (sum, slope) = CrossEntropy.loss(
         pooled(outputs, sequence: n, length: length), target: Int(targets[example]),
-        smoothing: smoothing)
-      let weight = weights?[Int(targets[example])] ?? 1
-      result.sum += weight * sum
-      result.weight += weight
+        weights: weights, smoothing: smoothing)
+      result.sum += sum
+      result.weight += weights?[Int(targets[example])] ?? 1
       guard gradient != nil else { continue }
       let rows = outputs.rows == 1 ? 0..<1 : pooling == .last ? length - 1..<length : 0..<length
-      let share = weight / Double(pooling == .last ? 1 : rows.count)
+      let share = 1 / Double(pooling == .last ? 1 : rows.count)
       for row in rows {
         let start = outputs.offset(row: row, sequence: n)
         for (o, slope) in slope.enumerated() { gradient?[start + o] += share * slope }
@@ -122,18 +138,22 @@ enum CrossEntropy {
     return powers.map { $0 / sum }
   }
 
-  /// `−Σ q·log softmax(logits)` and its slope, with q = (1 − s)·onehot(target) + s/O.
+  /// `−Σ a·log softmax(logits)` and its slope, with a = (1 − s)·w[target]·onehot(target) + s/O·w and
+  /// weights w of the classes, nil for ones: the loss of `LossBackend.crossEntropy`, PyTorch's.
   static func loss(
-    _ logits: [Double], target: Int, smoothing: Double
+    _ logits: [Double], target: Int, weights: [Double]? = nil, smoothing: Double
   ) -> (sum: Double, slope: [Double]) {
     let largest = logits.max() ?? 0
     let logSum = largest + log(logits.reduce(0) { $0 + exp($1 - largest) })
     let even = smoothing / Double(logits.count)
+    let wanted = logits.indices.map { index in
+      (even + (index == target ? 1 - smoothing : 0)) * (weights?[index] ?? 1)
+    }
+    let all = wanted.reduce(0, +)
     var sum = 0.0
-    let slope = logits.enumerated().map { index, logit in
-      let wanted = even + (index == target ? 1 - smoothing : 0)
+    let slope = zip(logits, wanted).map { logit, wanted in
       if wanted > 0 { sum -= wanted * (logit - logSum) }
-      return exp(logit - logSum) - wanted
+      return exp(logit - logSum) * all - wanted
     }
     return (sum, slope)
   }

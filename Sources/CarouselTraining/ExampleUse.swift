@@ -9,10 +9,12 @@ extension Trainer {
   public func finalMetrics(
     _ examples: TrainingExamples, in folder: RunFolder?, shouldStop: () throws -> Bool = { false }
   ) throws -> (train: TaskMetrics?, validation: TaskMetrics?, test: TaskMetrics?)? {
-    var network = network
-    if let path = folder?.best, FileKind(at: path) != nil {
-      network = try Checkpoint(contentsOf: path).makeNetwork(backend: network.backend)
-    }
+    try withBestNetwork(in: folder) { try measure($0, examples, shouldStop) }
+  }
+
+  private func measure(
+    _ network: Network<B>, _ examples: TrainingExamples, _ shouldStop: () throws -> Bool
+  ) throws -> (train: TaskMetrics?, validation: TaskMetrics?, test: TaskMetrics?)? {
     func measure(_ part: (any SequenceExamples)?, limit: Int? = nil) throws -> TaskMetrics? {
       guard let part else { return nil }
       return try SequenceEvaluator(network, part, batchSize: settings.batchSize, limit: limit)

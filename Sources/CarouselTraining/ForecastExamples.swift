@@ -120,15 +120,49 @@ struct ForecastExamples: SequenceExamples {
     }
   }
 
+  var sequenceLoss: SequenceLoss? {
+    settings.loss.regression.map { .regression($0, width: settings.horizon * targetCount) }
+  }
+
+  func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
+    let width = settings.horizon * targetCount
+    let places = rows * batch.batchSize
+    var (values, counted) = (
+      [Double](repeating: 0, count: places * width), [Int32](repeating: 0, count: places)
+    )
+    for (n, example) in batch.examples.enumerated() {
+      let (window, place) = (windows[example], (rows - 1) * batch.batchSize + n)
+      counted[place] = 1
+      for ahead in 1...settings.horizon {
+        for target in 0..<targetCount {
+          values[place * width + (ahead - 1) * targetCount + target] = truth(
+            window, target, ahead: ahead)
+        }
+      }
+    }
+    return .values(values, counted: counted)
+  }
+
+  func weight(_ examples: [Int]) -> Double {
+    // The pinball loss of a number is the mean over its quantiles.
+    let parts = if case .quantile(let levels) = settings.loss { levels.count } else { 1 }
+    return Double(examples.count * settings.horizon * targetCount * parts)
+  }
+
+  /// What outputs for a number should be: how far it is from the base, in the scale of the target.
+  private func truth(_ window: Window, _ target: Int, ahead: Int) -> Double {
+    let (base, size) = unit(window, target, ahead: ahead)
+    return (value(window, target, at: window.last + ahead) - base) / size
+  }
+
   func loss(_ outputs: BatchOutputs, _ batch: ExampleBatch, gradient: inout [Double]?) -> LossSum {
     var result = LossSum()
     var slopes = gradient
     gradient = nil
     forEachTarget(outputs, batch) { window, target, ahead, start in
-      let (base, size) = unit(window, target, ahead: ahead)
-      let truth = (value(window, target, at: window.last + ahead) - base) / size
       let (sum, slope) = settings.loss.loss(
-        outputs.values[start..<start + outputCount], truth: truth)
+        outputs.values[start..<start + outputCount],
+        truth: truth(window, target, ahead: ahead))
       result.sum += sum
       result.weight += 1
       if slopes != nil { for (o, slope) in slope.enumerated() { slopes?[start + o] += slope } }
@@ -170,6 +204,17 @@ struct ForecastExamples: SequenceExamples {
 }
 
 extension ForecastLoss {
+  /// The loss as a device computes it; nil for the Gaussian one, whose output is log σ within bounds.
+  var regression: RegressionLoss? {
+    switch self {
+    case .squared: .squared
+    case .absolute: .absolute
+    case .huber: .huber(delta: 1)
+    case .quantile(let levels): .quantile(levels)
+    case .gaussian: nil
+    }
+  }
+
   /// The loss of outputs for one scaled number, and its slope.
   func loss(_ outputs: ArraySlice<Double>, truth: Double) -> (sum: Double, slope: [Double]) {
     let start = outputs.startIndex

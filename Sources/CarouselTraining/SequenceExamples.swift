@@ -45,6 +45,12 @@ protocol SequenceExamples: Sendable {
   func input(
     _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: (seed: UInt64, step: Int)?
   ) -> NetworkInput
+  /// The loss where a device computes it; nil leaves it to the host.
+  var sequenceLoss: SequenceLoss? { get }
+  /// What `sequenceLoss` compares `[rows, N]` outputs with; rows is T, or 1 of the last step.
+  func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets
+  /// What the sum of the losses of examples is divided by.
+  func weight(_ examples: [Int]) -> Double
   /// The loss of a batch's outputs; with `gradient`, which is 0 before, ∂(sum)/∂outputs is added to it.
   func loss(_ outputs: BatchOutputs, _ batch: ExampleBatch, gradient: inout [Double]?) -> LossSum
   /// What counts what the outputs are worth.

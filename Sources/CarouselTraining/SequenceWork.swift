@@ -12,37 +12,19 @@ protocol TrainingWork: AnyObject {
   func readLoss() throws -> Double
 }
 
-/// Windows of a text, or synthetic sequences, all of one size.
-final class WindowWork<B: Backend>: TrainingWork {
-  let pass: TrainingPass<B>
-  private let data: any TrainingData
-  let unitsPerStep: Int
-
-  init(_ pass: TrainingPass<B>, _ data: any TrainingData, countsBytes: Bool) {
-    (self.pass, self.data) = (pass, data)
-    unitsPerStep = countsBytes ? data.sequenceLength * data.batchSize : data.batchSize
-  }
-
-  var epochSteps: Int { data.epochSteps }
-
-  func queueGradients(step: Int, seed: UInt64) throws {
-    let batch = try data.batch(step)
-    if batch.begins { try pass.resetStates() }
-    try pass.queueGradients(batch.input, batch.targets, dropoutSeed: (seed: seed, step: step))
-  }
-
-  func readLoss() throws -> Double { try pass.readLoss() }
-}
-
 /// Passes of a network for the sizes that are asked for, each made once.
 final class PassCache<B: Backend> {
   private let network: Network<B>
   private let batchSize: Int
   private let training: Bool, readsLastStep: Bool
+  private let loss: SequenceLoss?
   private var passes: [Int: SequencePass<B>] = [:]
 
-  init(_ network: Network<B>, batchSize: Int, training: Bool, readsLastStep: Bool) {
-    (self.network, self.batchSize) = (network, batchSize)
+  init(
+    _ network: Network<B>, batchSize: Int, training: Bool, readsLastStep: Bool,
+    loss: SequenceLoss? = nil
+  ) {
+    (self.network, self.batchSize, self.loss) = (network, batchSize, loss)
     (self.training, self.readsLastStep) = (training, readsLastStep)
   }
 
@@ -51,7 +33,7 @@ final class PassCache<B: Backend> {
     if let pass = passes[sequenceLength] { return pass }
     let pass = try SequencePass(
       network, sequenceLength: sequenceLength, batchSize: batchSize, training: training,
-      readsLastStep: readsLastStep)
+      readsLastStep: readsLastStep, loss: loss)
     passes[sequenceLength] = pass
     return pass
   }
@@ -72,45 +54,76 @@ final class PassCache<B: Backend> {
 
 /// Examples of one's own data, in batches of like length.
 ///
-/// The loss is computed on the host from the outputs, the one read of a step; the next batch is made while
-/// the device computes the backward pass.
+/// The device computes the loss where it knows it; otherwise the host does from the outputs. The next batch
+/// is made while the device computes.
 final class SequenceWork<B: Backend>: TrainingWork {
+  private let network: Network<B>
   private let examples: any SequenceExamples
   private let plan: BatchPlan
   private let passes: PassCache<B>
-  private var next: (step: Int, batch: ExampleBatch)?
-  private var loss = 0.0
+  /// N, and K, the batches of an update.
+  private let batchSize: Int, accumulate: Int
+  private let sum: GradientSum<B>?
+  private var next: (step: Int, slices: [ExampleBatch])?
+  private var lastPass: SequencePass<B>?
+  private var hostLoss = 0.0
 
-  init(_ network: Network<B>, _ examples: any SequenceExamples, batchSize: Int, seed: UInt64) {
-    self.examples = examples
+  init(_ network: Network<B>, _ examples: any SequenceExamples, _ settings: TrainingSettings) throws
+  {
+    (self.network, self.examples) = (network, examples)
+    (batchSize, accumulate) = (settings.batchSize, settings.accumulate ?? 1)
     plan = BatchPlan(
-      lengths: (0..<examples.count).map(examples.length), batchSize: batchSize, seed: seed)
+      lengths: (0..<examples.count).map(examples.length), batchSize: settings.updateSize,
+      seed: settings.seed)
     passes = PassCache(
-      network, batchSize: batchSize, training: true, readsLastStep: examples.readsLastStep)
+      network, batchSize: settings.batchSize, training: true,
+      readsLastStep: examples.readsLastStep, loss: examples.sequenceLoss)
+    sum = accumulate > 1 ? try GradientSum(network.parameters) : nil
   }
 
   var epochSteps: Int { plan.epochSteps }
   var unitsPerStep: Int { plan.batchSize }
 
-  private func batch(_ step: Int, _ seed: UInt64) -> ExampleBatch {
+  /// The batches of N whose gradients make an update.
+  private func slices(_ step: Int, _ seed: UInt64) -> [ExampleBatch] {
     let (indices, length) = plan.batch(step)
-    return examples.batch(
-      indices, sequenceLength: length, batchSize: plan.batchSize, noise: (seed, step))
+    return stride(from: 0, to: indices.count, by: batchSize).enumerated().map { slice, start in
+      examples.batch(
+        Array(indices[start..<min(start + batchSize, indices.count)]), sequenceLength: length,
+        batchSize: batchSize, noise: (seed, step * accumulate + slice))
+    }
   }
 
   func queueGradients(step: Int, seed: UInt64) throws {
-    let current = next?.step == step ? next?.batch : nil
-    let batch = current ?? self.batch(step, seed)
-    let (outputs, pass) = try passes.outputs(batch, dropoutSeed: (seed: seed, step: step))
-    var gradient: [Double]? = [Double](repeating: 0, count: outputs.values.count)
-    let sum = examples.loss(outputs, batch, gradient: &gradient)
-    loss = sum.mean ?? 0
-    let weight = max(sum.weight, .leastNonzeroMagnitude)
-    try pass.queueBackward((gradient ?? []).map { $0 / weight })
-    next = (step + 1, self.batch(step + 1, seed))
+    let known = next?.step == step ? next?.slices : nil
+    let slices = known ?? self.slices(step, seed)
+    let weight = slices.reduce(0) { $0 + examples.weight($1.examples) }
+    let scale = 1 / max(weight, .leastNormalMagnitude)
+    hostLoss = 0
+    for (index, batch) in slices.enumerated() {
+      let noise = (seed: seed, step: step * accumulate + index)
+      if examples.sequenceLoss == nil {
+        let (outputs, pass) = try passes.outputs(batch, dropoutSeed: noise)
+        var gradient: [Double]? = [Double](repeating: 0, count: outputs.values.count)
+        hostLoss += examples.loss(outputs, batch, gradient: &gradient).sum * scale
+        try pass.queueBackward((gradient ?? []).map { $0 * scale })
+      } else {
+        let pass = try passes.pass(batch.sequenceLength)
+        try pass.queueGradients(
+          batch.input, lengths: batch.lengths, examples.targets(batch, rows: pass.outputRows),
+          scale: scale, dropoutSeed: noise)
+        lastPass = pass
+      }
+      try sum?.add(loss: lastPass?.loss, isFirst: index == 0)
+    }
+    try sum?.finish()
+    next = (step + 1, self.slices(step + 1, seed))
   }
 
-  func readLoss() -> Double { loss }
+  func readLoss() throws -> Double {
+    guard let lastPass else { return hostLoss }
+    return try sum?.readLoss() ?? lastPass.readLoss()
+  }
 }
 
 /// Measures a network on examples.

@@ -69,18 +69,33 @@ struct TagExamples: SequenceExamples {
     return Array(outputs.values[start..<start + outputs.width])
   }
 
+  var sequenceLoss: SequenceLoss? { .crossEntropy(weights: weights, smoothing: smoothing) }
+
+  func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
+    var result = [Int32](repeating: -1, count: rows * batch.batchSize)
+    for (n, example) in batch.examples.enumerated() {
+      for (t, tag) in tags[example].enumerated() { result[t * batch.batchSize + n] = tag }
+    }
+    return .classes(result)
+  }
+
+  func weight(_ examples: [Int]) -> Double {
+    examples.reduce(0) { sum, example in
+      sum + tags[example].reduce(0) { $0 + (weights?[Int($1)] ?? 1) }
+    }
+  }
+
   func loss(_ outputs: BatchOutputs, _ batch: ExampleBatch, gradient: inout [Double]?) -> LossSum {
     var result = LossSum()
     for (n, example) in batch.examples.enumerated() {
       for (t, tag) in tags[example].enumerated() {
-        let weight = weights?[Int(tag)] ?? 1
         let (sum, slope) = CrossEntropy.loss(
-          logits(outputs, t, n), target: Int(tag), smoothing: smoothing)
-        result.sum += weight * sum
-        result.weight += weight
+          logits(outputs, t, n), target: Int(tag), weights: weights, smoothing: smoothing)
+        result.sum += sum
+        result.weight += weights?[Int(tag)] ?? 1
         guard gradient != nil else { continue }
         let start = outputs.offset(row: t, sequence: n)
-        for (o, slope) in slope.enumerated() { gradient?[start + o] += weight * slope }
+        for (o, slope) in slope.enumerated() { gradient?[start + o] += slope }
       }
     }
     return result

@@ -16,12 +16,12 @@ struct TextParts {
     let count = text.bytes.count
     let heldOutCount = text.heldOutCount(share: settings.validation)
     let trainingCount = count - heldOutCount
-    let window = Shape.count(of: [settings.batchSize, settings.sequenceLength])
+    let window = Shape.count(of: [settings.updateSize, settings.sequenceLength])
     guard let window, window < trainingCount else {
       let needed = window.map { "at least \($0 + 1)" } ?? "more"
       throw CarouselError(
         .badData,
-        "\(text.name): a batch size of \(settings.batchSize) times \(settings.sequenceLength) steps needs "
+        "\(text.name): a batch size of \(settings.updateSize) times \(settings.sequenceLength) steps needs "
           + "\(needed) bytes to train on, found \(trainingCount) of \(count) bytes, "
           + "\(heldOutCount) of them held out")
     }
@@ -32,7 +32,7 @@ struct TextParts {
           + "hold out, found \(heldOutCount) of \(count) bytes")
     }
     training = try TextStreams(
-      text.bytes[..<trainingCount], vocabulary: vocabulary, batchSize: settings.batchSize,
+      text.bytes[..<trainingCount], vocabulary: vocabulary, batchSize: settings.updateSize,
       sequenceLength: settings.sequenceLength, remainder: .dropped)
     heldOut = settings.validation == 0 ? nil : text.bytes[trainingCount...]
     bytesPerCharacter = (

@@ -60,6 +60,7 @@ extension Trainer {
     let parameters = try Network(configuration, backend: backend, seed: settings.seed).parameters
     try initialWeights?.write(to: parameters)
     let moments = try OptimizerState(settings.optimizer.optimizer, store: parameters)
+    let average = try settings.averageDecay.map { try WeightAverage(parameters, decay: $0) }
     let zeros = states.map { name, shape, _ in
       (name: name, tensor: Tensor(zeros: shape))
     }
@@ -67,7 +68,8 @@ extension Trainer {
     description.position = TrainingPosition()
     description.metrics = []
     try Checkpoint.write(
-      description, tensors: parameters.tensors() + moments.tensors() + zeros,
+      description,
+      tensors: parameters.tensors() + moments.tensors() + (average?.tensors() ?? []) + zeros,
       elementType: backend.elementType, to: path)
   }
 
@@ -76,7 +78,9 @@ extension Trainer {
   /// Throws before it writes where a number is not finite.
   func save(to path: String, resumable: Bool, _ folder: RunFolder) throws {
     var tensors = try network.parameters.tensors()
-    if resumable { tensors += try optimizer.tensors() + stateTensors() }
+    if resumable {
+      tensors += try optimizer.tensors() + (average?.tensors() ?? []) + stateTensors()
+    }
     for (name, tensor) in tensors where tensor.firstNonFinite(in: tensor.elementType) != nil {
       throw divergence(
         "the tensor '\(name)' holds a number that is not finite after step \(position.step)",
@@ -95,6 +99,7 @@ extension Trainer {
           + "found another")
     }
     try optimizer.load(checkpoint)
+    try average?.load(checkpoint)
     for (name, shape, buffer) in states {
       let tensor = try checkpoint.tensor(name, shape: shape)
       try network.backend.write(tensor, to: buffer)

@@ -23,6 +23,23 @@ extension Trainer {
     due: Bool, _ folder: RunFolder?, _ shouldStop: () -> Bool,
     _ report: (TrainingEvent) throws -> Void
   ) throws -> Bool {
+    let line = try withEvaluatedWeights { try measure(due: due, folder, shouldStop, report) }
+    guard let line else { return false }
+    try saveLast(folder, report)
+    try report(.evaluated(line, progress))
+    return true
+  }
+
+  /// Computes with the weights that evaluations measure: the average where there is one.
+  public func withEvaluatedWeights<Result>(_ body: () throws -> Result) throws -> Result {
+    try average.map { try $0.inPlace(body) } ?? body()
+  }
+
+  /// Evaluates and saves what is best; nil where it was asked to stop before.
+  private func measure(
+    due: Bool, _ folder: RunFolder?, _ shouldStop: () -> Bool,
+    _ report: (TrainingEvent) throws -> Void
+  ) throws -> TrainingMetrics? {
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
     let loss: Double
     var found: TaskMetrics?
@@ -34,7 +51,7 @@ extension Trainer {
         passes += 1
         return shouldStop()
       }
-      guard let measured else { return false }
+      guard let measured else { return nil }
       session.evaluatingSeconds = now() - began
       loss = measured.loss
       found = task.readsExamples ? measured : evaluationMetrics(loss)
@@ -50,9 +67,7 @@ extension Trainer {
     line.isBest = isBest
     try write(line)
     if isBest, let folder { try save(to: folder.best, resumable: false, folder) }
-    try saveLast(folder, report)
-    try report(.evaluated(line, progress))
-    return true
+    return line
   }
 
   /// The error for numbers that are no longer finite.

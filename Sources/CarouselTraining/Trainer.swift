@@ -53,6 +53,8 @@ public final class Trainer<B: Backend> {
   /// What the model remembers of one's own data.
   public let dataDescription: DataDescription?
   let optimizer: OptimizerState<B>
+  /// The average of the parameters that is evaluated in their place.
+  let average: WeightAverage<B>?
   let evaluator: (any TrainingEvaluator)?
   /// The seconds of earlier sessions.
   var earlierSeconds = 0.0
@@ -147,7 +149,7 @@ public final class Trainer<B: Backend> {
         try TextEvaluator(
           network, text: $0, vocabulary: vocabulary, limit: settings.validationBytes)
       }
-      return (work, work.pass.states, evaluator)
+      return (work, work.states.flatMap(\.self), evaluator)
     }
   }
 
@@ -162,7 +164,7 @@ public final class Trainer<B: Backend> {
   ) throws {
     try settings.validate()
     let data = try SyntheticData(
-      task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
+      task, length: settings.sequenceLength, batchSize: settings.updateSize, seed: settings.seed)
     let configuration = data.network(settings.recurrent)
     try configuration.validateSize()
     try self.init(
@@ -170,7 +172,12 @@ public final class Trainer<B: Backend> {
       initial: initial
     ) { network in
       let work = try Self.windows(network, data, settings, countsBytes: false)
-      return (work, work.pass.states, try SyntheticDataEvaluator(network, like: data))
+      let evaluator = try SyntheticDataEvaluator(
+        network,
+        like: SyntheticData(
+          task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
+      )
+      return (work, work.states.flatMap(\.self), evaluator)
     }
   }
 
@@ -190,8 +197,7 @@ public final class Trainer<B: Backend> {
       examples.task, settings: settings, configuration, data: examples.description,
       backend: backend, resuming: checkpoint, initial: initial
     ) { network in
-      let work = SequenceWork(
-        network, examples.training, batchSize: settings.batchSize, seed: settings.seed)
+      let work = try SequenceWork(network, examples.training, settings)
       let evaluator = examples.validation.map {
         SequenceEvaluator(network, $0, batchSize: settings.batchSize)
       }
@@ -204,9 +210,9 @@ public final class Trainer<B: Backend> {
     countsBytes: Bool
   ) throws -> WindowWork<B> {
     let pass = try TrainingPass(
-      network, sequenceLength: data.sequenceLength, batchSize: data.batchSize,
+      network, sequenceLength: data.sequenceLength, batchSize: settings.batchSize,
       checkpointSteps: settings.checkpointSteps)
-    return WindowWork(pass, data, countsBytes: countsBytes)
+    return try WindowWork(pass, data, countsBytes: countsBytes)
   }
 
   /// What a trainer computes with: the work of a step, the states that it carries, and what evaluates.
@@ -240,6 +246,8 @@ public final class Trainer<B: Backend> {
     try initialWeights?.write(to: network.parameters)
     (work, carriedStates, evaluator) = try parts(network)
     optimizer = try OptimizerState(settings.optimizer.optimizer, store: network.parameters)
+    let store = network.parameters
+    average = try settings.averageDecay.map { try WeightAverage(store, decay: $0) }
     if let checkpoint { try load(checkpoint) }
   }
 
@@ -307,6 +315,7 @@ public final class Trainer<B: Backend> {
     try work.queueGradients(step: position.step, seed: settings.seed)
     try optimizer.queueStep(
       position.step + 1, learningRate: learningRate, clipNorm: settings.clipNorm)
+    try average?.queueStep(position.step + 1)
     let loss = try work.readLoss()
     guard loss.isFinite else {
       throw divergence("the loss became \(loss) in step \(position.step + 1)", folder)

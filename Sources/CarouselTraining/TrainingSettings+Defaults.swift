@@ -68,7 +68,7 @@ extension TrainingSettings {
 
   /// Sets what follows the number of examples, once the size of a batch is known.
   public mutating func follow(_ count: Int) {
-    let epochSteps = (count + batchSize - 1) / batchSize
+    let epochSteps = (count + updateSize - 1) / updateSize
     let epochs = min(max((2500 + epochSteps - 1) / epochSteps, 10), 150)
     bounds = TrainingBounds(maxEpochs: epochs)
     schedule.warmupSteps = min(100, epochs * epochSteps / 10)

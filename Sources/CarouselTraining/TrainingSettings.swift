@@ -21,6 +21,9 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var checkpointSteps: Int?
   /// N, the streams read side by side.
   public var batchSize = 64
+  /// K, the batches of N whose gradients are added up for one update: that of a batch of K·N, to rounding,
+  /// in the memory of N; nil stands for 1.
+  public var accumulate: Int?
   /// The share of the text, at its end, that is held out for validation; 0 holds out nothing.
   public var validation = 0.1
   /// The bytes of the held-out part that an evaluation predicts at most, spread evenly over it; nil, as in
@@ -35,6 +38,9 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var scheduleBy = Clock.steps
   /// The norm to which the gradient of all parameters together is cut; nil cuts nothing.
   public var clipNorm: Double? = 1
+  /// The decay of an exponential moving average of the parameters, which is then what is evaluated and kept as
+  /// the best; nil averages nothing.
+  public var averageDecay: Double?
   /// Where the run ends.
   public var bounds: TrainingBounds
   /// The steps between two evaluations.
@@ -65,6 +71,9 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     self.bounds = bounds
   }
 
+  /// K·N, the sequences of an update.
+  public var updateSize: Int { batchSize * (accumulate ?? 1) }
+
   /// What T and N may not exceed: their products with other sizes then fit an Int, and no device has memory
   /// for more.
   static let maximumSize = 1 << 20
@@ -78,6 +87,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     for (name, value, maximum) in [
       ("number of steps", sequenceLength, Self.maximumSize),
       ("batch size", batchSize, Self.maximumSize),
+      ("number of batches of an update", accumulate ?? 1, Self.maximumSize / max(batchSize, 1)),
       ("number of steps between checkpoints", checkpointSteps ?? 1, most),
       ("number of steps between evaluations", evaluateEvery, most),
       ("number of steps between lines of metrics", logEvery, most),
@@ -110,6 +120,18 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     }
     if let clipNorm, !(clipNorm > 0) {
       throw CarouselError(.usage, "the clipping norm must be above 0, but is \(clipNorm)")
+    }
+    guard Double(sequenceLength) * Double(updateSize) <= 0x1p31 else {
+      throw CarouselError(
+        .noDevice,
+        "the \(updateSize) sequences of \(sequenceLength) steps of an update are more than a host holds"
+      )
+    }
+    if let averageDecay, !(averageDecay > 0 && averageDecay < 1) {
+      throw CarouselError(
+        .usage,
+        "the decay of the average of the weights must be above 0 and below 1, but is \(averageDecay)"
+      )
     }
     try optimizer.validate()
     try validateSchedule()

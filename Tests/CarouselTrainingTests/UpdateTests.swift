@@ -1,0 +1,253 @@
+import CarouselFormats
+import CarouselModel
+import CarouselReference
+import Foundation
+import Testing
+
+@testable import CarouselTraining
+
+/// What an update is made of: gradients of several batches, an average of the weights, and losses that are
+/// computed where the outputs are.
+@Suite struct UpdateTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func write(_ text: String, _ name: String) throws -> String {
+    let path = folder.path + "/" + name
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    return path
+  }
+
+  /// Sequences of 2 to 6 steps with classes of unequal frequency.
+  private func classes(_ change: (inout DataSettings) -> Void = { _ in }) throws -> TrainingExamples
+  {
+    let random = Philox(seed: 5, stream: 3)
+    var text = "id,label,x,y\n"
+    for index in 0..<30 {
+      for step in 0..<2 + index % 5 {
+        let place = index * 16 + step
+        text +=
+          "\(index),\(index % 3 == 0 ? "a" : "b"),\(random.normal(place)),\(random.normal(999 + place))\n"
+      }
+    }
+    var settings = DataSettings(file: try write(text, "classes.csv"))
+    settings.columns = SequenceColumns(label: "label", id: "id")
+    settings.validation = .share(0.2)
+    change(&settings)
+    return try TrainingExamples(.classify, settings: settings, seed: 3)
+  }
+
+  private func series(_ loss: ForecastLoss) throws -> TrainingExamples {
+    let random = Philox(seed: 5, stream: 4)
+    var text = "y,z\n"
+    for step in 0..<60 { text += "\(random.normal(step)),\(random.normal(999 + step))\n" }
+    var settings = DataSettings(file: try write(text, "series.csv"))
+    (settings.targets, settings.covariates) = (["y"], ["z"])
+    (settings.window, settings.horizon, settings.loss) = (6, 3, loss)
+    return try TrainingExamples(.forecast, settings: settings, seed: 3)
+  }
+
+  private func tags() throws -> TrainingExamples {
+    let text = (0..<20).map { index in
+      (0..<2 + index % 4).map { "word\(($0 * index) % 5) \($0 % 2 == 0 ? "A" : "B")" }
+        .joined(separator: "\n")
+    }.joined(separator: "\n\n")
+    var settings = DataSettings(file: try write(text + "\n", "tags.txt"))
+    settings.balancesClasses = true
+    return try TrainingExamples(.tag, settings: settings, seed: 3)
+  }
+
+  private func settings(_ batchSize: Int, accumulate: Int?) -> TrainingSettings {
+    var settings = TestRun.settings(maxSteps: 7)
+    settings.recurrent = RecurrentConfiguration(inputSize: 2, hiddenSize: 4, layers: 2)
+    (settings.batchSize, settings.accumulate) = (batchSize, accumulate)
+    settings.validation = 0.2
+    return settings
+  }
+
+  enum Source: String, CaseIterable {
+    case text, adding, copy, classify, classifyByMean, forecast, gaussian, tag
+  }
+
+  private func trainer(
+    _ data: Source, _ settings: TrainingSettings
+  ) throws -> Trainer<ReferenceBackend> {
+    let backend = ReferenceBackend()
+    func examples(_ examples: TrainingExamples) throws -> Trainer<ReferenceBackend> {
+      var settings = settings
+      settings.validation = 0
+      if let count = examples.description.words?.count, count > 0 {
+        settings.recurrent.inputSize = 3
+      } else {
+        settings.recurrent.inputSize = examples.description.channels.count
+      }
+      return try Trainer(examples, settings: settings, backend: backend)
+    }
+    switch data {
+    case .text: return try Trainer(TestRun.text, settings: settings, backend: backend)
+    case .adding: return try Trainer(.adding, settings: settings, backend: backend)
+    case .copy: return try Trainer(.copy, settings: settings, backend: backend)
+    case .classify: return try examples(classes { $0.balancesClasses = true })
+    case .classifyByMean: return try examples(classes { $0.pooling = .mean })
+    case .forecast: return try examples(series(.quantile([0.1, 0.5, 0.9])))
+    case .gaussian: return try examples(series(.gaussian))
+    case .tag: return try examples(tags())
+    }
+  }
+
+  @Test(arguments: Source.allCases)
+  func accumulatedGradientsAreThoseOfALargerBatch(data: Source) throws {
+    let whole = try trainer(data, settings(6, accumulate: nil))
+    let parts = try trainer(data, settings(2, accumulate: 3))
+    #expect(whole.epochSteps == parts.epochSteps)
+    var losses: [[Double]] = [[], []]
+    for (index, trainer) in [whole, parts].enumerated() {
+      _ = try trainer.run(in: nil) {
+        if case .stepped(let now) = $0 { losses[index].append(now.loss) }
+      }
+    }
+    #expect(losses[0].count == 7 && zip(losses[0], losses[1]).allSatisfy { abs($0 - $1) < 1e-9 })
+    let tensors = try [whole, parts].map { try $0.network.parameters.tensors() }
+    for (a, b) in zip(tensors[0], tensors[1]) {
+      #expect(zip(a.tensor.values, b.tensor.values).allSatisfy { abs($0 - $1) < 1e-7 }, "\(a.name)")
+    }
+    let begun = try trainer(data, settings(6, accumulate: nil)).network.parameters.tensors()
+    #expect(zip(begun, tensors[0]).contains { $0.tensor.values != $1.tensor.values })
+  }
+
+  @Test func theStatesOfAccumulatedBatchesAreResumed() throws {
+    var settings = TestRun.settings(maxSteps: 20)
+    (settings.batchSize, settings.accumulate, settings.averageDecay) = (2, 2, 0.9)
+    let whole = try Trainer(TestRun.text, settings: settings, backend: ReferenceBackend())
+    _ = try whole.run(in: RunFolder(folder.path + "/whole"))
+    let first = try Trainer(TestRun.text, settings: settings, backend: ReferenceBackend())
+    _ = try first.run(
+      in: folder.run, shouldStop: { first.position.step >= 8 }, report: { _ in })
+    let rest = try Trainer(
+      resuming: Checkpoint(contentsOf: folder.run.last), text: TestRun.text,
+      backend: ReferenceBackend())
+    _ = try rest.run(in: folder.run)
+    func tensors(_ path: String) throws -> [String: Tensor] {
+      try SafetensorsFile(contentsOf: path).tensorsByName
+    }
+    let last = try tensors(folder.run.last)
+    #expect(try last == tensors(folder.path + "/whole/last.safetensors"))
+    #expect(try tensors(folder.run.best) == tensors(folder.path + "/whole/best.safetensors"))
+    // Two layers, of each of two batches.
+    #expect(last.keys.count { $0.hasPrefix("state.hidden") } == 4)
+    #expect(last.keys.contains("average.output.weight"))
+  }
+
+  @Test func theAverageIsWhatIsEvaluatedAndKeptAsTheBest() throws {
+    var settings = TestRun.settings(maxSteps: 5)
+    settings.averageDecay = 0.6
+    let trainer = try Trainer(TestRun.text, settings: settings, backend: ReferenceBackend())
+    func weights() throws -> [Double] {
+      try trainer.network.parameters.tensors().flatMap(\.tensor.values)
+    }
+    var average = try weights()
+    var raw: [Double] = []
+    _ = try trainer.run(in: folder.run) { event in
+      guard case .stepped(let progress) = event else { return }
+      let kept = min(0.6, Double(progress.step) / Double(progress.step + 9))
+      raw = try weights()
+      average = zip(average, raw).map { kept * $0 + (1 - kept) * $1 }
+    }
+    #expect(try weights() == raw)
+    let best = try Checkpoint(contentsOf: folder.run.best).makeNetwork(backend: ReferenceBackend())
+    let found = try best.parameters.tensors().flatMap(\.tensor.values)
+    #expect(zip(found, average).allSatisfy { abs($0 - $1) < 1e-12 })
+    #expect(zip(found, raw).contains { abs($0 - $1) > 1e-6 })
+    let network = trainer.network
+    func loss() throws -> Double {
+      try TextEvaluator(
+        network, text: TestRun.text.bytes.suffix(TestRun.text.heldOutCount(share: 0.1)),
+        vocabulary: trainer.vocabulary
+      ).evaluate()?.loss ?? .nan
+    }
+    let evaluated = try #require(trainer.position.evaluation?.loss)
+    #expect(try trainer.withEvaluatedWeights { try loss() } == evaluated)
+    #expect(try loss() != evaluated)
+  }
+
+  @Test(arguments: [0, 1, 1.5, -0.1, .nan])
+  func aDecayThatIsNoneIsRefused(decay: Double) {
+    var settings = TestRun.settings(maxSteps: 1)
+    settings.averageDecay = decay
+    expectError(.usage, "decay of the average") { try settings.validate() }
+  }
+
+  @Test(arguments: [0, -3, Int.max, 1 << 20])
+  func aNumberOfBatchesThatIsNoneIsRefused(count: Int) {
+    var settings = TestRun.settings(maxSteps: 1)
+    settings.accumulate = count
+    expectError(.usage, "number of batches of an update") { try settings.validate() }
+  }
+
+  @Test func lossesOfTheBackendAreThoseOfTheHost() throws {
+    let all: [TrainingExamples] =
+      try [
+        classes(),
+        classes {
+          $0.balancesClasses = true
+          $0.labelSmoothing = 0.2
+        }, tags(),
+      ]
+      + [.squared, .absolute, .huber, .quantile([0.2, 0.5, 0.7])].map { try series($0) }
+    for examples in all {
+      let backend = ReferenceBackend()
+      var recurrent = RecurrentConfiguration(cell: .gru, inputSize: 3, hiddenSize: 4)
+      if examples.description.words == nil { recurrent.inputSize = 2 }
+      let network = try Network(
+        examples.description.network(recurrent), backend: backend, seed: 2)
+      let part = examples.training
+      // Fewer examples than the batch has room for.
+      let batch = part.batch([3, 1, 4], sequenceLength: part.longest, batchSize: 4)
+      func pass(_ loss: SequenceLoss?) throws -> SequencePass<ReferenceBackend> {
+        try SequencePass(
+          network, sequenceLength: part.longest, batchSize: 4, training: true,
+          readsLastStep: part.readsLastStep, loss: loss)
+      }
+      let device = try pass(part.sequenceLoss)
+      try device.queueGradients(
+        batch.input, lengths: batch.lengths, part.targets(batch, rows: device.outputRows),
+        scale: 1 / part.weight(batch.examples))
+      let loss = try device.readLoss()
+      let gradients = try network.parameters.gradientTensors().map(\.tensor.values)
+      let host = try pass(nil)
+      let outputs = BatchOutputs(
+        values: try host.forward(batch.input, lengths: batch.lengths), rows: host.outputRows,
+        batchSize: 4, width: network.configuration.outputSize)
+      var gradient: [Double]? = [Double](repeating: 0, count: outputs.values.count)
+      let sum = part.loss(outputs, batch, gradient: &gradient)
+      try host.queueBackward(try #require(gradient).map { $0 / sum.weight })
+      #expect(abs(loss - (sum.mean ?? .nan)) < 1e-12)
+      for (name, (a, b)) in zip(
+        network.parameters.descriptions.map(\.name),
+        zip(gradients, try network.parameters.gradientTensors().map(\.tensor.values)))
+      {
+        #expect(zip(a, b).allSatisfy { abs($0 - $1) < 1e-12 }, "\(name)")
+      }
+      #expect(gradients.joined().contains { abs($0) > 1e-3 })
+    }
+  }
+
+  @Test func ofEqualAccuracyTheSmallerLossIsTheBest() {
+    var position = TrainingPosition()
+    func record(_ loss: Double, _ accuracy: Double) -> Bool {
+      position.step += 1
+      var metrics = TaskMetrics(loss: loss)
+      metrics.accuracy = accuracy
+      return position.record(loss, metrics, due: true)
+    }
+    #expect(record(0.5, 0.8))
+    #expect(!record(0.6, 0.8))
+    #expect(position.evaluationsSinceBest == 1)
+    #expect(record(0.4, 0.8))
+    #expect(position.best?.step == 3 && position.evaluationsSinceBest == 0)
+    #expect(!record(0.1, 0.7))
+    #expect(record(0.9, 0.9))
+    #expect(position.best?.step == 5)
+  }
+}
