@@ -20,6 +20,7 @@ public final class ONNXStream<B: Backend> {
   ///   - model: the model.
   ///   - inputs: the shapes of all inputs, and the values of those that stay.
   ///   - states: which output goes to which input; these begin with zeros.
+  ///   - fixed: the inputs whose values stay.
   ///   - backend: what computes.
   /// - Throws: a usage error where a state is no output or input, and where not one real input is left.
   public init(

@@ -103,4 +103,41 @@ import Testing
     #expect(found["y"]?.count == y.count)
     #expect(found["y"] != (try outputs(model("RNN", gates: 1, directions: 1, []))["y"]))
   }
+
+  /// The gates' sums, but not the cell state on its way to h, as ONNX Runtime has it.
+  @Test func gatesOfAnLSTMAreKeptWithinTheBound() throws {
+    let (H, C, N) = (Self.H, Self.C, Self.N)
+    let found = try outputs(model("LSTM", gates: 4, directions: 1, [.float("clip", 0.5)]))
+    let (W, R) = (numbers(4 * H * C, 1), numbers(4 * H * H, 2))
+    let (B, P) = (numbers(8 * H, 3), numbers(3 * H, 6))
+    let x = numbers(Self.T * N * C, 9)
+    var (h, c) = (numbers(N * H, 4), numbers(N * H, 5))
+    var y: [Double] = []
+    func bounded(_ sum: Double) -> Double { min(max(sum, -0.5), 0.5) }
+    func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+    for t in 0..<Self.T {
+      let before = h
+      for n in 0..<N {
+        for unit in 0..<H {
+          // In the file's order: i, o, f, c.
+          let sums = (0..<4).map { gate in
+            let row = gate * H + unit
+            var sum = B[row] + B[4 * H + row]
+            for k in 0..<C { sum += W[row * C + k] * x[(t * N + n) * C + k] }
+            for k in 0..<H { sum += R[row * H + k] * before[n * H + k] }
+            return sum
+          }
+          let place = n * H + unit
+          let i = sigmoid(bounded(sums[0] + P[unit] * c[place]))
+          let f = sigmoid(bounded(sums[2] + P[2 * H + unit] * c[place]))
+          c[place] = f * c[place] + i * tanh(bounded(sums[3]))
+          let o = sigmoid(bounded(sums[1] + P[H + unit] * c[place]))
+          h[place] = o * tanh(c[place])
+        }
+      }
+      y += h
+    }
+    #expect(found["y"]?.count == y.count)
+    #expect(zip(found["y"] ?? [], y).allSatisfy { abs($0 - $1) < 1e-12 })
+  }
 }

@@ -1,8 +1,10 @@
 import CarouselModel
 
 extension ONNXImporter {
-  /// A recurrent node with `clip`: every activation's input is kept within ±clip, the cell state on its way
-  /// to h too. No cell has such a bound, so the steps are spelt out in a scan, a direction at a time.
+  /// Emits a recurrent node with `clip`, a direction at a time.
+  ///
+  /// The sum of each gate is kept within ±clip; the cell state on its way to h is not, as in ONNX Runtime.
+  /// No cell has such a bound, so the steps are spelt out in a scan.
   func importClipped(
     _ node: ONNXNode, _ weights: ONNXRecurrentWeights, _ options: CellOptions, clip: Double,
     _ activations: [ONNXActivations]
@@ -144,7 +146,7 @@ private struct ClippedCell {
     let g = applied("cell", parts["cell"] ?? sums)
     let next = binary(.add, binary(.multiply, f, c), binary(.multiply, i, g))
     let o = gate("output", "weight_co", next)
-    return [binary(.multiply, o, applied("hidden", next)), next]
+    return [binary(.multiply, o, activated("hidden", next)), next]
   }
 
   /// h and the sums → h.
@@ -187,10 +189,14 @@ private struct ClippedCell {
     let bounds = [-clip, clip].map {
       importer.constant(GraphTensor(scalar: $0), base: base)
     }
-    let kept = importer.emit(.clip, [sum, bounds[0], bounds[1]], base: base)
+    return activated(
+      gate, importer.emit(.clip, [sum, bounds[0], bounds[1]], base: base))
+  }
+
+  private func activated(_ gate: String, _ x: String) -> String {
     let activation =
       activations.activations[gate] ?? weights.cell.defaultActivation(of: gate) ?? Activation(.tanh)
-    return activation.graphFunctions.reduce(kept) { importer.emit(.unary($1), [$0], base: base) }
+    return activation.graphFunctions.reduce(x) { importer.emit(.unary($1), [$0], base: base) }
   }
 }
 
