@@ -65,6 +65,11 @@ let package = Package(
         "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
+      name: "FuzzFiles",
+      dependencies: [
+        "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .executableTarget(
       name: "LSTMInFourKernels", dependencies: ["CarouselOpenCL", "OpenCLDriver"],
       path: "Examples/LSTMInFourKernels", resources: [.copy("Kernels")]),
     .executableTarget(
