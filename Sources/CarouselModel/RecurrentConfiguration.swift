@@ -120,7 +120,7 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
   }
 
   /// The single layers of the stack in PyTorch's order: from the bottom, forward before reverse.
-  public var units: [RecurrentUnit] {
+  package var units: [RecurrentUnit] {
     (0..<max(layers, 0)).flatMap { index in
       let ways: [Bool] =
         switch direction {
@@ -144,9 +144,9 @@ public struct RecurrentConfiguration: Hashable, Sendable, Codable {
 }
 
 /// One direction of one layer of a stack.
-public struct RecurrentUnit: Hashable, Sendable {
+package struct RecurrentUnit: Hashable, Sendable {
   /// What it computes.
-  public let layer: RecurrentLayer
+  package let layer: RecurrentLayer
   /// What its parameters' names end with: `_l0`, `_l1_reverse`.
-  public let suffix: String
+  package let suffix: String
 }

@@ -1,5 +1,5 @@
 /// What a loss asks of the outputs of a network, computed where the outputs are.
-public enum SequenceLoss: Hashable, Sendable {
+package enum SequenceLoss: Hashable, Sendable {
   /// Cross-entropy with a weight for each class, nil for ones, and smoothed targets; see
   /// `LossBackend.crossEntropy`.
   case crossEntropy(weights: [Double]?, smoothing: Double)
@@ -13,13 +13,13 @@ public enum SequenceLoss: Hashable, Sendable {
 /// Sequences begin with zero states and may have lengths of their own. Nothing waits for the device but
 /// `forward` and `readLoss`, so that the host prepares the next batch meanwhile. Several passes of different
 /// sizes may share one network.
-public final class SequencePass<B: Backend> {
+package final class SequencePass<B: Backend> {
   /// The network whose parameters are used.
-  public let network: Network<B>
+  package let network: Network<B>
   /// T and N.
-  public let sequenceLength: Int, batchSize: Int
+  package let sequenceLength: Int, batchSize: Int
   /// R: T where outputs are computed at every step, 1 where those of the last step alone are.
-  public let outputRows: Int
+  package let outputRows: Int
 
   private let stack: RecurrentStack<B>
   private let tokens: B.IndexBuffer?
@@ -54,7 +54,7 @@ public final class SequencePass<B: Backend> {
   ///
   /// With `readsLastStep` the outputs of the last of the T steps alone are computed, where the backend can
   /// slice there; `outputRows` says whether it can.
-  public init(
+  package init(
     _ network: Network<B>, sequenceLength: Int, batchSize: Int, training: Bool,
     readsLastStep: Bool = false, loss: SequenceLoss? = nil
   ) throws {
@@ -110,7 +110,7 @@ public final class SequencePass<B: Backend> {
   ///
   /// `lengths` are the steps of each sequence `[N]`, from 0 to T; nil means T everywhere. Throws where
   /// sizes are wrong or a token or a length is out of range.
-  public func forward(
+  package func forward(
     _ input: NetworkInput, lengths: [Int32]? = nil,
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws -> [Double] {
@@ -125,7 +125,7 @@ public final class SequencePass<B: Backend> {
   ///
   /// `targets` are those of the rows of the outputs, `[R, N]`; `scale` is what the sum of the losses is
   /// multiplied with. Throws where the pass was made without a loss or not for training, or as `forward` does.
-  public func queueGradients(
+  package func queueGradients(
     _ input: NetworkInput, lengths: [Int32]? = nil, _ targets: NetworkTargets, scale: Double,
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
@@ -153,7 +153,7 @@ public final class SequencePass<B: Backend> {
   }
 
   /// The loss that was queued last; waits for the device.
-  public func readLoss() throws -> Double { try backend.read(loss, count: 1)[0] }
+  package func readLoss() throws -> Double { try backend.read(loss, count: 1)[0] }
 
   private func write(_ targets: NetworkTargets, to held: Targets) throws {
     let rows = outputRows * batchSize
@@ -204,7 +204,7 @@ public final class SequencePass<B: Backend> {
   /// network's store.
   ///
   /// `gradOutputs` is ∂loss/∂outputs `[R, N, O]`, 0 past a sequence's end.
-  public func queueBackward(_ gradOutputs: [Double]) throws {
+  package func queueBackward(_ gradOutputs: [Double]) throws {
     guard let gradients else {
       throw CarouselError(.usage, "the pass was not made for training")
     }

@@ -68,16 +68,16 @@ struct TuningFile {
 }
 
 /// A choice that `profile --tune` kept for layers of one size on a device.
-public struct KeptTuning: Sendable, Encodable {
+package struct KeptTuning: Sendable, Encodable {
   /// The form of the kernels and, where it is not Float32, the precision that it is for.
-  public let kernels: String
+  package let kernels: String
   /// The layers: the cell, N, C, H, P and F, the recurrent weights of each gate of a unit.
-  public let layer: String
+  package let layer: String
   /// What is done how.
-  public let words: String
+  package let words: String
 
   /// Everything that is kept for a device, sorted.
-  public static func all(
+  package static func all(
     for device: Device, in cache: ProgramCache = .standard
   ) -> [KeptTuning] {
     let prefix = TuningFile.prefix(device)
@@ -94,7 +94,7 @@ public struct KeptTuning: Sendable, Encodable {
   /// Forgets everything that is kept for a device; returns how many layers that was.
   ///
   /// Throws where the file cannot be written.
-  public static func forgetAll(
+  package static func forgetAll(
     for device: Device, in cache: ProgramCache = .standard
   ) throws -> Int {
     guard let url = TuningFile.url(cache) else { return 0 }

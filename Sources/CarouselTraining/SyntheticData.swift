@@ -10,23 +10,23 @@ import CarouselModel
 /// Copy memory (the same sources): T + 20 steps, first 10 symbols drawn from 8, then T − 1 blanks, then a
 /// delimiter and 10 more of it. The target is blank until the last 10 steps, which are the symbols;
 /// without memory the cross-entropy is 10·ln 8/(T + 20).
-public struct SyntheticData: Sendable {
+package struct SyntheticData: Sendable {
   /// `adding` or `copy`.
-  public let task: TrainingTask
+  package let task: TrainingTask
   /// T, the distance that has to be remembered.
-  public let length: Int
+  package let length: Int
   /// N, the sequences of a batch.
-  public let batchSize: Int
+  package let batchSize: Int
   /// What the sequences are drawn from.
-  public let seed: UInt64
+  package let seed: UInt64
 
   /// Which sequences are drawn: those to learn from, and others.
-  public enum Part: UInt64, Sendable {
+  package enum Part: UInt64, Sendable {
     case training = 9
     case test = 10
   }
   /// The part.
-  public let part: Part
+  package let part: Part
 
   static let symbols = 8
   static let symbolCount = 10
@@ -34,7 +34,7 @@ public struct SyntheticData: Sendable {
   static let epochSteps = 1000
 
   /// Describes sequences; throws a usage error where T is too short for the task, or the task is another.
-  public init(
+  package init(
     _ task: TrainingTask, length: Int, batchSize: Int, seed: UInt64, part: Part = .training
   ) throws(CarouselError) {
     guard task == .adding || task == .copy else {
@@ -56,7 +56,7 @@ public struct SyntheticData: Sendable {
 
   /// The network that the task needs around recurrent layers: two features and one value, or ten
   /// symbols each way.
-  public func network(_ recurrent: RecurrentConfiguration) -> NetworkConfiguration {
+  package func network(_ recurrent: RecurrentConfiguration) -> NetworkConfiguration {
     if task == .copy {
       return NetworkConfiguration(vocabularySize: Self.symbols + 2, recurrent: recurrent)
     }
@@ -66,7 +66,7 @@ public struct SyntheticData: Sendable {
   }
 
   /// The loss of a network that remembers nothing.
-  public var baseline: Double {
+  package var baseline: Double {
     task == .adding
       ? 1.0 / 6 : Double(Self.symbolCount) * 2.0794415416798357 / Double(sequenceLength)  // ln 8
   }
@@ -119,7 +119,7 @@ public struct SyntheticData: Sendable {
 
 extension SyntheticData: TrainingData {
   /// T of the adding problem, T + 20 of copy memory.
-  public var sequenceLength: Int { task == .adding ? length : length + 2 * Self.symbolCount }
+  package var sequenceLength: Int { task == .adding ? length : length + 2 * Self.symbolCount }
   var epochSteps: Int { Self.epochSteps }
 
   func batch(_ step: Int) -> TrainingBatch {
@@ -128,14 +128,14 @@ extension SyntheticData: TrainingData {
 }
 
 /// Measures a network on sequences that it was not trained on, always the same ones.
-public final class SyntheticDataEvaluator<B: Backend> {
+package final class SyntheticDataEvaluator<B: Backend> {
   /// The passes that an evaluation is.
-  public let passCount: Int
+  package let passCount: Int
   private let data: SyntheticData
   private let pass: NetworkPass<B>
 
   /// Allocates activations for about 1000 sequences, in batches as large as those of `data`.
-  public init(_ network: Network<B>, like data: SyntheticData) throws {
+  package init(_ network: Network<B>, like data: SyntheticData) throws {
     self.data = try SyntheticData(
       data.task, length: data.length, batchSize: data.batchSize, seed: data.seed, part: .test)
     passCount = (1000 + data.batchSize - 1) / data.batchSize
@@ -144,7 +144,7 @@ public final class SyntheticDataEvaluator<B: Backend> {
   }
 
   /// The mean loss; nil where `shouldStop` became true on the way.
-  public func evaluate(shouldStop: () throws -> Bool = { false }) throws -> Double? {
+  package func evaluate(shouldStop: () throws -> Bool = { false }) throws -> Double? {
     var sum = 0.0
     for index in 0..<passCount {
       if try shouldStop() { return nil }
