@@ -21,6 +21,14 @@ struct Parameters: PagedCommand {
     standard.helpDefaults(sequenceLength: 1, batchSize: 1)
   }
 
+  @Argument(
+    help:
+      "A run's folder, a checkpoint, or a .safetensors or .pt file; without it, what the options say."
+  )
+  var model: String?
+
+  @OptionGroup var prefix: PrefixOptions
+
   @Option(
     help: ArgumentHelp(
       "The cell, or several to compare: \(Cell.allValueStrings.joined(separator: ", ")).",
@@ -52,6 +60,14 @@ struct Parameters: PagedCommand {
     if measure, !reductions {
       throw ValidationError("--measure belongs to --reductions, which was not given")
     }
+    if model == nil, prefix.prefix != nil {
+      throw ValidationError("--prefix chooses a stack of a model's file, which was not given")
+    }
+    if model != nil, cell != nil || !stack.isEmpty || outputSize != nil || vocabularySize != nil {
+      throw ValidationError(
+        "a model says what its layers are; expected beside it only --prefix, --sequence-length, "
+          + "--batch-size, --reductions, --measure and --json")
+    }
     if reductions, let cell, cell.values.count > 1 {
       throw ValidationError(
         "--reductions shows the ways of one cell, but --cell names \(cell.values.count)")
@@ -59,6 +75,10 @@ struct Parameters: PagedCommand {
   }
 
   func run() throws {
+    if let model {
+      let document = try document(of: RecurrentModel(contentsOf: model, prefix: prefix.prefix))
+      return try output.json ? Output.write(json: document) : Output.write(document.text)
+    }
     let cells = cell?.values ?? [Self.standard.cell]
     let documents = try cells.map {
       try document(stack.configuration($0, among: cells, defaults: Self.standard))
@@ -69,6 +89,14 @@ struct Parameters: PagedCommand {
     } else {
       try output.json ? Output.write(json: documents[0]) : Output.write(documents[0].text)
     }
+  }
+
+  /// A model's layers with its embedding and its linear output, where the file has them.
+  private func document(of model: RecurrentModel) throws -> Document {
+    var whole = self
+    whole.vocabularySize = try model.embedding()?.shape[0]
+    whole.outputSize = model.heads.first { $0.name == "output" }?.outputSize
+    return try whole.document(model.configuration)
   }
 
   private func document(_ configuration: RecurrentConfiguration) throws -> Document {

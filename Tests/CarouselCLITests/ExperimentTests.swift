@@ -129,6 +129,39 @@ import Testing
     #expect(HeldGate.names(of: .lstm) == ["input", "forget", "output"])
   }
 
+  /// An LSTM without weights, whose gates are what their biases say.
+  @Test func unitsAndGatesAreThoseOfTheEquations() throws {
+    let layers = RecurrentConfiguration(
+      cell: .lstm, inputSize: 1, hiddenSize: 1, options: CellOptions(bias: .single))
+    let network = try Network(
+      NetworkConfiguration(vocabularySize: 2, recurrent: layers), backend: ReferenceBackend(),
+      seed: 1)
+    var tensors = Dictionary(
+      uniqueKeysWithValues: try network.parameters.tensors().map {
+        ($0.name, Tensor(zeros: $0.tensor.shape))
+      })
+    tensors["recurrent.bias_ih_l0"] = Tensor([4], [1, -2, 0.5, 3])
+    try network.parameters.load(tensors, source: "the test")
+    let text: [UInt8] = [97, 98, 97]
+    let found = try UnitActivations(
+      network, vocabulary: ByteVocabulary(of: text), bytes: text[...], gateSteps: 2)
+    func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+    #expect(found.gates.map(\.name) == ["input", "forget", "output"])
+    for (gate, bias) in zip(found.gates, [1.0, -2, 3]) {
+      #expect(gate.values.count == 2)
+      #expect(gate.values.allSatisfy { abs($0 - sigmoid(bias)) < 1e-12 })
+    }
+    var c = 0.0
+    for units in found.units {
+      c = sigmoid(-2) * c + sigmoid(1) * tanh(0.5)
+      #expect(abs(units[0] - c) < 1e-12)
+    }
+    #expect(found.units.count == 3)
+    #expect(abs(correlation([1, 2, 3], [6, 4, 2]) + 1) < 1e-12)
+    let best = found.best(for: found.units.map { 1 - 2 * $0[0] })
+    #expect(best.unit == 0 && abs(best.share - 1) < 1e-9)
+  }
+
   @Test func theStructureOfATextIsWhatItsBytesSay() throws {
     let text = StructuredText(seed: 3, count: 3000)
     var (column, depth, isQuoted) = (0, 0, false)

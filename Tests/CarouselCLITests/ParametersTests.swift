@@ -38,6 +38,26 @@ import Testing
     }
   }
 
+  @Test func aTrainedModelIsCountedWhole() throws {
+    let folder = try Folder()
+    let training = try Command([
+      "train", "adding", "--output", folder["run"], "--device", "reference", "--cell", "gru",
+      "--hidden-size", "4", "--sequence-length", "3", "--batch-size", "2", "--max-steps", "1",
+      "--quiet",
+    ])
+    #expect(training.status == 0, "\(training.errors)")
+    let command = try Command(["parameters", folder["run"], "--sequence-length", "7", "--json"])
+    #expect(command.status == 0, "\(command.errors)")
+    let total = 3 * 4 * (2 + 4 + 2) + 4 + 1
+    #expect(try command.json["total"] as? Int == total)
+    let unrolled = try #require(try command.json["unrolled"] as? [String: Int])
+    #expect(unrolled == ["steps": 7, "weightUses": 7 * total])
+    let wrong = try Command(["parameters", folder["run"], "--hidden-size", "5"])
+    #expect(wrong.status == 64 && wrong.isOneSentence, "\(wrong.errors)")
+    let missing = try Command(["parameters", folder["none"]])
+    #expect(missing.status == 66 && missing.isOneSentence, "\(missing.errors)")
+  }
+
   @Test func everyBiasIsCounted() throws {
     func total(_ options: String...) throws -> Int? {
       try Command(
