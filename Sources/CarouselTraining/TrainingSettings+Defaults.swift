@@ -4,7 +4,7 @@ extension TrainingSettings {
   /// How `carousel train` trains where nothing else is asked for: within minutes on two cores these
   /// settings learn the task.
   ///
-  /// An LSTM's forget gate begins at a bias of 1 (Jozefowicz et al. 2015), for `copy` of 3. docs/experiments.md has the
+  /// An LSTM's forget gate begins at a bias of 1 (Jozefowicz et al. 2015), for `copy` of 3. docs/textbook.md has the
   /// commands behind the numbers, and what they printed.
   public static func defaults(for task: TrainingTask) -> TrainingSettings {
     func settings(inputSize: Int, hiddenSize: Int, maxEpochs: Int) -> TrainingSettings {
