@@ -166,14 +166,18 @@ extension GatesExperiment {
           list.map { $0.held.map { "\($0.gate) = \($0.value.formatted())" } ?? "no gate held" }
             .joined(separator: "; ")
         }
-        let harmless = own.filter { $0.held != nil }.filter {
-          $0.row.all("heldError").allSatisfy { $0 < 0.02 }
-        }
+        let held = own.filter { $0.held != nil }
+        let harmless = held.filter { $0.row.all("heldError").allSatisfy { $0 < 0.02 } }
+        let afterwards =
+          held.isEmpty
+          ? ""
+          : "; held afterwards, "
+            + (harmless.isEmpty
+              ? "every gate is missed" : "what is not missed is \(names(harmless))")
         return """
           The \(cell.rawValue) learns to add with every seed with \
           \(solved.isEmpty ? "nothing" : names(solved)), and stays at the mean with \
-          \(stuck.isEmpty ? "nothing" : names(stuck)); held afterwards, \
-          \(harmless.isEmpty ? "every gate is missed" : "what is not missed is \(names(harmless))").
+          \(stuck.isEmpty ? "nothing" : names(stuck))\(afterwards).
           """
       }
     return words.joined(separator: " ")

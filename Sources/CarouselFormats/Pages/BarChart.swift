@@ -39,7 +39,9 @@ public struct BarChart: Picture {
   /// A value to compare with, and what it means.
   public let mark: LineChart.Mark?
   private let frame: ChartFrame
-  private static let bar = 12.0, gap = 14.0, left = 36.0
+  /// From one bar to the next, so that numbers have room where letters are large; and how thick a bar is.
+  private static let pitch = 20.0, thickness = 12.0
+  private static let gap = 10.0, left = 36.0
 
   /// Makes a chart.
   public init(
@@ -66,7 +68,7 @@ public struct BarChart: Picture {
   public var height: Double { bottom + 56 }
 
   private var groupHeight: Double {
-    ChartFrame.row + Self.bar * Double(max(series.count, 1)) + Self.gap
+    ChartFrame.row + Self.pitch * Double(max(series.count, 1)) + Self.gap
   }
   private var bottom: Double { frame.top + groupHeight * Double(groups.count) }
 
@@ -112,7 +114,7 @@ public struct BarChart: Picture {
       """
     let bars = group.values.enumerated().compactMap { place, value in
       value.map {
-        drawn($0, at: top + ChartFrame.row + Self.bar * Double(place), series: place, scale)
+        drawn($0, at: top + ChartFrame.row + Self.pitch * Double(place), series: place, scale)
       }
     }
     return ([name] + bars).joined(separator: "\n")
@@ -126,7 +128,7 @@ public struct BarChart: Picture {
     let start = scale.scale == .linear ? scale.position(0) : scale.pixels.0
     let end = place(value.mean)
     let (low, high) = (min(start, end), max(start, end))
-    let middle = y + Self.bar / 2 - 1
+    let middle = y + Self.thickness / 2
     let whisker = value.spread.map {
       """
       <line class="whisker" x1="\(place($0.lowerBound).fixed(1))" y1="\(middle.fixed(1))" \
@@ -136,7 +138,7 @@ public struct BarChart: Picture {
     let edge = max(high, value.spread.map { place($0.upperBound) } ?? high)
     return """
       <rect x="\(low.fixed(1))" y="\(y.fixed(1))" width="\(max(high - low, 1).fixed(1))" \
-      height="\(Self.bar - 2)" rx="2" fill="\(PageTheme.colour(series))"/>\(whisker ?? "")\
+      height="\(Self.thickness)" rx="2" fill="\(PageTheme.colour(series))"/>\(whisker ?? "")\
       <text class="halo" x="\((edge + 6).fixed(1))" y="\(middle.fixed(1))" dy=".33em">\
       \(value.mean.readable)</text>
       """
