@@ -36,6 +36,20 @@ struct TrainRunOptions: ParsableArguments {
       valueName: "time|count"))
   var saveEvery: SaveInterval?
 
+  @Option(
+    help: ArgumentHelp(
+      "Write a page of the run to this file: curves, and what the best model does.",
+      discussion: "The page needs no other file; it is light or dark as the reader's screen is.",
+      valueName: "file.html"))
+  var report: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Write events that TensorBoard shows to this folder.",
+      discussion: "Scalars of the metrics, histograms of the weights, and samples of a text.",
+      valueName: "folder"))
+  var tensorboard: String?
+
   /// Read by `Invocation` before anything is parsed.
   @Option(
     help: ArgumentHelp(

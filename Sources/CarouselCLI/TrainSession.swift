@@ -11,7 +11,7 @@ struct TrainSession {
   /// What `--resume` goes with.
   static let resumeSentence =
     "--resume takes its settings from the run; expected beside it only --device, --kernels, --precision, "
-    + "--max-epochs, --max-steps, --max-time, --save-every, --log-gradients, --quiet, --json (--from FOLDER begins a "
+    + "--max-epochs, --max-steps, --max-time, --save-every, --log-gradients, --report, --tensorboard, --quiet, --json (--from FOLDER begins a "
     + "new run with its weights and any settings)"
 
   /// Trains until the run ends, or saves it and ends the process where it was interrupted.
@@ -22,7 +22,12 @@ struct TrainSession {
     _ trainer: Trainer<B>, _ examples: TrainingExamples? = nil,
     reading data: ResolvedOptions = ResolvedOptions(), in folder: RunFolder
   ) throws {
-    trainer.configuration = configuration(of: trainer, examples, data)
+    if let path = place.report { try AtomicFile.requireWritable(path) }
+    let configuration = configuration(of: trainer, examples, data)
+    trainer.configuration = configuration
+    let events = try place.tensorboard.map {
+      try TrainEventLog(in: $0, trainer, configuration: configuration)
+    }
     let display = output.quiet ? nil : TrainProgressDisplay(trainer.task)
     display?.begin(trainer, examples, in: folder)
     if logsGradients {
@@ -41,6 +46,7 @@ struct TrainSession {
       in: folder, shouldStop: { Interruption.isRequested },
       report: { event in
         hear(event)
+        try events?.hear(event)
         if trainer.network.backend is ReferenceBackend, case .stepped(let progress) = event,
           progress.step == firstStep
         {
@@ -54,6 +60,10 @@ struct TrainSession {
       try report.take(
         trainer.finalMetrics(examples, in: folder, shouldStop: { Interruption.isRequested }),
         classes: examples.description.classes)
+    }
+    if let path = place.report {
+      Progress.show(Status("writing \(path)"))
+      try TrainPage(trainer, examples, report, in: folder).page.write(to: path)
     }
     Progress.show(Status("done"))
     let isInterrupted = result.reason == .interrupted

@@ -1,0 +1,75 @@
+import Carousel
+import Foundation
+
+/// `--tensorboard`: what a run comes to, as events that TensorBoard shows.
+///
+/// Scalars are the lines of metrics, histograms the weights at each evaluation, texts the options of the run
+/// and, of a text, a sample at each evaluation. A run that is resumed adds a file to the folder.
+final class TrainEventLog<B: Backend> {
+  private let file: EventFile
+  private let trainer: Trainer<B>
+
+  /// Begins a file in a folder; throws `writeFailed` where that is not possible.
+  init(in folder: String, _ trainer: Trainer<B>, configuration: String) throws {
+    file = try EventFile(in: folder)
+    self.trainer = trainer
+    // Four blanks make a block of code in Markdown.
+    let text = configuration.split(separator: "\n").map { "    \($0)" }.joined(separator: "\n")
+    try file.add(text: text, to: "options", step: trainer.position.step)
+  }
+
+  /// Takes note of an event.
+  func hear(_ event: TrainingEvent) throws {
+    switch event {
+    case .logged(let line, _): try add(line)
+    case .evaluated(let line, _):
+      try add(line)
+      try trainer.withEvaluatedWeights {
+        for (name, tensor) in try trainer.network.parameters.tensors() {
+          try file.add(histogramOf: tensor.values, to: "weights/\(name)", step: line.step)
+        }
+      }
+      if let sample = try trainer.sample() {
+        try file.add(text: sample, to: "sample", step: line.step)
+      }
+    case .stepped, .evaluating, .saved, .warned: break
+    }
+  }
+
+  private func add(_ line: TrainingMetrics) throws {
+    for (tag, value) in line.scalars { try file.add(value, to: tag, step: line.step) }
+  }
+}
+
+extension TrainingMetrics {
+  /// The numbers of the line under TensorBoard's tags, whose part before the slash groups them.
+  var scalars: [(tag: String, value: Double)] {
+    let all: [(tag: String, value: Double?)] = [
+      ("loss/training", trainingLoss), ("loss/validation", validationLoss),
+      ("optimizer/learning rate", learningRate), ("optimizer/gradient norm", gradientNorm),
+      ("rate/bytes per second", bytesPerSecond),
+      ("rate/sequences per second", sequencesPerSecond),
+      ("validation/bits per byte", bitsPerByte),
+      ("validation/bits per character", bitsPerCharacter), ("validation/accuracy", accuracy),
+      ("validation/macro F1", macroF1), ("validation/span F1", spanF1), ("validation/MAE", mae),
+      ("validation/RMSE", rmse), ("validation/MASE", mase), ("validation/sMAPE", smape),
+      ("validation/coverage", coverage),
+    ]
+    return all.compactMap { tag, value in value.map { (tag, $0) } }
+  }
+}
+
+extension Trainer {
+  /// What the network writes of itself, with the weights that evaluations measure; nil of other tasks than
+  /// text.
+  func sample(length: Int = 200) throws -> String? {
+    guard task == .text else { return nil }
+    return try withEvaluatedWeights {
+      var bytes: [UInt8] = []
+      try TextGenerator(network, vocabulary: vocabulary).generate(
+        prompt: [], length: length, sampler: TokenSampler(temperature: 0.8), seed: settings.seed
+      ) { bytes.append($0) }
+      return String(decoding: bytes, as: UTF8.self)
+    }
+  }
+}
