@@ -45,6 +45,10 @@ struct ClassExamples: SequenceExamples {
         "\(set.source): expected \(description.channels.count) channels as in training, found "
           + "\(set.channels.count)")
     }
+    guard !knowsLabels || set.labels.count == set.count else {
+      throw CarouselError(
+        .badData, "\(set.source): expected a class for each sequence, found \(set.labels.count)")
+    }
     var targets: [Int32] = []
     for (index, label) in set.labels.enumerated() where knowsLabels {
       guard let number = classes.firstIndex(of: label) else {

@@ -68,6 +68,9 @@ public struct DataDescription: Hashable, Sendable, Codable {
       guard let forecast else {
         throw CarouselError(.badData, "expected the scales of a forecast, found none")
       }
+      try require(
+        forecast.base != .seasonWithGrowth || settings.window > settings.season,
+        "a window longer than a season, whose growth is read")
       let scales = forecast.targetScale
       try require(
         !scales.isEmpty && scales.count <= channels.count

@@ -158,7 +158,12 @@ extension DataDescription {
           / Self.size(differences(target, .last))
       }
     }
-    forecast.base = settings.season > 1 && error(.season) < error(.last) ? .season : .last
+    if settings.season > 1, error(.season) < error(.last) {
+      forecast.base = .season
+      if settings.window > settings.season, error(.seasonWithGrowth) < error(.season) {
+        forecast.base = .seasonWithGrowth
+      }
+    }
     for target in 0..<targets {
       forecast.targetScale[target] = Self.size(differences(target, forecast.base))
       scale[target] = Self.size(

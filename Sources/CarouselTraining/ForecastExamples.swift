@@ -10,6 +10,9 @@ public struct ForecastScaling: Hashable, Sendable, Codable {
     case last
     /// The number of the same place in the season before.
     case season
+    /// That, and what was gained over the last season: for levels whose growth goes on, also where it was
+    /// never as large before.
+    case seasonWithGrowth
   }
 
   /// What the prediction is added to: whichever had the smaller error on the training part.
@@ -72,7 +75,12 @@ struct ForecastExamples: SequenceExamples {
     let step =
       base == .last
       ? window.last : window.last + ahead - (ahead + season - 1) / season * season
-    return value(window, target, at: step)
+    let known = value(window, target, at: step)
+    guard base == .seasonWithGrowth else { return known }
+    let seasons = Double((ahead + season - 1) / season)
+    let growth =
+      value(window, target, at: window.last) - value(window, target, at: window.last - season)
+    return known + seasons * growth
   }
 
   /// What is added to and multiplied with an output.

@@ -32,6 +32,10 @@ struct TagExamples: SequenceExamples {
     self.rare = rare
     self.weights = weights
     self.smoothing = smoothing
+    guard !knowsTags || set.tags.count == set.words.count else {
+      throw CarouselError(
+        .badData, "\(set.source): expected tags for each sequence, found \(set.tags.count)")
+    }
     var tags: [[Int32]] = []
     for (index, sequence) in set.tags.enumerated() where knowsTags {
       var row: [Int32] = []

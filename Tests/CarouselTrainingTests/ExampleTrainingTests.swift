@@ -140,7 +140,7 @@ import Testing
     let examples = try TrainingExamples(.forecast, settings: data, seed: 1)
     #expect(examples.count == 140 - 12 + 1)
     #expect(examples.validationCount == 19 && examples.testCount == 39)
-    #expect(examples.description.forecast?.base == .season)
+    #expect(examples.description.forecast?.base == .seasonWithGrowth)
     var settings = settings(examples, maxSteps: 60)
     settings.recurrent.layers = 1
     let trainer = try Trainer(examples, settings: settings, backend: ReferenceBackend())
