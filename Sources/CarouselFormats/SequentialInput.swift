@@ -30,9 +30,9 @@ final class SequentialInput {
 
   deinit { close(descriptor) }
 
-  /// Writes the next bytes into `buffer`, as many as there are by now, and returns their number: 0 at the
-  /// end. Waits while a pipe or a terminal has none.
+  /// Writes the next bytes into `buffer`, as many as there are by now, and returns their number.
   ///
+  /// It is 0 at the end. Waits while a pipe or a terminal has none.
   /// Throws `missingInput` where it cannot be read.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(CarouselError) -> Int {
     while true {

@@ -115,8 +115,9 @@ extension GraphTracer {
     let window = try window(
       convolution, input: Array(x.shape.dimensions[2...]),
       kernel: Array(weight.shape.dimensions[2...]), planes: N * C)
-    let L = window.output[0] * window.output[1]
-    let K = C / groups * window.kernel[0] * window.kernel[1]
+    let (L, K) = (
+      window.output[0] * window.output[1], C / groups * window.kernel[0] * window.kernel[1]
+    )
     let outputs = Array(window.output.suffix(x.shape.rank - 2))
     let columns = try columns(x, window)
     let products = WindowProducts(batch: N, groups: groups, rows: O / groups, depth: K, columns: L)
@@ -150,8 +151,9 @@ extension GraphTracer {
     let window = try window(
       convolution, input: Array(x.shape.dimensions[2...]),
       kernel: Array(weight.shape.dimensions[2...]), planes: N * O, isTransposed: true)
-    let L = window.output[0] * window.output[1]
-    let kernelCount = window.kernel[0] * window.kernel[1]
+    let (L, kernelCount) = (
+      window.output[0] * window.output[1], window.kernel[0] * window.kernel[1]
+    )
     let products = WindowProducts(
       batch: N, groups: groups, rows: C / groups, depth: Og * kernelCount, columns: L)
     let columns = product(products.windows, weight, x, shape: [N * O, kernelCount, L])
