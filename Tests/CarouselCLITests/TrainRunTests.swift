@@ -120,7 +120,8 @@ import Testing
     let report = try command.json
     #expect(try #require(report["step"] as? Int) >= 4, "\(command.errors)")
     #expect(
-      command.errors.hasSuffix("best.safetensors last.safetensors metrics.jsonl settings.json\n"))
+      command.errors.hasSuffix(
+        "best.safetensors config.yaml last.safetensors metrics.jsonl settings.json\n"))
     for (value, status) in [("0", 64), ("-3s", 64), ("soon", 64), ("2h", 0), ("7", 0)] {
       let command = try Command(
         small + ["--max-steps", "1", "--output", try path(value)]
