@@ -1,6 +1,11 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+// The tests difference the reference millions of times: Tools/test has it optimised in a debug build too. A package
+// that others depend on may not say so, hence the environment.
+let optimized: [SwiftSetting] =
+  Context.environment["CAROUSEL_OPTIMIZED_REFERENCE"] == "1" ? [.unsafeFlags(["-O"])] : []
+
 let package = Package(
   name: "carousel",
   products: [
@@ -25,8 +30,9 @@ let package = Package(
     .target(name: "OpenCLDriver", dependencies: ["COpenCL"]),
 
     // The words of the field, and the two backends that know how to compute them.
-    .target(name: "CarouselModel"),
-    .target(name: "CarouselReference", dependencies: ["CarouselModel"]),
+    .target(name: "CarouselModel", swiftSettings: optimized),
+    .target(
+      name: "CarouselReference", dependencies: ["CarouselModel"], swiftSettings: optimized),
     .target(name: "CarouselOpenCL", dependencies: ["CarouselModel", "OpenCLDriver", "Kernels"]),
 
     // Files, and training.
