@@ -3,8 +3,8 @@ import Foundation
 
 /// The options of `carousel train` that give a run's settings again, every one by its name.
 ///
-/// They stand in `config.yaml` of the run's folder: with `--config` they repeat the run, bit for bit on the
-/// same device where its end does not depend on time.
+/// They are written to `config.yaml` in the run's folder. Given to `--config`, that file repeats the run on the
+/// same device bit for bit, unless a time limit ended the run.
 struct ResolvedOptions {
   /// The options in the order of the file, with one value, or several of a list.
   private(set) var entries: [(name: String, values: [String], isList: Bool)] = []

@@ -13,7 +13,8 @@ final class ONNXImporter {
   private let root: ONNXScope
   private let opsets: [String: Int]
   private let proto: ONNXGraphProto
-  /// Where places stand for numbers, see `ONNXPlaces`: that of each tensor's first element; else empty.
+  /// The place of each tensor's first number, where places are read instead of numbers (see `ONNXPlaces`); else
+  /// empty.
   let placeBegins: [Int]
   /// The names of the tensors of all graphs; none is given twice.
   private var used: Set<String>

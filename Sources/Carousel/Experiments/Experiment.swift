@@ -59,8 +59,8 @@ public enum Experiment: String, CaseIterable, Sendable {
   /// Runs the experiment on a backend until it is done, its budget is used up or `monitor` stops it; then
   /// the result has what was measured so far, and says so.
   ///
-  /// The same settings on the same device and driver give the same numbers to the bit, times apart, as long
-  /// as the budget does not cut it short. Throws a usage error where a cell or a number makes no sense.
+  /// The same settings on the same device and driver give the same numbers, bit for bit, unless the budget
+  /// cuts the experiment short; only measured times differ. Throws a usage error where a cell or a number makes no sense.
   public func run<B: Backend>(
     _ settings: ExperimentSettings, on backend: B,
     monitor: ExperimentMonitor = ExperimentMonitor()
@@ -126,7 +126,7 @@ public struct ExperimentSettings: Sendable {
   }
 }
 
-/// What whoever runs an experiment hears of it and says to it.
+/// How a running experiment reports its progress, and how it is told to stop.
 public struct ExperimentMonitor {
   /// How far the experiment is.
   public struct Progress: Sendable {

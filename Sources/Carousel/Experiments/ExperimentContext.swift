@@ -56,7 +56,7 @@ final class ExperimentContext<B: Backend> {
   /// Notes that a unit of work is done.
   func advance(_ units: Int = 1) { done += Double(units) }
 
-  /// Stops where the time is up or whoever watches says so.
+  /// Stops the experiment when its time is up or its monitor asks for it.
   func check() throws { if isOver { throw Stop() } }
 
   private var isOver: Bool {

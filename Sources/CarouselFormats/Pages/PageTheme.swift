@@ -31,7 +31,7 @@ enum PageTheme {
 }
 
 extension String {
-  /// The text as it stands in HTML and SVG, within an element or a quoted attribute.
+  /// The text escaped for HTML and SVG, inside an element or a quoted attribute.
   var htmlEscaped: String {
     replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
       .replacing("\"", with: "&quot;").replacing("'", with: "&#39;")

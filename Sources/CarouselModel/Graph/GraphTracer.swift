@@ -56,7 +56,7 @@ final class GraphTracer {
   private var constantStorages: [GraphTensor: Int] = [:]
   /// What is being traced, for errors.
   var node = ""
-  /// The same, for whoever measures instructions.
+  /// The same, as instructions are labelled for a profile.
   var label = ProgramLabel(node: "", operation: "")
   private(set) var forwardLabels: [ProgramLabel] = [], backwardLabels: [ProgramLabel] = []
 

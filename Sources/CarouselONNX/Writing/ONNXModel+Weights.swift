@@ -7,8 +7,8 @@ extension ONNXModel {
   /// else stay, but that an attribute of 0 is left out, which means the same.
   ///
   /// Weights of recurrent nodes go back to where they came from, however the file's nodes rearrange them
-  /// on the way; each is rounded to the type that the file has for it, and numbers that lay in files of
-  /// their own are within this one.
+  /// on the way. Each is rounded to the type that the file has for it. Numbers that were in separate files
+  /// are put into this one.
   ///
   /// - Parameters:
   ///   - values: the parameters that are other than the file's, by name.
