@@ -41,13 +41,7 @@ struct CellsExperiment<B: Backend> {
         })
     }
     let seeds = context.settings.allSeeds
-    try context.measure(cases.count * seeds.count) {
-      for seed in seeds {
-        for index in cases.indices {
-          try measure(&cases[index], seed, isFirst: seed == seeds[0])
-        }
-      }
-    }
+    try context.measure(&cases) { try measure(&$0, $1, isFirst: $1 == seeds[0]) }
     var result = ExperimentResult(
       context, explanation: Self.explanation,
       columns: [

@@ -24,12 +24,7 @@ struct DirectionsExperiment<B: Backend> {
     var cases = context.cells.flatMap { cell in
       Direction.allCases.map { Self.makeCase(cell, $0, updates: context.updates(400)) }
     }
-    let seeds = context.settings.allSeeds
-    try context.measure(cases.count * seeds.count) {
-      for seed in seeds {
-        for index in cases.indices { try measure(&cases[index], seed) }
-      }
-    }
+    try context.measure(&cases, measure)
     var result = ExperimentResult(
       context, explanation: Self.explanation,
       columns: [

@@ -46,6 +46,19 @@ final class ExperimentContext<B: Backend> {
     do { try measurements() } catch is Stop {}
   }
 
+  /// Measures every case with every seed, a unit of work each; all cases with a seed before the next seed, so
+  /// that a budget that is too small leaves no case out.
+  func measure<Case>(
+    _ cases: inout [Case], _ measurement: (inout Case, _ seed: UInt64) throws -> Void
+  ) throws {
+    let seeds = settings.allSeeds
+    try measure(cases.count * seeds.count) {
+      for seed in seeds {
+        for index in cases.indices { try measurement(&cases[index], seed) }
+      }
+    }
+  }
+
   /// Says what is measured next; stops where the time is up.
   func begin(_ words: String) throws {
     self.words = words

@@ -19,12 +19,7 @@ struct ReductionsExperiment<B: Backend> {
 
   func run() throws -> ExperimentResult {
     var cases = context.cells.flatMap { makeCases($0) }
-    let seeds = context.settings.allSeeds
-    try context.measure(cases.count * seeds.count) {
-      for seed in seeds {
-        for index in cases.indices { try measure(&cases[index], seed) }
-      }
-    }
+    try context.measure(&cases, measure)
     var result = ExperimentResult(
       context, explanation: Self.explanation,
       columns: [

@@ -59,12 +59,7 @@ struct RegularisationExperiment<B: Backend> {
               """))
       }
     }
-    let seeds = context.settings.allSeeds
-    try context.measure(cases.count * seeds.count) {
-      for seed in seeds {
-        for index in cases.indices { try measure(&cases[index], seed) }
-      }
-    }
+    try context.measure(&cases, measure)
     var result = ExperimentResult(
       context, explanation: Self.explanation,
       columns: [
