@@ -17,13 +17,8 @@ extension Compare {
         "\(path): an ONNX model says all of itself, but layer options, --lengths or --prefix were given"
       )
     }
-    let model = try ONNXModel(contentsOf: path, inputs: file)
-    Output.note("carousel: \(path): \(model.summary)")
-    let (sequenceLength, batchSize) = try batch.work.sizes(
-      sequenceLength: Self.modelSequenceLength, batchSize: Self.modelBatchSize)
-    let inputs = try given.inputs(
-      of: model.graph, file: file, sequenceLength: sequenceLength, batchSize: batchSize,
-      seed: seed.seed)
+    let (model, inputs) = try given.model(
+      at: path, file: file, work: batch.work, seed: seed.seed)
     Progress.show(Status("computing the reference"))
     let cases = try ModelComparison.all(of: model, inputs: inputs)
     let left = model.graph.nodes.count - (cases.count - 1)

@@ -27,8 +27,21 @@ struct GraphInputOptions: ParsableArguments {
   /// Whether none was given.
   var isEmpty: Bool { inputs == nil && shape.isEmpty && value.isEmpty }
 
+  /// The model of an ONNX file and its inputs, the values of `file` where it has them; says both on standard error.
+  func model(
+    at path: String, file: TensorFile?, work: WorkOptions, seed: UInt64
+  ) throws -> (model: ONNXModel, inputs: GraphInputs) {
+    let model = try ONNXModel(contentsOf: path, inputs: file)
+    Output.note("carousel: \(path): \(model.summary)")
+    let (sequenceLength, batchSize) = try work.sizes(
+      sequenceLength: Compare.modelSequenceLength, batchSize: Compare.modelBatchSize)
+    let inputs = try inputs(
+      of: model.graph, file: file, sequenceLength: sequenceLength, batchSize: batchSize, seed: seed)
+    return (model, inputs)
+  }
+
   /// The inputs of a graph, each said on standard error.
-  func inputs(
+  private func inputs(
     of graph: Graph, file: TensorFile?, sequenceLength: Int, batchSize: Int, seed: UInt64
   ) throws -> GraphInputs {
     var options = GraphInputs.Options()

@@ -28,13 +28,8 @@ extension Profile {
     }
     Progress.show(Status("reading"))
     let file = try given.inputs.map { path throws(CarouselError) in try TensorFile(path) }
-    let model = try ONNXModel(contentsOf: path, inputs: file)
-    Output.note("carousel: \(path): \(model.summary)")
-    let (sequenceLength, batchSize) = try batch.work.sizes(
-      sequenceLength: Compare.modelSequenceLength, batchSize: Compare.modelBatchSize)
-    let inputs = try given.inputs(
-      of: model.graph, file: file, sequenceLength: sequenceLength, batchSize: batchSize,
-      seed: seed.seed)
+    let (model, inputs) = try given.model(
+      at: path, file: file, work: batch.work, seed: seed.seed)
     let profile = ONNXProfile(
       model, inputs: inputs, training: mode == .training,
       iterations: try atLeastOne(iterations, "--iterations"), warmup: warmup)
