@@ -25,6 +25,7 @@ PEERS = {
     "pytorch": ("PyTorch", Path(__file__).with_name("pytorch_peer.py")),
     "onnxruntime": ("ONNX Runtime", Path(__file__).with_name("onnxruntime_peer.py")),
 }
+NAMES = {name: title for name, (title, _) in PEERS.items()} | {"against": "the other Carousel"}
 # A call of a layer case computes about this much, a second or so, in FEWEST_ to MOST_ITERATIONS passes:
 # the shorter the turns, the more alike what else the machine does in them. Where passes are short, a round
 # has up to MOST_TURNS calls of each program.
@@ -102,7 +103,7 @@ class Layer:
             "warmup": max(1, self.iterations // 5),
         }
 
-    def carousel(self, settings):
+    def carousel(self, settings, binary):
         case = self.description
         arguments = ["profile", "--wall-only", "--cell", self.cell, "--mode", self.mode]
         for option, value in [
@@ -119,7 +120,7 @@ class Layer:
             arguments += ["--bidirectional"]
         if self.lengths:
             arguments += ["--lengths", ",".join(map(str, self.lengths))]
-        report = run_json([settings.carousel, *arguments, *settings.device_options, "--json"])
+        report = run_json([binary, *arguments, *settings.device_options, "--json"])
         wall = report["wall"]
         return {
             "seconds": wall["medianSeconds"],
@@ -157,11 +158,11 @@ class Text:
     def description(self):
         return asdict(self) | {"iterations": 40, "warmup": 20}
 
-    def carousel(self, settings):
+    def carousel(self, settings, binary):
         case = self.description
         with tempfile.TemporaryDirectory() as folder:
             run_folder = Path(folder) / "run"
-            arguments = [settings.carousel, "train", "text", self.data, "--output", run_folder]
+            arguments = [binary, "train", "text", self.data, "--output", run_folder]
             for option, value in [
                 ("--hidden-size", self.hiddenSize),
                 ("--embedding-size", self.embeddingSize),
@@ -281,12 +282,15 @@ def measure(selected, settings, peers):
     for number in range(1, settings.rounds + 1):
         for case in selected:
             print(f"round {number}/{settings.rounds}: {case.name}", file=sys.stderr)
-            sides = ["carousel", *(name for name in case.peers if name in peers)]
+            binaries = {"carousel": settings.carousel}
+            if settings.against:
+                binaries["against"] = settings.against
+            sides = [*binaries, *(name for name in case.peers if name in peers)]
             for _ in range(case.turns):
                 turns = measured[case]
                 turns.append({
-                    side: case.carousel(settings)
-                    if side == "carousel"
+                    side: case.carousel(settings, binaries[side])
+                    if side in binaries
                     else case.peer(peers[side])
                     for side in (sides[::-1] if len(turns) % 2 else sides)
                 })
@@ -345,7 +349,7 @@ def geometric_means(results):
 
 
 def table(results, peers):
-    names = [PEERS[peer][0] for peer in peers]
+    names = [NAMES[peer] for peer in peers]
     rows = [["case", "Carousel, ms", *(f"{name}, ms" for name in names), "of peak"]]
     if peers:
         rows[0].append("best peer / Carousel")
@@ -393,6 +397,9 @@ def main():
     parser.add_argument("--chart", metavar="FILE", type=Path, help="also draw the ratios, as SVG")
     parser.add_argument("--list", action="store_true", help="name the cases and end")
     parser.add_argument("--carousel", default=ROOT / ".build/release/carousel", help="the binary")
+    parser.add_argument(
+        "--against", metavar="FILE", type=Path, help="another carousel binary, as one more peer"
+    )
     parser.add_argument("--python", default=sys.executable, help="a Python that has the peers")
     settings = parser.parse_args()
     settings.device_options = ["--device", settings.device] if settings.device else []
@@ -403,7 +410,8 @@ def main():
         return
     if not selected or settings.rounds < 1:
         parser.error("nothing to measure: --only matches no case, or --rounds is below 1")
-    if settings.chart and not settings.peers:
+    sides = [*settings.peers, *(["against"] if settings.against else [])]
+    if settings.chart and not sides:
         parser.error("--chart draws the ratios to the peers, but --peers is none")
 
     settings.load = os.getloadavg()[0]
@@ -421,7 +429,7 @@ def main():
     names = ", ".join(f"{d['name']} ({d['driver']})" for d in where["devices"])
     versions = [f"{PEERS[name][0]} {version}" for name, version in where["peers"].items()]
     caption = ", ".join([where["date"], where["commit"], names, f"{where['cores']} cores", *versions])
-    print(caption + "\n\n" + table(results, settings.peers))
+    print(caption + "\n\n" + table(results, sides))
     if means:
         print("\ngeometric mean of the ratios: ", end="")
         print(", ".join(f"{mode} {mean:.2f}" for mode, mean in means.items()))
