@@ -186,6 +186,58 @@ class Text:
         return {"seconds": self.steps * self.batchSize / wall["bytesPerSecond"]}
 
 
+@dataclass(frozen=True)
+class Model:
+    """A deployed model from an ONNX file; measured is the median time of a pass, its inputs written and its
+    outputs left where they are."""
+
+    title: str
+    file: str
+    shapes: tuple
+    values: tuple = ()
+    iterations: int = 10
+
+    unit = "ms"
+    mode = "model"
+    peers = ["onnxruntime"]
+    turns = 2
+
+    @property
+    def name(self):
+        return f"model {self.title}"
+
+    @property
+    def description(self):
+        return {
+            "file": str(ROOT / "Data/onnx-models" / self.file),
+            "shapes": dict(self.shapes),
+            "values": dict(self.values),
+            "iterations": self.iterations,
+            "warmup": max(2, self.iterations // 5),
+        }
+
+    def carousel(self, settings, binary):
+        case = self.description
+        arguments = ["profile", case["file"], "--wall-only", "--mode", "inference"]
+        for name, shape in case["shapes"].items():
+            arguments += ["--shape", f"{name}={','.join(map(str, shape))}"]
+        for name, value in case["values"].items():
+            arguments += ["--value", f"{name}={value}"]
+        for option, value in [
+            ("--iterations", settings.iterations or case["iterations"]),
+            ("--warmup", case["warmup"]),
+        ]:
+            arguments += [option, str(value)]
+        report = run_json([binary, *arguments, *settings.device_options, "--json"])
+        return {
+            "seconds": report["wall"]["medianSeconds"],
+            "peakGflops": report["peak"]["gflops"],
+        }
+
+    def peer(self, peer):
+        return {"seconds": peer.measure("model", self.description)["medianSeconds"]}
+
+
 class Peer:
     """A peer's process: a line with a case in, a line with what it measured out."""
 
@@ -230,7 +282,45 @@ def cases():
         for *sizes, cells, extra in table
         for cell in cells
     ]
-    return [*layers, Text(), Text(hiddenSize=512)]
+    # Ten seconds of sound are 1000 frames of DeepFilterNet3; a chunk of Silero's is 512 samples after 64.
+    frames = 1000
+    models = [
+        Model(
+            "Silero VAD, 1000 chunks",
+            "silero_vad_16k_sequence.onnx",
+            (("input", (1000, 576)), ("h", (1, 1, 128)), ("c", (1, 1, 128))),
+        ),
+        Model(
+            "Silero VAD, one chunk",
+            "silero_vad_16k_op15.onnx",
+            (("input", (1, 576)), ("state", (2, 1, 128))),
+            (("sr", 16000),),
+            iterations=200,
+        ),
+        Model(
+            "DeepFilterNet3 encoder, 10 s",
+            "enc.onnx",
+            (("feat_erb", (1, 1, frames, 32)), ("feat_spec", (1, 2, frames, 96))),
+        ),
+        Model(
+            "DeepFilterNet3 ERB decoder, 10 s",
+            "erb_dec.onnx",
+            (
+                ("emb", (1, frames, 512)),
+                ("e3", (1, 64, frames, 8)),
+                ("e2", (1, 64, frames, 8)),
+                ("e1", (1, 64, frames, 16)),
+                ("e0", (1, 64, frames, 32)),
+            ),
+        ),
+        Model(
+            "DeepFilterNet3 DF decoder, 10 s",
+            "df_dec.onnx",
+            (("emb", (1, frames, 512)), ("c0", (1, 64, frames, 96))),
+        ),
+        Model("ddddocr CRNN, 64 x 160", "common.onnx", (("input1", (1, 1, 64, 160)),)),
+    ]
+    return [*layers, Text(), Text(hiddenSize=512), *models]
 
 
 def characters_per_second(metrics):
@@ -341,7 +431,7 @@ def summarize(case, turns, peak):
 def geometric_means(results):
     """Of the ratios of each mode."""
     means = {}
-    for mode in ("inference", "training"):
+    for mode in ("inference", "training", "model"):
         ratios = [r["ratio"] for r in results if r["mode"] == mode and "ratio" in r]
         if ratios:
             means[mode] = math.exp(statistics.mean(math.log(ratio) for ratio in ratios))
@@ -419,6 +509,8 @@ def main():
         print(f"warning: others compute here (load {settings.load:.1f})", file=sys.stderr)
     if any(isinstance(case, Text) for case in selected):
         run_command([ROOT / "Tools/fetch-data", "kjv"])
+    if any(isinstance(case, Model) for case in selected):
+        run_command([ROOT / "Tools/fetch-data", "onnx-models"])
     peers = {name: Peer(name, settings) for name in settings.peers}
     where = surroundings(settings, peers)
     turns = measure(selected, settings, peers)

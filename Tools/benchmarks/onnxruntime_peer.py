@@ -2,6 +2,7 @@
 for each.
 
     {"kind": "layer", "case": {"cell": "lstm", "mode": "inference", "steps": 50, ...}}
+    {"kind": "model", "case": {"file": "silero.onnx", "shapes": {"input": [1, 576]}, ...}}
 
 The weights are constants of the graph, so that the runtime packs them once; all data is made before
 the clock starts; every core computes.
@@ -74,20 +75,39 @@ def graph(case):
     return model
 
 
-def layer(case):
+def session_of(model):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
-    session = onnxruntime.InferenceSession(
-        graph(case).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def measured(session, inputs, case):
+    seconds = timed(lambda: session.run(None, inputs), case["iterations"], case["warmup"])
+    return {"medianSeconds": statistics.median(seconds), "minSeconds": min(seconds)}
+
+
+def layer(case):
+    session = session_of(graph(case).SerializeToString())
     draw = numpy.random.default_rng(2)
     x = draw.standard_normal((case["steps"], case["batchSize"], case["inputSize"]))
     inputs = {"x": x.astype(numpy.float32)}
     if case["lengths"]:
         inputs["lengths"] = numpy.array(case["lengths"], dtype=numpy.int32)
-    seconds = timed(lambda: session.run(None, inputs), case["iterations"], case["warmup"])
-    return {"medianSeconds": statistics.median(seconds), "minSeconds": min(seconds)}
+    return measured(session, inputs, case)
+
+
+def model(case):
+    session = session_of(case["file"])
+    draw = numpy.random.default_rng(2)
+    inputs = {}
+    for given in session.get_inputs():
+        if given.name in case["values"]:
+            inputs[given.name] = numpy.array(case["values"][given.name], dtype=numpy.int64)
+        else:
+            inputs[given.name] = draw.standard_normal(case["shapes"][given.name]).astype(numpy.float32)
+    return measured(session, inputs, case)
 
 
 if __name__ == "__main__":
-    serve(onnxruntime.__version__, {"layer": layer})
+    serve(onnxruntime.__version__, {"layer": layer, "model": model})
