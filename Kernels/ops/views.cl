@@ -7,8 +7,9 @@
 //
 // Parameters:
 //   ITEM       elements of a work-item.
-//   FUNCTION   the function of `elementwise`, one of those below.
+//   FUNCTION   the function of `elementwise`, one of those below; of a chain its last result.
 //   INPUTS     how many numbers it reads.
+//   CHAIN      the steps of a chain, each a STEP; left out where there is no chain.
 
 #include "common/activation.cl"
 
@@ -178,7 +179,21 @@ kernel void copy_view(global const float *x, global float *y, global const int *
 /// The share of a normal distribution below x.
 INLINE REAL normal_share(REAL x) { return 0.5f * erfc(-0.707106781f * x); }
 
+#ifdef CHAIN
+// A step: vR = NAME of vI, vJ, vK, vL and of the parameters whose bits are P and Q.
+#define STEP(R, NAME, I, J, K, L, P, Q)                                                            \
+  REAL v##R;                                                                                       \
+  {                                                                                                \
+    const REAL a UNUSED = v##I, b UNUSED = v##J, c UNUSED = v##K, d UNUSED = v##L;                 \
+    const REAL p UNUSED = as_float(P), q UNUSED = as_float(Q);                                     \
+    v##R = VALUE_##NAME;                                                                           \
+  }
+#define UNUSED __attribute__((unused))
+
+OUTLINE REAL apply(REAL v0, REAL v1, REAL v2, REAL v3, REAL p, REAL q) { CHAIN return FUNCTION; }
+#else
 OUTLINE REAL apply(REAL a, REAL b, REAL c, REAL d, REAL p, REAL q) { return FUNCTION; }
+#endif
 
 /// y = the function of INPUTS of x0, x1, x2, x3. Global size: ceil(count / ITEM).
 kernel void elementwise(global const float *x0, global const float *x1, global const float *x2,

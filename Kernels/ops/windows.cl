@@ -1,4 +1,4 @@
-// Windows over planes as columns, and back; rows chosen by index, and their sums.
+// Windows over planes as columns or rows, and back; rows chosen by index, and their sums.
 //
 // Layouts: x [P, H, W], columns [P, KH KW, HO WO]. Element (kh, kw) of window (ho, wo) is over row
 // ho SH - PH + kh DH and column wo SW - PW + kw DW of its plane.
@@ -27,6 +27,38 @@ unfold(global const float *x, global float *columns, int count, int H, int W, in
       columns[i + j] = has_row && w >= 0 && w < W ? source[w] : padding;
     }
     i += run;
+  }
+}
+
+/// The same windows as rows [P / C, HO WO, C KH KW], of images of C planes; 0 beyond x. Global
+/// size: ceil(count / ITEM).
+kernel void
+unfold_rows(global const float *x, global float *rows, int count, int C, int H, int W, int KH,
+            int KW, int HO, int WO, int SH, int SW, int DH, int DW, int PH, int PW) {
+  const int first = get_global_id(0) * ITEM, end = min(first + ITEM, count);
+  int kw = first % KW, kh = first / KW % KH, window = first / KW / KH;
+  int c = window % C;
+  window /= C;
+  int wo = window % WO, ho = window / WO % HO, n = window / WO / HO;
+  for (int i = first; i < end;) {
+    const int run = min(end - i, KW - kw), h = ho * SH - PH + kh * DH, w0 = wo * SW - PW;
+    global const float *source = x + (((size_t)n * C + c) * H + h) * W;
+    const int has_row = h >= 0 && h < H;
+    for (int j = 0; j < run; ++j) {
+      const int w = w0 + (kw + j) * DW;
+      rows[i + j] = has_row && w >= 0 && w < W ? source[w] : 0.0f;
+    }
+    i += run;
+    kw = 0;
+    if (++kh < KH) continue;
+    kh = 0;
+    if (++c < C) continue;
+    c = 0;
+    if (++wo < WO) continue;
+    wo = 0;
+    if (++ho < HO) continue;
+    ho = 0;
+    ++n;
   }
 }
 

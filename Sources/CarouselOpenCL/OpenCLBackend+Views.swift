@@ -40,12 +40,11 @@ extension OpenCLBackend {
     let count = result.count
     guard count > 0 else { return }
     let name = function.kernelName
-    let kernel = try viewKernel(
-      "elementwise", ["-DFUNCTION=VALUE_\(name.function)", "-DINPUTS=\(inputs.count)"])
+    let kernel = try viewKernel("elementwise", function.options + ["-DINPUTS=\(inputs.count)"])
     func input(_ index: Int) -> Buffer { inputs[min(index, inputs.count - 1)].buffer }
     try launcher.launch(
-      kernel, global: [ceilDivide(count, elementsPerItem)], flops: Double(count),
-      bytes: 4 * Double(count * (inputs.count + 1)),
+      kernel, global: [ceilDivide(count, elementsPerItem)],
+      flops: Double(count * function.stepCount), bytes: 4 * Double(count * (inputs.count + 1)),
       [
         "x0": .buffer(input(0)), "x1": .buffer(input(1)), "x2": .buffer(input(2)),
         "x3": .buffer(input(3)), "y": .buffer(y),
@@ -56,6 +55,26 @@ extension OpenCLBackend {
 }
 
 extension ElementwiseFunction {
+  /// What a program of the function is built with: FUNCTION, and of a chain CHAIN, its steps.
+  fileprivate var options: [String] {
+    guard case .chain(let chain) = self else { return ["-DFUNCTION=VALUE_\(kernelName.function)"] }
+    // Inputs are v0 to v3, whatever their number.
+    func number(_ place: Int) -> Int {
+      place < chain.inputCount ? place : place - chain.inputCount + ElementwiseChain.maximumInputs
+    }
+    func bits(_ value: Double) -> String { "0x" + String(Float(value).bitPattern, radix: 16) + "u" }
+    let steps = chain.steps.enumerated().map { index, step in
+      let operands = (0..<4).map { number(step.operands[min($0, step.operands.count - 1)]) }
+      let name = step.function.kernelName
+      let arguments =
+        [number(chain.inputCount + index)].map(String.init) + [name.function]
+        + operands.map(String.init) + [bits(name.p), bits(name.q)]
+      return "STEP(\(arguments.joined(separator: ",")))"
+    }
+    let last = number(chain.inputCount + chain.steps.count - 1)
+    return ["-DFUNCTION=v\(last)", "-DCHAIN=" + steps.joined()]
+  }
+
   /// The function's name in `views.cl`, and its parameters p and q.
   fileprivate var kernelName: (function: String, p: Double, q: Double) {
     switch self {
@@ -72,6 +91,7 @@ extension ElementwiseFunction {
     case .binarySlope(let function, let isSecond):
       ((isSecond ? "second_" : "first_") + function.kernelName, 0, 0)
     case .clipSlope: ("clip_slope", 0, 0)
+    case .chain: ("identity", 0, 0)
     }
   }
 }

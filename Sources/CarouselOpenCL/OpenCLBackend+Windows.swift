@@ -31,6 +31,19 @@ extension OpenCLBackend {
   }
 
   /// Queues one launch.
+  public func unfoldRows(_ window: Window, channels: Int, _ x: Buffer, into rows: Buffer) throws {
+    try checkWindow(window, plane: x, columns: rows)
+    let count = window.columnCount
+    guard count > 0 else { return }
+    try launcher.launch(
+      windowKernel("unfold_rows", elements: elementsPerItem),
+      global: [ceilDivide(count, elementsPerItem)],
+      bytes: 4 * Double(count + window.inputCount),
+      ["x": .buffer(x), "rows": .buffer(rows), "count": .int(count), "C": .int(channels)]
+        + arguments(window))
+  }
+
+  /// Queues one launch.
   public func fold(_ window: Window, _ columns: Buffer, into x: Buffer) throws {
     try checkWindow(window, plane: x, columns: columns)
     let count = window.inputCount

@@ -33,6 +33,17 @@ extension ReferenceBackend {
     }
   }
 
+  /// The windows of x as rows.
+  public func unfoldRows(_ window: Window, channels: Int, _ x: Buffer, into rows: Buffer) throws {
+    try checkWindow(window, plane: x, columns: rows)
+    let (K, L) = (window.kernel[0] * window.kernel[1], window.output[0] * window.output[1])
+    forEachPlace(window) { column, place in
+      let (l, k, plane) = (column % L, column / L % K, column / L / K)
+      let row = (plane / channels * L + l) * channels + plane % channels
+      rows.elements[row * K + k] = place.map { x.elements[$0] } ?? 0
+    }
+  }
+
   /// The sums of columns at the places that they come from.
   public func fold(_ window: Window, _ columns: Buffer, into x: Buffer) throws {
     try checkWindow(window, plane: x, columns: columns)

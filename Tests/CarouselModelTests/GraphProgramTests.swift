@@ -1,5 +1,7 @@
-import CarouselModel
+import Foundation
 import Testing
+
+@testable import CarouselModel
 
 /// What binding a graph makes of it, without any backend.
 @Suite struct GraphProgramTests {
@@ -68,9 +70,9 @@ import Testing
     let known = try GraphProgram(
       graph, shapes: ["x": [4]], constants: ["rate": GraphTensor(scalar: 16000, type: .int64)])
     #expect(known.operationCounts.forward == 1)
-    // Both, and the choice.
+    // Both, and the choice, joined.
     let open = try GraphProgram(graph, shapes: ["x": [4], "rate": []])
-    #expect(open.operationCounts.forward == 3)
+    #expect(open.operationCounts.forward == 1)
   }
 
   @Test func aLoopIsItsSteps() throws {
@@ -100,5 +102,47 @@ import Testing
       try GraphProgram(graph, shapes: ["x": [6], "shape": [2]])
     }
     #expect(error?.message.contains("has to be known when the graph is bound") == true)
+  }
+
+  /// y = elu(x·w + b)·sigmoid(x), with broadcasting.
+  private var chain: Graph {
+    var graph = Graph()
+    let x = graph.input("x", [3, 3, 17])
+    let w = graph.input("w", [17])
+    let b = graph.input("b", [3, 1])
+    let product = graph.add(.binary(.multiply), x, w)
+    let sum = graph.add(.binary(.add), product, b, name: "sum")
+    let gate = graph.add(.unary(.sigmoid), x)
+    graph.outputs = [
+      graph.add(.binary(.multiply), graph.add(.unary(.elu(alpha: 0.5)), sum), gate, name: "y")
+    ]
+    return graph
+  }
+  private let chainShapes: [String: Shape] = ["x": [3, 3, 17], "w": [17], "b": [3, 1]]
+
+  @Test func functionsOfEachOthersResultsAreOneOperation() throws {
+    let program = try GraphProgram(chain, shapes: chainShapes)
+    #expect(program.operationCounts.forward == 1)
+    guard case .elementwise(.chain(let steps), let inputs, _, [3, 3, 17]) = program.forward[0]
+    else {
+      Issue.record("expected a chain, found \(program.forward[0])")
+      return
+    }
+    #expect((steps.steps.count, inputs.count) == (5, 3))
+    let (x, w, b) = (0.3, -1.5, 0.2)
+    let values = inputs.map { [x, w, b][$0.0] }
+    let z = x * w + b
+    let expected = 0.5 * (exp(z) - 1) / (1 + exp(-x))
+    #expect(abs(steps.value(values) - expected) < 1e-12)
+  }
+
+  @Test func whatElseIsReadIsNotJoined() throws {
+    var graph = chain
+    graph.outputs.append("sum")
+    #expect(try GraphProgram(graph, shapes: chainShapes).operationCounts.forward == 2)
+    // The backward pass reads what the functions were applied to.
+    let training = try GraphProgram(
+      chain, shapes: chainShapes, training: true, gradientsOf: ["y"], inputGradients: ["x"])
+    #expect(training.operationCounts.forward > 2)
   }
 }

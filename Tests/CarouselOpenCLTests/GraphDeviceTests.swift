@@ -1,6 +1,7 @@
 import CarouselModel
 import CarouselOpenCL
 import CarouselReference
+import Foundation
 import Testing
 
 /// Every operator of a graph on the device, in both forms of the kernels, against the reference.
@@ -25,6 +26,79 @@ struct GraphDeviceTests {
       let backend = try Machine.backend(.cpu)
       #expect(
         try item.tensors(on: backend).map(\.tensor) == item.tensors(on: backend).map(\.tensor))
+    }
+  }
+
+  /// y = elu(x·w + b)·sigmoid(x) and what only views tell apart, in passes that keep nothing.
+  @Test(arguments: KernelForm.both)
+  func aChainOfFunctionsAgrees(form: KernelForm) throws {
+    var graph = Graph()
+    let x = graph.input("x", [3, 3, 17])
+    let w = graph.input("w", [17])
+    let b = graph.input("b", [3, 1])
+    let sum = graph.add(.binary(.add), graph.add(.binary(.multiply), x, w), b)
+    let gate = graph.add(.unary(.sigmoid), x)
+    let y = graph.add(.binary(.multiply), graph.add(.unary(.elu(alpha: 0.5)), sum), gate)
+    let flat = graph.constant(GraphTensor(wholeNumbers: [-1]))
+    graph.outputs = [
+      graph.add(.unary(.softplus), graph.add(.reshape(allowsZero: false), y, flat), name: "y")
+    ]
+    let inputs = [("x", [3, 3, 17] as Shape, 1.7), ("w", [17], 0.9), ("b", [3, 1], 2.3)].map {
+      name, shape, step in
+      (name, GraphTensor(Tensor(shape, (1...shape.count).map { 2 * sin(step * Double($0)) })))
+    }.reduce(into: [:]) { $0[$1.0] = $1.1 }
+    let program = try GraphProgram(graph, shapes: inputs.mapValues(\.shape))
+    #expect(program.operationCounts.forward == 2)
+    func outputs<B: Backend>(_ backend: B) throws -> [Double] {
+      let pass = try GraphPass(program, GraphModel(graph, backend: backend), isPoisoned: true)
+      try pass.forward(inputs)
+      return try pass.output("y").values
+    }
+    let (actual, expected) = (
+      try outputs(Machine.backend(form)), try outputs(ReferenceBackend())
+    )
+    #expect(nrms(actual, expected) <= 8 * 0x1p-23)
+  }
+
+  /// Of several images, where the windows are rows of one product, and of sums of 60 and 190 elements.
+  @Test(arguments: KernelForm.both)
+  func aConvolutionIsTheSameWhetherAPassKeepsAnythingOrNot(form: KernelForm) throws {
+    let cases: [(x: Shape, weight: Shape, convolution: Convolution)] = [
+      (
+        [16, 20, 11], [33, 20, 3], .init(strides: [2], padding: .explicit(before: [1], after: [1]))
+      ),
+      ([40, 20, 5], [40, 20, 5], .init()),
+      (
+        [5, 19, 6, 7], [17, 19, 5, 2],
+        .init(
+          strides: [1, 2], dilations: [1, 3], padding: .explicit(before: [2, 0], after: [1, 3]))
+      ),
+    ]
+    for (shape, weightShape, convolution) in cases {
+      var graph = Graph()
+      let x = graph.input("x", shape.dimensions.map { .fixed($0) })
+      let weight = graph.input("weight", weightShape.dimensions.map { .fixed($0) })
+      let bias = graph.input("bias", [.fixed(weightShape[0])])
+      let y = graph.add(.convolution(convolution), x, weight, bias)
+      graph.outputs = [graph.add(.unary(.relu), y, name: "y")]
+      let shapes: [String: Shape] = ["x": shape, "weight": weightShape, "bias": [weightShape[0]]]
+      let inputs = shapes.mapValues { shape in
+        GraphTensor(Tensor(shape, (1...shape.count).map { sin(Double($0 * $0 % 7919)) }))
+      }
+      func output<B: Backend>(_ backend: B, training: Bool) throws -> [Double] {
+        let program = try GraphProgram(
+          graph, shapes: shapes, training: training, gradientsOf: ["y"],
+          inputGradients: ["x", "weight"])
+        let pass = try GraphPass(program, GraphModel(graph, backend: backend), isPoisoned: true)
+        try pass.forward(inputs)
+        return try pass.output("y").values
+      }
+      let kept = try output(ReferenceBackend(), training: true)
+      let reference = try output(ReferenceBackend(), training: false)
+      #expect(nrms(reference, kept) <= 0x1p-45)
+      for training in [false, true] {
+        #expect(try nrms(output(Machine.backend(form), training: training), kept) <= 32 * 0x1p-23)
+      }
     }
   }
 }

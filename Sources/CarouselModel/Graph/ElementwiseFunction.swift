@@ -25,6 +25,8 @@ public enum ElementwiseFunction: Hashable, Sendable {
   case binarySlope(BinaryFunction, isSecond: Bool)
   /// `a` where b is within c and d, else 0.
   case clipSlope
+  /// Several functions, one after the other.
+  indirect case chain(ElementwiseChain)
 
   /// How many numbers it reads.
   public var inputCount: Int {
@@ -33,6 +35,7 @@ public enum ElementwiseFunction: Hashable, Sendable {
     case .binary, .wholeDivide: 2
     case .select, .clip, .multiplyAdd, .unarySlope: 3
     case .binarySlope, .clipSlope: 4
+    case .chain(let chain): chain.inputCount
     }
   }
 
@@ -51,6 +54,7 @@ public enum ElementwiseFunction: Hashable, Sendable {
     case .binarySlope(let function, let isSecond):
       function.gradient(a, b, c, y: d, isSecond: isSecond)
     case .clipSlope: b < c || b > d ? 0 : a
+    case .chain(let chain): chain.value([a, b, c, d])
     }
   }
 }

@@ -32,7 +32,9 @@ public protocol GraphBackend: AnyObject {
 
   /// The windows of `x [P, H, W]` as columns `[P, Kh·Kw, Ho·Wo]`, `padding` where they reach beyond x.
   func unfold(_ window: Window, _ x: Buffer, into columns: Buffer, padding: Double) throws
-  /// The adjoint: `x[p, h, w]` is the sum of all places of the columns that it was copied to.
+  /// The same windows as rows `[P/C, Ho·Wo, C·Kh·Kw]`, of images of C planes each; 0 beyond x.
+  func unfoldRows(_ window: Window, channels: Int, _ x: Buffer, into rows: Buffer) throws
+  /// The adjoint of `unfold`: `x[p, h, w]` is the sum of all places of the columns that it was copied to.
   func fold(_ window: Window, _ columns: Buffer, into x: Buffer) throws
 
   /// `y[o, m, i] = x[o, indices[m], i]` with `x [outer, extent, inner]`, `y [outer, count, inner]`; 0 for a

@@ -28,6 +28,8 @@ extension GraphPass {
         inputSize: inputSize, outputSize: outputSize)
     case .unfold(let window, let x, let y, let padding):
       try backend.unfold(window, buffer(x), into: buffer(y), padding: padding)
+    case .unfoldRows(let window, let channels, let x, let y):
+      try backend.unfoldRows(window, channels: channels, buffer(x), into: buffer(y))
     case .fold(let window, let x, let y): try backend.fold(window, buffer(x), into: buffer(y))
     case .gather(let x, let index, let y, let outer, let extent, let inner, let count):
       try backend.gather(

@@ -106,9 +106,12 @@ public struct GraphProgram {
     self.training = training
     outputs = results
     storages = tracer.storages
-    forward = tracer.forward
-    backward = tracer.backward
-    (forwardLabels, backwardLabels) = (tracer.forwardLabels, tracer.backwardLabels)
+    (forward, forwardLabels) = ProgramFusion.fused(
+      tracer.forward, tracer.forwardLabels, beside: tracer.backward + tracer.statisticsUpdates,
+      storages: tracer.storages)
+    (backward, backwardLabels) = ProgramFusion.fused(
+      tracer.backward, tracer.backwardLabels, beside: tracer.forward + tracer.statisticsUpdates,
+      storages: tracer.storages)
     updates = tracer.statisticsUpdates
     hostValues = tracer.hostValues
     indexWrites = tracer.forwardIndexWrites

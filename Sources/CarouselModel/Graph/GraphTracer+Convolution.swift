@@ -119,6 +119,11 @@ extension GraphTracer {
       window.output[0] * window.output[1], C / groups * window.kernel[0] * window.kernel[1]
     )
     let outputs = Array(window.output.suffix(x.shape.rank - 2))
+    let isKept = [x, weight, bias].contains { $0?.needsGradient ?? false }
+    if groups == 1, N > 1, !isKept, Double(N * L) * Double(O * K) >= 0x1p17 {
+      let y = try productOfRows(x, alias(weight, [O, K]), bias, window, channels: C)
+      return try alias(y, Shape([N, O] + outputs))
+    }
     let columns = try columns(x, window)
     let products = WindowProducts(batch: N, groups: groups, rows: O / groups, depth: K, columns: L)
     let y = product(products.outputs, weight, columns, shape: Shape([N, O] + outputs))
@@ -133,6 +138,26 @@ extension GraphTracer {
       }
     }
     return try addChannels(bias, to: y)
+  }
+
+  /// The convolution of several images as one product `[N·L, K] · [K, O]`, then in the order `[N, O, L]`.
+  ///
+  /// Its windows lie one after the other, so that all images fill the rows of one large product; it keeps
+  /// nothing for a backward pass.
+  private func productOfRows(
+    _ x: Traced, _ weight: Traced, _ bias: Traced?, _ window: Window, channels: Int
+  ) throws(CarouselError) -> Traced {
+    let (N, L) = (window.planes / channels, window.output[0] * window.output[1])
+    let (O, K) = (weight.shape[0], weight.shape[1])
+    if let bias, bias.shape.count != O {
+      throw failure("a tensor of shape \(bias.shape) does not fit \(O) channels")
+    }
+    let rows = result(x.type, [N * L, K], from: [x])
+    emit(.unfoldRows(window, channels: channels, storage(x), into: storage(rows)))
+    var flat: Traced?
+    if let bias { flat = try alias(bias, [O]) }
+    let y = try linear(rows, weight, flat)
+    return try transposed(alias(y, [N, L, O]), [0, 2, 1])
   }
 
   func convolutionTransposed(

@@ -18,6 +18,7 @@ enum ProgramInstruction {
     x: Int, weight: Int, gradY: Int, gradX: Int?, gradWeight: Int, gradBias: Int?, rows: Int,
     inputSize: Int, outputSize: Int)
   case unfold(Window, Int, into: Int, padding: Double)
+  case unfoldRows(Window, channels: Int, Int, into: Int)
   case fold(Window, Int, into: Int)
   case gather(Int, indices: Int, into: Int, outer: Int, extent: Int, inner: Int, count: Int)
   case scatter(Int, indices: Int, into: Int, outer: Int, extent: Int, inner: Int, count: Int)
@@ -55,7 +56,8 @@ enum ProgramInstruction {
     case .linearBackward(
       let x, let weight, let gradY, let gradX, let gradWeight, let gradBias, _, _, _):
       [x, weight, gradY, gradWeight] + [gradX, gradBias].compactMap(\.self)
-    case .unfold(_, let x, let y, _), .fold(_, let x, let y): [x, y]
+    case .unfold(_, let x, let y, _), .unfoldRows(_, _, let x, let y), .fold(_, let x, let y):
+      [x, y]
     case .gather(let x, _, let y, _, _, _, _), .scatter(let x, _, let y, _, _, _, _): [x, y]
     case .softmax(let x, let y, _, _, _): [x, y]
     case .softmaxBackward(let y, let gradY, let gradX, _, _, _): [y, gradY, gradX]
@@ -73,6 +75,27 @@ enum ProgramInstruction {
       [predictions, targets, loss] + [gradient].compactMap(\.self)
     case .ctc(let logits, _, _, _, let weights, let gradient, let loss, _, _, _, _, _):
       [logits, weights, loss] + [gradient].compactMap(\.self)
+    }
+  }
+}
+
+extension ProgramInstruction {
+  /// The storages that it writes, all of them or a part.
+  var written: [Int] {
+    switch self {
+    case .fill(let y, _, _), .copy(_, _, let y, _, _), .elementwise(_, _, let y, _),
+      .reduce(_, _, _, _, let y, _), .product(_, _, _, let y), .linear(_, _, _, let y, _, _, _),
+      .unfold(_, _, let y, _), .unfoldRows(_, _, _, let y), .fold(_, _, let y),
+      .gather(_, _, let y, _, _, _, _),
+      .scatter(_, _, let y, _, _, _, _), .softmax(_, let y, _, _, _),
+      .softmaxBackward(_, _, let y, _, _, _), .normalizeBackward(_, _, _, _, let y, _, _),
+      .dropout(_, let y, _, _, _):
+      [y]
+    case .linearBackward(_, _, _, let gradX, let gradWeight, let gradBias, _, _, _):
+      [gradWeight] + [gradX, gradBias].compactMap(\.self)
+    case .normalize(_, _, let y, let statistics, _, _, _): [y, statistics]
+    // What a stack or a loss is handed is few; all of it counts.
+    case .recurrentForward, .recurrentBackward, .crossEntropy, .regression, .ctc: storages
     }
   }
 }
