@@ -4,6 +4,10 @@
 // A matrix B [K, columns] is packed in panels: panel p holds, for each k, the COLUMNS = 2 WIDTH
 // consecutive columns from p COLUMNS on, zeros past the last: packed[(p K + k) COLUMNS + j].
 //
+// Each sum goes along k, one product after the other, whatever rows are multiplied beside it: the
+// bits of a row do not depend on how rows are shared out. Only the rows of a product that has few
+// of them in all are each summed in four (row_product).
+//
 // Parameters:
 //   ALONG_TILES   1: the rows of products are columns of tiles (gradient_tiles.cl); 0: those of a
 //                 row-major matrix.
@@ -109,6 +113,27 @@ INLINE global const Packed *packed(global const float *weights) {
 #define STORE_SUMS(r)                                                                              \
   if (r < rows) sums[r][0] = left##r, sums[r][1] = right##r;
 
+/// Whether the rows of a product are multiplied one by one: a single row, or two or three whose
+/// panel stays in the first cache meanwhile. `all` are the rows of all work-items together.
+INLINE int multiplies_alone(int all, int K) {
+  return all == 1 || (all <= 3 && K * COLUMNS * (int)sizeof(float) <= 24576);
+}
+
+/// How many of `left` rows are multiplied next: an odd number only where no others are left. 7 and
+/// 8 of them are two calls of 4 rather than 6 and 2, whose few sums would wait for themselves.
+INLINE int next_rows(int left, int alone) {
+  if (alone) return 1;
+#if CALL_ROWS == 8
+  return left >= CALL_ROWS ? CALL_ROWS : min(left, 4);
+#else
+  return left > 8 ? CALL_ROWS : left > CALL_ROWS ? 4 : left;
+#endif
+}
+
+/// The rows of a call for so many: CALL_ROWS, 4 or 2, where the caller gives the last of an odd
+/// number twice; 1 for one that is multiplied alone.
+INLINE int call_rows(int rows, int alone) { return alone ? 1 : rows + (rows & 1); }
+
 /// sums[r][0..1] += sum over k of a[r][k K_STRIDE] * panel[k][0..COLUMNS), r < rows. `rows` is a
 /// constant wherever this is called. Of what begins at `ahead` as much as a quarter of a panel is
 /// fetched, at every fourth k.
@@ -141,8 +166,8 @@ INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float
     i += K_STRIDE;                                                                                 \
   }
 
-/// The same for one row. Long sums are those of every fourth k first, and then of these: a single
-/// one would wait for itself at each k.
+/// The same for a row that is multiplied alone. Long sums are those of every fourth k first, and
+/// then of these: a single one would wait for itself at each k.
 INLINE void row_product(REAL sums[2], global const float *a, global const Packed *panel, int K) {
   EACH_FOURTH(CLEAR_FOURTH)
   size_t i = 0;
@@ -167,7 +192,7 @@ quarter_ahead(global const Packed *panel, size_t distance, int K, int row) {
   return panel + distance + (size_t)min(row / CALL_ROWS, 3) * K * (COLUMNS / 4);
 }
 
-/// The same as panel_product for as many rows as next_rows gives. The rows may lie anywhere.
+/// The same as panel_product for as many rows as call_rows gives. The rows may lie anywhere.
 OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *const *a,
                           global const Packed *panel, int K, global const Packed *ahead) {
   if (rows == CALL_ROWS) panel_product(CALL_ROWS, sums, a, panel, K, ahead);
@@ -176,12 +201,14 @@ OUTLINE void row_products(int rows, REAL sums[ROWS][2], global const float *cons
   else row_product(sums[0], a[0], panel, K);
 }
 
-/// The same where the rows lie `row_stride` apart from `a` on.
-INLINE void panel_products(int rows, REAL sums[ROWS][2], global const float *a, int row_stride,
-                           global const Packed *panel, int K, global const Packed *ahead) {
+/// The same for `rows` rows, which lie `row_stride` apart from `a` on.
+INLINE void
+panel_products(int rows, int alone, REAL sums[ROWS][2], global const float *a, int row_stride,
+               global const Packed *panel, int K, global const Packed *ahead) {
+  const int called = call_rows(rows, alone);
   global const float *each[ROWS];
-  for (int r = 0; r < rows; ++r) each[r] = a + (size_t)r * row_stride;
-  row_products(rows, sums, each, panel, K, ahead);
+  for (int r = 0; r < called; ++r) each[r] = a + (size_t)min(r, rows - 1) * row_stride;
+  row_products(called, sums, each, panel, K, ahead);
 }
 
 /// Asks for `rows` rows of a tile of C that is soon read or stored. A processor stores in order:
@@ -240,11 +267,4 @@ INLINE global const Packed *item_ahead(int index, int turn, int count, global co
   if (index < 2) return (global const Packed *)rows + index * quarter;
   const int next = ((count - 2) * turn + index - 2) % (4 * count);
   return panels + (size_t)(next / 4) * K * COLUMNS + (next % 4) * quarter;
-}
-
-/// How many of `left` rows the next call takes: CALL_ROWS, 4, 2 or 1. 8 are twice 4 rather than 6
-/// and 2, whose few sums would wait for themselves.
-INLINE int next_rows(int left) {
-  if (left >= CALL_ROWS && (left == CALL_ROWS || left != 8)) return CALL_ROWS;
-  return left >= 4 ? 4 : min(left, 2);
 }

@@ -34,12 +34,12 @@ pack_panels(global const float *b, global Packed *panels, int K, int N, int offs
 }
 
 /// Some rows of one panel of C, of which `count` columns are there from c on, over `depth` of K
-/// from `k0` on; `bias` and `bias2` are those of its columns, or null.
+/// from `k0` on; `bias` and `bias2` are those of its columns, or null; whether it is one row alone.
 typedef struct {
   global const float *a, *bias, *bias2;
   global const Packed *panel, *ahead;
   global float *c;
-  int a_stride, c_stride, count, k0, depth;
+  int alone, a_stride, c_stride, count, k0, depth;
 } Tile;
 
 /// A tile of `rows` rows: begins with the biases, or where `k0` is not 0 with what is there. What
@@ -47,16 +47,14 @@ typedef struct {
 INLINE void gemm_tile(int rows, const Tile *tile) {
   REAL sums[ROWS][2];
   const int count = tile->count;
-  if (tile->k0) {
-    load_tile(rows, sums, tile->c, tile->c_stride, count);
-  } else {
-    global const float *bias = tile->bias, *bias2 = tile->bias2;
-    REAL left = (REAL)(0.0f), right = (REAL)(0.0f);
-    if (bias) left = load_lanes(bias, count), right = load_lanes(bias + WIDTH, count - WIDTH);
-    if (bias2) left += load_lanes(bias2, count), right += load_lanes(bias2 + WIDTH, count - WIDTH);
-    for (int r = 0; r < rows; ++r) sums[r][0] = left, sums[r][1] = right;
-  }
-  panel_products(rows, sums, tile->a, tile->a_stride, tile->panel, tile->depth, tile->ahead);
+  global const float *bias = tile->k0 ? 0 : tile->bias, *bias2 = tile->k0 ? 0 : tile->bias2;
+  REAL left = (REAL)(0.0f), right = (REAL)(0.0f);
+  if (bias) left = load_lanes(bias, count), right = load_lanes(bias + WIDTH, count - WIDTH);
+  if (bias2) left += load_lanes(bias2, count), right += load_lanes(bias2 + WIDTH, count - WIDTH);
+  for (int r = 0; r < ROWS; ++r) sums[r][0] = left, sums[r][1] = right;
+  if (tile->k0) load_tile(rows, sums, tile->c, tile->c_stride, count);
+  panel_products(rows, tile->alone, sums, tile->a, tile->a_stride, tile->panel, tile->depth,
+                 tile->ahead);
   store_tile(rows, sums, tile->c, tile->c_stride, count);
 }
 
@@ -70,13 +68,13 @@ gemm(global const float *a, global const Packed *panels, global const float *bia
   const int left = get_global_id(0) * panels_per_item * COLUMNS;
   const int right = min(left + panels_per_item * COLUMNS, N);
   const int first = get_global_id(1) * rows_per_item, end = min(first + rows_per_item, M);
-  const int pass = pass_depth(K);
+  const int alone = multiplies_alone(M, K), pass = alone ? K : pass_depth(K);
   for (int k0 = 0; k0 < K; k0 += pass) {
     const int depth = min(pass, K - k0);
     global const Packed *next =
         next_panels(panels, left / COLUMNS, right < N ? right / COLUMNS : 0, k0 + depth, K);
     for (int m = first; m < end;) {
-      const int rows = next_rows(end - m);
+      const int rows = next_rows(end - m, alone);
       global const float *row = a + (size_t)m * a_stride + k0;
       for (int column = left; column < right; column += COLUMNS) {
         global const Packed *panel = panels + (size_t)column * K + (size_t)k0 * COLUMNS;
@@ -95,6 +93,7 @@ gemm(global const float *a, global const Packed *panels, global const float *bia
                            .panel = panel,
                            .ahead = ahead,
                            .c = target,
+                           .alone = alone,
                            .a_stride = a_stride,
                            .c_stride = c_stride,
                            .count = N - column,

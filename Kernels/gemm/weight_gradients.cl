@@ -128,7 +128,7 @@ add_sums(const Target *target, const float sums[ROWS], int row, int first, int c
 /// The sums of a tile begin as zeros, or with `is_more` as what is there.
 INLINE void begin_sums(int rows, REAL sums[ROWS][2], global const float *c, int stride, int count,
                        int is_more) {
-  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
+  for (int r = 0; r < ROWS; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
   if (is_more) load_tile(rows, sums, c, stride, count);
 }
 
@@ -171,7 +171,7 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         continue;
       }
       const int row_ih = slot_row(&ih, slot, width), row_hh = slot_row(&hh, slot, width);
-      const int rows = next_rows(there);
+      const int rows = next_rows(there, width == 1), called = call_rows(rows, width == 1);
       // The tile that begins among these rows, of which there is one at most.
       const int tile = (m + ROWS - 1) / ROWS * ROWS;
       if (left == 0 && (bias_ih || bias_hh) && tile < m + rows) {
@@ -182,7 +182,7 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         add_sums(&hh, sums, row_hh, first_unit, count, k0 > 0);
       }
       global const float *a[ROWS];
-      for (int r = 0; r < rows; ++r) a[r] = tiles + tile_offset(m + r, k0, K);
+      for (int r = 0; r < called; ++r) a[r] = tiles + tile_offset(m + min(r, rows - 1), k0, K);
       // The last tile that the next turn reads.
       global const float *next_tile = tiles + tile_offset((m + 2 * rows - 1) / ROWS * ROWS, k0, K);
       for (int panel = left; panel < right; ++panel) {
@@ -197,7 +197,7 @@ weight_gradients(global const float *tiles, global const float *panels, global c
         else fetch_tile(rows, c - (panel - left) * COLUMNS + (size_t)rows * columns, columns);
         begin_sums(rows, sums, c, columns, columns - column, k0 > 0);
         global const float *operand = panels + ((size_t)panel * K + k0) * COLUMNS;
-        row_products(rows, sums, a, operand, depth,
+        row_products(called, sums, a, operand, depth,
                      item_ahead(panel - left, (m - first) / CALL_ROWS, right - left, next_tile,
                                 next, K, depth));
         store_tile(rows, sums, c, columns, columns - column);

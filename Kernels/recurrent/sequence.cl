@@ -14,7 +14,9 @@
 //
 // A row is a sequence that has this step, in the order of the slice: sequence_of(slice, row). The
 // weights of a tile are read once for each block and stay in the core's cache from step to step.
-// Splits can also make the input products of all steps before the first; `gates` then holds them.
+// The input products of all steps can also be made before the first; `gates` then holds them.
+//
+// No sum depends on the slices or splits, nor on when the inputs are multiplied.
 //
 //   sequence_forward  all steps in the layer's direction.
 //
@@ -28,16 +30,19 @@
 #include "recurrent/sequence_products.cl"
 #include "recurrent/slices.cl"
 
-/// The `count` rows from `row` on: their sequences, and where what they read and write begins.
+/// The `count` rows from `row` on: their sequences, and where what they read and write begins. The
+/// last one comes twice.
 ///
-/// With `inputs_only` a row is a step of a sequence, t N + n, and step->t is 0: the T N rows of x
-/// and `gates` are taken like those of one long step.
+/// With `inputs_only` a row is a step of a sequence: the rows of all steps follow each other like
+/// those of one long step.
 INLINE void find_block(RowBlock *block, const Layer *layer, const Inputs *inputs,
                        const Slice *slice, const Step *step, int row, int count) {
-  const int N = layer->N, t = step->t;
+  const int N = layer->N, each = slice->end - slice->first;
 #pragma clang loop vectorize(disable)
-  for (int r = 0; r < count; ++r) {
-    const int n = step->inputs_only ? row + r : sequence_of(slice, row + r);
+  for (int r = 0; r <= count; ++r) {
+    int own = row + min(r, count - 1), t = step->t;
+    if (step->inputs_only) t = (own - slice->first) / each, own -= t * each;
+    const int n = sequence_of(slice, own);
     const size_t index = (size_t)t * N + n;
     block->sequence[r] = n;
     block->gates[r] = layer->gates + index * layer->gates_stride;
@@ -174,7 +179,7 @@ INLINE void forward_step(const Layer *layer, const Inputs *inputs, const Slice *
     }
     for (int i = slice->first_tile; i < slice->end_tile; ++i) {
       for (int row = 0; row < count;) {
-        const int rows = next_rows(count - row);
+        const int rows = next_rows(count - row, step->alone);
         const Tile tile = {layer, inputs, step, &block, row, i * TILE_UNITS};
         forward_tile(rows, &tile);
         row += rows;
@@ -197,8 +202,13 @@ forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice 
   for (int s = inputs_before ? -1 : 0; s < T; ++s) {
     const int inputs_only = s < 0, t = inputs_only ? 0 : layer.reverse ? T - 1 - s : s;
     const int has_initial = (layer.mask ? layer.masked_0 : layer.h_0) != 0;
-    const Step step = {t, RECURRENT && !inputs_only && (s || has_initial), inputs_only};
-    end = inputs_only ? T * layer.N : active_end(&slice, &layer, t, s ? end : slice.first);
+    const Step step = {.t = t,
+                       .alone = inputs_only ? multiplies_alone(T * layer.N, inputs.C)
+                                            : multiplies_alone(layer.N, layer.H),
+                       .has_recurrent_input = RECURRENT && !inputs_only && (s || has_initial),
+                       .inputs_only = inputs_only};
+    if (inputs_only) end = slice.first + T * (slice.end - slice.first);
+    else end = active_end(&slice, &layer, t, s ? end : slice.first);
     // Once for a slice; for a split, its own tiles and then those of splits that nobody computes.
     // Returns when the tiles of all splits are done, so that the next step can read their h.
     while (claim_tiles(&slice, (int)((uint)step_base + s + inputs_before + 1))) {

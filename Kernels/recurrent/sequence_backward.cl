@@ -12,8 +12,8 @@
 // the values are in the caches. The gradients of the inputs may be made here too.
 //
 // Layouts as in layer.cl, P = H, and in gradient_tiles.cl, with the slots of the cell; there the
-// steps of a slice follow each other, without the steps that a sequence does not have. Global size:
-// slices, or splits.
+// steps of all sequences follow each other as place_of says, without the steps that a sequence does
+// not have. Global size: slices, or splits.
 
 #include "gemm/gradient_tiles.cl"
 #include "recurrent/layer.cl"
@@ -35,41 +35,43 @@ typedef struct {
   global float *dh, *dc, *h_0;
 } Gradients;
 
-/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on. They are the
-/// rows from k on of all steps. With t outside the sequence the gradient of h_0 is made.
+/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on. With t outside
+/// the sequence the gradient of h_0 is made.
 typedef struct {
   const Layer *layer;
   const Slice *slice;
   const Products *products;
   const Gradients *gradients;
-  int t, row, k, first;
+  int t, row, first;
 } Tile;
 
 INLINE int is_initial(const Tile *tile) { return tile->t < 0 || tile->t >= tile->layer->T; }
 
-/// Where the rows of a tile begin: the gates' gradients of the step after, the states beside h and
-/// the input of the recurrent product before the step; null means zeros.
+/// Where the rows of a tile begin: the gates' gradients of the step after, with an odd number of
+/// rows those of the last one twice; the states beside h and the input of the recurrent product
+/// before the step; null means zeros. And their places among the steps of all sequences.
 typedef struct {
   global const float *after[ROWS], *cells[ROWS], *recurrent_input[ROWS];
+  int k[ROWS];
 } TileRows;
 
 /// Fetches what the cell update of a row reads and writes, for the time of the product before it.
-INLINE void fetch_row(const Tile *tile, int r, int n, global const float *cells) {
+INLINE void fetch_row(const Tile *tile, int k, int n, global const float *cells) {
   const Layer *layer = tile->layer;
   const Products *products = tile->products;
   const int H = layer->H, t = tile->t;
   const size_t index = (size_t)t * layer->N + n;
   for (int unit = tile->first; unit < tile->first + COLUMNS; unit += WIDTH) {
     fetch(tile->gradients->y + y_row_offset(layer, t, n) + unit);
-    EACH_MEMORY(k) {
-      const size_t offset = memory_offset(layer, t, n) + (size_t)k * H + unit;
+    EACH_MEMORY(i) {
+      const size_t offset = memory_offset(layer, t, n) + (size_t)i * H + unit;
       fetch((ZONEOUT ? layer->cells_before_zoneout : layer->cells) + offset);
-      if (cells) fetch(cells + (size_t)k * H + unit);
+      if (cells) fetch(cells + (size_t)i * H + unit);
     }
     for (int slot = 0; slot < SLOTS; ++slot) {
       const int m = slot * padded_width(H) + unit;
       fetch(layer->gates + index * layer->gates_stride + slot * H + unit);
-      fetch(products->tiles + tile_offset(m, tile->k + r, products->K));
+      fetch(products->tiles + tile_offset(m, k, products->K));
     }
   }
 }
@@ -84,10 +86,12 @@ INLINE void find_rows(int rows, const Tile *tile, TileRows *result) {
     const int is_own = is_initial(tile) && layer->reverse && layer->lengths;
     const int step = is_own ? max(layer->lengths[n], 1) - 1 : t_after;
     result->after[r] = layer->gates + gates_row_offset(layer, step, n);
+    if (r + 1 < ROWS) result->after[r + 1] = result->after[r];
     if (is_initial(tile)) continue;
+    result->k[r] = place_of(tile->slice, layer, t, n);
     result->cells[r] = HAS_CELL_STATE ? own_cell(layer, t, n, 1) : 0;
     result->recurrent_input[r] = own_recurrent_input(layer, t, n);
-    fetch_row(tile, r, n, result->cells[r]);
+    fetch_row(tile, result->k[r], n, result->cells[r]);
     if (!HAS_MATRIX || !result->recurrent_input[r]) continue;
     for (int v = 0; v < 2; ++v) fetch(result->recurrent_input[r] + tile->first + v * WIDTH);
   }
@@ -114,7 +118,7 @@ INLINE void add_diagonal(int rows, REAL sums[ROWS][2], const Layer *layer,
 /// their slice.
 INLINE void add_recurrent_product(int rows, int row, REAL sums[ROWS][2], const Layer *layer,
                                   global const float *const after[ROWS], int unit) {
-  const int H = layer->H;
+  const int H = layer->H, called = call_rows(rows, multiplies_alone(layer->N, GATES * H));
   global const Packed *panel =
       packed(layer->weights) + (size_t)(unit / COLUMNS) * GATES * H * COLUMNS;
   // The gates whose slots and rows follow each other are one product.
@@ -125,10 +129,10 @@ INLINE void add_recurrent_product(int rows, int row, REAL sums[ROWS][2], const L
   for (int gate = 0; gate < GATES; gate += gates) {
     gates = is_whole && gate < PLAIN_GATES ? PLAIN_GATES : 1;
     global const float *a[ROWS];
-    for (int r = 0; r < rows; ++r) a[r] = after[r] + (size_t)RECURRENT_SLOT(gate) * H + begin;
+    for (int r = 0; r < called; ++r) a[r] = after[r] + (size_t)RECURRENT_SLOT(gate) * H + begin;
     global const Packed *gate_panel = panel + (size_t)(gate * H + begin) * COLUMNS;
     const int depth = (gates - 1) * H + end - begin;
-    row_products(rows, sums, a, gate_panel, depth,
+    row_products(called, sums, a, gate_panel, depth,
                  quarter_ahead(gate_panel, (size_t)GATES * H * COLUMNS, depth, row));
   }
 }
@@ -194,11 +198,11 @@ INLINE void update_gradients(const Tile *tile, REAL slots[SLOTS], REAL gradient,
 INLINE void backward_tile(int rows, const Tile *tile) {
   const Layer *layer = tile->layer;
   const Products *products = tile->products;
-  const int H = layer->H, t = tile->t, k = tile->k, first = tile->first;
+  const int H = layer->H, t = tile->t, first = tile->first;
   TileRows at;
   find_rows(rows, tile, &at);
   REAL sums[ROWS][2];
-  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
+  for (int r = 0; r < ROWS; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
   if (RECURRENT && t != last_step(layer)) {
     if (DIAGONAL) add_diagonal(rows, sums, layer, at.after, first);
     else add_recurrent_product(rows, tile->row - tile->slice->first, sums, layer, at.after, first);
@@ -223,7 +227,7 @@ INLINE void backward_tile(int rows, const Tile *tile) {
 #pragma unroll
       for (int i = 0; i < SLOTS; ++i) {
         store_lanes(slots[i], gates + (size_t)i * H, count);
-        store_in_tiles(slots[i], products->tiles, i * padded_width(H) + unit, k + r, products->K);
+        store_in_tiles(slots[i], products->tiles, i * padded_width(H) + unit, at.k[r], products->K);
       }
     }
   }
@@ -232,7 +236,7 @@ INLINE void backward_tile(int rows, const Tile *tile) {
       products->panels + (size_t)(panel_count(products->C) * COLUMNS + first) * products->K;
   for (int r = 0; r < rows; ++r) {
     global const float *row = at.recurrent_input[r];
-    store_in_panel(row ? row + first : 0, H - first, panel, k + r);
+    store_in_panel(row ? row + first : 0, H - first, panel, at.k[r]);
   }
 }
 
@@ -240,33 +244,32 @@ INLINE void backward_tile(int rows, const Tile *tile) {
 /// of the step's gates are there.
 INLINE void input_tile(int rows, const Layer *layer, const Slice *slice, const Products *products,
                        int t, int row, int first) {
-  const int H = layer->H, C = products->C;
+  const int H = layer->H, C = products->C, called = call_rows(rows, 0);
   REAL sums[ROWS][2];
   global const float *gates[ROWS];
   global float *results[ROWS];
-  for (int r = 0; r < rows; ++r) {
-    const size_t index = (size_t)t * layer->N + sequence_of(slice, row + r);
+  for (int r = 0; r < called; ++r) {
+    const size_t index = (size_t)t * layer->N + sequence_of(slice, row + min(r, rows - 1));
     gates[r] = layer->gates + index * layer->gates_stride;
     results[r] = products->grad_x + index * C + first;
     sums[r][0] = sums[r][1] = (REAL)(0.0f);
   }
   global const Packed *panel = products->weights + (size_t)first * GATES * H;
-  row_products(rows, sums, gates, panel, GATES * H, panel);
+  row_products(called, sums, gates, panel, GATES * H, panel);
   for (int r = 0; r < rows; ++r) {
     store_lanes(sums[r][0], results[r], C - first);
     store_lanes(sums[r][1], results[r] + WIDTH, C - first - WIDTH);
   }
 }
 
-/// Packs the inputs of a step, COLUMNS of them from `first` on; its rows are k and those after it
-/// of all steps, up to the slice's row `end`.
+/// Packs the inputs of a step, COLUMNS of them from `first` on, up to the slice's row `end`.
 INLINE void pack_inputs(const Layer *layer, const Slice *slice, const Products *products, int t,
-                        int end, int k, int first) {
+                        int end, int first) {
   const int C = products->C;
   for (int row = slice->first; row < end; ++row) {
-    const size_t index = (size_t)t * layer->N + sequence_of(slice, row);
-    store_in_panel(products->x + index * C + first, C - first,
-                   products->panels + (size_t)first * products->K, k + row - slice->first);
+    const int n = sequence_of(slice, row);
+    store_in_panel(products->x + ((size_t)t * layer->N + n) * C + first, C - first,
+                   products->panels + (size_t)first * products->K, place_of(slice, layer, t, n));
   }
 }
 
@@ -308,26 +311,17 @@ INLINE void clear_inputs(const Layer *layer, const Products *products, int t, in
   for (int column = first; column < min(first + COLUMNS, C); ++column) row[column] = 0.0f;
 }
 
-/// The first row of a slice among the rows of all steps.
-INLINE int first_step_row(const Slice *slice, const Layer *layer) {
-  if (!layer->lengths) return slice->first * layer->T;
-  int k = 0;
-  for (int row = 0; row < slice->first; ++row) {
-    k += min(layer->lengths[slice->order[row]], layer->T);
-  }
-  return k;
-}
-
 /// The hidden units of a work-item at the s-th step backward, for the rows up to `end`.
 INLINE void backward_units(const Layer *layer, const Slice *slice, const Products *products,
-                           const Gradients *gradients, int s, int end, int k) {
+                           const Gradients *gradients, int s, int end) {
   const int t = layer->reverse ? s : layer->T - 1 - s;
+  const int alone = multiplies_alone(layer->N, GATES * layer->H);
   for (int i = slice->first_tile; i < slice->end_tile; ++i) {
     const int first = i * COLUMNS;
     if (s == 0) begin_tile(layer, slice, gradients, first);
     for (int row = slice->first; row < end;) {
-      const int rows = next_rows(end - row);
-      const Tile tile = {layer, slice, products, gradients, t, row, k + row - slice->first, first};
+      const int rows = next_rows(end - row, alone);
+      const Tile tile = {layer, slice, products, gradients, t, row, first};
       backward_tile(rows, &tile);
       row += rows;
     }
@@ -338,16 +332,16 @@ INLINE void backward_units(const Layer *layer, const Slice *slice, const Product
 /// The inputs of a work-item at the s-th step backward: packs those of the step, for the rows up to
 /// `end`, and makes the gradients of those of the step after, for the rows up to `end_after`.
 INLINE void backward_inputs(const Layer *layer, const Slice *slice, const Products *products, int s,
-                            int end, int end_after, int k) {
+                            int end, int end_after) {
   const int t = layer->reverse ? s : layer->T - 1 - s, t_after = layer->reverse ? t - 1 : t + 1;
   const int panels = panel_count(products->C), split = slice->claimed_split;
   const int last = split_begin(slice, panels, split + 1);
   for (int i = split_begin(slice, panels, split); i < last; ++i) {
     const int input = i * COLUMNS;
-    if (s < layer->T) pack_inputs(layer, slice, products, t, end, k, input);
+    if (s < layer->T) pack_inputs(layer, slice, products, t, end, input);
     if (s == 0 || !products->grad_x) continue;
     for (int row = slice->first; row < end_after;) {
-      const int rows = next_rows(end_after - row);
+      const int rows = next_rows(end_after - row, 0);
       input_tile(rows, layer, slice, products, t_after, row, input);
       row += rows;
     }
@@ -366,15 +360,14 @@ OUTLINE void backward_steps(const Layer *given_layer, const Products *given_prod
   const Gradients gradients = *given_gradients;
   Slice slice = *given_slice;
   const int T = layer.T, step_base = slice.step;
-  int end = slice.first, k = first_step_row(&slice, &layer);
+  int end = slice.first;
   for (int s = 0; s < T + (gradients.h_0 || products.grad_x ? 1 : 0); ++s) {
     const int t = layer.reverse ? s : T - 1 - s, end_after = end;
     end = s < T ? active_end(&slice, &layer, t, end) : slice.end;
     while (claim_tiles(&slice, (int)((uint)step_base + s + 1))) {
-      if (s < T || gradients.h_0) backward_units(&layer, &slice, &products, &gradients, s, end, k);
-      backward_inputs(&layer, &slice, &products, s, end, end_after, k);
+      if (s < T || gradients.h_0) backward_units(&layer, &slice, &products, &gradients, s, end);
+      backward_inputs(&layer, &slice, &products, s, end, end_after);
     }
-    k += end - slice.first;
   }
 }
 

@@ -46,24 +46,27 @@ typedef struct {
   int C;
 } Inputs;
 
-/// A step: its t, whether any state before it is not zero, and whether it is the one before the
-/// first, which multiplies the inputs of all steps.
+/// A step: its t, whether its rows are multiplied alone, whether any state before it is not zero,
+/// and whether it is the one before the first, which multiplies the inputs of all steps.
 typedef struct {
-  int t, has_recurrent_input, inputs_only;
+  int t, alone, has_recurrent_input, inputs_only;
 } Step;
 
 /// The rows that are taken through all tiles together: what is read again for each tile stays in
 /// the first caches.
 #define ROWS_TOGETHER 64
 
+/// The entries of a RowBlock: behind the last row the same again, for call_rows.
+#define BLOCK_ROOM (ROWS_TOGETHER + 1)
+
 /// Such rows at one step: their sequences, and where what they read and write begins. Null means
 /// zeros. (Not a block of a block-diagonal weight_hh, whose sizes are block_units and
 /// block_states.)
 typedef struct {
-  int sequence[ROWS_TOGETHER];
-  global float *gates[ROWS_TOGETHER], *y[ROWS_TOGETHER];
-  global const float *x[ROWS_TOGETHER], *recurrent_input[ROWS_TOGETHER];
-  global const float *h[ROWS_TOGETHER], *c[ROWS_TOGETHER];
+  int sequence[BLOCK_ROOM];
+  global float *gates[BLOCK_ROOM], *y[BLOCK_ROOM];
+  global const float *x[BLOCK_ROOM], *recurrent_input[BLOCK_ROOM];
+  global const float *h[BLOCK_ROOM], *c[BLOCK_ROOM];
 } RowBlock;
 
 /// Some rows of a block, from `row` on, for the units of one tile, from `first` on.
@@ -76,9 +79,11 @@ typedef struct {
 } Tile;
 
 /// A pair of sums of a tile: its panel, which products are added to it, and for both vectors the
-/// column of the weights, the units that there are (none for 0 and less), and the sum.
+/// column of the weights, the units that there are (none for 0 and less), the sum, and the biases
+/// that come before the input product and between the two products.
 typedef struct {
   int panel, has_input, has_recurrent, column[2], count[2], sum[2];
+  REAL begin[2], between[2];
 } Pair;
 
 INLINE void find_pair(Pair *pair, int index, int first, int H) {
@@ -93,30 +98,30 @@ INLINE void find_pair(Pair *pair, int index, int first, int H) {
   }
 }
 
-/// What a pair of sums begins as: the biases.
-INLINE void load_biases(REAL begin[2], const Pair *pair, const Tile *tile) {
+/// The biases of a pair. The order is the same whenever the inputs are multiplied: that of the
+/// recurrent product comes behind the input product, unless both are `inputs`' biases.
+INLINE void load_biases(Pair *pair, const Tile *tile) {
   const Inputs *inputs = tile->inputs;
   global const float *bias_hh = tile->step->inputs_only ? 0 : tile->layer->bias_hh;
   for (int v = 0; v < 2; ++v) {
     const int column = pair->column[v], count = pair->count[v];
-    begin[v] = (REAL)(0.0f);
+    pair->begin[v] = pair->between[v] = (REAL)(0.0f);
     if (count <= 0) continue;
     if (pair->has_input && inputs->x) {
-      if (inputs->bias) begin[v] = load_lanes(inputs->bias + column, count);
-      if (inputs->bias2) begin[v] += load_lanes(inputs->bias2 + column, count);
+      if (inputs->bias) pair->begin[v] = load_lanes(inputs->bias + column, count);
+      if (inputs->bias2) pair->begin[v] += load_lanes(inputs->bias2 + column, count);
     }
-    if (pair->has_recurrent && bias_hh) begin[v] += load_lanes(bias_hh + column, count);
+    if (pair->has_recurrent && bias_hh) pair->between[v] = load_lanes(bias_hh + column, count);
   }
 }
 
-/// Adds the input product that `gates` holds to what a pair begins as.
+/// A pair begins as the input product that `gates` holds.
 INLINE void load_input_product(int rows, REAL sums[ROWS][TILE_SUMS], const Pair *pair,
-                               const REAL begin[2], global float *const *gates) {
+                               global float *const *gates) {
   for (int v = 0; v < 2; ++v) {
     const int column = pair->column[v], count = pair->count[v], sum = pair->sum[v];
     for (int r = 0; r < rows; ++r) {
-      sums[r][sum] = begin[v];
-      if (count > 0) sums[r][sum] += load_lanes(gates[r] + column, count);
+      sums[r][sum] = count > 0 ? load_lanes(gates[r] + column, count) : (REAL)(0.0f);
     }
   }
 }
@@ -130,17 +135,19 @@ typedef struct {
 } PanelPair;
 
 #define BEGIN_SUMS(r)                                                                              \
-  if (r < rows) registers[r][0] = begin[0], registers[r][1] = begin[1];
+  if (r < rows) registers[r][0] = pair->begin[0], registers[r][1] = pair->begin[1];
 #define LOAD_BEGUN_SUMS(r)                                                                         \
   if (r < rows) registers[r][0] = sums[r][left], registers[r][1] = sums[r][right];
+#define ADD_BETWEEN(r)                                                                             \
+  if (r < rows) registers[r][0] += pair->between[0], registers[r][1] += pair->between[1];
 #define STORE_BEGUN_SUMS(r)                                                                        \
   if (r < rows) sums[r][left] = registers[r][0], sums[r][right] = registers[r][1];
 
-/// Adds the input product and the recurrent product to a pair of sums, which begin as `begin`, or
+/// Adds the input product and the recurrent product to a pair of sums, which begin as its bias, or
 /// with `is_begun` as what they are. They stay in registers all the time. `rows` is a constant
 /// wherever this is called; `row` is the first of them in the block.
 INLINE void add_products(const int rows, int row, REAL sums[ROWS][TILE_SUMS], const Pair *pair,
-                         int is_begun, const REAL begin[2], const PanelPair *products) {
+                         int is_begun, const PanelPair *products) {
   const int left = pair->sum[0], right = pair->sum[1];
   REAL registers[ROWS][2];
   if (is_begun) {
@@ -150,8 +157,12 @@ INLINE void add_products(const int rows, int row, REAL sums[ROWS][TILE_SUMS], co
   }
   // One loop for both, which halves the code.
 #pragma unroll 1
-  for (int i = products->panel_x ? 0 : 1; i < (products->panel_h ? 2 : 1); ++i) {
+  for (int i = 0; i < 2; ++i) {
     global const Packed *panel = i ? products->panel_h : products->panel_x;
+    if (i) {
+      EACH_ROW(ADD_BETWEEN)
+    }
+    if (!panel) continue;
     global const float *const *a = i ? products->h : products->x;
     const int depth = i ? products->K : products->C;
     // The same panel of the next tile.
@@ -186,13 +197,15 @@ INLINE void store_input_product(int rows, const REAL sums[ROWS][TILE_SUMS], cons
   }
 }
 
-/// The sums of a tile's gates: biases, input product, recurrent product.
+/// The sums of a tile's gates: biases, input product, recurrent product. With an odd number of rows
+/// those of the last one twice.
 INLINE void tile_sums(int rows, REAL sums[ROWS][TILE_SUMS], const Tile *tile) {
   const Layer *layer = tile->layer;
   const Inputs *inputs = tile->inputs;
   const Step *step = tile->step;
   const RowBlock *block = tile->block;
   const int H = layer->H, C = inputs->C, row = tile->row, first = tile->first;
+  const int called = call_rows(rows, step->alone);
   global float *const *gates = block->gates + row;
   global const float *const *recurrent_input = block->recurrent_input + row;
   // Of a block-diagonal weight_hh only some columns are not zero.
@@ -201,16 +214,15 @@ INLINE void tile_sums(int rows, REAL sums[ROWS][TILE_SUMS], const Tile *tile) {
   const int from = block_range(first, min(TILE_UNITS, H - first), layer->block_units,
                                layer->block_states, H, &end);
   if (from && step->has_recurrent_input) {
-    for (int r = 0; r < rows; ++r) shifted[r] = recurrent_input[r] + from;
+    for (int r = 0; r < called; ++r) shifted[r] = recurrent_input[r] + from;
     recurrent_input = shifted;
   }
   for (int i = 0; i < SUM_PAIRS; ++i) {
     Pair pair;
     find_pair(&pair, i, first, H);
     const int is_begun = pair.has_input && !inputs->x;
-    REAL begin[2];
-    load_biases(begin, &pair, tile);
-    if (is_begun) load_input_product(rows, sums, &pair, begin, gates);
+    load_biases(&pair, tile);
+    if (is_begun) load_input_product(called, sums, &pair, gates);
     const size_t panel = (size_t)(first / TILE_UNITS) * TILE_PANELS + pair.panel;
     const int multiplies_x = pair.has_input && inputs->x;
     const int multiplies_h = pair.has_recurrent && step->has_recurrent_input;
@@ -218,10 +230,10 @@ INLINE void tile_sums(int rows, REAL sums[ROWS][TILE_SUMS], const Tile *tile) {
     if (multiplies_x) products.panel_x = inputs->weights + panel * C * COLUMNS;
     if (!DIAGONAL && multiplies_h)
       products.panel_h = packed(layer->weights) + (panel * H + from) * COLUMNS;
-    if (rows == CALL_ROWS) add_products(CALL_ROWS, row, sums, &pair, is_begun, begin, &products);
-    else if (rows == 4) add_products(4, row, sums, &pair, is_begun, begin, &products);
-    else if (rows == 2) add_products(2, row, sums, &pair, is_begun, begin, &products);
-    else add_products(1, row, sums, &pair, is_begun, begin, &products);
+    if (called == CALL_ROWS) add_products(CALL_ROWS, row, sums, &pair, is_begun, &products);
+    else if (called == 4) add_products(4, row, sums, &pair, is_begun, &products);
+    else if (called == 2) add_products(2, row, sums, &pair, is_begun, &products);
+    else add_products(1, row, sums, &pair, is_begun, &products);
     if (DIAGONAL && multiplies_h) add_diagonal(rows, sums, &pair, tile);
     if (step->inputs_only && pair.has_input) store_input_product(rows, sums, &pair, gates);
   }

@@ -22,6 +22,7 @@
 typedef struct {
   int first, end, first_tile, end_tile, tiles;
   global const int *order;   // the sequences by length; null where the order is that of the batch
+  global const int *places;  // place_of each step of each sequence [T, N], where there are lengths
   volatile global int *sync; // null for a slice
   int id;                    // of the work-item
   int step;                  // the last step that was begun
@@ -34,6 +35,13 @@ typedef struct {
 /// The sequence of a row.
 INLINE int sequence_of(const Slice *slice, int row) {
   return slice->order ? slice->order[row] : row;
+}
+
+/// Which of the steps of all sequences step t of sequence n is, in the order in which the gradients
+/// of weights are summed. It does not depend on the slices.
+INLINE int place_of(const Slice *slice, const Layer *layer, int t, int n) {
+  const int index = t * layer->N + n;
+  return slice->places ? slice->places[index] : index;
 }
 
 /// Where the rows end that have step t; `end` is where the rows of the step next to it end.
@@ -135,6 +143,7 @@ INLINE void find_slice(Slice *slice, int tile_units, int N, int H, global const 
   slice->first_tile = 0;
   slice->end_tile = slice->tiles;
   slice->order = order;
+  slice->places = order ? order + N : 0;
   slice->sync = sync;
   slice->step = step_base;
   slice->splits = sync ? count : 1;

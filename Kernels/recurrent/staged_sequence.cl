@@ -21,9 +21,10 @@ typedef struct {
   int parts, length, columns, period, from, to;
 } PackedMatrix;
 
-/// c = a B for the rows from `first` to `end`.
-INLINE void
-slice_product(int first, int end, Rows a, const PackedMatrix *b, global float *c, int c_stride) {
+/// c = a B for the rows from `first` to `end` of the N of all slices.
+INLINE void slice_product(int first, int end, int N, Rows a, const PackedMatrix *b, global float *c,
+                          int c_stride) {
+  const int alone = multiplies_alone(N, b->parts * b->length);
   for (int column = 0; column < b->columns; column += COLUMNS) {
     const int count = min(COLUMNS, b->columns - column), offset = column % b->period;
     int begin = 0, stop = b->length;
@@ -33,12 +34,12 @@ slice_product(int first, int end, Rows a, const PackedMatrix *b, global float *c
     }
     global const Packed *panel = b->panels + (size_t)column * b->parts * b->length;
     for (int n = first; n < end;) {
-      const int rows = next_rows(end - n);
+      const int rows = next_rows(end - n, alone);
       REAL products[ROWS][2];
-      for (int r = 0; r < rows; ++r) products[r][0] = products[r][1] = (REAL)(0.0f);
+      for (int r = 0; r < ROWS; ++r) products[r][0] = products[r][1] = (REAL)(0.0f);
       for (int part = 0; part < b->parts; ++part) {
         const int k = part * b->length + begin;
-        panel_products(rows, products, a.rows + (size_t)n * a.stride + k, a.stride,
+        panel_products(rows, alone, products, a.rows + (size_t)n * a.stride + k, a.stride,
                        panel + (size_t)k * COLUMNS, stop - begin, panel);
       }
       store_tile(rows, products, c + (size_t)n * c_stride + column, c_stride, count);
@@ -62,7 +63,7 @@ INLINE void slice_sums(const Layer *layer, int first, int end, Rows input,
   }
   const PackedMatrix matrix = {packed(weights),    1, P, gates * H, H, layer->block_units,
                                layer->block_states};
-  slice_product(first, end, input, &matrix, sums + gate * H, stride);
+  slice_product(first, end, layer->N, input, &matrix, sums + gate * H, stride);
 }
 
 /// Backward: `result` [N, P] receives the products of these gates' gradients with their weights.
@@ -85,7 +86,7 @@ slice_gradients(const Layer *layer, int first, int end, global const float *grad
   const Rows rows = {gradients + gate * H, stride};
   const PackedMatrix matrix = {packed(weights),   gates, H, P, P, layer->block_states,
                                layer->block_units};
-  slice_product(first, end, rows, &matrix, result, P);
+  slice_product(first, end, layer->N, rows, &matrix, result, P);
 }
 
 /// What a work-item does of staged_forward, for the rows from `first` to `end`. It copies its
@@ -110,7 +111,7 @@ forward_steps(const Staged *given, int first, int end, global float *h_n, global
     if (PROJECTION) {
       const Rows hidden = {staged.hidden + step * H, H};
       const PackedMatrix matrix = {packed(staged.weights_p), 1, H, P, P, P, H};
-      slice_product(first, end, hidden, &matrix, layer->y + y_row_offset(layer, t, 0),
+      slice_product(first, end, layer->N, hidden, &matrix, layer->y + y_row_offset(layer, t, 0),
                     layer->y_stride);
     }
     for (int n = first; n < end; ++n) stage_finish(&staged, t, n);
@@ -133,7 +134,7 @@ backward_steps(const Staged *given, const Gradients *given_gradients, int first,
     if (PROJECTION) {
       const Rows states = {g.grad_states + step * P, P};
       const PackedMatrix matrix = {packed(staged.weights_p), 1, P, H, H, H, P};
-      slice_product(first, end, states, &matrix, g.grad_hidden, H);
+      slice_product(first, end, layer->N, states, &matrix, g.grad_hidden, H);
     }
     for (int n = first; n < end; ++n) stage_backward(&staged, &g, t, n);
 #if RESET_BEFORE

@@ -4,8 +4,9 @@ import OpenCLDriver
 
 /// Hashes of what a device computes, bit by bit: whoever rearranges kernels sees that no result changes.
 ///
-/// The bits depend on the device, its driver and its number of cores, so that hashes are compared with
-/// those of another build on the same machine, or with those that were recorded for the same `signature`.
+/// The bits depend on the kind of device and its driver, not on its number of cores, so that hashes are
+/// compared with those of another build on the same machine, or with those that were recorded for the same
+/// `signature`.
 package enum FrozenBits {
   /// Work, and how a device does it.
   package struct Case: Sendable {
@@ -54,14 +55,16 @@ package enum FrozenBits {
   /// What the bits depend on beside the kernels.
   package static func signature(of device: Device) -> String {
     "\(device.name), \(device.driver), \(device.platformVersion), "
-      + "vectors of \(device.nativeVectorWidthFloat), \(device.computeUnits) compute units"
+      + "vectors of \(device.nativeVectorWidthFloat)"
   }
 
   /// Does the work of `cases` on a device and hands out the hashes, case by case.
   ///
-  /// No tuned choice that the user has stored is used, and no stored program.
+  /// No tuned choice that the user has stored is used for a layer, and no stored program unless there is a
+  /// `cache`.
   package static func compute(
-    _ cases: [Case], on device: Device, _ body: (Hashes) throws -> Void
+    _ cases: [Case], on device: Device, cache: ProgramCache = ProgramCache(folder: nil),
+    _ body: (Hashes) throws -> Void
   ) throws {
     var backends: [String: OpenCLBackend] = [:]
     for frozen in cases {
@@ -69,8 +72,7 @@ package enum FrozenBits {
       let backend =
         try backends[key]
         ?? OpenCLBackend(
-          device: device, kernels: frozen.form, precision: frozen.precision,
-          cache: ProgramCache(folder: nil))
+          device: device, kernels: frozen.form, precision: frozen.precision, cache: cache)
       backends[key] = backend
       try body(hashes(frozen, on: backend))
     }

@@ -25,6 +25,11 @@ struct KernelParameters {
   /// ELEMENTS, the elements of a work-item in elementwise kernels.
   let elements: Int
 
+  /// The compute units that a GPU's sums are divided for, whatever the device has: those of an H200.
+  ///
+  /// The ranges of a sum, and so its bits, are then a function of sizes alone.
+  static let plannedUnits = 132
+
   init(_ form: KernelForm, device: Device) {
     if form == .cpu {
       width = device.nativeVectorWidthFloat >= 16 ? 16 : device.nativeVectorWidthFloat >= 8 ? 8 : 4

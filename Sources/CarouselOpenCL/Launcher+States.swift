@@ -15,11 +15,11 @@ extension Launcher {
   ) throws {
     let (H, lanes) = (pass.hiddenSize, parameters.lanes)
     let vectors = roundUp(ceilDivide(H, parameters.width), to: lanes)
-    // A GPU needs far more work-items than units: 16 work-groups for each of its own, with ranges of
+    // A GPU needs far more work-items than units: 16 work-groups for each of `plannedUnits`, with ranges of
     // steps, whose sums are added then.
     let most =
       form == .gpu
-      ? max(1, min(16 * device.computeUnits * lanes / vectors, pass.sequenceLength)) : 1
+      ? max(1, min(16 * KernelParameters.plannedUnits * lanes / vectors, pass.sequenceLength)) : 1
     let steps = ceilDivide(pass.sequenceLength, most)
     let ranges = ceilDivide(pass.sequenceLength, steps)
     let partials = ranges > 1 ? try scratch(count: ranges * H) : nil

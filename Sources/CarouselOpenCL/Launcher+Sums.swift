@@ -5,11 +5,12 @@ extension Launcher {
   /// SUM_COLUMNS and SUM_ROWS of `ops/column_sums.cl` and `recurrent/norm_rows.cl`.
   static let sumColumns = 32, sumRows = 8
 
-  /// The rows whose columns one work-group sums: so many that each compute unit has 4 work-groups, but
+  /// The rows whose columns one work-group sums: so many that each of `plannedUnits` has 4 work-groups, but
   /// no fewer than 64.
   func sumRange(rows: Int, columns: Int) -> Int {
     let groups = ceilDivide(columns, Self.sumColumns)
-    return ceilDivide(rows, max(1, min(4 * device.computeUnits / groups, rows / 64)))
+    return ceilDivide(
+      rows, max(1, min(4 * KernelParameters.plannedUnits / groups, rows / 64)))
   }
 
   /// The sums over M `rows` of the columns of `a[offset + m·stride + n]`, for GPUs.

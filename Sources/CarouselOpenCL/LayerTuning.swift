@@ -2,8 +2,8 @@ import CarouselModel
 
 /// How layers of one size are computed on a device, where it can be done in several ways.
 ///
-/// What is nil is left to a rule. Another choice sums in another order, so that results may differ in
-/// their last bits.
+/// What is nil is left to a rule. On a CPU no choice changes a bit of the results; on a GPU another one sums in
+/// another order, so that results may differ in their last bits.
 public struct LayerTuning: Hashable, Sendable, Codable {
   /// Whether each core computes some of the hidden units at each step, or some sequences of the batch.
   public var splitsUnits: Bool?

@@ -3,7 +3,8 @@ import OpenCLDriver
 
 /// Computes on an OpenCL device, in Float32.
 ///
-/// Sums have a fixed order: the same calls on the same device and driver give the same bits.
+/// Sums have a fixed order, a function of sizes alone: the same calls on the same kind of device and driver
+/// give the same bits, however many cores there are.
 /// Not thread-safe; one backend owns one context and one in-order queue.
 public final class OpenCLBackend: Backend {
   /// Device memory, Float32.
@@ -21,10 +22,13 @@ public final class OpenCLBackend: Backend {
   public var precision: ProductPrecision { launcher.precision }
   /// The device's name.
   public var name: String { device.name }
-  /// Device, driver, compute units, and the form and the precision of the kernels.
+  /// Device, driver, and the form and the precision of the kernels.
+  ///
+  /// The compute units only of a GPU: one with fewer may have no room for a layer's order of sums.
   public var record: BackendRecord {
     BackendRecord(
-      device: device.name, driver: device.driver, computeUnits: device.computeUnits,
+      device: device.name, driver: device.driver,
+      computeUnits: device.type == .gpu ? device.computeUnits : nil,
       kernels: kernelForm.rawValue, precision: precision.rawValue)
   }
   /// Float32.

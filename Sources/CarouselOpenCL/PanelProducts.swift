@@ -143,7 +143,7 @@ struct PanelProducts: MatrixProducts {
     let tileColumns = gradY.slots * paddedWidth(gradY.width)
     let share = share(rows: tileColumns, panels: panelCount, depth: K)
     let ranges = ceilDivide(tileColumns, share.rows)
-    let hands = min(launcher.device.computeUnits, ranges)
+    let hands = min(launcher.plannedDevice.computeUnits, ranges)
     // The tiles hold the steps that the sequences have; the work is divided by their room.
     let computed =
       try packed.lengths == nil ? K : states.map { try launcher.computedRows($0.pass).all } ?? K
@@ -184,7 +184,7 @@ struct PanelProducts: MatrixProducts {
       slots: gradY.slots, width: gradY.width, inputs: inputs, states: states, depth: K)
     // One stretch of columns for each core: the longer what is read of each k, the better.
     let count = K * (gradY.columns + inputs + states)
-    let items = min(launcher.device.computeUnits, max(1, count / Self.packedPerItem))
+    let items = min(launcher.plannedDevice.computeUnits, max(1, count / Self.packedPerItem))
     let columnsPerItem = roundUp(
       ceilDivide(gradY.slots * paddedWidth(gradY.width), items), to: Self.packVectors * width)
     try launcher.launch(
@@ -205,12 +205,12 @@ struct PanelProducts: MatrixProducts {
 
   /// The rows and panels of one work-item of a product.
   ///
-  /// It keeps a few panels in its core's cache and reads each row of A once for all of them. Several
+  /// They may follow the cores, for no sum depends on them. A work-item keeps a few panels in its core's cache and reads each row of A once for all of them. Several
   /// ranges of rows for each core, so that the last to finish is short and a range that a product
   /// leaves out is no core's whole share, each long enough to be worth its launch.
   private func share(rows: Int, panels: Int, depth: Int) -> (rows: Int, panels: Int) {
     let panelsPerItem = min(max(panels, 1), launcher.tuning.panelsPerItem ?? panelsPerItem)
-    let ranges = 4 * launcher.device.computeUnits
+    let ranges = 4 * launcher.plannedDevice.computeUnits
     let shortest = max(1, 500_000 / (2 * panelWidth * panelsPerItem * depth))
     let rowsPerItem = max(ceilDivide(rows, ranges), min(shortest, rows))
     return (roundUp(rowsPerItem, to: Self.tileRows), panelsPerItem)
@@ -219,7 +219,7 @@ struct PanelProducts: MatrixProducts {
   /// The same where few rows meet panels enough to keep the cores busy: ranges of `manyRows` or more, for
   /// each of which the weights are read once, from memory that all cores may share.
   private func shareOfFewRows(_ rows: Int, panels: Int, depth: Int) -> (rows: Int, panels: Int) {
-    let cores = launcher.device.computeUnits
+    let cores = launcher.plannedDevice.computeUnits
     let whole = share(rows: rows, panels: panels, depth: depth)
     guard whole.rows < Self.manyRows, panels >= 2 * whole.panels * cores else { return whole }
     let ranges = max(1, rows / Self.manyRows)

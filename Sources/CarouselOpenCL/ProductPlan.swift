@@ -61,7 +61,8 @@ struct ProductPlan: Hashable {
 
   /// The plan with the least `cost` of those with one of `tiles`.
   ///
-  /// It depends on nothing but the arguments, so that the order of every sum is the same in every run.
+  /// It depends on nothing but the arguments, so that the order of every sum is the same in every run. With
+  /// the compute units of another device it would be another order.
   static func best(
     of tiles: [ProductTile], rows: Int, columns: Int, depth: Int, computeUnits: Int
   ) -> ProductPlan {

@@ -9,7 +9,7 @@ struct TiledProducts: MatrixProducts {
   /// The tiles that the device has room for.
   private let tiles: [ProductTile]
   private let tilesBySide: [Int: [ProductTile]]
-  /// The compute units that a product is divided for.
+  /// The compute units that a product is divided for, whatever the device has.
   let computeUnits: Int
   private let found = TiledFindings()
   /// ADD_ITEMS of `gemm/tiled_products.cl`.
@@ -17,11 +17,11 @@ struct TiledProducts: MatrixProducts {
 
   static let files = ["gemm/tiled_products.cl"]
 
-  /// Products divided for a number of compute units: nil for the device's.
-  init(_ launcher: Launcher, computeUnits: Int? = nil) throws {
+  /// Products divided for a number of compute units.
+  init(_ launcher: Launcher, computeUnits: Int = KernelParameters.plannedUnits) throws {
     self.launcher = launcher
     let device = launcher.device
-    self.computeUnits = computeUnits ?? device.computeUnits
+    self.computeUnits = computeUnits
     tiles = ProductTile.table.filter {
       $0.items <= device.maxWorkGroupSize && $0.localBytes <= device.localMemoryBytes
     }

@@ -70,15 +70,15 @@ import Testing
 
   @Test(arguments: [
     // Little to multiply, whatever else.
-    (Machine.laptop, 1, 20, 64, LayerPlan.InputProduct.duringSteps),
-    (.simulator, 1, 3, 5, .duringSteps),
+    (Machine.laptop, 8, 16, 64, LayerPlan.InputProduct.duringSteps),
+    (.laptop, 7, 20, 64, .beforeFirstStep), (.simulator, 1, 3, 5, .beforeFirstStep),
     // Weights that stay in the caches, and rows that fill tiles.
     (.laptop, 64, 128, 256, .duringSteps), (.avx512, 64, 128, 256, .duringSteps),
     // 8 MiB of weights of 512 units and inputs do not stay, unless the last cache is large.
     (.laptop, 64, 512, 512, .before), (.manyCores, 768, 512, 512, .duringSteps),
     // Too few rows for a tile, with splits and without.
     (.laptop, 4, 256, 256, .beforeFirstStep), (.laptop, 4, 513, 256, .before),
-    (.simulator, 4, 256, 256, .before),
+    (.simulator, 4, 256, 256, .beforeFirstStep),
   ])
   func inputsAreMultipliedWhereTheirWeightsAreRead(
     machine: Machine, batch: Int, inputSize: Int, units: Int, inputs: LayerPlan.InputProduct
@@ -134,6 +134,53 @@ import Testing
     let before = Self.plan(.h200, .gru, batch: 7, inputs: 8, units: 16) { $0.gruReset = .before }
     #expect(before.strategy.value == .stagedSteps)
     #expect(before.strategy.reason.contains("reset") && !before.packsGradients.value)
+  }
+
+  /// Of a step with few rows a single one may be summed in another order than among all steps.
+  @Test func fewRowsMeetTheirInputsBeforeTheFirstStepOnEveryMachine() {
+    for machine in [Machine.laptop, .avx512, .manyCores, .simulator] {
+      for (batch, inputs, units) in [(1, 3, 5), (2, 64, 64), (7, 600, 512), (7, 300, 16)] {
+        #expect(
+          Self.plan(machine, batch: batch, inputs: inputs, units: units).inputs.value
+            == Self.plan(.laptop, batch: batch, inputs: inputs, units: units).inputs.value)
+        var tuning = LayerTuning()
+        for multipliesInputs in [false, true] {
+          tuning.multipliesInputs = multipliesInputs
+          let plan = Self.plan(
+            machine, batch: batch, inputs: inputs, units: units, tuning: tuning)
+          #expect(plan.inputs.value != .duringSteps)
+        }
+      }
+    }
+  }
+
+  /// The order of a product's sums is that of an H200, with fewer multiprocessors and less memory too.
+  @Test(arguments: [(114, 223), (78, 223), (132, 163), (148, 223), (96, 99)])
+  func smallerGPUsSumInTheSameOrder(groups: Int, kilobytes: Int) throws {
+    var device = Machine.h200.device
+    (device.computeUnits, device.groups) = (groups, groups)
+    device.groupLocalBytes = kilobytes << 10
+    var met = 0
+    for (cell, batch, units) in [
+      (Cell.lstm, 32, 128), (.lstm, 64, 256), (.gru, 16, 128), (.gru, 1, 64), (.rnn, 64, 512),
+    ] {
+      let layer = RecurrentLayer(cell: cell, inputSize: 20, hiddenSize: units)
+      let work = PlannedWork(
+        layer: layer, sequenceLength: 50, batchSize: batch, recurrentInputStride: units)
+      let planned = LayerPlan(work, on: Machine.h200.device).persistent
+      let own = LayerPlan(work, on: device).persistent
+      for (first, second, isBackward) in [
+        (planned.forward, own.forward, false), (planned.backward, own.backward, true),
+      ] {
+        guard let tile = second.value, !second.reason.contains("none sums") else { continue }
+        let sums = PersistentWork(
+          isBackward: isBackward, batchSize: batch, hiddenSize: units, gateCount: layer.gateCount,
+          groups: groups, items: 1024, localBytes: device.groupLocalBytes)
+        #expect(try sums.order(tile) == sums.order(#require(first.value)))
+        met += 1
+      }
+    }
+    #expect(met >= 6)
   }
 
   @Test func aGPUKeepsWeightsWhereItHasRoomForThem() throws {

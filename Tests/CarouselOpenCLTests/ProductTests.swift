@@ -28,9 +28,9 @@ struct ProductTests {
     Shape(rows: 64, columns: 20, depth: 333), Shape(rows: 20, columns: 12, depth: 700, gap: 8),
   ]
 
-  /// Products for a device with so many compute units.
+  /// Products divided for so many compute units.
   private func products(
-    units: Int? = nil, _ precision: ProductPrecision = .float32
+    units: Int = KernelParameters.plannedUnits, _ precision: ProductPrecision = .float32
   ) throws -> TiledProducts {
     try TiledProducts(Machine.backend(.gpu, precision).launcher, computeUnits: units)
   }

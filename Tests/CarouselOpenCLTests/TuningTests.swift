@@ -27,6 +27,25 @@ struct TuningTests {
     }
   }
 
+  @Test func noChoiceChangesABitOnACPU() throws {
+    let backend = try Machine.backend(.cpu)
+    for (cell, batchSize) in [(Cell.lstm, 3), (.gru, 17), (.gru, 1), (.rnn, 9)] {
+      let work = LayerWork(
+        RecurrentLayer(cell: cell, inputSize: 6, hiddenSize: 70), sequenceLength: 4,
+        batchSize: batchSize)
+      let asPlanned = try work.outcomes(on: backend)
+      for choice in backend.tuningChoices {
+        backend.tune([work.layer], batchSize: batchSize, choice)
+        for (actual, expected) in zip(try work.outcomes(on: backend), asPlanned) {
+          #expect(
+            actual.values == expected.values,
+            "\(expected.name) of \(cell), N \(batchSize), \(choice.description)")
+        }
+      }
+      backend.tune([work.layer], batchSize: batchSize, LayerTuning())
+    }
+  }
+
   @Test(arguments: KernelForm.both)
   func whatIsKeptIsUsedByTheNextBackend(form: KernelForm) throws {
     let folder = Self.folder()

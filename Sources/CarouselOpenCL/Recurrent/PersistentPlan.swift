@@ -34,13 +34,12 @@ struct PersistentPlan: Hashable, Sendable {
     guard device.groupLocalBytes > 0 else {
       return Choice(nil, "the driver refused the kernel")
     }
-    let found = tiles(
-      PersistentWork(
-        isBackward: isBackward, batchSize: work.batchSize, hiddenSize: work.layer.hiddenSize,
-        gateCount: work.layer.gateCount, groups: device.groups, items: device.groupItems,
-        localBytes: device.groupLocalBytes, precision: device.precision,
-        costs: PersistentCosts.of(device))
-    ).filter { $0.isAlone || device.groupsCanWait }
+    var persistentWork = PersistentWork(
+      isBackward: isBackward, batchSize: work.batchSize, hiddenSize: work.layer.hiddenSize,
+      gateCount: work.layer.gateCount, groups: device.groups, items: device.groupItems,
+      localBytes: device.groupLocalBytes, precision: device.precision,
+      costs: PersistentCosts.of(device))
+    let found = tiles(persistentWork).filter { $0.isAlone || device.groupsCanWait }
     guard !found.isEmpty else {
       return Choice(
         nil,
@@ -48,12 +47,19 @@ struct PersistentPlan: Hashable, Sendable {
           ? "\(device.groups) work-groups have no room for \(work.layer.hiddenSize) units"
           : "one work-group has no room for \(work.layer.hiddenSize) units, and others cannot wait")
     }
-    let tile = found[min(tuning.persistentTile ?? 0, found.count - 1)]
+    if let rank = tuning.persistentTile {
+      return Choice(found[min(rank, found.count - 1)], LayerPlan.tuned)
+    }
+    // Tiles with another order of sums give other bits: the order is that of the planned GPU.
+    persistentWork.plan()
+    let order = tiles(persistentWork).first.map(persistentWork.order)
+    let same = found.filter { persistentWork.order($0) == order }
     return Choice(
-      tile,
-      tuning.persistentTile != nil
-        ? LayerPlan.tuned
-        : "the least time of \(found.count) tiles by the costs of its class of GPU")
+      same.first ?? found[0],
+      same.isEmpty
+        ? "the least time of \(found.count) tiles; none sums in the order of other GPUs"
+        : "the least time of \(same.count) tiles that sum in one order, by the costs of its class of GPU"
+    )
   }
 }
 

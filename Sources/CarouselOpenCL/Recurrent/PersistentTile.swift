@@ -56,11 +56,28 @@ struct PersistentWork: Hashable {
   let batchSize: Int, hiddenSize: Int, gateCount: Int
   /// The work-groups that run at the same time, the most work-items of each, and its bytes of local
   /// memory.
-  let groups: Int, items: Int, localBytes: Int
+  var groups: Int, items: Int, localBytes: Int
   /// To what the factors of products may be rounded.
   var precision = ProductPrecision.float32
   /// What the parts of a step cost.
   var costs = PersistentCosts.hopper
+
+  /// What the bits of a product depend on.
+  struct Order: Hashable {
+    let slices: Int
+    let precision: ProductPrecision
+  }
+
+  /// The order in which a tile sums: k is dealt out to the slices, whose sums are added in turn.
+  func order(_ tile: PersistentTile) -> Order {
+    Order(slices: slices(tile).count, precision: tile.precision)
+  }
+
+  /// Makes this the work of the GPU that orders of sums are planned for, an H200.
+  mutating func plan() {
+    (groups, items, localBytes) = (KernelParameters.plannedUnits, 1024, 223 << 10)
+    costs = .hopper
+  }
 
   /// Every tile, the one that should be fastest first.
   ///

@@ -1,6 +1,8 @@
 import CarouselModel
 
 /// How `recurrent/sequence.cl` and `recurrent/sequence_backward.cl` compute the steps on a CPU.
+///
+/// No choice changes a bit of the results, so that each may follow the cores and caches of the device.
 struct SequencePlan: Hashable, Sendable {
   /// What each core takes.
   enum Division: Hashable, Sendable {
@@ -166,10 +168,12 @@ struct SequencePlanner {
   }
 
   /// When the inputs are multiplied in the forward pass.
+  ///
+  /// A step of fewer rows than a tile's is no choice: a single row would be summed in another order there than
+  /// among all steps.
   var inputs: Choice<LayerPlan.InputProduct> {
-    let division = division(tileUnits: tileUnits).value
-    // Splits can multiply all steps before the first, which is better where a step has too few rows.
-    let isFirst = work.batchSize < PanelProducts.tileRows && division.splits > 0
+    // All steps before the first, where a step has too few rows.
+    let isFirst = work.batchSize < PanelProducts.tileRows
     let fused: LayerPlan.InputProduct = isFirst ? .beforeFirstStep : .duringSteps
     if let choice = tuning.multipliesInputs {
       return Choice(choice ? fused : .before, LayerPlan.tuned)
@@ -183,7 +187,7 @@ struct SequencePlanner {
         fits ? fused : .before,
         "panels of \(layer.inputSize) inputs \(fits ? "stay" : "do not stay") in a core's caches")
     }
-    guard fillsTiles(division) else {
+    guard fillsTiles(division(tileUnits: tileUnits).value) else {
       return Choice(
         .before, "a step of a slice has fewer rows than a tile's \(PanelProducts.tileRows)")
     }

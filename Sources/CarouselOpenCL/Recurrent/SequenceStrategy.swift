@@ -82,8 +82,7 @@ struct SequenceStrategy: RecurrentStrategy {
   private func copies(_ pass: RecurrentPass, _ plan: SequencePlan) throws -> Buffer? {
     guard plan.copiesStates.value else { return nil }
     let rowsTogether = min(pass.batchSize, Self.rowsTogether)
-    return try launcher.scratch(
-      count: launcher.device.computeUnits * rowsTogether * plan.copyStride)
+    return try launcher.scratch(count: plan.forward.value.count * rowsTogether * plan.copyStride)
   }
 
   /// ROWS_TOGETHER of the kernels.
@@ -145,16 +144,17 @@ struct SequenceStrategy: RecurrentStrategy {
     if sync != nil { parts.advance(steps: steps) }
   }
 
-  /// The order in which slices hold sequences of different lengths, until these change.
+  /// The order in which slices hold sequences of different lengths, and in which their steps are summed,
+  /// until the lengths change.
   private func order(_ pass: RecurrentPass, slices: Int) throws -> Buffer? {
     let (N, T) = (pass.batchSize, pass.sequenceLength)
     return try pass.lengths?.derived(RowOrder(batchSize: N, steps: T, slices: slices)) { stale in
-      let order = try stale ?? launcher.scratch(count: N)
+      let order = try stale ?? launcher.scratch(count: N + T * N)
       try launcher.launch(
-        orderRows(), global: [1], local: [1], bytes: Double(8 * N),
+        orderRows(), global: [1], local: [1], bytes: Double(8 * N + 4 * T * N),
         [
           "lengths": .optional(pass.lengths), "order": .buffer(order),
-          "counts": .buffer(launcher.scratch(count: T + 2)), "N": .int(N), "T": .int(T),
+          "counts": .buffer(launcher.scratch(count: T + 2 + N)), "N": .int(N), "T": .int(T),
           "slices": .int(slices),
         ])
       return order
