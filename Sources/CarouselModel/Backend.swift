@@ -164,7 +164,7 @@ public struct BackendRecord: Hashable, Sendable, Codable, CustomStringConvertibl
   public var device: String
   /// The version of its driver.
   public var driver: String?
-  /// Its compute units.
+  /// Its compute units, where bits may depend on them: nil for CPUs.
   public var computeUnits: Int?
   /// The form of the kernels: `cpu` or `gpu`.
   public var kernels: String?

@@ -40,6 +40,14 @@ struct Command {
       environment: ["carousel": Self.binary.path])
   }
 
+  /// The program of the package that is built beside the tests, whatever binary they try.
+  init(program: String, _ arguments: [String], environment: [String: String]) throws {
+    let bundle = Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0])
+    try self.init(
+      bundle.deletingLastPathComponent().appending(path: program), arguments,
+      environment: environment)
+  }
+
   private init(_ binary: URL, _ arguments: [String], environment: [String: String]) throws {
     let folder = try Folder()
     let process = Process()
