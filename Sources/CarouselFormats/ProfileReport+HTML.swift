@@ -60,16 +60,10 @@ extension ProfileReport {
         <td class="bound"><i class="\(kernel.bound.rawValue)"></i>\(kernel.bound.rawValue)</td></tr>
         """
     }
-    return """
-      <div class="wide"><table>
-      <thead><tr><th scope="col">Kernel</th><th scope="col">Launches</th><th scope="col">Time a pass</th>\
-      <th scope="col">Share</th><th scope="col">GFLOP/s</th><th scope="col">GB/s</th>\
-      <th scope="col">FLOP/byte</th><th scope="col">Bound by</th></tr></thead>
-      <tbody>
-      \(rows.joined(separator: "\n"))
-      </tbody>
-      </table></div>
-      """
+    return HTMLPage.Block.table(
+      [
+        "Kernel", "Launches", "Time a pass", "Share", "GFLOP/s", "GB/s", "FLOP/byte", "Bound by",
+      ], rows)
   }
 
   /// The style of what other pages do not have.
@@ -85,7 +79,7 @@ extension ProfileReport {
     i.compute { background: var(--compute); }
     i.memory { background: var(--memory); }
     i.latency { background: var(--latency); }
-    svg.roofline { min-width: 42rem; }
+    svg.roofline { min-width: 36rem; }
     svg.roofline text { font-size: 12px; }
     svg.roofline .roof {
       fill: none; stroke: var(--ink); stroke-width: 1.75; stroke-linejoin: round;

@@ -27,8 +27,9 @@ extension ProfileReport {
 
 /// Places the axes, the roofs, the dots and their labels, and draws them.
 struct RooflinePlot {
-  private static let size = (width: 760.0, height: 440.0)
-  private static let left = 56.0, right = 744.0, top = 16.0, bottom = 392.0
+  private static let frame = ChartFrame(title: "GFLOP/s", entries: [])
+  private static let left = ChartFrame.left, right = ChartFrame.right
+  private static let top = frame.top, bottom = frame.top + 340, height = bottom + 56
 
   private let peak: ProfileReport.Peak
   private let kernels: [ProfileReport.Kernel]
@@ -59,39 +60,20 @@ struct RooflinePlot {
         x: Self.left, y: Self.top, width: Self.right - Self.left, height: Self.bottom - Self.top))
     let roof = roof(&labels)
     return """
-      <svg class="roofline" viewBox="0 0 \(Int(Self.size.width)) \(Int(Self.size.height))" role="img" \
+      <svg class="roofline" viewBox="0 0 \(Int(ChartFrame.width)) \(Int(Self.height))" role="img" \
       aria-label="Roofline plot: GFLOP/s of each kernel over its FLOP per byte">
-      \(axes)
+      \(Self.frame.head)
+      \(columns)
+      \(ChartFrame.rows(y))
       \(roof)
       \(dots(&labels))
       </svg>
       """
   }
 
-  private var axes: String {
-    let columns = x.ticks.map { value in
-      let at = x.position(value).fixed(1)
-      return """
-        <line class="grid" x1="\(at)" y1="\(Self.top)" x2="\(at)" y2="\(Self.bottom)"/>\
-        <text x="\(at)" y="\(Self.bottom + 18)" text-anchor="middle">\(value.tickLabel)</text>
-        """
-    }
-    let rows = y.ticks.map { value in
-      let at = y.position(value)
-      return """
-        <line class="grid" x1="\(Self.left)" y1="\(at.fixed(1))" x2="\(Self.right)" \
-        y2="\(at.fixed(1))"/>\
-        <text x="\(Self.left - 8)" y="\((at + 4).fixed(1))" text-anchor="end">\
-        \(value.tickLabel)</text>
-        """
-    }
-    let middle = (Self.top + Self.bottom) / 2
-    return """
-      \((columns + rows).joined(separator: "\n"))
-      <text x="\((Self.left + Self.right) / 2)" y="\(Self.size.height - 8)" text-anchor="middle">\
-      Arithmetic intensity, FLOP per byte</text>
-      <text transform="translate(13 \(middle)) rotate(-90)" text-anchor="middle">GFLOP/s</text>
-      """
+  private var columns: String {
+    ChartFrame.columns(
+      x, title: "arithmetic intensity, FLOP per byte", top: Self.top, bottom: Self.bottom)
   }
 
   /// The two roofs with their labels, of which kernels' labels stay clear.

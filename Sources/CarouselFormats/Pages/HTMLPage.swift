@@ -126,7 +126,7 @@ extension HTMLPage.Block {
       """
       <pre class="wide"><code>\(lines.joined(separator: "\n").htmlEscaped)</code></pre>
       """
-    case .table(let columns, let rows): Self.html(columns, rows)
+    case .table(let columns, let rows): Self.table(columns, rows.map(Self.row))
     case .picture(let picture, let caption):
       """
       <figure>
@@ -150,20 +150,19 @@ extension HTMLPage.Block {
     return "<dl class=\"figures\">\n\(tiles.joined(separator: "\n"))\n</dl>"
   }
 
-  private static func html(_ columns: [String], _ rows: [[String]]) -> String {
+  private static func row(_ texts: [String]) -> String {
+    let cells = texts.dropFirst().map { "<td>\($0.htmlEscaped)</td>" }
+    return "<tr><th scope=\"row\">\((texts.first ?? "").htmlEscaped)</th>\(cells.joined())</tr>"
+  }
+
+  /// A table of rows that are HTML already.
+  static func table(_ columns: [String], _ rows: [String]) -> String {
     let head = columns.map { "<th scope=\"col\">\($0.htmlEscaped)</th>" }.joined()
-    let body = rows.map { row in
-      "<tr>"
-        + row.enumerated().map { index, text in
-          index == 0
-            ? "<th scope=\"row\">\(text.htmlEscaped)</th>" : "<td>\(text.htmlEscaped)</td>"
-        }.joined() + "</tr>"
-    }
     return """
       <div class="wide"><table>
       <thead><tr>\(head)</tr></thead>
       <tbody>
-      \(body.joined(separator: "\n"))
+      \(rows.joined(separator: "\n"))
       </tbody>
       </table></div>
       """
