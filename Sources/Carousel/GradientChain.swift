@@ -22,15 +22,15 @@ final class GradientChain<B: Backend> {
     let final: RecurrentState<B.Buffer>
   }
 
-  /// Runs the layer forward over `inputs`, which hold `[N, C]` for each step.
+  /// Runs the layer over `inputs`, which hold `[N, C]` for each step in the order in which it reads them;
+  /// its parameters' names end with `suffix`.
   init(
-    _ configuration: RecurrentConfiguration, store: ParameterStore<B>, inputs: [[Double]],
-    batchSize: Int
+    _ configuration: RecurrentConfiguration, suffix: String, store: ParameterStore<B>,
+    inputs: [[Double]], batchSize: Int, measuresCell: Bool
   ) throws {
-    let last = configuration.layers - 1
     let backend = store.backend
-    let layer = configuration.layer(last, isReverse: false)
-    let parameters = try store.recurrent(prefix: "", suffix: "_l\(last)")
+    let layer = configuration.layer(configuration.layers - 1, isReverse: false)
+    let parameters = try store.recurrent(prefix: "", suffix: suffix)
     let (stateCount, memoryCount) = (
       batchSize * configuration.stateSize, batchSize * configuration.memorySize
     )
@@ -56,7 +56,7 @@ final class GradientChain<B: Backend> {
       return Step(work: work, final: state)
     }
     // With zoneout on c the way from c to h begins before it, and no h sees the c of its step.
-    hasCell = layer.cell.traits.measuresMemory
+    hasCell = measuresCell && layer.cell.traits.measuresMemory
     if hasCell, layer.options.zoneoutCell == 0 {
       var readout = layer
       readout.options.overrides.merge(["forget": 1, "input": 0]) { $1 }
@@ -69,7 +69,7 @@ final class GradientChain<B: Backend> {
     self.backend = backend
     (self.stateCount, self.memoryCount) = (stateCount, memoryCount)
     self.y = y
-    gradients = try store.recurrentGradients(prefix: "", suffix: "_l\(last)")
+    gradients = try store.recurrentGradients(prefix: "", suffix: suffix)
   }
 
   /// The norms at every step, from ∂loss/∂h_T `[N, P]` on.

@@ -4,9 +4,11 @@ import CarouselModel
 /// How the gradient of a loss at the last step travels back through the steps.
 ///
 /// The loss is `Σ p⊙h_T` over the last layer's hidden state after T steps, p drawn at random with
-/// ‖p‖ = 1, so that ‖∂loss/∂h_T‖ is 1 and every other norm says what is left of it.
+/// ‖p‖ = 1, so that ‖∂loss/∂h_T‖ is 1 and every other norm says what is left of it. A layer that reads
+/// backward ends at step 1, which then takes the place of step T; a bidirectional one is followed in each
+/// direction.
 public struct GradientFlow: Sendable {
-  /// The layers, which walk forward.
+  /// The layers.
   public let configuration: RecurrentConfiguration
   /// The parameters under their bare names.
   public let parameters: [String: Tensor]
@@ -18,7 +20,7 @@ public struct GradientFlow: Sendable {
   /// Layers at initialisation, over T steps of N sequences drawn from the standard normal
   /// distribution.
   ///
-  /// Throws a usage error where the layers do not walk forward.
+  /// Throws a usage error where the layers make no sense.
   public init(
     _ configuration: RecurrentConfiguration, sequenceLength: Int, batchSize: Int, seed: UInt64
   ) throws(CarouselError) {
@@ -31,8 +33,7 @@ public struct GradientFlow: Sendable {
   /// A model's layers, over T steps of N sequences: of tokens drawn uniformly where the model has an
   /// embedding, else of the standard normal distribution.
   ///
-  /// Throws a usage error where the layers do not walk forward, and `badData` where the embedding is
-  /// of another width than the layers read.
+  /// Throws `badData` where the embedding is of another width than the layers read.
   public init(
     _ model: RecurrentModel, sequenceLength: Int, batchSize: Int, seed: UInt64
   ) throws(CarouselError) {
@@ -74,27 +75,39 @@ public struct GradientFlow: Sendable {
 
   /// Layers with given parameters that read `x [T, N, C]`; `seed` draws p.
   ///
-  /// Throws a usage error where the layers do not walk forward.
+  /// Throws a usage error where the layers make no sense.
   init(
     _ configuration: RecurrentConfiguration, parameters: [String: Tensor], x: Tensor, seed: UInt64
   ) throws(CarouselError) {
-    guard configuration.direction == .forward else {
-      throw CarouselError(
-        .usage,
-        "the gradient is followed back from the last step, but the layers are "
-          + "\(configuration.direction.rawValue), expected the direction forward")
-    }
+    try configuration.validate()
     self.configuration = configuration
     self.parameters = parameters
     self.x = x
     self.seed = seed
   }
 
-  /// The largest magnitude among the eigenvalues of the last layer's recurrent weights, which
-  /// foretells whether the gradient of an RNN vanishes or explodes; nil for other cells.
-  public var spectralRadius: Double? {
+  /// The directions of the last layer, forward first: what `direction` can be.
+  public var directions: [Direction] {
+    configuration.direction == .bidirectional ? [.forward, .reverse] : [configuration.direction]
+  }
+
+  /// The last layer in a direction.
+  private func unit(_ direction: Direction?) -> RecurrentUnit {
+    let units = configuration.units.suffix(directions.count)
+    let isReverse = (direction ?? directions[0]) == .reverse
+    guard let unit = units.first(where: { $0.layer.isReverse == isReverse }) else {
+      preconditionFailure("the layers have no such direction")
+    }
+    return unit
+  }
+
+  /// The largest magnitude among the eigenvalues of the last layer's recurrent weights.
+  ///
+  /// It foretells whether the gradient of an RNN vanishes or explodes; nil for other cells. Without a
+  /// `direction` it is that of the first of `directions`.
+  public func spectralRadius(of direction: Direction? = nil) -> Double? {
     guard configuration.cell.traits.gates.count == 1,
-      let weight = parameters["weight_hh_l\(configuration.layers - 1)"]
+      let weight = parameters["weight_hh" + unit(direction).suffix]
     else { return nil }
     switch configuration.options.recurrence {
     case .dense: return Carousel.spectralRadius(of: weight)
@@ -112,17 +125,30 @@ public struct GradientFlow: Sendable {
   }
 
   /// The norms at the steps 1 to T: T passes over one step each way, and as many that see c alone.
-  public func norms<B: Backend>(on backend: B) throws -> [GradientNorm] {
+  ///
+  /// Without a `direction` they are those of the first of `directions`. `ofCell` says whether the norms of c
+  /// are wanted, which take half of the time.
+  public func norms<B: Backend>(
+    on backend: B, direction: Direction? = nil, ofCell: Bool = true
+  ) throws -> [GradientNorm] {
     let store = try ParameterStore(
       configuration.parameterDescriptions, backend: backend, seed: nil)
     try store.load(parameters, source: "the parameters")
+    let unit = unit(direction)
+    let inputs = try lastLayerInput(store)
     let chain = try GradientChain(
-      configuration, store: store, inputs: lastLayerInput(store), batchSize: x.shape[1])
+      configuration, suffix: unit.suffix, store: store,
+      inputs: unit.layer.isReverse ? inputs.reversed() : inputs, batchSize: x.shape[1],
+      measuresCell: ofCell)
     let gradient = ComparisonInput.normal(
       [x.shape[1], configuration.stateSize], seed: seed, index: 1
     ).values
     let norm = gradient.euclideanNorm
-    return try chain.norms(gradHidden: gradient.map { $0 / norm })
+    let norms = try chain.norms(gradHidden: gradient.map { $0 / norm })
+    guard unit.layer.isReverse else { return norms }
+    return norms.reversed().map {
+      GradientNorm(step: inputs.count + 1 - $0.step, hidden: $0.hidden, cell: $0.cell)
+    }
   }
 
   /// What the last layer reads at each step, `[N, C]`.

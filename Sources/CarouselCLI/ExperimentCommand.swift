@@ -3,18 +3,23 @@ import Carousel
 import Foundation
 
 /// `carousel experiment`: a textbook question, answered by measuring.
-struct ExperimentCommand: PagedCommand {
+struct ExperimentCommand: SideBySideCommand {
   static let configuration = CommandConfiguration(
     commandName: "experiment",
     abstract: "Answers a textbook question: a table, pictures, the commands behind them.",
     discussion: """
       Without a name it lists the experiments. An experiment trains and measures for at most --budget, prints a table \
       with the mean over the seeds and from the least to the largest value, and says in a sentence what the numbers \
-      show. Ctrl-C ends it with what was measured. docs/textbook.md explains them all.
+      show. Ctrl-C ends it with what was measured; a second one ends it at once, without. docs/textbook.md explains \
+      them all. \(ValueList.help) Several sizes or lengths share the budget.
       """)
 
+  static let listed: Set = ["cell", "hidden-size", "sequence-length"]
+
   static let basics = [
-    "cell", "seeds", "budget", "report", "plot", "device", "seed", "json", "quiet", "help-all",
+    "cell", "hidden-size", "sequence-length", "seeds", "budget", "report", "plot", "write-data",
+    "device",
+    "seed", "json", "quiet", "help-all",
   ]
 
   @Argument(
@@ -23,10 +28,18 @@ struct ExperimentCommand: PagedCommand {
       valueName: "name"))
   var name: String?
 
+  @Option(help: "The cell, or with commas several to compare, instead of the experiment's own.")
+  var cell: Cell?
+
   @Option(
+    help: ArgumentHelp("H, the units of a layer, instead of the experiment's.", valueName: "count"))
+  var hiddenSize: Int?
+
+  @Option(
+    name: [.customLong("sequence-length"), .customLong("steps")],
     help: ArgumentHelp(
-      "The cells to compare, instead of the experiment's own.", valueName: "cell,…"))
-  var cell: CellList?
+      "T, where the experiment has one, instead of its own.", valueName: "count"))
+  var sequenceLength: Int?
 
   @Option(help: ArgumentHelp("How many seeds, counted from --seed.", valueName: "count"))
   var seeds = ExperimentSettings().seeds
@@ -47,6 +60,12 @@ struct ExperimentCommand: PagedCommand {
       valueName: "file.svg"))
   var plot: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Write the text or the sequences that the trainings read, for the commands behind the rows, and measure nothing.",
+      valueName: "file"))
+  var writeData: String?
+
   @OptionGroup var device: DeviceOptions
   @OptionGroup var seed: SeedOptions
   @OptionGroup var output: OutputOptions
@@ -54,8 +73,9 @@ struct ExperimentCommand: PagedCommand {
   func validate() throws {
     guard name == nil else { return }
     let given = [
-      ("--cell", cell != nil), ("--budget", budget != nil), ("--report", report != nil),
-      ("--plot", plot != nil),
+      ("--cell", cell != nil), ("--hidden-size", hiddenSize != nil),
+      ("--sequence-length", sequenceLength != nil), ("--budget", budget != nil),
+      ("--report", report != nil), ("--plot", plot != nil), ("--write-data", writeData != nil),
     ]
     if let option = given.first(where: \.1)?.0 {
       throw ValidationError("\(option) belongs to an experiment, of which no name was given")
@@ -64,20 +84,78 @@ struct ExperimentCommand: PagedCommand {
 
   func run() throws {
     guard let name else { return try list() }
-    guard let experiment = Experiment(rawValue: name) else {
-      let names = Experiment.allCases.map(\.rawValue)
-      throw CarouselError(
-        .usage,
-        "there is no experiment '\(name)', expected one of \(names.joined(separator: ", "))"
-          + suggestion(for: name, among: names))
+    let experiment = try experiment(name)
+    let settings = try settings(of: experiment, cells: cell.map { [$0] })
+    if let writeData {
+      return try write(data: experiment.data(settings), of: experiment, to: writeData)
     }
+    try run(experiment, settings)
+  }
+
+  static func run(_ commands: [ExperimentCommand], _ list: ValueList) throws {
+    let first = commands[0]
+    // Without a name each of them fails alike.
+    guard let name = first.name else { return try first.run() }
+    let experiment = try first.experiment(name)
+    try list.refuse([("--write-data", first.writeData != nil)])
+    if list.option == "cell" {
+      return try first.run(
+        experiment, first.settings(of: experiment, cells: commands.compactMap(\.cell)))
+    }
+    try list.refuse([("--report", first.report != nil), ("--plot", first.plot != nil)])
+    let all = try commands.map { command in
+      var settings = try command.settings(of: experiment, cells: command.cell.map { [$0] })
+      settings.budgetSeconds /= Double(commands.count)
+      try settings.validate(for: experiment)
+      return settings
+    }
+    let backend: any Backend = try first.device.makeBackend()
+    var results: [ExperimentResult] = []
+    for settings in all where !Interruption.isRequested {
+      results.append(try first.result(experiment, settings, on: backend))
+    }
+    if first.output.json {
+      try Output.write(
+        json: list.document(results.map { ExperimentDocument(result: $0, files: []) }))
+    } else {
+      try Output.write(ExperimentResult.text(results, list))
+    }
+    if Interruption.isRequested { throw ExitCode(130) }
+  }
+
+  private func experiment(_ name: String) throws -> Experiment {
+    if let experiment = Experiment(rawValue: name) { return experiment }
+    let names = Experiment.allCases.map(\.rawValue)
+    throw CarouselError(
+      .usage,
+      "there is no experiment '\(name)', expected one of \(names.joined(separator: ", "))"
+        + suggestion(for: name, among: names))
+  }
+
+  private func settings(of experiment: Experiment, cells: [Cell]?) throws -> ExperimentSettings {
     for path in [report, plot].compactMap(\.self) { try AtomicFile.requireWritable(path) }
     var settings = ExperimentSettings()
-    settings.cells = cell?.values
+    settings.cells = cells
+    settings.hiddenSize = hiddenSize
+    settings.sequenceLength = sequenceLength
     settings.seeds = seeds
     settings.seed = seed.seed
     if let budget { settings.budgetSeconds = budget.seconds }
     try settings.validate(for: experiment)
+    return settings
+  }
+
+  /// `--write-data`.
+  private func write(data: [UInt8]?, of experiment: Experiment, to path: String) throws {
+    guard let data else {
+      throw CarouselError(
+        .usage, "the experiment \(experiment.rawValue) reads no file that could be written")
+    }
+    try AtomicFile.write(data, to: path)
+    Output.note("carousel: wrote \(data.count) bytes to \(path)")
+  }
+
+  private func run(_ experiment: Experiment, _ settings: ExperimentSettings) throws {
     let backend: any Backend = try device.makeBackend()
     try finish(try result(experiment, settings, on: backend))
   }
@@ -98,7 +176,7 @@ struct ExperimentCommand: PagedCommand {
     _ experiment: Experiment, _ settings: ExperimentSettings, on backend: any Backend
   ) throws -> ExperimentResult {
     if output.quiet { Progress.end() }
-    Interruption.listen(updates: 0)
+    Interruption.listen(.experiment)
     let monitor = ExperimentMonitor(
       report: { progress in
         let (words, fraction) = (progress.words, progress.fraction)
@@ -122,9 +200,9 @@ struct ExperimentCommand: PagedCommand {
       files.append(report)
     }
     if output.json {
-      try Output.write(json: Document(result: result, files: files))
+      try Output.write(json: ExperimentDocument(result: result, files: files))
     } else {
-      try Output.write(Self.text(result))
+      try Output.write(result.text)
     }
     if result.end == .interrupted { throw ExitCode(130) }
   }
@@ -132,36 +210,5 @@ struct ExperimentCommand: PagedCommand {
   /// `FILE-NAME.svg` for `FILE.svg`.
   private static func path(_ path: String, _ name: String) -> String {
     path.hasSuffix(".svg") ? "\(path.dropLast(4))-\(name).svg" : "\(path)-\(name)"
-  }
-
-  private static func text(_ result: ExperimentResult) -> String {
-    let hasNotes = result.rows.contains { !$0.note.isEmpty }
-    var table = Table([""] + result.columns.map(\.title) + (hasNotes ? ["what remains"] : []))
-    for row in result.rows {
-      table.add(
-        [row.name] + result.columns.map { result.text(row, $0) } + (hasNotes ? [row.note] : []))
-    }
-    let ends = result.endSentence.map { [folded($0)] } ?? []
-    return
-      ([result.experiment.question, table.text, folded(result.finding)] + ends
-      + result.notes.map { folded($0) }
-      + ["The commands behind the rows:\n" + result.commands.joined(separator: "\n")])
-      .joined(separator: "\n\n")
-  }
-}
-
-/// The document of `experiment --json`.
-private struct Document: Encodable {
-  let result: ExperimentResult
-  let files: [String]
-
-  private enum CodingKeys: CodingKey {
-    case files
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    try result.encode(to: encoder)
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(files, forKey: .files)
   }
 }

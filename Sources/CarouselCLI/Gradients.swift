@@ -3,7 +3,7 @@ import Carousel
 import Foundation
 
 /// `carousel gradients`: how the gradient travels back through time.
-struct Gradients: PagedCommand {
+struct Gradients: SideBySideCommand {
   static let configuration = CommandConfiguration(
     abstract:
       "Measures the gradient of a loss at the last step with respect to every state before.",
@@ -12,8 +12,10 @@ struct Gradients: PagedCommand {
       the norm of its gradient there is 1. Printed are the norms of the gradients with respect to \
       that layer's h and c after each step t, over all sequences, at initialisation or for a trained \
       MODEL; at initialisation an LSTM's forget gate has the bias \(CellOptions.customaryForgetBias), \
-      unless --forget-bias says otherwise. With several cells, an option that only some of them have is theirs alone. For the RNN \
-      the spectral radius of W_hh foretells whether the gradient vanishes or explodes.
+      unless --forget-bias says otherwise. A layer that reads backward ends at step 1, and a bidirectional \
+      one is followed in each direction. For the RNN the spectral radius of W_hh foretells whether the \
+      gradient vanishes or explodes. \(ValueList.help) With several cells, an option that only some of them \
+      have is theirs alone.
       """)
 
   static let basics = [
@@ -37,13 +39,7 @@ struct Gradients: PagedCommand {
 
   @OptionGroup var prefix: PrefixOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "The cell, or several to compare: \(Cell.allValueStrings.joined(separator: ", ")).",
-      valueName: "cell,…"))
-  var cell: CellList?
-
-  @OptionGroup(title: "Layers") var stack: StackOptions
+  @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
   @OptionGroup(title: "Layers") var work: WorkOptions
 
   @Option(
@@ -58,118 +54,127 @@ struct Gradients: PagedCommand {
     if model == nil, prefix.prefix != nil {
       throw ValidationError("--prefix chooses a stack of a model's file, which was not given")
     }
-    if model != nil, let cell, cell.values.count > 1 {
-      throw ValidationError("a model has one cell, but --cell names \(cell.values.count)")
-    }
-    if let dropout = stack.dropout {
+    if let dropout = recurrent.stack.dropout {
       throw ValidationError("gradients drops nothing, but --dropout \(dropout) was given")
     }
   }
 
   func run() throws {
-    let flows = try flows()
-    let backend = try device.makeBackend()
-    let results = try flows.map { flow in
-      let cell = flow.configuration.cell.rawValue
-      Progress.show(Status("gradients of the \(cell)"))
-      return try result(flow, on: backend)
-    }
-    if let plot {
-      try GradientPlot(results.map(\.line)).write(to: plot)
-    }
-    if output.json {
-      if results.count == 1 {
-        try Output.write(json: results[0])
-      } else {
-        try Output.write(json: ["cells": results])
-      }
-    } else {
-      try Output.write(Self.text(results))
-    }
+    let result = try result(flow(), on: device.makeBackend())
+    let name = result.cell.rawValue
+    if let plot { try GradientPlot(result.lines(name)).write(to: plot) }
+    try output.json
+      ? Output.write(json: result) : Output.write(Self.text([(name: name, result: result)]))
   }
 
-  private func flows() throws -> [GradientFlow] {
+  static func run(_ commands: [Gradients], _ list: ValueList) throws {
+    let first = commands[0]
+    if list.option == "cell", first.model != nil {
+      throw CarouselError(.usage, "a model has one cell, but --cell names \(list.values.count)")
+    }
+    let cells = commands.compactMap(\.recurrent.cell)
+    let flows = try commands.map { try $0.flow(among: cells) }
+    let backends = try list.backends(commands.map(\.device)) { try $0.makeBackend() }
+    let results = try commands.indices.map { index in
+      Progress.show(Status("gradients of \(list.name(index))"))
+      let result = try commands[index].result(flows[index], on: backends[index])
+      return (name: list.name(index), result: result)
+    }
+    if let plot = first.plot {
+      try GradientPlot(results.flatMap { $0.result.lines($0.name) }).write(to: plot)
+    }
+    try first.output.json
+      ? Output.write(json: list.document(results.map(\.result))) : Output.write(text(results))
+  }
+
+  private func flow(among cells: [Cell] = []) throws -> GradientFlow {
     let (sequenceLength, batchSize) = try work.sizes(
       sequenceLength: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     if let model {
       let loaded = try load(model)
       try loaded.configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
-      return [
-        try GradientFlow(
-          loaded, sequenceLength: sequenceLength, batchSize: batchSize, seed: seed.seed)
-      ]
-    }
-    let cells = cell?.values ?? [Self.standard.cell]
-    return try cells.map { cell in
-      let configuration = try stack.configuration(cell, among: cells, defaults: Self.standard)
-      try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
       return try GradientFlow(
-        configuration, sequenceLength: sequenceLength, batchSize: batchSize, seed: seed.seed)
+        loaded, sequenceLength: sequenceLength, batchSize: batchSize, seed: seed.seed)
     }
+    let configuration = try recurrent.configuration(among: cells, defaults: Self.standard)
+    try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)
+    return try GradientFlow(
+      configuration, sequenceLength: sequenceLength, batchSize: batchSize, seed: seed.seed)
   }
 
   private func load(_ path: String) throws -> RecurrentModel {
-    let hints = RecurrentModel.Hints(
-      cell: cell?.values[0], hiddenSize: stack.hiddenSize,
-      forgetGate: stack.gates.forgetGate ?? .own, merge: stack.merge ?? .concatenate)
-    let found = try RecurrentModel(contentsOf: path, prefix: prefix.prefix, hints: hints)
+    let found = try RecurrentModel(
+      contentsOf: path, prefix: prefix.prefix, hints: recurrent.hints)
     var configuration = found.configuration
-    if let cell { configuration.cell = cell.values[0] }
-    try stack.apply(to: &configuration)
+    if let cell = recurrent.cell { configuration.cell = cell }
+    try recurrent.stack.apply(to: &configuration)
     try configuration.validate()
     return try found.reading(as: configuration)
   }
 
   private func result(_ flow: GradientFlow, on backend: any Backend) throws -> FlowResult {
-    FlowResult(
+    let directions = try flow.directions.map { direction in
+      FlowResult.Direction(
+        norms: try flow.norms(on: backend, direction: direction),
+        spectralRadius: flow.spectralRadius(of: direction))
+    }
+    return FlowResult(
       cell: flow.configuration.cell, steps: flow.x.shape[0], device: backend.name,
-      norms: try flow.norms(on: backend), spectralRadius: flow.spectralRadius)
+      norms: directions[0].norms, spectralRadius: directions[0].spectralRadius,
+      reverse: directions.count > 1 ? directions[1] : nil)
   }
 
-  private static func text(_ results: [FlowResult]) -> String {
+  /// The norms of all results side by side; a shorter sequence has none past its end.
+  private static func text(_ results: [(name: String, result: FlowResult)]) -> String {
+    let lines = results.flatMap { $0.result.lines($0.name) }
     var table = Table(
       ["step"]
-        + results.flatMap { result in
-          ["\(result.cell.rawValue) |dL/dh|"]
-            + (result.cell.traits.measuresMemory ? ["\(result.cell.rawValue) |dL/dc|"] : [])
+        + lines.flatMap { line in
+          ["\(line.name) |dL/dh|"]
+            + (line.norms.first?.cell == nil ? [] : ["\(line.name) |dL/dc|"])
         })
-    for index in results[0].norms.indices {
+    for index in 0..<(lines.map(\.norms.count).max() ?? 0) {
       table.add(
         ["\(index + 1)"]
-          + results.flatMap { result in
-            [scientific(result.norms[index].hidden)]
-              + (result.norms[index].cell.map { [scientific($0)] } ?? [])
+          + lines.flatMap { line in
+            let hasCell = line.norms.first?.cell != nil
+            guard index < line.norms.count else { return hasCell ? ["", ""] : [""] }
+            return [scientific(line.norms[index].hidden)]
+              + (line.norms[index].cell.map { [scientific($0)] } ?? [])
           })
     }
-    let radii = results.compactMap { result in
-      result.spectralRadius.map {
-        "spectral radius of the \(result.cell.rawValue)'s W_hh: \(decimal($0, digits: 4))"
+    let radii = results.flatMap { name, result in
+      zip(result.lines(name), [result.spectralRadius, result.reverse?.spectralRadius]).compactMap {
+        line, radius in
+        radius.map { "spectral radius of the W_hh of \(line.name): \(decimal($0, digits: 4))" }
       }
     }
     return ([table.text] + radii).joined(separator: "\n")
   }
 }
 
-/// What one cell's gradient did.
+/// What the gradient of one network did.
 private struct FlowResult: Encodable {
+  /// One direction of a bidirectional layer.
+  struct Direction: Encodable {
+    let norms: [GradientNorm]
+    let spectralRadius: Double?
+  }
+
   let cell: Cell
   let steps: Int
   let device: String
   let norms: [GradientNorm]
   let spectralRadius: Double?
+  /// The other direction of a bidirectional layer, whose loss is at step 1.
+  let reverse: Direction?
 
-  var line: GradientPlot.Line {
-    GradientPlot.Line(name: cell.rawValue, norms: norms)
-  }
-}
-
-/// `rnn,lstm,gru`: cells side by side.
-struct CellList: ExpressibleByArgument {
-  let values: [Cell]
-
-  init?(argument: String) {
-    let words = argument.split(separator: ",", omittingEmptySubsequences: false)
-    values = words.compactMap { Cell(rawValue: String($0)) }
-    guard values.count == words.count, Set(values).count == values.count else { return nil }
+  /// The curves, one for each direction.
+  func lines(_ name: String) -> [GradientPlot.Line] {
+    guard let reverse else { return [GradientPlot.Line(name: name, norms: norms)] }
+    return [
+      GradientPlot.Line(name: name + " forward", norms: norms),
+      GradientPlot.Line(name: name + " reverse", norms: reverse.norms),
+    ]
   }
 }

@@ -7,7 +7,7 @@ struct Invocation {
   /// The root, and the commands below it that the line names.
   private(set) var commands: [any ParsableCommand.Type] = [CarouselCommand.self]
   /// What follows them.
-  private(set) var rest: ArraySlice<String>
+  var rest: ArraySlice<String>
   /// The options of `--config`, and those that the line itself has.
   private var config: (file: ConfigFile, given: Set<String>)?
 
@@ -32,7 +32,7 @@ struct Invocation {
     if asksForHelp { rest = ["--help"] }
   }
 
-  private var command: any ParsableCommand.Type { commands[commands.count - 1] }
+  var command: any ParsableCommand.Type { commands[commands.count - 1] }
 
   /// The commands as they are typed.
   var name: String { commands.map { $0._commandName }.joined(separator: " ") }

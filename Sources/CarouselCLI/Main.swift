@@ -35,13 +35,29 @@ struct CarouselCommand: ParsableCommand {
       var invocation = try Invocation(SystemArguments.words)
       if let page = try invocation.helpPage() { return try Output.write(page) }
       try invocation.readConfig()
-      var command = try parse(invocation)
-      if !invocation.isQuiet { Progress.begin() }
-      try command.run()
+      try run(invocation)
       Progress.end()
     } catch {
       Failure(error).exit()
     }
+  }
+
+  private static func run(_ invocation: Invocation) throws {
+    guard let variants = try invocation.variants() else {
+      var command = try parse(invocation)
+      if !invocation.isQuiet { Progress.begin() }
+      return try command.run()
+    }
+    let commands = try variants.lines.map(parse)
+    if !invocation.isQuiet { Progress.begin() }
+    guard let first = commands.first as? any SideBySideCommand else { return }
+    try run(first, commands, variants.list)
+  }
+
+  private static func run<Command: SideBySideCommand>(
+    _ first: Command, _ commands: [any ParsableCommand], _ list: ValueList
+  ) throws {
+    try Command.run(commands.compactMap { $0 as? Command }, list)
   }
 
   private static func parse(_ invocation: Invocation) throws -> any ParsableCommand {

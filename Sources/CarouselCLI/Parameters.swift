@@ -2,14 +2,15 @@ import ArgumentParser
 import Carousel
 
 /// `carousel parameters`: how many there are, and how often unrolling uses them.
-struct Parameters: PagedCommand {
+struct Parameters: SideBySideCommand {
   static let configuration = CommandConfiguration(
     abstract: "Counts the parameters, tensor by tensor, shared and unrolled.",
     discussion: """
       Without --output-size and --vocabulary-size only the recurrent layers are counted. Each of \
       --sequence-length steps uses every recurrent and output parameter once; an embedding is a table that a step \
       reads one row of, and is not among these uses. Memory is counted in Float32: what the \
-      equations of the backward pass take from the recurrent layers' steps, and Adam's two moments.
+      equations of the backward pass take from the recurrent layers' steps, and Adam's two moments. \
+      \(ValueList.help)
       """)
 
   static let basics = [
@@ -29,13 +30,7 @@ struct Parameters: PagedCommand {
 
   @OptionGroup var prefix: PrefixOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "The cell, or several to compare: \(Cell.allValueStrings.joined(separator: ", ")).",
-      valueName: "cell,…"))
-  var cell: CellList?
-
-  @OptionGroup(title: "Layers") var stack: StackOptions
+  @OptionGroup(title: "Layers") var recurrent: RecurrentOptions
 
   @Option(help: ArgumentHelp("O, the units of a linear output layer.", valueName: "count"))
   var outputSize: Int?
@@ -63,32 +58,32 @@ struct Parameters: PagedCommand {
     if model == nil, prefix.prefix != nil {
       throw ValidationError("--prefix chooses a stack of a model's file, which was not given")
     }
-    if model != nil, cell != nil || !stack.isEmpty || outputSize != nil || vocabularySize != nil {
+    if model != nil, !recurrent.isEmpty || outputSize != nil || vocabularySize != nil {
       throw ValidationError(
         "a model says what its layers are; expected beside it only --prefix, --sequence-length, "
           + "--batch-size, --reductions, --measure and --json")
     }
-    if reductions, let cell, cell.values.count > 1 {
-      throw ValidationError(
-        "--reductions shows the ways of one cell, but --cell names \(cell.values.count)")
-    }
   }
 
   func run() throws {
-    if let model {
-      let document = try document(of: RecurrentModel(contentsOf: model, prefix: prefix.prefix))
-      return try output.json ? Output.write(json: document) : Output.write(document.text)
+    let document = try document()
+    try output.json ? Output.write(json: document) : Output.write(document.text)
+  }
+
+  static func run(_ commands: [Parameters], _ list: ValueList) throws {
+    try list.refuse([("--reductions", commands[0].reductions)])
+    let cells = commands.compactMap(\.recurrent.cell)
+    let documents = try commands.map { try $0.document(among: cells) }
+    try commands[0].output.json
+      ? Output.write(json: list.document(documents))
+      : Output.write(Document.text(documents, list))
+  }
+
+  private func document(among cells: [Cell] = []) throws -> Document {
+    guard let model else {
+      return try document(recurrent.configuration(among: cells, defaults: Self.standard))
     }
-    let cells = cell?.values ?? [Self.standard.cell]
-    let documents = try cells.map {
-      try document(stack.configuration($0, among: cells, defaults: Self.standard))
-    }
-    if documents.count > 1 {
-      try output.json
-        ? Output.write(json: ["cells": documents]) : Output.write(Document.text(documents))
-    } else {
-      try output.json ? Output.write(json: documents[0]) : Output.write(documents[0].text)
-    }
+    return try document(of: RecurrentModel(contentsOf: model, prefix: prefix.prefix))
   }
 
   /// A model's layers with its embedding and its linear output, where the file has them.
@@ -219,13 +214,15 @@ private struct Document: Encodable {
       .joined(separator: "\n\n")
   }
 
-  /// Several cells side by side.
-  static func text(_ documents: [Document]) -> String {
-    var table = Table(["cell", "parameters", "weight uses", "steps", "activations", "optimizer"])
-    for document in documents {
+  /// Several values of an option side by side.
+  static func text(_ documents: [Document], _ list: ValueList) -> String {
+    var table = Table([
+      list.title, "parameters", "weight uses", "steps", "activations", "optimizer",
+    ])
+    for (value, document) in zip(list.values, documents) {
       let memory = document.memory[0]
       table.add([
-        document.cell.rawValue, "\(document.total)", "\(document.unrolled.weightUses)",
+        value, "\(document.total)", "\(document.unrolled.weightUses)",
         "\(document.unrolled.steps)", byteText(memory.activationBytes),
         byteText(memory.optimizerBytes),
       ])

@@ -18,14 +18,21 @@ extension Profile {
     }
   }
 
-  /// Times the operators of a model from an ONNX file.
-  func profileONNX(_ path: String) throws {
+  /// Throws where options are given that an ONNX model has no use for.
+  func refuseLayerOptions(_ path: String) throws {
     guard recurrent.isEmpty, prefix.prefix == nil, batch.lengths == nil, !plan, !tune else {
       throw CarouselError(
         .usage,
         "\(path): an ONNX model says all of itself, but layer options, --lengths, --prefix, --plan or "
           + "--tune were given")
     }
+  }
+
+  /// Times the operators of a model from an ONNX file.
+  func profileONNX(
+    _ path: String
+  ) throws -> (report: ProfileReport, measurement: ProfileMeasurement, device: Device) {
+    try refuseLayerOptions(path)
     Progress.show(Status("reading"))
     let file = try given.inputs.map { path throws(CarouselError) in try TensorFile(path) }
     let (model, inputs) = try given.model(
@@ -56,6 +63,6 @@ extension Profile {
         ("warmup", .integer(warmup)),
       ], measurement: measurement)
     result.operators = operators
-    try write(result, measurement, device: backend.device)
+    return (result, measurement, backend.device)
   }
 }

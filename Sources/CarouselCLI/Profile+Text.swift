@@ -10,6 +10,22 @@ extension ProfileReport {
     ].filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 
+  /// The walls of several cases side by side, and the kernel of each that takes longest.
+  static func text(_ reports: [ProfileReport], _ list: ValueList) -> String {
+    var table = Table([
+      list.title, "ms a pass", "best", "GFLOP/s", "of the peak", "longest kernel", "its share",
+    ])
+    for (value, report) in zip(list.values, reports) {
+      let longest = report.kernels.max { $0.totalSeconds < $1.totalSeconds }
+      table.add([
+        value, milliseconds(report.wall.medianSeconds), milliseconds(report.wall.minSeconds),
+        rate(report.wall.neededGflops), percent(report.wall.fractionOfPeak, digits: 1),
+        longest?.name ?? "", longest.map { percent($0.share, digits: 1) } ?? "",
+      ])
+    }
+    return [reports.first?.device ?? "", table.text].joined(separator: "\n\n")
+  }
+
   private var tuningText: String {
     guard let tuning else { return "" }
     var table = Table(["way to compute", "ms a pass"])

@@ -3,7 +3,7 @@ import Carousel
 import Foundation
 
 /// `carousel profile`: throughput, kernel by kernel, against what the device can do.
-struct Profile: PagedCommand {
+struct Profile: SideBySideCommand {
   static let configuration = CommandConfiguration(
     abstract: "Times a pass of recurrent layers, kernel by kernel, against the measured peak.",
     discussion: """
@@ -29,6 +29,8 @@ struct Profile: PagedCommand {
       MODEL is any file that run takes. Of an ONNX model each operator is timed too; its inputs are \
       drawn, or those of --inputs, and its operations are counted kernel by kernel. Of a file of layers \
       the layers are timed.
+
+      \(ValueList.help)
       """)
 
   static let basics = [
@@ -107,21 +109,56 @@ struct Profile: PagedCommand {
   }
 
   func run() throws {
+    if show || forget {
+      try requireDevice()
+      return try showKept()
+    }
+    if plan { return try write(plan: plans()) }
+    let (result, measurement, device) = try measured()
+    try write(result, measurement, device: device)
+  }
+
+  static func run(_ commands: [Profile], _ list: ValueList) throws {
+    let first = commands[0]
+    try list.refuse([
+      ("--tune", first.tune), ("--show", first.show), ("--forget", first.forget),
+      ("--trace", first.trace != nil), ("--report", first.report != nil),
+    ])
+    let cells = commands.compactMap(\.recurrent.cell)
+    if first.plan {
+      let plans = try commands.map { try $0.plans(among: cells) }
+      return try first.output.json
+        ? Output.write(json: list.document(plans))
+        : Output.write(
+          plans.enumerated().map { "\(list.name($0)): \($1.text)" }.joined(separator: "\n\n"))
+    }
+    let reports = try commands.map { try $0.measured(among: cells).report }
+    try first.output.json
+      ? Output.write(json: list.document(reports))
+      : Output.write(ProfileReport.text(reports, list))
+  }
+
+  private func requireDevice() throws {
     guard !device.isReference else {
       throw CarouselError(
         .usage, "profile times the kernels of an OpenCL device, but --device is reference")
     }
-    if show || forget { return try showKept() }
+  }
+
+  /// What was measured, of a model's operators or of layers.
+  private func measured(
+    among cells: [Cell] = []
+  ) throws -> (report: ProfileReport, measurement: ProfileMeasurement, device: Device) {
+    try requireDevice()
     if let path = model.flatMap({ ONNXModel.path(at: $0) }) { return try profileONNX(path) }
-    let profile = try profile()
-    if plan { return try showPlan(of: profile) }
+    let profile = try profile(among: cells)
     let tuning = tune ? try tuned(profile) : nil
     let backend = try device.makeOpenCLBackend(profiling: !wallOnly)
     let measurement = try profile.measure(on: backend) { words in Progress.show(Status(words)) }
-    try write(
-      ProfileReport(
-        device: backend.device, details: details(profile, precision: backend.precision),
-        tuning: tuning, measurement: measurement), measurement, device: backend.device)
+    let report = ProfileReport(
+      device: backend.device, details: details(profile, precision: backend.precision),
+      tuning: tuning, measurement: measurement)
+    return (report, measurement, backend.device)
   }
 
   /// The trace, the page, and what goes to standard output.
@@ -160,31 +197,24 @@ struct Profile: PagedCommand {
   }
 
   /// `--plan`.
-  private func showPlan(of profile: RecurrentProfile) throws {
+  private func plans(among cells: [Cell] = []) throws -> Plans {
+    try requireDevice()
+    if let path = model.flatMap({ ONNXModel.path(at: $0) }) { try refuseLayerOptions(path) }
+    let profile = try profile(among: cells)
     let selected = try device.select()
     let precision = device.precision ?? .float32
-    let layers = PlannedLayer.all(
-      profile.configuration, sequenceLength: profile.sequenceLength, batchSize: profile.batchSize,
-      hasLengths: profile.lengths != nil, training: profile.training, on: selected,
-      kernels: device.kernels, precision: precision)
-    if output.json {
-      return try Output.write(
-        json: Plans(
-          device: selected.name,
-          workload: Dictionary(
-            uniqueKeysWithValues: details(profile, precision: precision).map { ($0.key, $0.value) }),
-          layers: layers))
-    }
-    let text = layers.map { layer in
-      let width = (layer.choices.map(\.choice.count).max() ?? 0) + 2
-      let lines = layer.choices.map { line in
-        let name = line.choice.padding(toLength: width, withPad: " ", startingAt: 0)
-        return folded(line.value, behind: name) + "\n"
-          + folded("because \(line.reason)", behind: String(repeating: " ", count: width))
-      }
-      return ([layer.layer] + lines).joined(separator: "\n")
-    }
-    try Output.write(([selected.name] + text).joined(separator: "\n\n"))
+    return Plans(
+      device: selected.name,
+      workload: Dictionary(
+        uniqueKeysWithValues: details(profile, precision: precision).map { ($0.key, $0.value) }),
+      layers: PlannedLayer.all(
+        profile.configuration, sequenceLength: profile.sequenceLength,
+        batchSize: profile.batchSize, hasLengths: profile.lengths != nil,
+        training: profile.training, on: selected, kernels: device.kernels, precision: precision))
+  }
+
+  private func write(plan: Plans) throws {
+    try output.json ? Output.write(json: plan) : Output.write(plan.text)
   }
 
   private struct Plans: Encodable {
@@ -196,6 +226,19 @@ struct Profile: PagedCommand {
       case device, layers
       case workload = "case"
     }
+
+    var text: String {
+      let parts = layers.map { layer in
+        let width = (layer.choices.map(\.choice.count).max() ?? 0) + 2
+        let lines = layer.choices.map { line in
+          let name = line.choice.padding(toLength: width, withPad: " ", startingAt: 0)
+          return folded(line.value, behind: name) + "\n"
+            + folded("because \(line.reason)", behind: String(repeating: " ", count: width))
+        }
+        return ([layer.layer] + lines).joined(separator: "\n")
+      }
+      return ([device] + parts).joined(separator: "\n\n")
+    }
   }
 
   private struct KeptTunings: Encodable {
@@ -203,8 +246,9 @@ struct Profile: PagedCommand {
     let kept: [KeptTuning]
   }
 
-  private func profile() throws -> RecurrentProfile {
-    let configuration = try modelConfiguration ?? recurrent.configuration(defaults: Self.standard)
+  private func profile(among cells: [Cell]) throws -> RecurrentProfile {
+    let configuration =
+      try modelConfiguration ?? recurrent.configuration(among: cells, defaults: Self.standard)
     let (sequenceLength, batchSize, lengths) = try batch.batch(
       sequenceLength: Self.standardSequenceLength, batchSize: Self.standardBatchSize)
     try configuration.requireRoom(sequenceLength: sequenceLength, batchSize: batchSize)

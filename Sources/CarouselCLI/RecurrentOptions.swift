@@ -23,7 +23,14 @@ struct RecurrentOptions: ParsableArguments {
 
   /// `defaults` with what was given in its place, checked.
   func configuration(defaults: RecurrentConfiguration) throws -> RecurrentConfiguration {
-    try stack.configuration(cell ?? defaults.cell, defaults: defaults)
+    try configuration(among: [], defaults: defaults)
+  }
+
+  /// The same where the cell may be one of several to compare.
+  func configuration(
+    among cells: [Cell], defaults: RecurrentConfiguration
+  ) throws -> RecurrentConfiguration {
+    try stack.configuration(cell ?? defaults.cell, among: cells, defaults: defaults)
   }
 }
 

@@ -175,15 +175,4 @@ extension ForecastLoss: ExpressibleByArgument {
       self = .quantile(levels.compactMap(\.self))
     }
   }
-
-  /// The loss as it is given.
-  var words: String {
-    switch self {
-    case .squared: "mse"
-    case .absolute: "mae"
-    case .huber: "huber"
-    case .gaussian: "gaussian"
-    case .quantile(let levels): "quantile:" + levels.map { "\($0)" }.joined(separator: ",")
-    }
-  }
 }

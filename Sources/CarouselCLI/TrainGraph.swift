@@ -144,7 +144,7 @@ struct TrainGraph: PagedCommand {
           + (counts.test > 0 ? ", \(counts.test) to test" : "") + ", on \(backend.name)")
       Progress.show(Status("preparing the first step"))
     }
-    Interruption.listen(updates: trainer.position.step)
+    Interruption.listen(.run(updates: trainer.position.step))
     let target = folder.path + "/model.onnx"
     let result = try trainer.run(
       in: folder, shouldStop: { Interruption.isRequested },

@@ -3,8 +3,17 @@ import Synchronization
 
 /// Ctrl-C, and SIGTERM and SIGHUP as well.
 ///
-/// The first asks the run to save and end, the second says what would be lost, the third ends the process.
+/// The first asks a run to save and end, the second says what would be lost, the third ends the process. An
+/// experiment has nothing to save: the second ends it.
 enum Interruption {
+  /// What is interrupted.
+  enum Work {
+    /// A training that saves itself; `updates` are taken, all of which are saved.
+    case run(updates: Int)
+    /// Measurements that are printed when they end.
+    case experiment
+  }
+
   private static let requested = Atomic(false)
   /// The updates of the run, and those that the last checkpoint has.
   private static let updates = Atomic(0), saved = Atomic(0)
@@ -18,10 +27,17 @@ enum Interruption {
   static func note(updates count: Int) { updates.store(count, ordering: .relaxed) }
   static func note(saved count: Int) { saved.store(count, ordering: .relaxed) }
 
-  /// From now on signals do what is said above; the run has taken `updates`, all of which are saved.
-  static func listen(updates: Int) {
-    note(updates: updates)
-    note(saved: updates)
+  /// From now on signals do what is said above; called again, it changes nothing for an experiment.
+  static func listen(_ work: Work) {
+    var savesItself = true
+    switch work {
+    case .run(let updates):
+      note(updates: updates)
+      note(saved: updates)
+    case .experiment:
+      savesItself = false
+      if pipe.load(ordering: .relaxed) >= 0 { return }
+    }
     // Before a handler needs them.
     requested.store(false, ordering: .relaxed)
     var ends: [Int32] = [-1, -1]
@@ -29,7 +45,7 @@ enum Interruption {
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     pipe.store(ends[1], ordering: .relaxed)
     let source = ends[0]
-    Thread.detachNewThread { answer(source) }
+    Thread.detachNewThread { [savesItself] in answer(source, savesItself: savesItself) }
     var signals = sigset_t()
     sigemptyset(&signals)
     for number in [SIGINT, SIGTERM, SIGHUP] {
@@ -52,13 +68,16 @@ enum Interruption {
   }
 
   /// Answers the signals, one after the other.
-  private static func answer(_ source: Int32) {
+  private static func answer(_ source: Int32, savesItself: Bool) {
     var count = 0
     var number: UInt8 = 0
     while true {
       if count == 1, isSilent(source, seconds: 1) {
         Output.note(
-          "carousel: interrupted; the update under way ends, then the run is saved")
+          savesItself
+            ? "carousel: interrupted; the update under way ends, then the run is saved"
+            : "carousel: interrupted; what is under way ends, then what was measured is printed; a second "
+              + "interruption ends the experiment at once, without its results")
       }
       guard read(source, &number, 1) == 1 else {
         if errno == EINTR { continue }
@@ -67,12 +86,20 @@ enum Interruption {
       count += 1
       switch count {
       case 1: requested.store(true, ordering: .relaxed)
-      case 2: Output.note("carousel: " + loss)
+      case 2 where savesItself: Output.note("carousel: " + loss)
       default:
-        signal(Int32(number), SIG_DFL)
-        kill(getpid(), Int32(number))
+        if !savesItself {
+          Output.note("carousel: interrupted again; the experiment ends without its results")
+        }
+        end(by: Int32(number))
       }
     }
+  }
+
+  /// Ends the process as the signal would have.
+  private static func end(by number: Int32) {
+    signal(number, SIG_DFL)
+    kill(getpid(), number)
   }
 
   /// Whether nothing comes for some seconds.

@@ -131,14 +131,4 @@ extension SaveInterval: ExpressibleByArgument {
       self = .seconds(time.seconds)
     }
   }
-
-  /// The interval as it is given: `5m`, `90s`, or the updates.
-  var words: String {
-    switch self {
-    case .seconds(let seconds):
-      seconds.truncatingRemainder(dividingBy: 60) == 0
-        ? "\(Int(seconds / 60))m" : "\(seconds)s"
-    case .steps(let count): "\(count)"
-    }
-  }
 }

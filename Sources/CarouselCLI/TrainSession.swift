@@ -40,7 +40,7 @@ struct TrainSession {
       }
     }
     if let interval = place.saveEvery { trainer.saveEvery = interval }
-    Interruption.listen(updates: trainer.position.step)
+    Interruption.listen(.run(updates: trainer.position.step))
     let firstStep = trainer.position.step + 1
     let result = try trainer.run(
       in: folder, shouldStop: { Interruption.isRequested },

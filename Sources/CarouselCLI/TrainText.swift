@@ -119,6 +119,19 @@ struct TrainText: PagedCommand {
   }
 }
 
+extension ResolvedOptions {
+  /// Adds a text and the bytes that its model knows.
+  mutating func add(_ text: TrainingText, _ vocabulary: ByteVocabulary) {
+    add("files", text.identity.files)
+    // Any other vocabulary is that of the text and of the model of --from together, as without the option.
+    if vocabulary == .all {
+      add("vocabulary", VocabularyKind.bytes.rawValue)
+    } else if vocabulary == text.vocabulary {
+      add("vocabulary", VocabularyKind.data.rawValue)
+    }
+  }
+}
+
 extension TrainingText {
   /// Reads a text; says so where that waits for somebody to type it.
   static func reading(_ files: [String]) throws -> TrainingText {

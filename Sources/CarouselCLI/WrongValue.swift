@@ -30,8 +30,6 @@ struct WrongValue {
     "time": "a time above 0 such as 90, 90s, 10m or 2h",
     "gate=value": "a gate and a number, such as forget=0",
     "gate=gate": "input=forget or forget=output",
-    "cell,…": "different cells with commas between them, of "
-      + Cell.allCases.map(\.rawValue).joined(separator: ", "),
     "[gate=]name[:alpha[:beta]]": "a function, such as relu, cell=softsign or elu:0.5, of "
       + NamedActivation.functions.map(\.rawValue).joined(separator: ", "),
   ]

@@ -185,6 +185,10 @@ import Testing
   @Test(arguments: [
     ["memry"], ["gates", "--cell", "rnn"], ["unrolling", "--seeds", "0"],
     ["unrolling", "--budget", "0"], ["--plot", "x.svg"], ["unrolling", "--cell", "elman"],
+    ["gates", "--cell", "lstm,,gru"], ["gates", "--cell", "gru,gru"],
+    ["gates", "--hidden-size", "0"],
+    ["memory", "--sequence-length", "50"], ["unrolling", "--write-data", "file"],
+    ["--hidden-size", "8,16"],
   ])
   func wrongUsageExits64(words: [String]) throws {
     let command = try Command(["experiment"] + words)

@@ -1,6 +1,7 @@
-import Carousel
 import Foundation
 import Testing
+
+@testable import Carousel
 
 #if canImport(FoundationXML)
 import FoundationXML
@@ -191,8 +192,8 @@ import FoundationXML
   }
 
   @Test(arguments: [
-    "--cell rnn,elman", "--cell rnn,rnn", "--direction reverse", "--bidirectional",
-    "--dropout 0.5", "--cell rnn,gru --override forget=0", "--cell rnn,gru --peepholes",
+    "--cell rnn,elman", "--cell rnn,rnn", "--dropout 0.5", "--cell rnn,gru --override forget=0",
+    "--cell rnn,gru --peepholes",
     "--cell lstm,gru --activation hiden=relu", "--steps 0", "model --cell rnn,gru",
   ])
   func wrongUsageExits64(line: String) throws {
@@ -200,6 +201,79 @@ import FoundationXML
       ["gradients", "--device", "reference"] + line.split(separator: " ").map(String.init))
     #expect(command.status == 64, "\(command.errors)")
     #expect(command.isOneSentence, "\(command.errors)")
+  }
+
+  /// A layer that reads backward is one that reads the sequence from its end on.
+  @Test func aReverseLayerIsAForwardOneOfTheReversedSequence() throws {
+    for layers in [1, 2] {
+      let reverse = RecurrentConfiguration(
+        cell: .lstm, inputSize: 3, hiddenSize: 4, layers: layers, direction: .reverse)
+      var forward = reverse
+      forward.direction = .forward
+      let flow = try GradientFlow(reverse, sequenceLength: 5, batchSize: 2, seed: 3)
+      let rows = (0..<5).reversed().flatMap { flow.x.values[$0 * 6..<($0 + 1) * 6] }
+      let mirrored = try GradientFlow(
+        forward, parameters: flow.parameters, x: Tensor([5, 2, 3], rows), seed: 3)
+      let backend = ReferenceBackend()
+      let (found, expected) = (try flow.norms(on: backend), try mirrored.norms(on: backend))
+      #expect(found.map(\.step) == [1, 2, 3, 4, 5] && abs(found[0].hidden - 1) < 1e-12)
+      for (a, b) in zip(found, expected.reversed()) {
+        #expect(abs(a.hidden / b.hidden - 1) < 1e-12)
+        let (cellA, cellB) = (try #require(a.cell), try #require(b.cell))
+        #expect(abs(cellA / cellB - 1) < 1e-12)
+      }
+    }
+  }
+
+  @Test func aBidirectionalLayerIsFollowedInEachDirection() throws {
+    let command = try Command([
+      "gradients", "--device", "reference", "--json", "--cell", "rnn", "--steps", "6",
+      "--hidden-size", "5", "--layers", "2", "--bidirectional",
+    ])
+    #expect(command.status == 0, "\(command.errors)")
+    let reverse = try #require(try command.json["reverse"] as? [String: Any])
+    let (ahead, back) = (try norms(command.json, "hidden"), try norms(reverse, "hidden"))
+    #expect(abs(ahead[5] - 1) < 1e-12 && abs(back[0] - 1) < 1e-12)
+    #expect(ahead[0] < ahead[4] && back[5] < back[1])
+    #expect(reverse["spectralRadius"] is Double && reverse.count == 2)
+    let radius = try command.json["spectralRadius"] as? Double
+    #expect(radius != nil && radius != reverse["spectralRadius"] as? Double)
+  }
+
+  /// Every task's model has an answer, in every direction that its layers have.
+  @Test(arguments: ["classify", "forecast", "tag", "text", "adding", "copy"])
+  func aModelOfAnyTaskIsFollowedAndCounted(task: String) throws {
+    let data = try OwnData()
+    let words: [String] =
+      switch task {
+      case "classify": [try data.classes(), "--id", "id", "--label", "label", "--time", "time"]
+      case "forecast":
+        [
+          try data.series(), "--target", "y", "--time", "time", "--window", "8", "--horizon", "2",
+        ]
+      case "tag": [try data.tags()]
+      case "text": [try data.text()]
+      default: []
+      }
+    let small =
+      OwnData.small + (["classify", "forecast", "tag"].contains(task) ? [] : ["--steps", "5"])
+    let run = data.folder["run"]
+    let training = try Command(["train", task] + words + small + ["--output", run])
+    #expect(training.status == 0, "\(training.errors)")
+    let command = try Command(["gradients", run, "--device", "reference", "--json", "--steps", "5"])
+    #expect(command.status == 0, "\(command.errors)")
+    #expect(try norms(command.json, "hidden").allSatisfy { $0 > 0 && $0.isFinite })
+    let hasReverse = try command.json["reverse"] != nil
+    #expect(hasReverse == (task == "tag"))
+    let parameters = try Command(["parameters", run, "--json"])
+    #expect(parameters.status == 0, "\(parameters.errors)")
+    let tensors = try #require(try parameters.json["tensors"] as? [[String: Any]])
+    let inspected = try Command(["inspect", run, "--json"])
+    let stored = try #require(try inspected.json["tensors"] as? [[String: Any]])
+    let names = Set(tensors.compactMap { $0["name"] as? String })
+    #expect(
+      names
+        == Set(stored.compactMap { $0["name"] as? String }.filter { !$0.hasPrefix("optimizer.") }))
   }
 
   @Test func plotThatCannotBeWrittenExits74() throws {

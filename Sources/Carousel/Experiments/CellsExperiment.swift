@@ -6,13 +6,17 @@ import CarouselTraining
 /// are open.
 struct CellsExperiment<B: Backend> {
   private let context: ExperimentContext<B>
-  private static var hiddenSize: Int { 96 }
   private static var embeddingSize: Int { 24 }
   private static var testCount: Int { 1200 }
   private static var gateSteps: Int { 200 }
   private static var binCount: Int { 20 }
 
-  init(_ context: ExperimentContext<B>) { self.context = context }
+  private let hiddenSize: Int
+
+  init(_ context: ExperimentContext<B>) {
+    self.context = context
+    hiddenSize = context.hiddenSize(96)
+  }
 
   private struct Case {
     let cell: Cell
@@ -26,11 +30,8 @@ struct CellsExperiment<B: Backend> {
 
   func run() throws -> ExperimentResult {
     var cases = context.cells.map { cell in
-      let command = """
-        carousel train text FILE \(Self.layers(cell).words) --embedding-size \(Self.embeddingSize) \
-        --learning-rate 0.005 --schedule constant \
-        --batch-size 16 --sequence-length 64 --max-steps \(context.updates(1600))
-        """
+      let command = settings(cell, context.settings.seed).command(
+        for: .text, file: context.experiment.dataFile)
       return Case(
         cell: cell,
         features: StructuredText(seed: 1, count: 1).features.map {
@@ -53,17 +54,19 @@ struct CellsExperiment<B: Backend> {
     result.finding = Self.finding(cases.filter { !$0.strips.isEmpty })
     result.figures = Self.figures(cases.filter { !$0.strips.isEmpty })
     result.notes = [
-      "Explained: the square of the correlation of the best of \(Self.hiddenSize) units with the feature over "
+      "Explained: the square of the correlation of the best of \(hiddenSize) units with the feature over "
         + "\(Self.testCount) bytes that the network was not trained on. A unit is c of an LSTM, h of other cells.",
-      "The text, FILE in the commands, is synthetic: words in lines of at most \(StructuredText.lineLength) bytes, some between quotation "
+      "The text is synthetic: words in lines of at most \(StructuredText.lineLength) bytes, some between quotation "
         + "marks, some in brackets up to three deep.",
     ]
     return result
   }
 
-  private static func layers(_ cell: Cell) -> RecurrentConfiguration {
-    RecurrentConfiguration(
-      experiment: cell, inputSize: embeddingSize, hiddenSize: hiddenSize)
+  private func settings(_ cell: Cell, _ seed: UInt64) -> TrainingSettings {
+    TrainingSettings(
+      experiment: RecurrentConfiguration(
+        experiment: cell, inputSize: Self.embeddingSize, hiddenSize: hiddenSize),
+      sequenceLength: 64, batchSize: 16, updates: context.updates(1600), rate: 0.005, seed: seed)
   }
 
   private static var explanation: [String] {
@@ -84,13 +87,9 @@ struct CellsExperiment<B: Backend> {
   private func measure(_ example: inout Case, _ seed: UInt64, isFirst: Bool) throws {
     try context.begin("\(example.cell.rawValue), seed \(seed)")
     let test = StructuredText(seed: seed &+ 1 << 32, count: Self.testCount)
-    let text = TrainingText(StructuredText(seed: seed, count: 60_000).bytes)
-    var settings = TrainingSettings(
-      adding: Self.layers(example.cell), sequenceLength: 64, updates: context.updates(1600),
-      seed: seed)
-    settings.batchSize = 16
-    settings.schedule = LearningRateSchedule(.constant, peak: 0.005)
-    let trainer = try Trainer(text, settings: settings, backend: context.backend)
+    let text = TrainingText(StructuredText.training(seed: seed).bytes)
+    let trainer = try Trainer(
+      text, settings: settings(example.cell, seed), backend: context.backend)
     func activations() throws -> UnitActivations {
       try UnitActivations(
         trainer.network, vocabulary: trainer.vocabulary, bytes: test.bytes[...],

@@ -6,11 +6,15 @@ import Foundation
 /// `directions`: what a layer knows at a step whose answer stands before it or after it.
 struct DirectionsExperiment<B: Backend> {
   private let context: ExperimentContext<B>
-  private static var length: Int { 20 }
-  private static var hiddenSize: Int { 32 }
+  private let length: Int, hiddenSize: Int, updates: Int
   private static var testCount: Int { 512 }
 
-  init(_ context: ExperimentContext<B>) { self.context = context }
+  init(_ context: ExperimentContext<B>) {
+    self.context = context
+    length = context.sequenceLength(MarkedSymbols.standardLength)
+    hiddenSize = context.hiddenSize(32)
+    updates = context.updates(400)
+  }
 
   private struct Case {
     let layers: RecurrentConfiguration
@@ -22,11 +26,11 @@ struct DirectionsExperiment<B: Backend> {
 
   func run() throws -> ExperimentResult {
     var cases = context.cells.flatMap { cell in
-      Direction.allCases.map { Self.makeCase(cell, $0, updates: context.updates(400)) }
+      Direction.allCases.map { makeCase(cell, $0) }
     }
     try context.measure(&cases, measure)
     var result = ExperimentResult(
-      context, explanation: Self.explanation,
+      context, explanation: explanation,
       columns: [
         .init("parameters", "parameters", .count),
         .init("pastAccuracy", "accuracy, evidence before", .percent),
@@ -35,18 +39,18 @@ struct DirectionsExperiment<B: Backend> {
       ], rows: cases.map(\.row))
     let measured = cases.filter { !$0.accuracies.isEmpty }
     result.finding = Self.finding(measured)
-    result.figures = Self.figures(measured)
+    result.figures = figures(measured)
     result.notes = [
-      "Chance is 50 %. Each network has \(context.updates(400)) updates of 32 sequences and is tested on "
+      "Chance is 50 %. Each network has \(updates) updates of 32 sequences and is tested on "
         + "\(Self.testCount) others.",
-      "The sequences are synthetic: 20 symbols, one of which, at a place drawn uniformly, is A or B. "
+      "The sequences are synthetic: \(length) symbols, one of which, at a place drawn uniformly, is A or B. "
         + "'carousel train tag' reads such a file: a line for each symbol and its tag, an empty line between "
         + "sequences.",
     ]
     return result
   }
 
-  private static func makeCase(_ cell: Cell, _ direction: Direction, updates: Int) -> Case {
+  private func makeCase(_ cell: Cell, _ direction: Direction) -> Case {
     var layers = RecurrentConfiguration(
       experiment: cell, inputSize: 16, hiddenSize: hiddenSize)
     layers.direction = direction
@@ -54,18 +58,22 @@ struct DirectionsExperiment<B: Backend> {
       layers: layers,
       row: ExperimentResult.Row(
         "\(cell.rawValue), \(direction.rawValue)",
-        command: """
-          carousel train tag FILE \(layers.words) --direction \(direction.rawValue) \
-          --learning-rate 0.01 --schedule constant \
-          --embedding-size 16 --batch-size 32 --max-steps \(updates)
-          """))
+        command: settings(layers, context.settings.seed)
+          .command(for: .tag, file: context.experiment.dataFile)))
   }
 
-  private static var explanation: [String] {
+  private func settings(_ layers: RecurrentConfiguration, _ seed: UInt64) -> TrainingSettings {
+    var settings = TrainingSettings(
+      experiment: layers, sequenceLength: length, updates: updates, seed: seed)
+    settings.validation = 0
+    return settings
+  }
+
+  private var explanation: [String] {
     [
       """
-      Of 20 symbols one is A or B, and the tag of every symbol is that letter. At the steps before it the answer \
-      lies in the future, at the steps after it in the past.
+      Of \(length) symbols one is A or B, and the tag of every symbol is that letter. At the steps before it the \
+      answer lies in the future, at the steps after it in the past.
       """,
       """
       A bidirectional layer is two layers with weights of their own (Schuster & Paliwal 1997): \
@@ -78,17 +86,10 @@ struct DirectionsExperiment<B: Backend> {
 
   private func measure(_ example: inout Case, _ seed: UInt64) throws {
     try context.begin("\(example.row.name), seed \(seed)")
-    let examples = try MarkedSymbols(seed: seed, count: 1024, length: Self.length)
+    let examples = try MarkedSymbols.training(seed: seed, length: length)
       .trainingExamples(seed: seed)
-    var settings = TrainingSettings.defaults(for: .tag)
-    settings.recurrent = example.layers
-    settings.batchSize = 32
-    settings.sequenceLength = Self.length
-    settings.schedule = LearningRateSchedule(.constant, peak: 0.01)
-    settings.bounds = TrainingBounds(maxSteps: context.updates(400))
-    settings.evaluateEvery = TrainingSettings.never
-    settings.seed = seed
-    let trainer = try Trainer(examples, settings: settings, backend: context.backend)
+    let trainer = try Trainer(
+      examples, settings: settings(example.layers, seed), backend: context.backend)
     _ = try context.train(trainer)
     let accuracies = try self.accuracies(trainer, seed)
     example.accuracies.append(accuracies.all)
@@ -105,7 +106,7 @@ struct DirectionsExperiment<B: Backend> {
   private func accuracies(
     _ trainer: Trainer<B>, _ seed: UInt64
   ) throws -> (all: [Double], past: Double, future: Double, total: Double) {
-    let (T, N) = (Self.length, Self.testCount)
+    let (T, N) = (length, Self.testCount)
     let data = MarkedSymbols(seed: seed &+ 1 << 32, count: N, length: T)
     let words = trainer.dataDescription?.words ?? []
     let classes = trainer.dataDescription?.classes ?? []
@@ -170,7 +171,7 @@ extension DirectionsExperiment {
       + "evidence before and after the step: " + parts.joined(separator: "; ") + ")."
   }
 
-  private static func figures(_ cases: [Case]) -> [ExperimentResult.Figure] {
+  private func figures(_ cases: [Case]) -> [ExperimentResult.Figure] {
     guard !cases.isEmpty else { return [] }
     let series = cases.enumerated().map { index, example in
       LineChart.Series(
@@ -194,48 +195,5 @@ extension DirectionsExperiment {
           At 0 the symbol itself is A or B. The mean over the seeds, with a band from the least to the largest.
           """)
     ]
-  }
-}
-
-/// Sequences of symbols of which one, A or B, decides the tag of all.
-private struct MarkedSymbols {
-  struct Sequence {
-    let symbols: [String]
-    let place: Int
-    var tag: String { symbols[place] }
-  }
-
-  let sequences: [Sequence]
-
-  /// Draws sequences; a function of the seed.
-  init(seed: UInt64, count: Int, length: Int) {
-    let random = Philox(seed: seed, stream: RandomStream.input(11))
-    let fillers = ["p", "q", "r", "s", "t", "u"]
-    sequences = (0..<count).map { n in
-      func draw(_ index: Int, _ bound: Int) -> Int {
-        Int(random.uniform(n * (length + 2) + index) * Double(bound))
-      }
-      let place = draw(length, length)
-      return Sequence(
-        symbols: (0..<length).map { t in
-          t == place ? ["A", "B"][draw(length + 1, 2)] : fillers[draw(t, fillers.count)]
-        }, place: place)
-    }
-  }
-
-  /// The sequences as `carousel train tag` reads them from a file.
-  private var text: String {
-    sequences.map { sequence in
-      sequence.symbols.map { "\($0) \(sequence.tag)\n" }.joined()
-    }.joined(separator: "\n")
-  }
-
-  /// The sequences as examples to train on, of which a tenth is held out.
-  func trainingExamples(seed: UInt64) throws -> TrainingExamples {
-    let path = FileManager.default.temporaryDirectory
-      .appendingPathComponent("carousel-\(UUID().uuidString).txt").path
-    try AtomicFile.write(text, to: path)
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    return try TrainingExamples(.tag, settings: DataSettings(file: path), seed: seed)
   }
 }

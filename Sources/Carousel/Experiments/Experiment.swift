@@ -56,6 +56,14 @@ public enum Experiment: String, CaseIterable, Sendable {
     }
   }
 
+  /// Whether all its sequences have one length, which can be chosen.
+  public var takesSequenceLength: Bool {
+    switch self {
+    case .gradients, .gates, .reductions, .directions: true
+    case .unrolling, .memory, .regularisation, .cells: false
+    }
+  }
+
   /// Runs the experiment on a backend until it is done, its budget is used up or `monitor` stops it; then
   /// the result has what was measured so far, and says so.
   ///
@@ -90,6 +98,10 @@ public enum Experiment: String, CaseIterable, Sendable {
 public struct ExperimentSettings: Sendable {
   /// The cells to compare; nil takes the experiment's own.
   public var cells: [Cell]?
+  /// H, the units of a layer; nil takes the experiment's own.
+  public var hiddenSize: Int?
+  /// T, of the experiments that have one; nil takes the experiment's own.
+  public var sequenceLength: Int?
   /// How many seeds, counted from `seed`.
   public var seeds = 3
   /// The first seed.
@@ -115,6 +127,25 @@ public struct ExperimentSettings: Sendable {
     guard budgetSeconds >= 1, budgetSeconds <= 1e6 else {
       throw CarouselError(
         .usage, "the budget must be between 1 s and a million, but is \(budgetSeconds) s")
+    }
+    if let hiddenSize, !(1...4096 ~= hiddenSize) {
+      throw CarouselError(
+        .usage,
+        "the hidden size of an experiment must be between 1 and 4096, but is \(hiddenSize)")
+    }
+    if let sequenceLength {
+      guard experiment.takesSequenceLength else {
+        throw CarouselError(
+          .usage,
+          "the experiment \(experiment.rawValue) has sequence lengths of its own, but "
+            + "\(sequenceLength) was asked for")
+      }
+      guard 4...4096 ~= sequenceLength else {
+        throw CarouselError(
+          .usage,
+          "the sequence length of an experiment must be between 4 and 4096, but is \(sequenceLength)"
+        )
+      }
     }
     let possible = experiment.possibleCells
     for cell in cells ?? [] where !possible.contains(cell) {

@@ -29,6 +29,12 @@ final class ExperimentContext<B: Backend> {
   /// The cells to compare.
   var cells: [Cell] { settings.cells ?? experiment.standardCells }
 
+  /// H: what was asked for, or the experiment's own.
+  func hiddenSize(_ standard: Int) -> Int { settings.hiddenSize ?? standard }
+
+  /// T: what was asked for, or the experiment's own.
+  func sequenceLength(_ standard: Int) -> Int { settings.sequenceLength ?? standard }
+
   /// The seconds since the experiment began.
   var seconds: Double { start.duration(to: .now) / .seconds(1) }
 
@@ -93,27 +99,53 @@ final class ExperimentContext<B: Backend> {
   func train(
     _ trainer: Trainer<B>, isSolved: (TrainingMetrics) -> Bool = { _ in false }
   ) throws -> TrainingCurve {
-    var curve = TrainingCurve()
-    var solved = false
-    do {
-      let shouldStop = { solved || self.isOver }
-      _ = try trainer.run(shouldStop: shouldStop) { event in
-        switch event {
-        case .stepped(let progress): report(progress.fraction)
-        case .logged(let metrics, _): curve.lines.append(metrics)
-        case .evaluated(let metrics, _):
-          curve.evaluations.append(metrics)
-          solved = isSolved(metrics)
-        case .evaluating, .saved, .warned: break
-        }
-      }
-    } catch let error as CarouselError where error.kind == .checkFailed {
-      curve.diverged = true
-    }
-    if !solved { try check() }
-    curve.isSolved = solved
-    return curve
+    let run = TrainingRun(trainer)
+    try train(run, isSolved: isSolved)
+    return run.curve
   }
+
+  /// Goes on with a training until it has taken so many updates and was evaluated there, to the end of its
+  /// bounds where nil; as one unit of work.
+  ///
+  /// The evaluations of the trainer must hit `updates`. Throws where the experiment is stopped.
+  func train(
+    _ run: TrainingRun<B>, to updates: Int? = nil,
+    isSolved: (TrainingMetrics) -> Bool = { _ in false }
+  ) throws {
+    guard !run.curve.diverged else { return }
+    let trainer = run.trainer
+    let first = trainer.position.step
+    let last = updates ?? trainer.settings.bounds.maxSteps ?? .max
+    func isAtEnd() -> Bool {
+      trainer.position.step >= last && run.curve.evaluations.last?.step == trainer.position.step
+    }
+    do {
+      _ = try trainer.run(
+        shouldStop: { run.curve.isSolved || isAtEnd() || self.isOver },
+        report: { event in
+          switch event {
+          case .stepped(let progress):
+            report(Double(progress.step - first) / Double(max(last - first, 1)))
+          case .logged(let metrics, _): run.curve.lines.append(metrics)
+          case .evaluated(let metrics, _):
+            run.curve.evaluations.append(metrics)
+            run.curve.isSolved = isSolved(metrics)
+          case .evaluating, .saved, .warned: break
+          }
+        })
+    } catch let error as CarouselError where error.kind == .checkFailed {
+      run.curve.diverged = true
+    }
+    if !run.curve.isSolved, !run.curve.diverged, !isAtEnd() { try check() }
+  }
+}
+
+/// A training that may go on from round to round, and what was measured on the way.
+final class TrainingRun<B: Backend> {
+  let trainer: Trainer<B>
+  var curve = TrainingCurve()
+
+  init(_ trainer: Trainer<B>) { self.trainer = trainer }
 }
 
 /// What was measured while a network was trained.
@@ -132,45 +164,11 @@ struct TrainingCurve {
 
 extension Trainer {
   /// The parameters as they are now, to begin another training with.
-  func weights() throws -> InitialWeights {
-    InitialWeights(
-      tensors: Dictionary(
-        uniqueKeysWithValues: try network.parameters.tensors().map { ($0.name, $0.tensor) }))
-  }
-}
+  func weights() throws -> InitialWeights { InitialWeights(tensors: try tensors()) }
 
-extension TrainingSettings {
-  /// Between evaluations of a training that is evaluated at its end alone.
-  static let never = 1 << 39
-
-  /// Adam at a constant rate for an experiment's training on synthetic sequences.
-  init(
-    adding recurrent: RecurrentConfiguration, sequenceLength: Int, updates: Int, seed: UInt64,
-    evaluateEvery: Int = TrainingSettings.never
-  ) {
-    self.init(recurrent: recurrent, bounds: TrainingBounds(maxSteps: updates))
-    self.sequenceLength = sequenceLength
-    batchSize = 32
-    schedule = LearningRateSchedule(.constant, peak: 0.01)
-    self.evaluateEvery = evaluateEvery
-    self.seed = seed
-  }
-}
-
-extension RecurrentConfiguration {
-  /// Layers of an experiment; where the cell has one, the forget gate begins with a bias of 1.
-  init(experiment cell: Cell, inputSize: Int, hiddenSize: Int, overrides: [String: Double] = [:]) {
-    self.init(
-      cell: cell, inputSize: inputSize, hiddenSize: hiddenSize,
-      options: CellOptions(
-        overrides: overrides,
-        forgetBias: cell.has(.forgetBias) ? CellOptions.customaryForgetBias : nil))
-  }
-
-  /// The options of `carousel train` that ask for an experiment's layers.
-  var words: String {
-    let held = options.overrides.sorted { $0.key < $1.key }
-      .map { " --override \($0.key)=\($0.value.formatted())" }.joined()
-    return "--cell \(cell.rawValue) --hidden-size \(hiddenSize)\(held)"
+  /// The parameters as they are now, by their names.
+  func tensors() throws -> [String: Tensor] {
+    Dictionary(
+      uniqueKeysWithValues: try network.parameters.tensors().map { ($0.name, $0.tensor) })
   }
 }

@@ -1,14 +1,23 @@
 import CarouselFormats
 
 extension ExperimentResult {
+  /// The headings of the table, that of the rows' names first.
+  public var titles: [String] {
+    [""] + columns.map(\.title) + (hasNotes ? ["what remains"] : [])
+  }
+
+  /// The table's rows as they are shown.
+  public var texts: [[String]] {
+    rows.map { row in
+      [row.name] + columns.map { text(row, $0) } + (hasNotes ? [row.note] : [])
+    }
+  }
+
+  private var hasNotes: Bool { rows.contains { !$0.note.isEmpty } }
+
   /// One page that needs nothing else: the question, what was seen, pictures, the table, and the commands.
   public var page: HTMLPage {
-    let hasNotes = rows.contains { !$0.note.isEmpty }
-    let table = HTMLPage.Block.table(
-      columns: [""] + columns.map(\.title) + (hasNotes ? ["what remains"] : []),
-      rows: rows.map { row in
-        [row.name] + columns.map { text(row, $0) } + (hasNotes ? [row.note] : [])
-      })
+    let table = HTMLPage.Block.table(columns: titles, rows: texts)
     let seeds =
       settings.seeds == 1
       ? "the seed \(settings.seed)"
@@ -25,20 +34,33 @@ extension ExperimentResult {
         + [.heading("The commands behind the rows"), .commands(commands)])
   }
 
-  /// The command that repeats the experiment, and those behind its rows.
+  /// The command that repeats the experiment, and those behind its rows, which give its numbers with the first
+  /// seed; before them the one that writes the file that they read.
   public var commands: [String] {
-    let own = settings.cells.map { " --cell " + $0.map(\.rawValue).joined(separator: ",") } ?? ""
-    let standard = ExperimentSettings()
-    let rest =
-      (settings.seeds == standard.seeds ? "" : " --seeds \(settings.seeds)")
-      + (settings.budgetSeconds == standard.budgetSeconds
-        ? "" : " --budget \(settings.budgetSeconds.formatted())s")
-      + (settings.seed == standard.seed ? "" : " --seed \(settings.seed)")
     var seen: Set<String> = []
-    return ["carousel experiment \(experiment.rawValue)\(own)\(rest)"]
+    let own = "carousel experiment \(experiment.rawValue)\(words)"
+    let data = experiment.dataFile.map { ["\(own) --write-data \($0)"] } ?? []
+    return [own] + data
       + rows.flatMap { $0.command.split(separator: "\n").map(String.init) }.filter {
         !$0.isEmpty && seen.insert($0).inserted
       }
+  }
+
+  /// The options that differ from the standard ones.
+  private var words: String {
+    let standard = ExperimentSettings()
+    let numbers = [
+      (
+        "budget",
+        settings.budgetSeconds == standard.budgetSeconds
+          ? nil : "\(settings.budgetSeconds.formatted())s"
+      ), ("cell", settings.cells.map { $0.map(\.rawValue).joined(separator: ",") }),
+      ("hidden-size", settings.hiddenSize.map(String.init)),
+      ("sequence-length", settings.sequenceLength.map(String.init)),
+      ("seeds", settings.seeds == standard.seeds ? nil : "\(settings.seeds)"),
+      ("seed", settings.seed == standard.seed ? nil : "\(settings.seed)"),
+    ]
+    return numbers.compactMap { name, value in value.map { " --\(name) \($0)" } }.joined()
   }
 }
 

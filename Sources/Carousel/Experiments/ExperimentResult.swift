@@ -43,8 +43,8 @@ public struct ExperimentResult: Sendable {
   public struct Row: Sendable {
     /// What it is, in words.
     public let name: String
-    /// The command that does the same by itself; several, where a line ends.
-    public let command: String
+    /// The command that does the same by itself, with the first seed; several, where a line ends.
+    public internal(set) var command: String
     /// What belongs to it in words, such as the equation that remains.
     public var note = ""
     /// The numbers by the keys of their columns: one where it is the same for all seeds, else one for each.
@@ -53,7 +53,7 @@ public struct ExperimentResult: Sendable {
     private(set) var measured: Set<String> = []
 
     /// Names a case.
-    public init(_ name: String, command: String, note: String = "") {
+    public init(_ name: String, command: String = "", note: String = "") {
       (self.name, self.command, self.note) = (name, command, note)
     }
 
@@ -65,6 +65,9 @@ public struct ExperimentResult: Sendable {
       values[key, default: []].append(value)
       measured.insert(key)
     }
+
+    /// Removes what was measured of a column.
+    mutating func remove(_ key: String) { values[key] = nil }
 
     /// The numbers of a column; empty where none was measured.
     public func all(_ key: String) -> [Double] { values[key] ?? [] }
@@ -138,11 +141,13 @@ public struct ExperimentResult: Sendable {
 
   /// What the end of the experiment means for its numbers; nil where it is complete.
   public var endSentence: String? {
-    let counts = rows.map { row in columns.map { row.all($0.key).count }.max() ?? 0 }
+    let counts = rows.flatMap { row in
+      columns.filter { row.isMeasured($0.key) }.map { row.all($0.key).count }
+    }
     let least = counts.min() ?? 0
     let have =
       least < settings.seeds && !counts.isEmpty
-      ? ", and some rows have \(least) of \(settings.seeds) seeds" : ""
+      ? ", and some numbers are of \(least) of \(settings.seeds) seeds" : ""
     switch end {
     case .complete: return nil
     case .budget:

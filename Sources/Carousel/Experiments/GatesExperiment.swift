@@ -5,12 +5,16 @@ import CarouselTraining
 /// `gates`: each gate held at 0, ½ and 1, while a network learns and afterwards.
 struct GatesExperiment<B: Backend> {
   private let context: ExperimentContext<B>
-  private static var length: Int { 25 }
-  private static var hiddenSize: Int { 32 }
+  private let length: Int, hiddenSize: Int, updates: Int
 
-  init(_ context: ExperimentContext<B>) { self.context = context }
+  init(_ context: ExperimentContext<B>) {
+    self.context = context
+    length = context.sequenceLength(25)
+    hiddenSize = context.hiddenSize(32)
+    updates = context.updates(600)
+  }
 
-  private struct Case {
+  private struct Case: ExperimentCase {
     let cell: Cell
     /// The gate that is held, and at what; nil is the free cell.
     let held: (gate: String, value: Double)?
@@ -24,12 +28,14 @@ struct GatesExperiment<B: Backend> {
           [0, 0.5, 1].map { Self.makeCase(cell, (gate, $0)) }
         }
     }
-    let seeds = context.settings.allSeeds
-    try context.measure(cases.count * seeds.count) {
-      for seed in seeds {
-        var free: [Cell: [String: Tensor]] = [:]
-        for index in cases.indices { try measure(&cases[index], seed, &free) }
-      }
+    // The parameters of each free cell by its seed: those of a round come before those held in it.
+    var free: [String: [String: Tensor]] = [:]
+    let round = try context.measureInRounds(&cases, begin: begin) { example, run, seed, round in
+      try train(example, run, seed, round, &free)
+    }
+    let settings = context.settings
+    for index in cases.indices {
+      cases[index].row.command = commands(cases[index], settings.seed, round)
     }
     var result = ExperimentResult(
       context, explanation: Self.explanation,
@@ -39,9 +45,9 @@ struct GatesExperiment<B: Backend> {
         .init("firstNorm", "‖∂loss/∂h₁‖, held while training"),
       ], rows: cases.map(\.row))
     result.finding = Self.finding(cases.filter { !$0.row.all("trainedError").isEmpty })
-    result.figures = Self.figures(cases.filter { !$0.row.all("trainedError").isEmpty })
+    result.figures = figures(cases.filter { !$0.row.all("trainedError").isEmpty })
     result.notes = [
-      "Each network has \(context.updates(600)) updates on the adding problem with T = \(Self.length); always "
+      "Each network has \(round.updates(of: updates)) updates on the adding problem with T = \(length); always "
         + "predicting the mean has the error 0.167.",
       "The gradient is that of a projection of the last h with the norm 1, as it arrives at step 1.",
     ]
@@ -49,28 +55,37 @@ struct GatesExperiment<B: Backend> {
   }
 
   private static func makeCase(_ cell: Cell, _ held: (gate: String, value: Double)?) -> Case {
-    let layers = layers(cell, held)
-    let options = "--sequence-length \(length) --learning-rate 0.01 --schedule constant"
-    let name = "runs/\(cell.rawValue)"
-    let training =
-      "carousel train adding \(layers.words) \(options)" + (held == nil ? " --output \(name)" : "")
-    let afterwards = held.map {
-      "\ncarousel evaluate \(name) --override \($0.gate)=\($0.value.formatted())"
-    }
-    return Case(
+    Case(
       cell: cell, held: held,
       row: ExperimentResult.Row(
         held.map { "\(cell.rawValue), \($0.gate) = \($0.value.formatted())" }
-          ?? "\(cell.rawValue), free", command: training + (afterwards ?? ""),
+          ?? "\(cell.rawValue), free",
         note: held.map { HeldGate.equation(of: cell, $0.gate, $0.value) } ?? HeldGate.free(cell)))
   }
 
-  private static func layers(
-    _ cell: Cell, _ held: (gate: String, value: Double)?
-  ) -> RecurrentConfiguration {
+  private func layers(_ cell: Cell, _ held: (gate: String, value: Double)?)
+    -> RecurrentConfiguration
+  {
     RecurrentConfiguration(
       experiment: cell, inputSize: 2, hiddenSize: hiddenSize,
       overrides: held.map { [$0.gate: $0.value] } ?? [:])
+  }
+
+  private func settings(_ example: Case, _ seed: UInt64) -> TrainingSettings {
+    TrainingSettings(
+      experiment: layers(example.cell, example.held), sequenceLength: length, updates: updates,
+      seed: seed, evaluateEvery: ExperimentRound.length(updates))
+  }
+
+  private func commands(_ example: Case, _ seed: UInt64, _ round: ExperimentRound) -> String {
+    var settings = settings(example, seed)
+    settings.bounds.maxSteps = round.updates(of: updates)
+    let folder = "runs/\(example.cell.rawValue)"
+    guard let held = example.held else {
+      return settings.command(for: .adding, more: "--output \(folder)")
+    }
+    return settings.command(for: .adding) + "\ncarousel evaluate \(folder) --override "
+      + "\(held.gate)=\(held.value.formatted())"
   }
 
   private static var explanation: [String] {
@@ -84,31 +99,35 @@ struct GatesExperiment<B: Backend> {
     ]
   }
 
-  private func measure(
-    _ example: inout Case, _ seed: UInt64, _ free: inout [Cell: [String: Tensor]]
-  ) throws {
-    try context.begin("\(example.row.name), seed \(seed)")
-    let layers = Self.layers(example.cell, example.held)
-    let settings = TrainingSettings(
-      adding: layers, sequenceLength: Self.length, updates: context.updates(600), seed: seed)
-    let trainer = try Trainer(.adding, settings: settings, backend: context.backend)
-    let curve = try context.train(trainer)
-    let data = try SyntheticData(.adding, length: Self.length, batchSize: 32, seed: seed)
+  private func begin(_ example: Case, _ seed: UInt64) throws -> TrainingRun<B> {
+    TrainingRun(
+      try Trainer(.adding, settings: settings(example, seed), backend: context.backend))
+  }
+
+  /// The numbers of a network, and of the free network of its cell with the same gate held.
+  private func train(
+    _ example: Case, _ run: TrainingRun<B>, _ seed: UInt64, _ round: ExperimentRound,
+    _ free: inout [String: [String: Tensor]]
+  ) throws -> [String: Double] {
+    try context.train(run, to: round.updates(of: updates))
+    let key = "\(example.cell.rawValue) \(seed)"
+    var heldError = run.curve.finalLoss
     if example.held == nil {
-      free[example.cell] = Dictionary(
-        uniqueKeysWithValues: try trainer.network.parameters.tensors().map { ($0.name, $0.tensor) })
-      example.row.add("heldError", curve.finalLoss)
-    } else if let tensors = free[example.cell] {
-      let network = try Network(data.network(layers), backend: context.backend, seed: nil)
+      free[key] = try run.trainer.tensors()
+    } else if let tensors = free[key] {
+      let data = try SyntheticData(.adding, length: length, batchSize: 32, seed: seed)
+      let network = try Network(
+        data.network(layers(example.cell, example.held)), backend: context.backend, seed: nil)
       try network.parameters.load(tensors, source: "the free network")
-      let error = try SyntheticDataEvaluator(network, like: data).evaluate()
-      example.row.add("heldError", error ?? .nan)
+      heldError = try SyntheticDataEvaluator(network, like: data).evaluate() ?? .nan
     }
-    example.row.add("trainedError", curve.finalLoss)
     let flow = try GradientFlow(
-      trainer.network, sequenceLength: Self.length, batchSize: 8, seed: seed)
-    example.row.add("firstNorm", try flow.norms(on: context.backend).first?.hidden ?? .nan)
-    context.advance()
+      run.trainer.network, sequenceLength: length, batchSize: 8, seed: seed)
+    let norms = try flow.norms(on: context.backend, ofCell: false)
+    return [
+      "trainedError": run.curve.finalLoss, "heldError": heldError,
+      "firstNorm": norms.first?.hidden ?? .nan,
+    ]
   }
 }
 
@@ -183,7 +202,7 @@ extension GatesExperiment {
     return words.joined(separator: " ")
   }
 
-  private static func figures(_ cases: [Case]) -> [ExperimentResult.Figure] {
+  private func figures(_ cases: [Case]) -> [ExperimentResult.Figure] {
     guard !cases.isEmpty else { return [] }
     func value(_ example: Case, _ key: String) -> BarChart.Value? {
       example.row.all(key).isEmpty

@@ -5,32 +5,67 @@ import CarouselTraining
 /// `memory`: over how many steps each cell learns to add, and how much of a sequence it can repeat.
 struct MemoryExperiment<B: Backend> {
   private let context: ExperimentContext<B>
+  private let hiddenSize: Int, updates: Int, copyUpdates: Int
   private static var lengths: [Int] { [25, 50, 100, 200, 400] }
-  private static var hiddenSize: Int { 32 }
+  /// The length that every network is trained on, whether it solved a shorter one or not.
+  private static var comparedLength: Int { 200 }
   private static var copyLength: Int { 20 }
+  private static var evaluateEvery: Int { 50 }
   /// An error below this counts as solved; the mean alone has 0.167.
   private static var solvedError: Double { 0.01 }
 
-  init(_ context: ExperimentContext<B>) { self.context = context }
+  init(_ context: ExperimentContext<B>) {
+    self.context = context
+    hiddenSize = context.hiddenSize(32)
+    updates = context.updates(1000)
+    copyUpdates = context.updates(300)
+  }
+
+  /// How far a network has come with a seed.
+  private struct Progress {
+    var weights: InitialWeights?
+    /// The lengths that were measured, with the updates that each took, and whether it began with the weights
+    /// of the one before.
+    var updates: [(length: Int, count: Int, goesOn: Bool)] = []
+    /// The longest length that was solved; whether the next one was not.
+    var longest = 0, hasFailed = false
+  }
 
   private struct Case {
     let layers: RecurrentConfiguration
+    /// Where the commands keep what was trained.
+    let folder: String
     var row: ExperimentResult.Row
-    /// The errors of the first seed over all its updates.
+    /// Seed by seed.
+    var progress: [Progress] = []
+    /// The errors of the first seed over the updates at the lengths that it was asked for one by one.
     var curve: [LineChart.Point] = []
   }
 
+  /// All networks and seeds at a length before the next length: a budget that is too small leaves out the longest.
   func run() throws -> ExperimentResult {
-    var cases = context.cells.map { Self.makeCase($0, isHeld: false) }
-    if context.cells.contains(.lstm) { cases.append(Self.makeCase(.lstm, isHeld: true)) }
+    var cases = context.cells.map { makeCase($0, isHeld: false) }
+    if context.cells.contains(.lstm) { cases.append(makeCase(.lstm, isHeld: true)) }
     let seeds = context.settings.allSeeds
     try context.measure(cases.count * seeds.count * (Self.lengths.count + 1)) {
-      for seed in seeds {
-        for index in cases.indices { try add(&cases[index], seed, isFirst: seed == seeds[0]) }
+      for length in Self.lengths {
+        // Copy memory takes less time than the longest sequences.
+        if length == Self.lengths.last {
+          for seed in seeds {
+            for index in cases.indices { try copy(&cases[index], seed) }
+          }
+        }
+        for (place, seed) in seeds.enumerated() {
+          for index in cases.indices { try add(&cases[index], length, place, seed) }
+        }
       }
-      for seed in seeds {
-        for index in cases.indices { try copy(&cases[index], seed) }
+    }
+    for index in cases.indices {
+      for progress in cases[index].progress where !progress.updates.isEmpty {
+        cases[index].row.add("longest", Double(progress.longest))
+        cases[index].row.add("updates", Double(progress.updates.reduce(0) { $0 + $1.count }))
       }
+      cases[index].row.command = commands(cases[index])
     }
     var result = ExperimentResult(
       context, explanation: Self.explanation,
@@ -45,27 +80,55 @@ struct MemoryExperiment<B: Backend> {
     result.figures = Self.figures(cases)
     result.notes = [
       "A length counts as solved where the error on about 1,000 other sequences is below 0.01; a network that "
-        + "does not solve one within \(context.updates(1000)) updates is not asked for a longer one.",
-      "Copy: the cross-entropy after \(context.updates(300)) updates as a share of that of a network without memory.",
+        + "does not solve one within \(updates) updates is not asked for a longer one, but for "
+        + "T = \(Self.comparedLength).",
+      "Copy: the cross-entropy after \(copyUpdates) updates as a share of that of a network without memory.",
     ]
     return result
   }
 
-  private static func makeCase(_ cell: Cell, isHeld: Bool) -> Case {
-    let layers = RecurrentConfiguration(
-      experiment: cell, inputSize: 2, hiddenSize: hiddenSize,
-      overrides: isHeld ? ["forget": 0] : [:])
-    let options = "\(layers.words) --learning-rate 0.01 --schedule constant"
-    let folder = "runs/\(cell.rawValue)\(isHeld ? "-f0" : "")"
-    return Case(
-      layers: layers,
-      row: ExperimentResult.Row(
-        isHeld ? "\(cell.rawValue), f = 0" : cell.rawValue,
-        command: """
-          carousel train adding \(options) --sequence-length 25 --output \(folder)-25
-          carousel train adding \(options) --sequence-length 50 --from \(folder)-25 --output \(folder)-50
-          carousel train copy \(options) --sequence-length \(copyLength)
-          """))
+  private func makeCase(_ cell: Cell, isHeld: Bool) -> Case {
+    Case(
+      layers: RecurrentConfiguration(
+        experiment: cell, inputSize: 2, hiddenSize: hiddenSize,
+        overrides: isHeld ? ["forget": 0] : [:]),
+      folder: "runs/\(cell.rawValue)\(isHeld ? "-f0" : "")",
+      row: ExperimentResult.Row(isHeld ? "\(cell.rawValue), f = 0" : cell.rawValue))
+  }
+
+  /// What the first seed was trained by, length by length.
+  private func commands(_ example: Case) -> String {
+    let seed = context.settings.seed
+    var lines: [String] = []
+    var earlier: Int?
+    for (length, count, goesOn) in example.progress.first?.updates ?? [] {
+      var settings = addingSettings(example, length, seed)
+      settings.bounds.maxSteps = count
+      let from = !goesOn ? "" : earlier.map { "--from \(example.folder)-\($0) " } ?? ""
+      lines.append(
+        settings.command(
+          for: .adding,
+          more: "--evaluate-every \(Self.evaluateEvery) \(from)--output \(example.folder)-\(length)"
+        ))
+      earlier = length
+    }
+    if !example.row.all("copyLoss").isEmpty {
+      lines.append(copySettings(example, seed).command(for: .copy))
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func addingSettings(_ example: Case, _ length: Int, _ seed: UInt64) -> TrainingSettings {
+    TrainingSettings(
+      experiment: example.layers, sequenceLength: length, updates: updates, seed: seed,
+      evaluateEvery: Self.evaluateEvery)
+  }
+
+  private func copySettings(_ example: Case, _ seed: UInt64) -> TrainingSettings {
+    var settings = TrainingSettings(
+      experiment: example.layers, sequenceLength: Self.copyLength, updates: copyUpdates, seed: seed)
+    settings.recurrent.inputSize = 16
+    return settings
   }
 
   private static var explanation: [String] {
@@ -78,82 +141,83 @@ struct MemoryExperiment<B: Backend> {
       """,
       """
       Each network begins at T = 25 and goes on with its weights at twice the length once it has solved one (a \
-      curriculum, Bengio et al. 2009). Copy memory asks for 10 symbols again after a pause of \(copyLength) steps.
+      curriculum, Bengio et al. 2009). One that gave up earlier is trained anew on T = \(comparedLength), so that there \
+      all stand side by side. Copy memory asks for 10 symbols again after a pause of \(copyLength) steps.
       """,
     ]
   }
 
-  /// Trains on longer and longer sequences until one is not solved.
-  private func add(_ example: inout Case, _ seed: UInt64, isFirst: Bool) throws {
-    var weights: InitialWeights?
-    var (longest, updates) = (0, 0)
-    for (index, length) in Self.lengths.enumerated() {
-      try context.begin("adding, \(example.row.name), T = \(length), seed \(seed)")
-      let settings = TrainingSettings(
-        adding: example.layers, sequenceLength: length, updates: context.updates(1000), seed: seed,
-        evaluateEvery: 50)
-      let trainer = try Trainer(.adding, settings: settings, backend: context.backend) { _ in
-        weights
+  /// Trains on sequences of a length from where the network has come to, or anew where it has failed before;
+  /// if it is to be asked for them.
+  private func add(_ example: inout Case, _ length: Int, _ place: Int, _ seed: UInt64) throws {
+    if example.progress.count <= place { example.progress.append(Progress()) }
+    let progress = example.progress[place]
+    guard !progress.hasFailed || length == Self.comparedLength else { return context.advance() }
+    try context.begin("adding, \(example.row.name), T = \(length), seed \(seed)")
+    let trainer = try Trainer(
+      .adding, settings: addingSettings(example, length, seed), backend: context.backend
+    ) { _ in progress.hasFailed ? nil : progress.weights }
+    let curve = try context.train(trainer) { ($0.validationLoss ?? 1) < Self.solvedError }
+    let before = progress.updates.reduce(0) { $0 + $1.count }
+    if place == 0, !progress.hasFailed {
+      example.curve += curve.evaluations.map {
+        LineChart.Point(x: Double(before + $0.step), y: $0.validationLoss ?? .nan)
       }
-      let curve = try context.train(trainer) { ($0.validationLoss ?? 1) < Self.solvedError }
-      if isFirst {
-        example.curve += curve.evaluations.map {
-          LineChart.Point(x: Double(updates + $0.step), y: $0.validationLoss ?? .nan)
-        }
-      }
-      updates += curve.steps
-      example.row.add("error\(length)", curve.finalLoss)
-      guard curve.isSolved else {
-        context.advance(Self.lengths.count - index)
-        break
-      }
-      context.advance()
-      longest = length
-      weights = try trainer.weights()
     }
-    example.row.add("longest", Double(longest))
-    example.row.add("updates", Double(updates))
+    example.row.add("error\(length)", curve.finalLoss)
+    let goesOn = !progress.hasFailed && progress.longest > 0
+    example.progress[place].updates.append((length: length, count: curve.steps, goesOn: goesOn))
+    example.progress[place].weights = try trainer.weights()
+    if curve.isSolved, !progress.hasFailed {
+      example.progress[place].longest = length
+    } else {
+      example.progress[place].hasFailed = true
+    }
+    context.advance()
   }
 
   private func copy(_ example: inout Case, _ seed: UInt64) throws {
     try context.begin("copy, \(example.row.name), seed \(seed)")
-    var settings = TrainingSettings(
-      adding: example.layers, sequenceLength: Self.copyLength, updates: context.updates(300),
-      seed: seed)
-    settings.recurrent.inputSize = 16
     let data = try SyntheticData(.copy, length: Self.copyLength, batchSize: 32, seed: seed)
-    let curve = try context.train(Trainer(.copy, settings: settings, backend: context.backend))
+    let curve = try context.train(
+      Trainer(.copy, settings: copySettings(example, seed), backend: context.backend))
     example.row.add("copyLoss", curve.finalLoss / data.baseline)
     context.advance()
   }
 }
 
 extension MemoryExperiment {
+  /// `T = 400`, or `T = 200 to 400`; `or more` where a longer one was not measured.
+  private static func reached(_ example: Case) -> String {
+    let measured = example.progress.filter { !$0.updates.isEmpty }
+    let all = measured.map(\.longest)
+    let (least, most) = (all.min() ?? 0, all.max() ?? 0)
+    let isOpen = measured.contains { !$0.hasFailed && $0.longest < (lengths.last ?? 0) }
+    if most == 0 { return "\(example.row.name) solves none of the lengths" }
+    return "\(example.row.name) T = " + (least == most ? "\(least)" : "\(least) to \(most)")
+      + (isOpen ? " or more" : "")
+  }
+
   private static func finding(_ cases: [Case]) -> String {
     guard !cases.isEmpty else { return "Nothing was measured." }
-    let parts = cases.map { example in
-      let all = example.row.all("longest").map { Int($0) }
-      let (least, most) = (all.min() ?? 0, all.max() ?? 0)
-      let reached = least == most ? "T = \(least)" : "T = \(least) to \(most)"
-      return most == 0
-        ? "\(example.row.name) solves none of the lengths" : "\(example.row.name) \(reached)"
-    }
     var words =
       "The longest sequences that each network learns to add: "
-      + parts.joined(separator: ", ") + "."
-    func least(_ name: String) -> Double? {
-      cases.first { $0.row.name == name }?.row.all("longest").min()
+      + cases.map { reached($0) }.joined(separator: ", ") + "."
+    func all(_ names: [String], _ key: String) -> [Double] {
+      cases.filter { names.contains($0.row.name) }.flatMap { $0.row.all(key) }
     }
-    func most(_ name: String) -> Double? {
-      cases.first { $0.row.name == name }?.row.all("longest").max()
-    }
-    let gated = ["lstm", "gru"].compactMap(least)
-    let others = ["rnn", "lstm, f = 0"].compactMap(most)
-    if let worst = gated.min(), let best = others.max() {
+    let (gated, others) = (["lstm", "gru"], ["rnn", "lstm, f = 0"])
+    if let worst = all(gated, "longest").min(), let best = all(others, "longest").max() {
       words +=
         worst > best
         ? " With every seed the gated cells go further than the RNN and the LSTM whose f is 0."
         : " The gated cells do not go further with every seed, as the textbook says they do."
+    }
+    let compared = "error\(comparedLength)"
+    if let good = all(gated, compared).max(), let bad = all(others, compared).min() {
+      words +=
+        " At T = \(comparedLength) the error is at most \(good.readable) with gates, and at least \(bad.readable) "
+        + "without (always the mean: 0.167)."
     }
     return words
   }

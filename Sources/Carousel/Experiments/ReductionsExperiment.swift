@@ -5,13 +5,20 @@ import CarouselTraining
 /// `reductions`: all ways to give a cell fewer parameters, trained alike on a text and on the adding problem.
 struct ReductionsExperiment<B: Backend> {
   private let context: ExperimentContext<B>
-  private static var hiddenSize: Int { 64 }
+  private let hiddenSize: Int, length: Int
+  /// The updates on the text and on the adding problem.
+  private let textUpdates: Int, addingUpdates: Int
   private static var inputSize: Int { 32 }
-  private static var length: Int { 25 }
 
-  init(_ context: ExperimentContext<B>) { self.context = context }
+  init(_ context: ExperimentContext<B>) {
+    self.context = context
+    hiddenSize = context.hiddenSize(64)
+    length = context.sequenceLength(25)
+    textUpdates = context.updates(150)
+    addingUpdates = context.updates(600)
+  }
 
-  private struct Case {
+  private struct Case: ExperimentCase {
     let name: String
     let layers: RecurrentConfiguration
     var row: ExperimentResult.Row
@@ -19,7 +26,13 @@ struct ReductionsExperiment<B: Backend> {
 
   func run() throws -> ExperimentResult {
     var cases = context.cells.flatMap { makeCases($0) }
-    try context.measure(&cases, measure)
+    let round = try context.measureInRounds(&cases, begin: begin, train: train)
+    for index in cases.indices where !cases[index].row.values.isEmpty {
+      let count = cases[index].layers.parameterDescriptions.reduce(0) { $0 + $1.shape.count }
+      cases[index].row.set("parameters", Double(count))
+      cases[index].row.set("bytes", Double(count * ElementType.float32.byteCount))
+      cases[index].row.command = commands(cases[index], round)
+    }
     var result = ExperimentResult(
       context, explanation: Self.explanation,
       columns: [
@@ -31,8 +44,9 @@ struct ReductionsExperiment<B: Backend> {
     result.finding = Self.finding(measured)
     result.figures = Self.figures(measured)
     result.notes = [
-      "Each has \(context.updates(150)) updates on the first nine chapters of Genesis, of which the last tenth is "
-        + "held out, and \(context.updates(600)) on the adding problem with T = \(Self.length) (always the mean: 0.167).",
+      "Each has \(round.updates(of: textUpdates)) updates on the first nine chapters of Genesis, of which the last "
+        + "tenth is held out, and \(round.updates(of: addingUpdates)) on the adding problem with T = \(length) "
+        + "(always the mean: 0.167).",
       "Parameters are those of the recurrent layer that reads the text. The rate of updates depends on what else "
         + "the machine does.",
     ]
@@ -41,7 +55,7 @@ struct ReductionsExperiment<B: Backend> {
 
   private func makeCases(_ cell: Cell) -> [Case] {
     let standard = RecurrentConfiguration(
-      experiment: cell, inputSize: Self.inputSize, hiddenSize: Self.hiddenSize)
+      experiment: cell, inputSize: Self.inputSize, hiddenSize: hiddenSize)
     // A forget gate without weights of its own has no bias to begin with, so that it is set behind.
     var plain = standard
     plain.options.forgetBias = nil
@@ -50,33 +64,44 @@ struct ReductionsExperiment<B: Backend> {
       if layers.options.hasForgetBias(in: cell) {
         layers.options.forgetBias = standard.options.forgetBias
       }
-      return (cell: cell, options: reduction.options, layers: layers)
+      return (name: "\(cell.rawValue) \(reduction.options)", layers: layers)
     }
     if cell == .lstm {
       all += [Cell.gru, .mingru].map { other in
-        let layers = RecurrentConfiguration(
-          experiment: other, inputSize: Self.inputSize, hiddenSize: Self.hiddenSize)
-        return (cell: other, options: "", layers: layers)
+        (
+          name: other.rawValue,
+          layers: RecurrentConfiguration(
+            experiment: other, inputSize: Self.inputSize, hiddenSize: hiddenSize)
+        )
       }
     }
     return all.map { way in
-      let name = way.options.isEmpty ? way.cell.rawValue : "\(way.cell.rawValue) \(way.options)"
-      let words = "--cell \(way.cell.rawValue) --hidden-size \(Self.hiddenSize)"
-      let embedding = way.layers.inputSize
-      let options =
-        way.options.isEmpty || way.options.hasPrefix("--input-size") ? "" : " \(way.options)"
-      return Case(
-        name: name, layers: way.layers,
-        row: ExperimentResult.Row(
-          name,
-          command: """
-            carousel train text FILE \(words)\(options) --embedding-size \(embedding) \
-            --learning-rate 0.005 --schedule constant \
-            --batch-size 16 --sequence-length 32 --max-steps \(context.updates(150))
-            carousel train adding \(words)\(options) --sequence-length \(Self.length) \
-            --learning-rate 0.01 --schedule constant --max-steps \(context.updates(600))
-            """))
+      let name = way.name.hasSuffix(" ") ? String(way.name.dropLast()) : way.name
+      return Case(name: name, layers: way.layers, row: ExperimentResult.Row(name))
     }
+  }
+
+  private func textSettings(_ example: Case, _ seed: UInt64) -> TrainingSettings {
+    TrainingSettings(
+      experiment: example.layers, sequenceLength: 32, batchSize: 16, updates: textUpdates,
+      rate: 0.005, seed: seed, evaluateEvery: ExperimentRound.length(textUpdates))
+  }
+
+  private func addingSettings(_ example: Case, _ seed: UInt64) -> TrainingSettings {
+    var layers = example.layers
+    layers.inputSize = 2
+    return TrainingSettings(
+      experiment: layers, sequenceLength: length, updates: addingUpdates, seed: seed,
+      evaluateEvery: ExperimentRound.length(addingUpdates))
+  }
+
+  private func commands(_ example: Case, _ round: ExperimentRound) -> String {
+    let seed = context.settings.seed
+    var (text, adding) = (textSettings(example, seed), addingSettings(example, seed))
+    text.bounds.maxSteps = round.updates(of: textUpdates)
+    adding.bounds.maxSteps = round.updates(of: addingUpdates)
+    return text.command(for: .text, file: context.experiment.dataFile) + "\n"
+      + adding.command(for: .adding)
   }
 
   private static var explanation: [String] {
@@ -93,29 +118,31 @@ struct ReductionsExperiment<B: Backend> {
     ]
   }
 
-  private func measure(_ example: inout Case, _ seed: UInt64) throws {
-    try context.begin("\(example.name), seed \(seed)")
-    var settings = TrainingSettings(
-      adding: example.layers, sequenceLength: 32, updates: context.updates(150), seed: seed)
-    settings.batchSize = 16
-    settings.schedule = LearningRateSchedule(.constant, peak: 0.005)
+  /// The two trainings of a case.
+  private struct Runs {
+    let text: TrainingRun<B>, adding: TrainingRun<B>
+  }
+
+  private func begin(_ example: Case, _ seed: UInt64) throws -> Runs {
     let text = TrainingText(SampleText.genesis.utf8)
-    let curve = try context.train(Trainer(text, settings: settings, backend: context.backend))
-    var layers = example.layers
-    layers.inputSize = 2
-    let adding = try context.train(
-      Trainer(
-        .adding,
-        settings: TrainingSettings(
-          adding: layers, sequenceLength: Self.length, updates: context.updates(600), seed: seed),
-        backend: context.backend))
-    let count = example.layers.parameterDescriptions.reduce(0) { $0 + $1.shape.count }
-    example.row.set("parameters", Double(count))
-    example.row.set("bytes", Double(count * ElementType.float32.byteCount))
-    example.row.add("updatesPerSecond", Double(curve.steps) / curve.seconds)
-    example.row.add("bitsPerByte", curve.evaluations.last?.bitsPerByte ?? .nan)
-    example.row.add("addingError", adding.finalLoss)
-    context.advance()
+    return Runs(
+      text: TrainingRun(
+        try Trainer(text, settings: textSettings(example, seed), backend: context.backend)),
+      adding: TrainingRun(
+        try Trainer(.adding, settings: addingSettings(example, seed), backend: context.backend)))
+  }
+
+  private func train(
+    _ example: Case, _ runs: Runs, _ seed: UInt64, _ round: ExperimentRound
+  ) throws -> [String: Double] {
+    try context.train(runs.text, to: round.updates(of: textUpdates))
+    try context.train(runs.adding, to: round.updates(of: addingUpdates))
+    let curve = runs.text.curve
+    return [
+      "updatesPerSecond": Double(curve.steps) / curve.seconds,
+      "bitsPerByte": curve.evaluations.last?.bitsPerByte ?? .nan,
+      "addingError": runs.adding.curve.finalLoss,
+    ]
   }
 }
 

@@ -5,12 +5,16 @@ import CarouselTraining
 /// `regularisation`: what several ways to disturb a network in training do on a text that is too small for it.
 struct RegularisationExperiment<B: Backend> {
   private let context: ExperimentContext<B>
-  private static var hiddenSize: Int { 96 }
-  private static var textCount: Int { 12_000 }
+  private let hiddenSize: Int, updates: Int
+  private static var evaluateEvery: Int { 25 }
 
-  init(_ context: ExperimentContext<B>) { self.context = context }
+  init(_ context: ExperimentContext<B>) {
+    self.context = context
+    hiddenSize = context.hiddenSize(96)
+    updates = context.updates(400)
+  }
 
-  private struct Case {
+  private struct Case: ExperimentCase {
     let layers: RecurrentConfiguration
     var row: ExperimentResult.Row
     /// The evaluations of each seed.
@@ -18,48 +22,46 @@ struct RegularisationExperiment<B: Backend> {
     var lines: [[TrainingMetrics]] = []
   }
 
-  /// A way, the options that ask for it, and what it changes.
-  private static var ways:
-    [(name: String, options: String, change: (inout RecurrentConfiguration) -> Void)]
-  {
+  /// A way, and what it changes.
+  private static var ways: [(name: String, change: (inout RecurrentConfiguration) -> Void)] {
     [
-      ("none", "", { _ in }),
-      ("dropout 0.5", " --dropout 0.5", { $0.dropout = 0.5 }),
-      ("recurrent dropout 0.3", " --recurrent-dropout 0.3", { $0.options.recurrentDropout = 0.3 }),
+      ("none", { _ in }),
+      ("dropout 0.5", { $0.dropout = 0.5 }),
+      ("recurrent dropout 0.3", { $0.options.recurrentDropout = 0.3 }),
       (
-        "zoneout 0.15", " --zoneout 0.15",
+        "zoneout 0.15",
         {
           $0.options.zoneoutHidden = 0.15
           if $0.cell.has(.zoneoutCell) { $0.options.zoneoutCell = 0.15 }
         }
       ),
-      ("DropConnect 0.3", " --drop-connect 0.3", { $0.options.dropConnect = 0.3 }),
-      ("layer norm", " --layer-norm", { $0.options.layerNorm = true }),
+      ("DropConnect 0.3", { $0.options.dropConnect = 0.3 }),
+      ("layer norm", { $0.options.layerNorm = true }),
     ]
   }
 
   func run() throws -> ExperimentResult {
-    var cases = context.cells.flatMap { cell in
-      Self.ways.compactMap { way -> Case? in
-        var layers = RecurrentConfiguration(
-          experiment: cell, inputSize: 32, hiddenSize: Self.hiddenSize)
-        layers.layers = 2
-        let words = layers.words
-        way.change(&layers)
-        // Not every cell has every way.
-        guard (try? layers.validate()) != nil else { return nil }
-        return Case(
-          layers: layers,
-          row: ExperimentResult.Row(
-            context.cells.count > 1 ? "\(cell.rawValue), \(way.name)" : way.name,
-            command: """
-              carousel train text FILE \(words) --layers 2 --embedding-size 32 --batch-size 8 \
-              --learning-rate 0.004 --schedule constant \
-              --sequence-length 32 --validation 0.2 --max-steps \(context.updates(400))\(way.options)
-              """))
-      }
+    var cases = makeCases()
+    // Every training by the name of its row, seed by seed.
+    var runs: [String: [TrainingRun<B>]] = [:]
+    let round = try context.measureInRounds(&cases) { example, seed in
+      let run = try begin(example, seed)
+      runs[example.row.name, default: []].append(run)
+      return run
+    } train: { example, run, seed, round in
+      try train(run, round)
     }
-    try context.measure(&cases, measure)
+    let count = reached(round)
+    for index in cases.indices {
+      var settings = settings(cases[index], context.settings.seed)
+      settings.bounds.maxSteps = count
+      cases[index].row.command = settings.command(for: .text, file: context.experiment.dataFile)
+      // What a later round has begun with is not shown beside what others have not.
+      let measured = runs[cases[index].row.name, default: []].prefix(
+        cases[index].row.all("best").count)
+      cases[index].evaluations = measured.map { $0.curve.evaluations.filter { $0.step <= count } }
+      cases[index].lines = measured.map { $0.curve.lines.filter { $0.step <= count } }
+    }
     var result = ExperimentResult(
       context, explanation: Self.explanation,
       columns: [
@@ -70,12 +72,65 @@ struct RegularisationExperiment<B: Backend> {
     result.finding = Self.finding(measured)
     result.figures = Self.figures(measured)
     result.notes = [
-      "The text, FILE in the commands: \(Self.textCount) bytes of Genesis, of which the last fifth is held out. Two layers of "
-        + "\(Self.hiddenSize) units, for dropout drops what one layer passes to the next.",
+      "The text: \(SampleText.shortGenesis.count) bytes of Genesis, of which the last fifth is held out; "
+        + "\(count) updates. Two layers of \(hiddenSize) units, for dropout drops what one layer passes to the "
+        + "next.",
       "The training loss is measured with what is dropped, so that it is no lower bound.",
     ]
     return result
   }
+
+  private func makeCases() -> [Case] {
+    context.cells.flatMap { cell in
+      Self.ways.compactMap { way -> Case? in
+        var layers = RecurrentConfiguration(
+          experiment: cell, inputSize: 32, hiddenSize: hiddenSize)
+        layers.layers = 2
+        way.change(&layers)
+        // Not every cell has every way.
+        guard (try? layers.validate()) != nil else { return nil }
+        return Case(
+          layers: layers,
+          row: ExperimentResult.Row(
+            context.cells.count > 1 ? "\(cell.rawValue), \(way.name)" : way.name))
+      }
+    }
+  }
+
+  private func reached(_ round: ExperimentRound) -> Int {
+    round.updates(of: updates, multiple: Self.evaluateEvery)
+  }
+
+  private func settings(_ example: Case, _ seed: UInt64) -> TrainingSettings {
+    var settings = TrainingSettings(
+      experiment: example.layers, sequenceLength: 32, batchSize: 8, updates: updates, rate: 0.004,
+      seed: seed, evaluateEvery: Self.evaluateEvery)
+    settings.validation = 0.2
+    settings.logEvery = Self.evaluateEvery
+    return settings
+  }
+
+  private func begin(_ example: Case, _ seed: UInt64) throws -> TrainingRun<B> {
+    TrainingRun(
+      try Trainer(
+        TrainingText(SampleText.shortGenesis), settings: settings(example, seed),
+        backend: context.backend))
+  }
+
+  private func train(
+    _ run: TrainingRun<B>, _ round: ExperimentRound
+  ) throws -> [String: Double] {
+    try context.train(run, to: reached(round))
+    let bits = run.curve.evaluations.compactMap(\.bitsPerByte)
+    let (best, last) = (bits.min() ?? .nan, bits.last ?? .nan)
+    return [
+      "best": best, "last": last, "rise": last - best,
+      "training": (run.curve.lines.last?.trainingLoss ?? .nan) / Self.nats,
+    ]
+  }
+
+  /// ln 2: the nats of a bit.
+  private static var nats: Double { 0.6931471805599453 }
 
   private static var explanation: [String] {
     [
@@ -87,27 +142,6 @@ struct RegularisationExperiment<B: Backend> {
       recurrent weights. Layer normalisation (Ba et al. 2016) drops nothing; it is beside them for comparison.
       """
     ]
-  }
-
-  private func measure(_ example: inout Case, _ seed: UInt64) throws {
-    try context.begin("\(example.row.name), seed \(seed)")
-    var settings = TrainingSettings(
-      adding: example.layers, sequenceLength: 32, updates: context.updates(400), seed: seed)
-    settings.batchSize = 8
-    settings.validation = 0.2
-    settings.schedule = LearningRateSchedule(.constant, peak: 0.004)
-    (settings.evaluateEvery, settings.logEvery) = (25, 25)
-    let text = TrainingText(SampleText.genesis.utf8.prefix(Self.textCount))
-    let curve = try context.train(Trainer(text, settings: settings, backend: context.backend))
-    example.evaluations.append(curve.evaluations)
-    example.lines.append(curve.lines)
-    let bits = curve.evaluations.compactMap(\.bitsPerByte)
-    let (best, last) = (bits.min() ?? .nan, bits.last ?? .nan)
-    example.row.add("best", best)
-    example.row.add("last", last)
-    example.row.add("training", (curve.lines.last?.trainingLoss ?? .nan) / 0.6931471805599453)
-    example.row.add("rise", last - best)
-    context.advance()
   }
 }
 
@@ -160,7 +194,7 @@ extension RegularisationExperiment {
         picture: LineChart(
           "The training loss over the updates", x: LineChart.Axis("update"),
           y: LineChart.Axis("training, bits per byte"),
-          series: series(\.lines) { $0.trainingLoss.map { $0 / 0.6931471805599453 } }),
+          series: series(\.lines) { $0.trainingLoss.map { $0 / nats } }),
         caption: "What disturbs the network in training makes this loss higher."),
     ]
   }

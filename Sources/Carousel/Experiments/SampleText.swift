@@ -1,5 +1,8 @@
 /// Texts that experiments train on, so that they need no file.
 enum SampleText {
+  /// Its beginning, which is too short for a network of many parameters.
+  static var shortGenesis: Substring.UTF8View { genesis.utf8.prefix(12_000) }
+
   /// The first nine chapters of Genesis in the King James Version of 1611.
   static let genesis = """
     In the beginning God created the heaven and the earth. And the earth was without form, and

@@ -16,6 +16,9 @@ struct StructuredText {
     "home", "light", "of", "far", "shore", "calls", "night", "over", "deep", "water", "sings", "no",
   ]
 
+  /// The text that a network is trained on.
+  static func training(seed: UInt64) -> StructuredText { StructuredText(seed: seed, count: 60_000) }
+
   /// Draws a text of about `count` bytes; a function of the seed.
   init(seed: UInt64, count: Int) {
     let random = Philox(seed: seed, stream: RandomStream.input(12))

@@ -6,11 +6,14 @@ import CarouselOpenCL
 struct UnrollingExperiment<B: Backend> {
   private let context: ExperimentContext<B>
   /// The textbook's network: 20 → 128 → 10 without biases.
-  private static var sizes: (input: Int, hidden: Int, output: Int) { (20, 128, 10) }
+  private let sizes: (input: Int, hidden: Int, output: Int)
   private static var lengths: [Int] { [5, 10, 20, 40] }
   private static var batchSize: Int { 32 }
 
-  init(_ context: ExperimentContext<B>) { self.context = context }
+  init(_ context: ExperimentContext<B>) {
+    self.context = context
+    sizes = (20, context.hiddenSize(128), 10)
+  }
 
   fileprivate struct Case {
     let cell: Cell
@@ -20,15 +23,15 @@ struct UnrollingExperiment<B: Backend> {
 
   func run() throws -> ExperimentResult {
     var cases = context.cells.flatMap { cell in
-      Self.lengths.map { Case(cell: cell, length: $0, row: Self.row(cell, $0)) }
+      Self.lengths.map { Case(cell: cell, length: $0, row: row(cell, $0)) }
     }
     let hasMemory = context.backend is OpenCLBackend
     try context.measure(cases.count) {
       for index in cases.indices {
         let (cell, length) = (cases[index].cell, cases[index].length)
         try context.begin("\(cell.rawValue) over \(length) steps")
-        let layers = Self.network(cell).recurrent
-        cases[index].count(layers, output: Self.sizes.output, batchSize: Self.batchSize)
+        let layers = network(cell).recurrent
+        cases[index].count(layers, output: sizes.output, batchSize: Self.batchSize)
         for seed in context.settings.allSeeds {
           try context.check()
           let measured = try measure(layers, length, seed)
@@ -48,8 +51,8 @@ struct UnrollingExperiment<B: Backend> {
         one more parameter.
         """,
         """
-        The network is 20 → 128 → 10 without biases: (20 + 128)·128 recurrent weights for each gate, and \
-        1,280 of the output. A device may keep more for a pass than the equations ask for: buffers of its \
+        The network is 20 → \(sizes.hidden) → 10 without biases: (20 + \(sizes.hidden))·\(sizes.hidden) recurrent \
+        weights for each gate, and \((10 * sizes.hidden).grouped) of the output. A device may keep more for a pass than the equations ask for: buffers of its \
         kernels are in what was measured.
         """,
       ],
@@ -64,7 +67,7 @@ struct UnrollingExperiment<B: Backend> {
     return result
   }
 
-  private static func network(_ cell: Cell) -> NetworkConfiguration {
+  private func network(_ cell: Cell) -> NetworkConfiguration {
     NetworkConfiguration(
       vocabularySize: nil,
       recurrent: RecurrentConfiguration(
@@ -72,16 +75,16 @@ struct UnrollingExperiment<B: Backend> {
         options: CellOptions(bias: .none)), outputSize: sizes.output)
   }
 
-  private static func row(_ cell: Cell, _ length: Int) -> ExperimentResult.Row {
+  private func row(_ cell: Cell, _ length: Int) -> ExperimentResult.Row {
     let layer =
       "--cell \(cell.rawValue) --input-size \(sizes.input) --hidden-size \(sizes.hidden) --no-bias"
     return ExperimentResult.Row(
       "\(cell.rawValue), T = \(length)",
       command: """
         carousel parameters \(layer) --output-size \(sizes.output) --sequence-length \(length) \
-        --batch-size \(batchSize)
+        --batch-size \(Self.batchSize)
         carousel profile \(layer) --mode training --sequence-length \(length) \
-        --batch-size \(batchSize)
+        --batch-size \(Self.batchSize)
         """)
   }
 

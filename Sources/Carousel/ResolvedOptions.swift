@@ -1,33 +1,38 @@
-import Carousel
+import CarouselFormats
+import CarouselModel
+import CarouselTraining
 import Foundation
 
 /// The options of `carousel train` that give a run's settings again, every one by its name.
 ///
 /// They are written to `config.yaml` in the run's folder. Given to `--config`, that file repeats the run on the
 /// same device bit for bit, unless a time limit ended the run.
-struct ResolvedOptions {
+package struct ResolvedOptions {
   /// The options in the order of the file, with one value, or several of a list.
-  private(set) var entries: [(name: String, values: [String], isList: Bool)] = []
+  package private(set) var entries: [(name: String, values: [String], isList: Bool)] = []
 
-  mutating func add(_ name: String, _ value: some CustomStringConvertible) {
+  package mutating func add(_ name: String, _ value: some CustomStringConvertible) {
     entries.append((name, ["\(value)"], false))
   }
 
   /// Adds an option that has a value.
-  mutating func add(_ name: String, _ value: (some CustomStringConvertible)?) {
+  package mutating func add(_ name: String, _ value: (some CustomStringConvertible)?) {
     if let value { add(name, value) }
   }
 
   /// Adds a list that is not empty.
-  mutating func add(_ name: String, _ values: [String]) {
+  package mutating func add(_ name: String, _ values: [String]) {
     if !values.isEmpty { entries.append((name, values, true)) }
   }
 
   /// Adds a flag that is set.
-  mutating func add(_ name: String, flag: Bool) { if flag { add(name, true) } }
+  package mutating func add(_ name: String, flag: Bool) { if flag { add(name, true) } }
+
+  /// Gathers none.
+  package init() {}
 
   /// The file: `head` as comments, then a line for each option.
-  func yaml(head: [String]) -> String {
+  package func yaml(head: [String]) -> String {
     let lines = entries.map { name, values, isList in
       let texts = values.map(Self.scalar)
       return "\(name): " + (isList ? "[" + texts.joined(separator: ", ") + "]" : texts[0])
@@ -63,7 +68,7 @@ struct ResolvedOptions {
 
 extension ResolvedOptions {
   /// Adds the settings of a run of a task, but for what it reads.
-  mutating func add(_ settings: TrainingSettings, of task: TrainingTask) {
+  package mutating func add(_ settings: TrainingSettings, of task: TrainingTask) {
     add(settings.recurrent, of: task)
     if !task.readsExamples { add("sequence-length", settings.sequenceLength) }
     add("batch-size", settings.batchSize)
@@ -101,17 +106,6 @@ extension ResolvedOptions {
     add("seed", settings.seed)
   }
 
-  /// Adds a text and the bytes that its model knows.
-  mutating func add(_ text: TrainingText, _ vocabulary: ByteVocabulary) {
-    add("files", text.identity.files)
-    // Any other vocabulary is that of the text and of the model of --from together, as without the option.
-    if vocabulary == .all {
-      add("vocabulary", VocabularyKind.bytes.rawValue)
-    } else if vocabulary == text.vocabulary {
-      add("vocabulary", VocabularyKind.data.rawValue)
-    }
-  }
-
   private mutating func add(_ recurrent: RecurrentConfiguration, of task: TrainingTask) {
     let (cell, options) = (recurrent.cell, recurrent.options)
     add("cell", cell.rawValue)
@@ -132,8 +126,8 @@ extension ResolvedOptions {
     switch options.forgetGate {
     case .own: break
     case .coupled: add("couple-input-forget", flag: true)
-    case .input: add("tie", GateTie.inputForget.rawValue)
-    case .output: add("tie", GateTie.forgetOutput.rawValue)
+    case .input: add("tie", "input=forget")
+    case .output: add("tie", "forget=output")
     case .constant(let value): add("forget-decay", value)
     }
     add("peepholes", flag: options.peepholes)
@@ -157,7 +151,7 @@ extension ResolvedOptions {
   }
 
   /// Adds what a task on one's own data reads, and how.
-  mutating func add(_ data: DataSettings, of task: TrainingTask) {
+  package mutating func add(_ data: DataSettings, of task: TrainingTask) {
     add("file", data.file)
     add("validation", data.validation.word)
     add("test", data.test?.word)
@@ -195,6 +189,31 @@ extension HeldOut {
     switch self {
     case .share(let share): "\(share)"
     case .file(let path): path
+    }
+  }
+}
+
+extension SaveInterval {
+  /// The interval as it is given: `5m`, `90s`, or the updates.
+  package var words: String {
+    switch self {
+    case .seconds(let seconds):
+      seconds.truncatingRemainder(dividingBy: 60) == 0
+        ? "\(Int(seconds / 60))m" : "\(seconds)s"
+    case .steps(let count): "\(count)"
+    }
+  }
+}
+
+extension ForecastLoss {
+  /// The loss as it is given.
+  package var words: String {
+    switch self {
+    case .squared: "mse"
+    case .absolute: "mae"
+    case .huber: "huber"
+    case .gaussian: "gaussian"
+    case .quantile(let levels): "quantile:" + levels.map { "\($0)" }.joined(separator: ",")
     }
   }
 }
