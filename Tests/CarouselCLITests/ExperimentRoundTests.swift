@@ -82,7 +82,7 @@ import Testing
   @Test func aRowsCommandGivesItsNumbers() throws {
     let folder = try Folder()
     let rows = try rows(
-      ["gates", "--cell", "mingru", "--sequence-length", "5", "--budget", "6"] + Self.small)
+      ["gates", "--cell", "mingru", "--sequence-length", "5", "--budget", "12"] + Self.small)
     let held = try #require(rows.last)
     let found = try #require(try metrics(held, folder)["loss"] as? Double)
     let expected = try mean(held, "trainedError")
@@ -94,8 +94,9 @@ import Testing
     let writing = try Command(
       ["experiment", "regularisation", "--write-data", folder["genesis-short.txt"]] + Self.small)
     #expect(writing.status == 0 && writing.output.isEmpty, "\(writing.errors)")
-    let rows = try rows(["regularisation", "--budget", "6"] + Self.small)
-    for row in [rows[0], rows[2]] {
+    let rows = try rows(["regularisation", "--budget", "12"] + Self.small)
+    #expect(!rows.isEmpty)
+    for row in rows.prefix(2) {
       let found = try #require(try metrics(row, folder)["bitsPerByte"] as? Double)
       let expected = try mean(row, "last")
       #expect(abs(found / expected - 1) < 1e-9, "\(row)")
@@ -125,7 +126,7 @@ import Testing
     #expect(command.status == 0, "\(command.errors)")
     let all = try #require(try command.json["cases"] as? [[String: Any]])
     let values = try command.json["values"] as? [String]
-    #expect(all.count == 2 && values == ["2", "3"])
+    try #require(all.count == 2 && values == ["2", "3"])
     let words = try all.map {
       try #require(($0["rows"] as? [[String: Any]])?.first?["command"] as? String)
     }
@@ -140,9 +141,11 @@ import Testing
     let size = count == 1 ? "2" : "400 --sequence-length 400"
     let command = try Command(
       shell: """
-        $carousel experiment gradients --cell gru --hidden-size \(size) --budget 10m \
+        $carousel experiment gradients --cell gru --hidden-size \(size) --budget 2m \
           --device reference >'\(folder["out"])' 2>'\(folder["err"])' & pid=$!
-        sleep 2; kill -INT $pid
+        # Until the signal is caught.
+        until grep -q 'SigCgt.*[2367abef]$' /proc/$pid/status; do sleep 0.1; done
+        sleep 1; kill -INT $pid
         if [ \(count) = 2 ]; then
           for _ in {1..600}; do grep -q 'a second interruption' '\(folder["err"])' && break; sleep 0.1; done
           kill -INT $pid
