@@ -64,7 +64,9 @@ let package = Package(
         .product(name: "Yams", package: "Yams"),
       ]),
     .executableTarget(name: "Example", dependencies: ["Carousel"]),
-    .executableTarget(name: "OwnLoop", dependencies: ["Carousel"], path: "Examples/OwnLoop"),
+    .executableTarget(
+      name: "OwnData", dependencies: ["Carousel"], path: "Examples/OwnData",
+      exclude: ["make_model.py"], resources: [.copy("model.pt")]),
     .executableTarget(
       name: "CheckBits",
       dependencies: [

@@ -10,7 +10,7 @@ public struct GraphTrainingWork: Sendable {
   /// The values of all its parameters.
   public let parameters: [String: Tensor]
   /// The data, and the graph with its loss.
-  public let data: GraphTrainingData
+  public let data: GraphTrainingParts
   /// What of another file's weights was taken, a sentence each.
   public let notes: [String]
 
@@ -44,7 +44,7 @@ public struct GraphTrainingWork: Sendable {
     }
     self.parameters = parameters
     self.notes = notes
-    data = try GraphTrainingData(model.graph, settings: settings)
+    data = try GraphTrainingParts(model.graph, settings: settings)
   }
 
   /// Writes the model with these parameters, and for the others those that training began with.

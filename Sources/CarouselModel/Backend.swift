@@ -215,7 +215,9 @@ public enum Optimizer: Hashable, Sendable {
   /// Adam (Kingma & Ba 2015): `m̂ = m/(1−β₁ᵗ)`, `v̂ = v/(1−β₂ᵗ)`, `θ −= η·m̂/(√v̂ + ε)`. Weight decay is
   /// added to g, or with `decoupled` taken from θ as `θ −= η·weightDecay·θ` (AdamW, Loshchilov &
   /// Hutter 2019).
-  case adam(beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double, decoupled: Bool)
+  case adam(
+    beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0,
+    decoupled: Bool = false)
 
   /// The number of buffers of the parameters' size that the optimizer keeps between steps.
   public var momentCount: Int {

@@ -23,9 +23,14 @@ final class GradientSum<B: Backend> {
     }
   }
 
-  /// Queues that the sum takes the place of the gradients in the store.
-  func finish() throws {
-    try store.backend.copy(gradients, to: store.gradients, count: store.count)
+  /// Queues that the sum, times `scale`, takes the place of the gradients in the store.
+  func finish(scale: Double = 1) throws {
+    guard scale != 1 else {
+      return try store.backend.copy(gradients, to: store.gradients, count: store.count)
+    }
+    try store.backend.elementwise(
+      .unary(.affine(scale: scale, shift: 0)), [(gradients, StridedView([store.count]))],
+      into: store.gradients, extents: [store.count])
   }
 
   /// The sum of the losses; waits for the device.

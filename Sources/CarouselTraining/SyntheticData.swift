@@ -117,7 +117,7 @@ package struct SyntheticData: Sendable {
   }
 }
 
-extension SyntheticData: TrainingData {
+extension SyntheticData: WindowData {
   /// T of the adding problem, T + 20 of copy memory.
   package var sequenceLength: Int { task == .adding ? length : length + 2 * Self.symbolCount }
   var epochSteps: Int { Self.epochSteps }

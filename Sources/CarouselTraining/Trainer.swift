@@ -206,7 +206,7 @@ public final class Trainer<B: Backend> {
   }
 
   private static func windows(
-    _ network: Network<B>, _ data: any TrainingData, _ settings: TrainingSettings,
+    _ network: Network<B>, _ data: any WindowData, _ settings: TrainingSettings,
     countsBytes: Bool
   ) throws -> WindowWork<B> {
     let pass = try TrainingPass(

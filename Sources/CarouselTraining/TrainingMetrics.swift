@@ -28,6 +28,8 @@ public struct TrainingMetrics: Hashable, Sendable, Codable {
   public var accuracy: Double?, macroF1: Double?, spanF1: Double?
   /// The same of a forecast.
   public var mae: Double?, rmse: Double?, mase: Double?, smape: Double?, coverage: Double?
+  /// What `Metric`s of one's own are on the held-out part, by their names.
+  public var metrics: [String: Double]?
   /// Whether the evaluation was the best so far.
   public var isBest: Bool?
   /// How the gradient of a loss at the last step travels back, where that is measured.

@@ -62,6 +62,14 @@ public struct TrainingPosition: Hashable, Sendable, Codable {
     public var metrics: TaskMetrics?
   }
 
+  /// Takes note of a step and its loss; `seconds` are those of all sessions so far.
+  mutating func take(_ loss: Double, seconds: Double) {
+    step += 1
+    logged.add(loss)
+    evaluated.add(loss)
+    self.seconds = seconds
+  }
+
   /// Takes note of an evaluation and says whether it is the best so far.
   ///
   /// The best has the lowest loss; where classes or tags are told, the highest accuracy, and of those with

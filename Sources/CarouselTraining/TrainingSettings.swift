@@ -71,6 +71,16 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     self.bounds = bounds
   }
 
+  /// Settings for a graph, whose layers are its own: every default but the end of the run.
+  ///
+  /// `recurrent` and `sequenceLength` mean nothing then.
+  public init(bounds: TrainingBounds) {
+    self.init(recurrent: RecurrentConfiguration(inputSize: 1, hiddenSize: 1), bounds: bounds)
+    (sequenceLength, batchSize) = (1, 32)
+    schedule = LearningRateSchedule(.cosine, peak: 0.01)
+    if !bounds.endsByStep { scheduleBy = .time }
+  }
+
   /// K·N, the sequences of an update.
   public var updateSize: Int { batchSize * (accumulate ?? 1) }
 

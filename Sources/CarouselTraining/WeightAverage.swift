@@ -57,9 +57,12 @@ final class WeightAverage<B: Backend> {
 
   /// Overwrites the average with what `tensors` gave.
   func load(_ checkpoint: Checkpoint) throws {
-    for (name, shape, view) in try views {
-      try backend.write(checkpoint.tensor(name, shape: shape), to: view)
-    }
+    try load { name, shape throws(CarouselError) in try checkpoint.tensor(name, shape: shape) }
+  }
+
+  /// The same from tensors by name and shape.
+  func load(_ tensor: (String, Shape) throws -> Tensor) throws {
+    for (name, shape, view) in try views { try backend.write(tensor(name, shape), to: view) }
   }
 
   private var views: [(name: String, shape: Shape, view: B.Buffer)] {

@@ -6,13 +6,13 @@ import CarouselModel
 /// from one window to the next.
 final class WindowWork<B: Backend>: TrainingWork {
   private let pass: TrainingPass<B>
-  private let data: any TrainingData
+  private let data: any WindowData
   let unitsPerStep: Int
   /// The states that one step hands on to the next, of every N sequences.
   let states: [[RecurrentState<B.Buffer>]]
   private let sum: GradientSum<B>?
 
-  init(_ pass: TrainingPass<B>, _ data: any TrainingData, countsBytes: Bool) throws {
+  init(_ pass: TrainingPass<B>, _ data: any WindowData, countsBytes: Bool) throws {
     (self.pass, self.data) = (pass, data)
     unitsPerStep = countsBytes ? data.sequenceLength * data.batchSize : data.batchSize
     let count = data.batchSize / pass.batchSize

@@ -75,6 +75,16 @@ extension Graph {
     return name
   }
 
+  /// The graph with other outputs, tensors of any of its nodes, and the nodes and inputs that these need.
+  public func selecting(outputs: [String]) -> Graph {
+    var result = self
+    result.outputs = outputs
+    result.nodes = result.neededNodes
+    let needed = result.neededNames
+    result.inputs = inputs.filter { needed.contains($0.name) }
+    return result
+  }
+
   private func freshName(_ base: String) -> String {
     "\(base.replacing(" ", with: "_"))_\(nodes.count + constants.count)"
   }

@@ -44,13 +44,33 @@ public final class GraphModel<B: Backend> {
   }
 
   /// Binds the graph to shapes and makes its memory; see `GraphProgram` for the arguments.
+  ///
+  /// `outputs` are computed in place of the graph's own, and inputs that they do not need have no shape to be
+  /// given.
   public func pass(
-    shapes: [String: Shape], constants: [String: GraphTensor] = [:], training: Bool = false,
-    gradientsOf: [String]? = nil, inputGradients: [String] = []
+    outputs: [String]? = nil, shapes: [String: Shape], constants: [String: GraphTensor] = [:],
+    training: Bool = false, gradientsOf: [String]? = nil, inputGradients: [String] = []
   ) throws -> GraphPass<B> {
     let program = try GraphProgram(
-      graph, shapes: shapes, constants: constants, training: training, gradientsOf: gradientsOf,
-      inputGradients: inputGradients)
+      outputs.map { graph.selecting(outputs: $0) } ?? graph, shapes: shapes, constants: constants,
+      training: training, gradientsOf: gradientsOf, inputGradients: inputGradients)
     return try GraphPass(program, self)
+  }
+
+  /// Tensors of the graph by their names, computed once from the inputs that they need; others are left aside.
+  ///
+  /// Binds the graph anew: where this is asked for often, `pass` once and `forward` each time is faster. Throws
+  /// as both do.
+  public func compute(
+    _ outputs: [String], _ inputs: [String: GraphTensor]
+  ) throws -> [String: GraphTensor] {
+    let known = Set(graph.selecting(outputs: outputs).inputs.map(\.name))
+    let needed = inputs.filter { known.contains($0.key) }
+    let pass = try pass(
+      outputs: outputs, shapes: needed.mapValues(\.shape),
+      constants: needed.filter { !$0.value.type.isReal })
+    try pass.forward(needed.filter { $0.value.type.isReal })
+    return Dictionary(
+      try pass.outputs().map { ($0.name, $0.tensor) }, uniquingKeysWith: { one, _ in one })
   }
 }

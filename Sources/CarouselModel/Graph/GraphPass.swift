@@ -185,6 +185,12 @@ public final class GraphPass<B: Backend> {
 
   // MARK: Memory
 
+  /// Where the loss of the last `forward` is, the first output; nil where the host knows it.
+  package var lossBuffer: B.Buffer? {
+    guard case .storage(let index) = program.outputs.first?.source else { return nil }
+    return buffers[index]
+  }
+
   func buffer(_ index: Int) throws(CarouselError) -> B.Buffer {
     guard let buffer = buffers[index] else {
       throw CarouselError(.usage, "a tensor of the graph has no memory: nothing reads or writes it")

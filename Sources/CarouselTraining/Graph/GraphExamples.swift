@@ -6,11 +6,13 @@ import CarouselModel
 /// A tensor with one axis more than the graph's input has an example in each place of its first axis, and
 /// so have all targets where an input has; any other tensor is the same in every example. An example is
 /// one pass: what is learnt from side by side lies along a batch axis of the model's own.
-public struct GraphExamples: Sendable {
+public struct GraphExamples: TrainingData {
   /// The examples.
   public let count: Int
-  /// What differs from one to the next, and what does not, by the graph's names.
-  let each: [String: GraphTensor], shared: [String: GraphTensor]
+  /// What differs from one to the next, by the graph's names.
+  let each: [String: GraphTensor]
+  /// What does not.
+  public let shared: [String: GraphTensor]
   /// The file.
   public let source: String
   /// A hash of all numbers.
@@ -79,7 +81,7 @@ public struct GraphExamples: Sendable {
   }
 
   /// What an example gives beside what is shared.
-  func example(_ index: Int) -> [String: GraphTensor] {
+  public func example(_ index: Int) -> [String: GraphTensor] {
     each.mapValues { GraphTensor($0.tensor.part(index), type: $0.type) }
   }
 
@@ -89,9 +91,6 @@ public struct GraphExamples: Sendable {
     for (name, tensor) in shared where tensor.type.isReal { result[name] = tensor.shape }
     return result
   }
-
-  /// Whole numbers that no example changes, which may decide shapes.
-  var constants: [String: GraphTensor] { shared.filter { !$0.value.type.isReal } }
 
   /// Throws `badData` where other examples do not fit those that a pass was made for.
   func check(like other: GraphExamples) throws(CarouselError) {

@@ -2,8 +2,8 @@ import CarouselFormats
 import CarouselModel
 import Foundation
 
-/// What a run of `GraphTrainer` saves: the trained parameters, the optimizer's moments, and in the entry
-/// `carousel-graph` of the metadata, as JSON, the settings and how far it came.
+/// What a run of `GraphTrainer` saves: the trained parameters and the running statistics, the optimizer's moments,
+/// and in the entry `carousel-graph` of the metadata, as JSON, the settings and how far it came.
 public struct GraphCheckpoint: Sendable {
   /// The entry of the metadata.
   struct Description: Codable, Sendable {
@@ -50,10 +50,11 @@ public struct GraphCheckpoint: Sendable {
     return try file.tensor(entry)
   }
 
-  /// All trained parameters.
+  /// All trained parameters, and the running statistics that training moved.
   public func parameters() throws(CarouselError) -> [String: Tensor] {
     var result: [String: Tensor] = [:]
-    for entry in file.entries where !entry.name.hasPrefix("optimizer.") {
+    for entry in file.entries
+    where !["optimizer.", "average."].contains(where: entry.name.hasPrefix) {
       result[entry.name] = try file.tensor(entry)
     }
     return result
@@ -71,7 +72,7 @@ public struct GraphCheckpoint: Sendable {
 extension GraphTrainer {
   private var description: GraphCheckpoint.Description {
     GraphCheckpoint.Description(
-      settings: settings, dataHash: data.hash, modelHash: modelHash, position: position,
+      settings: settings, dataHash: parts.hash, modelHash: modelHash, position: position,
       computedOn: backend.record,
       metrics: session.lines)
   }
@@ -99,16 +100,65 @@ extension GraphTrainer {
     try log?.append(line)
   }
 
-  /// Saves the parameters alone, as the best.
+  /// The names of the running statistics of batch normalisation that training moves.
+  private var statistics: [String] {
+    let names = model.graph.nodes.flatMap { node in
+      if case .batchNormalization(_, _, _, false) = node.operation {
+        node.inputs.dropFirst(3).prefix(2).compactMap(\.self)
+      } else {
+        [String]()
+      }
+    }
+    return model.fixedParameters.descriptions.map(\.name).filter(names.contains)
+  }
+
+  /// What the best model is made of: the trained parameters, and the running statistics.
+  func bestTensors() throws -> [String: Tensor] {
+    Dictionary(uniqueKeysWithValues: try namedTensors().map { ($0.name, $0.tensor) })
+  }
+
+  private func namedTensors() throws -> [(name: String, tensor: Tensor)] {
+    let moved = statistics
+    return try model.parameters.tensors()
+      + (moved.isEmpty ? [] : model.fixedParameters.tensors().filter { moved.contains($0.name) })
+  }
+
+  /// Takes over trained parameters and running statistics.
+  func loadParameters(_ tensors: [String: Tensor]) throws {
+    let store = model.fixedParameters
+    for name in statistics {
+      let shape = model.graph.parameter(name)?.description.shape
+      guard let tensor = tensors[name], tensor.shape == shape else {
+        throw CarouselError(
+          .badData, "\(settings.model): expected the running statistics '\(name)', found none")
+      }
+      try backend.write(tensor, to: store.value(name))
+    }
+    try model.parameters.load(tensors, source: settings.model)
+  }
+
+  /// Gives the model the parameters of the run's best evaluation, from its folder where it has one.
+  ///
+  /// They replace those as they are: a run that goes on after this goes on from them. Throws a usage error
+  /// where nothing was evaluated yet.
+  public func loadBest() throws {
+    if let best { return try loadParameters(best) }
+    guard let folder, FileKind(at: folder.best) != nil else {
+      throw CarouselError(.usage, "expected a run with an evaluation, found none")
+    }
+    try loadParameters(GraphCheckpoint(contentsOf: folder.best).parameters())
+  }
+
+  /// Saves what the best model is made of.
   func saveBest(_ folder: RunFolder) throws {
     try GraphCheckpoint.write(
-      description, model.parameters.tensors(), elementType: backend.elementType, to: folder.best)
+      description, namedTensors(), elementType: backend.elementType, to: folder.best)
   }
 
   /// Saves all that a resumed run needs, behind the metrics that it counts on.
   func save(_ folder: RunFolder, _ report: (TrainingEvent) throws -> Void) throws {
     try log?.synchronize()
-    let tensors = try model.parameters.tensors() + optimizer.tensors()
+    let tensors = try namedTensors() + optimizer.tensors() + (average?.tensors() ?? [])
     for (name, tensor) in tensors where tensor.firstNonFinite(in: tensor.elementType) != nil {
       throw divergence(
         "the tensor '\(name)' holds a number that is not finite after step \(position.step)",
@@ -123,11 +173,11 @@ extension GraphTrainer {
   /// Takes over what a run saved; throws where the data are no longer what they were.
   func load(_ checkpoint: GraphCheckpoint) throws {
     let known = checkpoint.description
-    guard known.dataHash == data.hash else {
+    guard known.dataHash == parts.hash else {
       throw CarouselError(
         .badData,
         "\(settings.data): expected the data that the run was trained on, with the hash "
-          + "\(known.dataHash), found others with the hash \(data.hash)")
+          + "\(known.dataHash), found others with the hash \(parts.hash)")
     }
     guard known.modelHash == modelHash else {
       throw CarouselError(
@@ -136,11 +186,15 @@ extension GraphTrainer {
           + "\(known.modelHash), found others with the hash \(modelHash)")
     }
     var tensors: [String: Tensor] = [:]
-    for parameter in model.parameters.descriptions {
+    let moved = statistics
+    for parameter in model.parameters.descriptions
+      + model.fixedParameters.descriptions.filter({ moved.contains($0.name) })
+    {
       tensors[parameter.name] = try checkpoint.tensor(parameter.name, shape: parameter.shape)
     }
-    try model.parameters.load(tensors, source: settings.model)
+    try loadParameters(tensors)
     try optimizer.load { name, shape in try checkpoint.tensor(name, shape: shape) }
+    try average?.load { name, shape in try checkpoint.tensor(name, shape: shape) }
     position = known.position
     session.lines = known.metrics
     session.savedStep = position.step
@@ -149,58 +203,37 @@ extension GraphTrainer {
 
   // MARK: Progress
 
+  /// The training steps of an epoch.
+  public var epochSteps: Int { work.epochSteps }
+
   /// The epoch of the last step, counted from 1.
-  var epoch: Int { max(position.step - 1, 0) / data.training.count + 1 }
+  var epoch: Int { position.epoch(epochSteps) }
 
   /// The examples trained on per second in this session, evaluations left out.
-  var rate: Double { session.seconds > 0 ? Double(session.steps) / session.seconds : 0 }
+  var rate: Double {
+    session.seconds > 0
+      ? Double(session.steps * settings.training.updateSize) / session.seconds : 0
+  }
 
   var isSaveDue: Bool {
-    guard position.step % settings.training.evaluateEvery != 0 else { return false }
-    switch settings.training.saveEvery ?? .standard {
-    case .steps(let count): return position.step % count == 0
-    case .seconds(let seconds): return now() - session.savedSeconds >= seconds
-    }
+    settings.training.isSaveDue(position, age: now() - session.savedSeconds)
   }
 
   /// Which bound the run has met; nil where it goes on.
   var endReason: TrainingResult.Reason? {
-    let bounds = settings.training.bounds
-    if let patience = settings.training.patience, position.evaluationsSinceBest >= patience {
-      return .patience
-    }
-    if let maxSteps = bounds.maxSteps, position.step >= maxSteps { return .steps }
-    if let maxEpochs = bounds.maxEpochs, position.step / data.training.count >= maxEpochs {
-      return .epochs
-    }
-    if let maxSeconds = bounds.maxSeconds, earlierSeconds + now() >= maxSeconds { return .time }
-    return nil
+    settings.training.endReason(position, epochSteps: epochSteps)
   }
 
   /// How much of the run after the warm-up is over, as the schedule measures it.
   var scheduleFraction: Double {
-    let training = settings.training
-    if training.scheduleBy == .time {
-      return position.seconds / (training.bounds.maxSeconds ?? .infinity)
-    }
-    guard let horizon = training.bounds.horizon(windowCount: data.training.count) else { return 0 }
-    let warmup = training.schedule.warmupSteps
-    return Double(position.step - warmup) / Double(max(horizon - warmup, 1))
+    settings.training.scheduleFraction(position, epochSteps: epochSteps)
   }
 
   /// How far the run is.
   var progress: TrainingProgress {
-    let bounds = settings.training.bounds
-    let horizon = bounds.horizon(windowCount: data.training.count)
-    let byStep = horizon.map { Double(position.step) / Double($0) } ?? 0
-    let byTime = bounds.maxSeconds.map { position.seconds / $0 } ?? 0
-    let perStep = session.steps == 0 ? nil : session.seconds / Double(session.steps)
-    let left = [
-      horizon.flatMap { horizon in perStep.map { Double(horizon - position.step) * $0 } },
-      bounds.maxSeconds.map { $0 - position.seconds },
-    ].compactMap(\.self).min()
-    return TrainingProgress(
-      step: position.step, epoch: epoch, fraction: min(max(byStep, byTime), 1),
-      secondsLeft: left.map { max($0, 0) }, loss: session.loss, rate: rate)
+    settings.training.progress(
+      position, epochSteps: epochSteps,
+      stepSeconds: session.steps == 0 ? nil : session.seconds / Double(session.steps),
+      loss: session.loss, rate: rate)
   }
 }

@@ -1,11 +1,21 @@
 import CarouselFormats
 import CarouselModel
 
-/// Trains a graph further: one example of the data at each step, the loss by automatic differentiation.
+/// Trains a graph on examples of one's own: batches, schedules, clipping, evaluations, early stopping, and
+/// checkpoints from which a run goes on to the same bits.
 ///
-/// All that a step needs is a function of the settings and of how many steps were taken before, so that a
-/// resumed run computes the same bits as one that was never interrupted. What is held out is measured
-/// before the first step too: where nothing gets better, the best model is the one that came.
+/// ```swift
+/// let (training, heldOut) = try data.split(heldOut: 0.1)
+/// let trainer = try GraphTrainer(
+///   graph, training: training, validation: heldOut,
+///   settings: TrainingSettings(bounds: TrainingBounds(maxEpochs: 20)), backend: backend)
+/// try trainer.run(in: RunFolder("run"))
+/// try trainer.loadBest()
+/// let y = try trainer.model.compute(["y"], ["x": x])["y"]
+/// ```
+///
+/// All that a step needs is a function of the settings and of how many steps were taken before. What is held out
+/// is measured before the first step too: where nothing gets better, the best model is the one that came.
 public final class GraphTrainer<B: Backend> {
   /// How the graph is trained.
   public var settings: GraphTrainingSettings
@@ -13,7 +23,9 @@ public final class GraphTrainer<B: Backend> {
   public internal(set) var position = TrainingPosition()
   /// The examples to learn from, those held out, and those of the test.
   public let counts: (training: Int, validation: Int, test: Int)
-  /// The names of the trained parameters, and how many elements they have together.
+  /// The graph with its parameters as they are now.
+  public let model: GraphModel<B>
+  /// The names of the trained parameters.
   public var trainedNames: [String] { model.parameters.descriptions.map(\.name) }
   /// Their elements.
   public var trainedElements: Int {
@@ -22,14 +34,16 @@ public final class GraphTrainer<B: Backend> {
   /// What computes.
   public var backend: B { model.backend }
 
-  let model: GraphModel<B>
   let optimizer: OptimizerState<B>
-  let data: GraphTrainingData
+  /// The average of the parameters that is evaluated in their place.
+  let average: WeightAverage<B>?
+  let parts: GraphTrainingParts
   let isNew: Bool
   /// A hash of the parameters that the run began with.
   let modelHash: String
-  private let pass: GraphPass<B>, evaluation: GraphPass<B>
-  private let plan: BatchPlan
+  let work: GraphWork<B>
+  private let metrics: [Metric]
+  private let evaluator: GraphEvaluator<B>?
   /// The seconds of this session; tests set a clock of their own.
   var now: () -> Double = {
     let start = ContinuousClock.now
@@ -38,62 +52,112 @@ public final class GraphTrainer<B: Backend> {
   var earlierSeconds = 0.0
   var session = GraphSession()
   var log: JSONLines?
+  /// Where the best parameters are: in a run's folder, or here.
+  var folder: RunFolder?
+  var best: [String: Tensor]?
+
+  /// Begins a run on examples of one's own, or goes on with one from what it saved.
+  ///
+  /// - Parameters:
+  ///   - graph: what is trained, the loss being its first output (`Graph.train`).
+  ///   - training: the examples to learn from.
+  ///   - validation: those that evaluations measure; with nil these go by the training losses.
+  ///   - settings: how to train; the layers and T in it mean nothing. Those of `checkpoint` are taken in their
+  ///     place but for the bounds.
+  ///   - metrics: what evaluations measure beside the loss.
+  ///   - parameters: what parameters begin with by their names; the others are drawn by the settings' seed.
+  ///   - checkpoint: `last.safetensors` of a run's folder, `GraphCheckpoint(contentsOf: folder.last)`.
+  ///   - backend: what computes.
+  /// - Throws: where the settings make no sense, an example does not fit the graph, the checkpoint is that of
+  ///   another graph or of other data, or the device fails.
+  public convenience init(
+    _ graph: Graph, training: any TrainingData, validation: (any TrainingData)? = nil,
+    settings: TrainingSettings, metrics: [Metric] = [], parameters: [String: Tensor] = [:],
+    resuming checkpoint: GraphCheckpoint? = nil, backend: B
+  ) throws {
+    var all = checkpoint?.settings ?? GraphTrainingSettings(training: settings)
+    all.training.bounds = settings.bounds
+    let drawn = try GraphModel(graph, backend: backend, seed: all.training.seed).tensors()
+    let known = Dictionary(drawn.map { ($0.name, $0.tensor) }, uniquingKeysWith: { one, _ in one })
+    for name in parameters.keys.sorted() where known[name] == nil {
+      throw CarouselError(
+        .usage,
+        "the graph has no parameter '\(name)'" + suggestion(for: name, among: known.keys.sorted()))
+    }
+    try self.init(
+      GraphTrainingParts(graph, training: training, validation: validation),
+      parameters: known.merging(parameters) { $1 }, settings: all, metrics: metrics,
+      resuming: checkpoint, backend: backend)
+  }
 
   /// Begins a run with the parameters of a graph, or goes on with one from what it saved.
   ///
   /// - Parameters:
-  ///   - data: the examples, and the graph that they train.
+  ///   - parts: the examples, and the graph that they train.
   ///   - parameters: the values of all parameters of the graph.
   ///   - settings: how to train; `settings.selection` chooses the parameters.
+  ///   - metrics: what evaluations measure beside the loss.
   ///   - checkpoint: what a run saved; its settings are taken but for the bounds.
   ///   - backend: what computes.
   /// - Throws: where the settings make no sense, the data do not fit the graph, naming the node, or the
   ///   device fails.
   public init(
-    _ data: GraphTrainingData, parameters: [String: Tensor],
-    settings: GraphTrainingSettings, resuming checkpoint: GraphCheckpoint? = nil, backend: B
+    _ parts: GraphTrainingParts, parameters: [String: Tensor],
+    settings: GraphTrainingSettings, metrics: [Metric] = [],
+    resuming checkpoint: GraphCheckpoint? = nil, backend: B
   ) throws {
     try settings.validate()
     self.settings = settings
-    self.data = data
+    self.parts = parts
+    self.metrics = metrics
     isNew = checkpoint == nil
+    let training = settings.training
     let (selected, factors) = try settings.selection.apply(
-      to: data.graph, learningRate: settings.training.schedule.peak)
+      to: parts.graph, learningRate: training.schedule.peak)
     modelHash = Self.hash(of: parameters)
     model = try GraphModel(selected, backend: backend)
     try model.load(parameters, source: settings.model)
-    let (shapes, constants) = (data.examples.shapes, data.examples.constants)
+    optimizer = try OptimizerState(
+      training.optimizer.optimizer, store: model.parameters, factors: factors)
+    let store = model.parameters
+    average = try training.averageDecay.map { try WeightAverage(store, decay: $0) }
+    work = try GraphWork(model, parts.training, training)
+    evaluator = parts.validation.map { [model] in
+      GraphEvaluator(model, $0, batchSize: training.batchSize, metrics: metrics)
+    }
+    counts = (parts.training.count, parts.validation?.count ?? 0, parts.test?.count ?? 0)
+    if let checkpoint { try load(checkpoint) }
     do {
-      pass = try model.pass(shapes: shapes, constants: constants, training: true)
-      evaluation = try model.pass(shapes: shapes, constants: constants)
+      try work.prepare(step: position.step)
+      try evaluator?.prepare()
     } catch let error as CarouselError where error.kind == .badData {
       throw CarouselError(.badData, "\(settings.model): \(error.message)")
     }
-    for pass in [pass, evaluation] {
-      for (name, tensor) in data.examples.shared where tensor.type.isReal {
-        try pass.write(tensor, to: name)
-      }
+  }
+
+  private static func hash(of parameters: [String: Tensor]) -> String {
+    var hash = DataHash()
+    for (name, tensor) in parameters.sorted(by: { $0.key < $1.key }) {
+      hash.add([name])
+      for value in tensor.values { hash.add(value.bitPattern) }
     }
-    optimizer = try OptimizerState(
-      settings.training.optimizer.optimizer, store: model.parameters, factors: factors)
-    plan = BatchPlan(
-      lengths: [Int](repeating: 1, count: data.training.count), batchSize: 1,
-      seed: settings.training.seed)
-    counts = (data.training.count, data.validation.count, data.test?.count ?? 0)
-    if let checkpoint { try load(checkpoint) }
+    return hash.text
   }
 
   /// Trains until a bound is met, patience is used up or `shouldStop` becomes true.
   ///
-  /// Checkpoints and metrics go to `folder`, which holds no other run; `write` writes the model with the
-  /// given parameters to `model.onnx` in it. nil keeps nothing. Throws `checkFailed` where the loss is no
-  /// longer finite, and `writeFailed`.
+  /// Checkpoints and metrics go to `folder`, which holds no other run; `write` is given the best parameters
+  /// whenever there are better ones. Without a folder the best parameters stay in memory. Throws `checkFailed`
+  /// where the loss is no longer finite, and `writeFailed`.
+  @discardableResult
   public func run(
     in folder: RunFolder? = nil, shouldStop: () -> Bool = { false },
     write: ([String: Tensor]) throws -> Void = { _ in },
     report: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingResult {
     let folder = try folder?.owned()
+    // Its place alone: the run owns it no longer than it lasts.
+    self.folder = folder.map { RunFolder($0.path) }
     if let folder { try begin(folder, report) }
     var reason = TrainingResult.Reason?.none
     while reason == nil {
@@ -119,36 +183,38 @@ public final class GraphTrainer<B: Backend> {
       reason: reason ?? .interrupted, position: position, epoch: epoch, rate: rate)
   }
 
+  /// The parameters as they are now on other data.
+  ///
+  /// Throws as the initializer does; nil where `shouldStop`, asked before each batch, became true.
+  public func measure(
+    _ data: any TrainingData, shouldStop: () throws -> Bool = { false }
+  ) throws -> GraphEvaluation? {
+    guard data.count > 0 else {
+      throw CarouselError(.badData, "expected an example at least, found none")
+    }
+    return try GraphEvaluator(
+      model, data, batchSize: settings.training.batchSize, metrics: metrics
+    ).measure(shouldStop: shouldStop)
+  }
+
   /// The mean loss of the parts of the data under the best parameters; `best` gives them.
   ///
   /// nil where `shouldStop` became true meanwhile.
   public func finalLosses(
     best: [String: Tensor], shouldStop: () -> Bool = { false }
   ) throws -> (training: Double, validation: Double?, test: Double?)? {
-    try model.parameters.load(best, source: settings.model)
-    guard let training = try loss(of: data.training, in: data.examples, shouldStop) else {
-      return nil
+    try loadParameters(best)
+    var losses: [Double?] = []
+    let all: [(any TrainingData)?] = [parts.training, parts.validation, parts.test]
+    for part in all {
+      guard let part else {
+        losses.append(nil)
+        continue
+      }
+      guard let found = try measure(part, shouldStop: shouldStop) else { return nil }
+      losses.append(found.loss)
     }
-    var validation: Double?
-    var test: Double?
-    if !data.validation.isEmpty {
-      validation = try loss(of: data.validation, in: data.heldOut, shouldStop)
-      if validation == nil { return nil }
-    }
-    if let examples = data.test {
-      test = try loss(of: Array(0..<examples.count), in: examples, shouldStop)
-      if test == nil { return nil }
-    }
-    return (training, validation, test)
-  }
-
-  private static func hash(of parameters: [String: Tensor]) -> String {
-    var hash = DataHash()
-    for (name, tensor) in parameters.sorted(by: { $0.key < $1.key }) {
-      hash.add([name])
-      for value in tensor.values { hash.add(value.bitPattern) }
-    }
-    return hash.text
+    return losses[0].map { ($0, losses[1], losses[2]) }
   }
 
   // MARK: Steps
@@ -158,20 +224,15 @@ public final class GraphTrainer<B: Backend> {
     let training = settings.training
     let learningRate = training.schedule.learningRate(
       step: position.step, fraction: scheduleFraction)
-    let example = data.training[plan.batch(position.step).examples[0]]
-    try pass.forward(
-      data.examples.example(example), dropoutSeed: (seed: training.seed, step: position.step))
-    try pass.backward()
+    try work.queueGradients(step: position.step, seed: training.seed)
     try optimizer.queueStep(
       position.step + 1, learningRate: learningRate, clipNorm: training.clipNorm)
-    let loss = try pass.loss()
+    try average?.queueStep(position.step + 1)
+    let loss = try work.readLoss()
     guard loss.isFinite else {
       throw divergence("the loss became \(loss) in step \(position.step + 1)", folder)
     }
-    position.step += 1
-    position.logged.add(loss)
-    position.evaluated.add(loss)
-    position.seconds = earlierSeconds + now()
+    position.take(loss, seconds: earlierSeconds + now())
     session.loss = loss
     session.learningRate = learningRate
     session.steps += 1
@@ -199,51 +260,39 @@ public final class GraphTrainer<B: Backend> {
     _ write: ([String: Tensor]) throws -> Void, _ report: (TrainingEvent) throws -> Void
   ) throws -> Bool {
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
-    let loss: Double
-    if data.validation.isEmpty {
-      // Before the first step there is nothing to go by.
-      guard let mean = position.evaluated.value else { return true }
-      loss = mean
-    } else {
-      var done = 0
-      let found = try self.loss(of: data.validation, in: data.heldOut) {
-        try? report(.evaluating(Double(done) / Double(data.validation.count)))
-        done += 1
-        return shouldStop()
+    // Before the first step there is nothing to go by but what is held out.
+    guard evaluator != nil || position.evaluated.value != nil else { return true }
+    func measure() throws -> Bool {
+      if let evaluator {
+        var done = 0
+        let found = try evaluator.measure {
+          try report(.evaluating(Double(done) / Double(evaluator.passCount)))
+          done += 1
+          return shouldStop()
+        }
+        guard let found else { return false }
+        line.validationLoss = found.loss
+        if !metrics.isEmpty { line.metrics = found.metrics }
       }
-      guard let found else { return false }
-      loss = found
-      line.validationLoss = found
-    }
-    guard loss.isFinite else {
-      throw divergence("the validation loss became \(loss) after step \(position.step)", folder)
-    }
-    let isBest = position.record(loss, due: due)
-    position.seconds = earlierSeconds + now()
-    line.isBest = isBest
-    try append(line)
-    if let folder {
-      if isBest {
-        try saveBest(folder)
-        try write(
-          Dictionary(uniqueKeysWithValues: model.parameters.tensors().map { ($0.name, $0.tensor) }))
+      let loss = line.validationLoss ?? position.evaluated.value ?? .nan
+      guard loss.isFinite else {
+        throw divergence("the validation loss became \(loss) after step \(position.step)", folder)
       }
-      try save(folder, report)
+      let isBest = position.record(loss, due: due)
+      position.seconds = earlierSeconds + now()
+      line.isBest = isBest
+      try append(line)
+      guard isBest else { return true }
+      let tensors = try bestTensors()
+      best = folder == nil ? tensors : nil
+      if let folder { try saveBest(folder) }
+      try write(tensors)
+      return true
     }
+    guard try average.map({ try $0.inPlace(measure) }) ?? measure() else { return false }
+    if let folder { try save(folder, report) }
     try report(.evaluated(line, progress))
     return true
-  }
-
-  private func loss(
-    of indices: [Int], in examples: GraphExamples, _ shouldStop: () -> Bool
-  ) throws -> Double? {
-    var sum = 0.0
-    for index in indices {
-      if shouldStop() { return nil }
-      try evaluation.forward(examples.example(index))
-      sum += try evaluation.loss()
-    }
-    return sum / Double(max(indices.count, 1))
   }
 
   /// The error for numbers that are no longer finite.

@@ -5,8 +5,8 @@ import CarouselModel
 public struct GraphTrainingSettings: Hashable, Sendable, Codable {
   /// The model's file and that of the data: for the record, and for a run that is resumed.
   public var model: String, data: String
-  /// What is minimized.
-  public var objective: GraphObjective
+  /// What is minimized; nil where the graph's first output is the loss.
+  public var objective: GraphObjective?
   /// Which parameters are trained, and how fast.
   public var selection = GraphSelection()
   /// What is held out, drawn from all examples by the seed, or a file of its own.
@@ -22,6 +22,11 @@ public struct GraphTrainingSettings: Hashable, Sendable, Codable {
     self.data = data
     self.objective = objective
     training = Self.trainingDefaults
+  }
+
+  /// Settings for a graph and data that are no files.
+  init(training: TrainingSettings) {
+    (model, data, self.training) = ("the graph", "the examples", training)
   }
 
   /// What is done where nothing else is asked for: gentler than for a network that begins at random.
@@ -50,14 +55,15 @@ public struct GraphTrainingSettings: Hashable, Sendable, Codable {
   struct Record: Encodable {
     let task = "graph"
     let model: String, data: String
-    let objective: GraphObjective
+    let objective: GraphObjective?
     let selection: GraphSelection
-    let validation: HeldOut
+    let validation: HeldOut?
     let test: String?
     let optimizer: OptimizerSettings
     let schedule: LearningRateSchedule
     let bounds: TrainingBounds
-    let clipNorm: Double?
+    let batchSize: Int, accumulate: Int?
+    let clipNorm: Double?, averageDecay: Double?
     let evaluateEvery: Int, logEvery: Int
     let patience: Int?
     let seed: UInt64
@@ -65,10 +71,13 @@ public struct GraphTrainingSettings: Hashable, Sendable, Codable {
 
     init(_ settings: GraphTrainingSettings) {
       (model, data, objective) = (settings.model, settings.data, settings.objective)
-      (selection, validation, test) = (settings.selection, settings.validation, settings.test)
+      (selection, test) = (settings.selection, settings.test)
+      validation = settings.objective == nil ? nil : settings.validation
       let training = settings.training
       (optimizer, schedule, bounds) = (training.optimizer, training.schedule, training.bounds)
-      (clipNorm, patience, seed) = (training.clipNorm, training.patience, training.seed)
+      (batchSize, accumulate) = (training.batchSize, training.accumulate)
+      (clipNorm, averageDecay) = (training.clipNorm, training.averageDecay)
+      (patience, seed) = (training.patience, training.seed)
       (evaluateEvery, logEvery) = (training.evaluateEvery, training.logEvery)
       device = training.device
     }

@@ -1,24 +1,5 @@
 import CarouselModel
 
-/// What a network is trained for.
-public enum TrainingTask: String, Hashable, Sendable, Codable, CaseIterable {
-  /// The next byte of a text.
-  case text
-  /// The sum of two marked numbers of a sequence.
-  case adding
-  /// A few symbols again, after a long pause.
-  case copy
-  /// The class of a sequence of one's own.
-  case classify
-  /// The next numbers of a series of one's own.
-  case forecast
-  /// The tag of each word of a sequence of one's own.
-  case tag
-
-  /// Whether the task reads one's own examples, see `TrainingExamples`.
-  public var readsExamples: Bool { [.classify, .forecast, .tag].contains(self) }
-}
-
 /// One step's worth of data.
 struct TrainingBatch {
   let input: NetworkInput
@@ -28,7 +9,7 @@ struct TrainingBatch {
 }
 
 /// What a network is trained on: batches that are a function of how many steps were taken before.
-protocol TrainingData: Sendable {
+protocol WindowData: Sendable {
   /// The steps of each sequence in a batch.
   var sequenceLength: Int { get }
   /// N, the sequences of a batch.
@@ -39,7 +20,7 @@ protocol TrainingData: Sendable {
   func batch(_ step: Int) throws -> TrainingBatch
 }
 
-extension TextStreams: TrainingData {
+extension TextStreams: WindowData {
   var epochSteps: Int { windowCount }
 
   func batch(_ step: Int) throws -> TrainingBatch {
