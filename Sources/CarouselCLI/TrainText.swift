@@ -28,7 +28,10 @@ struct TrainText: PagedCommand {
   @Option(
     help: ArgumentHelp(
       "The bytes that the model knows: those of the text (data), or all 256 (bytes).",
-      discussion: "Without it those of the text, and those that the model of --from knows."
+      discussion: """
+        Without it those of the text, and those that the model of --from knows; of a text above 256 MiB, \
+        which stays in its files, all 256, since data reads it whole before the first update.
+        """
     ))
   var vocabulary: VocabularyKind?
 
@@ -60,7 +63,7 @@ struct TrainText: PagedCommand {
     let from = try common.startingWeights()
     let settings = try common.settings(defaults: .defaults(for: .text), from: from)
     common.device.loadDrivers()
-    let text = try TrainingText.reading(files)
+    let text = try TrainingText.reading(files, mostInMemory: TrainingText.mostInMemory)
     let name = text.identity.files.first.map {
       $0 == TrainingText.pipe
         ? "text" : URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent
@@ -76,7 +79,7 @@ struct TrainText: PagedCommand {
     let vocabulary =
       switch vocabulary {
       case .bytes: ByteVocabulary.all
-      case .data: text.vocabulary
+      case .data: try text.occurringBytes()
       case nil: from?.vocabulary?.union(text.vocabulary) ?? text.vocabulary
       }
     try train(
@@ -98,7 +101,8 @@ struct TrainText: PagedCommand {
         "\(folder.path): the run's text came from a pipe; expected it again, as a file or as '-', "
           + "beside --resume")
     }
-    let text = try TrainingText.reading(files.isEmpty ? recorded : files)
+    let text = try TrainingText.reading(
+      files.isEmpty ? recorded : files, mostInMemory: TrainingText.mostInMemory)
     try resume(checkpoint, text, in: folder, on: device.makeBackend())
   }
 
@@ -134,12 +138,12 @@ extension ResolvedOptions {
 
 extension TrainingText {
   /// Reads a text; says so where that waits for somebody to type it.
-  static func reading(_ files: [String]) throws -> TrainingText {
+  static func reading(_ files: [String], mostInMemory: Int = .max) throws -> TrainingText {
     Progress.show(Status("reading \(files.joined(separator: ", "))"))
     if files.contains(pipe), isatty(STDIN_FILENO) == 1 {
       Output.note("carousel: reading the text from the terminal, to its end (Ctrl-D)")
     }
-    return try TrainingText(files: files)
+    return try TrainingText(files: files, mostInMemory: mostInMemory)
   }
 }
 

@@ -24,6 +24,11 @@ public struct SeriesSet: Sendable {
     (self.values, ids, source) = ([values], [""], "the series")
   }
 
+  /// A set without series, whose numbers stay in the file `source`.
+  package init(empty source: String, targets: [String], covariates: [String]) {
+    (self.targets, self.covariates, self.source) = (targets, covariates, source)
+  }
+
   /// Reads a CSV file in which each row is a step.
   ///
   /// Without `targets` the one column that is neither id nor time is taken. Throws as a `SequenceSet` does.
@@ -35,24 +40,9 @@ public struct SeriesSet: Sendable {
     var (id, time): (Int?, Int?)
     if let idName { id = try table.index(of: idName, option: "--id") }
     if let timeName { time = try table.index(of: timeName, option: "--time") }
-    var indices: [Int] = []
-    for name in targets { indices.append(try table.index(of: name, option: "--target")) }
-    if targets.isEmpty {
-      indices = try table.channels(nil, besides: [id, time])
-      guard indices.count == 1 else {
-        throw CarouselError(
-          .usage,
-          "\(table.name): expected --target with the column to predict, one of "
-            + indices.prefix(8).map { table.columns[$0] }.joined(separator: ", "))
-      }
-    }
-    self.targets = indices.map { table.columns[$0] }
-    for name in covariates { indices.append(try table.index(of: name, option: "--covariates")) }
-    for (position, index) in indices.enumerated() where indices[..<position].contains(index) {
-      throw CarouselError(
-        .usage,
-        "the column '\(table.columns[index])' is given twice among --target and --covariates")
-    }
+    let indices = try table.columns(
+      targets: targets, covariates: covariates, besides: [id, time])
+    self.targets = indices.dropLast(covariates.count).map { table.columns[$0] }
     self.covariates = covariates
     source = table.name
     try read(table, indices, id: id, time: time, missing)
@@ -92,6 +82,32 @@ public struct SeriesSet: Sendable {
       missing.fill(&series, width: indices.count)
       values.append(series)
     }
+  }
+}
+
+extension TableReader {
+  /// The columns of targets and then of covariates; without targets the one that is none of `others` is it.
+  func columns(
+    targets: [String], covariates: [String], besides others: [Int?]
+  ) throws(CarouselError) -> [Int] {
+    var indices: [Int] = []
+    for name in targets { indices.append(try index(of: name, option: "--target")) }
+    if targets.isEmpty {
+      indices = try channels(nil, besides: others)
+      guard indices.count == 1 else {
+        throw CarouselError(
+          .usage,
+          "\(name): expected --target with the column to predict, one of "
+            + indices.prefix(8).map { columns[$0] }.joined(separator: ", "))
+      }
+    }
+    for name in covariates { indices.append(try index(of: name, option: "--covariates")) }
+    for (position, index) in indices.enumerated() where indices[..<position].contains(index) {
+      throw CarouselError(
+        .usage,
+        "the column '\(columns[index])' is given twice among --target and --covariates")
+    }
+    return indices
   }
 }
 

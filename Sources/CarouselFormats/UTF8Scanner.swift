@@ -43,6 +43,13 @@ public struct UTF8Scanner: Sendable {
     return next.accept(byte) && next.missing < count
   }
 
+  /// Whether bytes can be a part of a text in UTF-8, which may begin and end within a character.
+  public static func isPartOfUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    var scanner = UTF8Scanner()
+    let begin = bytes.prefix(3).prefix { continuation.contains($0) }.count
+    return bytes.dropFirst(begin).allSatisfy { scanner.accept($0) }
+  }
+
   /// Whether bytes are whole characters of UTF-8.
   public static func isUTF8(_ bytes: [UInt8]) -> Bool {
     bytes.withUnsafeBufferPointer { bytes in

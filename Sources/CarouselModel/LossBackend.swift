@@ -105,6 +105,12 @@ extension RegressionLoss {
   public func validate() throws(CarouselError) {
     switch self {
     case .squared, .absolute, .gaussian: return
+    case .boundedGaussian(let bound):
+      guard bound > 0, bound <= 40 else {
+        throw CarouselError(
+          .usage,
+          "the bound of a deviation's logarithm must be above 0 and at most 40, but is \(bound)")
+      }
     case .huber(let delta):
       guard delta > 0, delta.isFinite else {
         throw CarouselError(

@@ -12,13 +12,16 @@ public enum RegressionLoss: Hashable, Sendable, Codable {
   /// The negative log-likelihood of a normal distribution, `(log v + (t − μ)²/v)/2` with `v = e^s`, without
   /// the constant log(2π)/2: predictions `[M, 2·O]`, μ and s of one target side by side.
   case gaussian
+  /// The same of `v = e^(2·s)`, s being the logarithm of the deviation, kept within ±`bound` where no gradient
+  /// moves it further, and with the constant log(2π)/2.
+  case boundedGaussian(bound: Double)
 
   /// How many predictions there are for each target.
   public var predictionsPerTarget: Int {
     switch self {
     case .squared, .absolute, .huber: 1
     case .quantile(let levels): levels.count
-    case .gaussian: 2
+    case .gaussian, .boundedGaussian: 2
     }
   }
 }

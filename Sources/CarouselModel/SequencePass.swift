@@ -7,6 +7,16 @@ package enum SequenceLoss: Hashable, Sendable {
   case regression(RegressionLoss, width: Int)
 }
 
+/// Which rows of the layers' outputs a network's linear layer reads.
+package enum SequenceReading: Sendable {
+  /// Those of every step.
+  case allSteps
+  /// Those of the last of T steps alone, for sequences that all have T.
+  case lastStep
+  /// The mean over the steps of each sequence, `[N]` rows: the mean of what every step's outputs would be.
+  case meanOfSteps
+}
+
 /// Passes of a network over batches of sequences: with a `SequenceLoss` `queueGradients` does all of a training
 /// step; for any other loss `forward` gives the outputs and `queueBackward` takes ∂loss/∂outputs.
 ///
@@ -18,7 +28,7 @@ package final class SequencePass<B: Backend> {
   package let network: Network<B>
   /// T and N.
   package let sequenceLength: Int, batchSize: Int
-  /// R: T where outputs are computed at every step, 1 where those of the last step alone are.
+  /// R: T where outputs are computed at every step, 1 where those of the last step or of the mean are.
   package let outputRows: Int
 
   private let stack: RecurrentStack<B>
@@ -28,6 +38,7 @@ package final class SequencePass<B: Backend> {
   private let x: B.Buffer, outputs: B.Buffer
   /// The rows of the stack's outputs that the linear layer reads.
   private let read: B.Buffer
+  private var pool: Pool?
   private let gradients: Gradients?
   private let targets: Targets?
   /// The loss of the last `queueGradients`, one number.
@@ -42,6 +53,14 @@ package final class SequencePass<B: Backend> {
     let read: B.Buffer
   }
 
+  /// What the mean over steps needs: the share of each step `[T, N]`, 0 past an end, and the outputs of the
+  /// layers times their shares.
+  private struct Pool {
+    let shares: B.Buffer, weighted: B.Buffer
+    /// The lengths that the shares are those of.
+    var lengths: [Int32]?
+  }
+
   /// What a loss compares the outputs with.
   private struct Targets {
     let loss: SequenceLoss
@@ -52,11 +71,11 @@ package final class SequencePass<B: Backend> {
 
   /// Allocates the activations for N sequences of up to T steps; with `training`, for a backward pass too.
   ///
-  /// With `readsLastStep` the outputs of the last of the T steps alone are computed, where the backend can
-  /// slice there; `outputRows` says whether it can.
+  /// With the reading `.lastStep` the outputs of the last of the T steps alone are computed where the backend can
+  /// slice there, else those of all; `outputRows` says whether it can.
   package init(
     _ network: Network<B>, sequenceLength: Int, batchSize: Int, training: Bool,
-    readsLastStep: Bool = false, loss: SequenceLoss? = nil
+    reading: SequenceReading = .allSteps, loss: SequenceLoss? = nil
   ) throws {
     let (backend, configuration) = (network.backend, network.configuration)
     let (O, E) = (configuration.outputSize, configuration.recurrent.inputSize)
@@ -69,11 +88,19 @@ package final class SequencePass<B: Backend> {
       configuration.recurrent, store: network.parameters, prefix: "recurrent.",
       sequenceLength: sequenceLength, batchSize: batchSize, training: training)
     let offset = (rows - batchSize) * width
-    let slices = readsLastStep && offset.isMultiple(of: backend.sliceAlignment)
-    outputRows = slices ? 1 : sequenceLength
+    let slices = reading == .lastStep && offset.isMultiple(of: backend.sliceAlignment)
+    let pools = reading == .meanOfSteps
+    let outputRows = slices || pools ? 1 : sequenceLength
+    self.outputRows = outputRows
     func rowsThatAreRead(_ buffer: B.Buffer) throws -> B.Buffer {
-      slices ? try backend.slice(buffer, offset: offset, count: batchSize * width) : buffer
+      if pools { return try backend.makeBuffer(count: batchSize * width) }
+      return slices ? try backend.slice(buffer, offset: offset, count: batchSize * width) : buffer
     }
+    pool =
+      pools
+      ? Pool(
+        shares: try backend.makeBuffer(count: rows),
+        weighted: try backend.makeBuffer(count: rows * width)) : nil
     read = try rowsThatAreRead(stack.y)
     tokens = configuration.vocabularySize == nil ? nil : try backend.makeIndexBuffer(count: rows)
     lengths = try backend.makeIndexBuffer(count: batchSize)
@@ -90,10 +117,10 @@ package final class SequencePass<B: Backend> {
           weights = buffer
         }
       case .regression(_, let width):
-        values = try backend.makeBuffer(count: slices ? batchSize * width : rows * width)
+        values = try backend.makeBuffer(count: outputRows * batchSize * width)
       }
       return Targets(
-        loss: loss, indices: try backend.makeIndexBuffer(count: slices ? batchSize : rows),
+        loss: loss, indices: try backend.makeIndexBuffer(count: outputRows * batchSize),
         values: values, weights: weights)
     }
     guard training else {
@@ -175,10 +202,45 @@ package final class SequencePass<B: Backend> {
     try network.configuration.check(input, rows: sequenceLength * batchSize)
     isRagged = lengths != nil
     if let lengths { try backend.write(lengths, to: self.lengths) }
+    try writeShares(lengths)
     switch input {
     case .tokens(let values): if let tokens { try backend.write(values, to: tokens) }
     case .features(let values): try backend.write(values, to: x)
     }
+  }
+
+  /// The share that each step has in the mean of its sequence, where that is read.
+  private func writeShares(_ lengths: [Int32]?) throws {
+    let lengths = lengths ?? [Int32](repeating: Int32(sequenceLength), count: batchSize)
+    guard let pool, pool.lengths != lengths else { return }
+    let shares = (0..<sequenceLength * batchSize).map { index in
+      let length = Int(lengths[index % batchSize])
+      return index / batchSize < length ? 1 / Double(length) : 0
+    }
+    try backend.write(shares, to: pool.shares)
+    self.pool?.lengths = lengths
+  }
+
+  /// The views of `[T, N, C]` in which each row of the outputs, each share of a step, and each row of the mean
+  /// are.
+  private var poolViews: (rows: StridedView, shares: StridedView, mean: StridedView) {
+    let (T, N, C) = (sequenceLength, batchSize, network.configuration.recurrent.outputSize)
+    return (
+      StridedView([T, N, C]), StridedView(extents: [T, N, C], strides: [N, 1, 0]),
+      StridedView(extents: [T, N, C], strides: [0, C, 1])
+    )
+  }
+
+  /// Queues the mean of the layers' outputs over the steps of each sequence.
+  private func queueMean(_ pool: Pool) throws {
+    let (T, N, C) = (sequenceLength, batchSize, network.configuration.recurrent.outputSize)
+    let views = poolViews
+    try backend.elementwise(
+      .binary(.multiply), [(stack.y, views.rows), (pool.shares, views.shares)],
+      into: pool.weighted, extents: [T, N, C])
+    try backend.reduce(
+      .sum, pool.weighted, kept: StridedView([N * C]),
+      reduced: StridedView(extents: [T], strides: [N * C]), into: read, scale: 1)
   }
 
   /// From the input that was written last to `outputs`.
@@ -194,6 +256,7 @@ package final class SequencePass<B: Backend> {
     try stack.forward(
       x: x, lengths: isRagged ? self.lengths : nil, initial: nil, final: nil,
       dropoutSeed: dropoutSeed)
+    if let pool { try queueMean(pool) }
     try backend.linearForward(
       x: read, weight: store.value("output.weight"), bias: store.value("output.bias"), y: outputs,
       rows: outputRows * batchSize, inputSize: configuration.recurrent.outputSize,
@@ -222,7 +285,7 @@ package final class SequencePass<B: Backend> {
     guard let gradients else { return }
     let (store, configuration) = (network.parameters, network.configuration)
     let rows = sequenceLength * batchSize
-    if outputRows < sequenceLength {
+    if outputRows < sequenceLength, pool == nil {
       try backend.fill(gradients.y, count: rows * configuration.recurrent.outputSize, with: 0)
     }
     try backend.linearBackward(
@@ -230,6 +293,12 @@ package final class SequencePass<B: Backend> {
       gradX: gradients.read, gradWeight: store.gradient("output.weight"),
       gradBias: store.gradient("output.bias"), rows: outputRows * batchSize,
       inputSize: configuration.recurrent.outputSize, outputSize: configuration.outputSize)
+    if let pool {
+      let views = poolViews
+      try backend.elementwise(
+        .binary(.multiply), [(gradients.read, views.mean), (pool.shares, views.shares)],
+        into: gradients.y, extents: views.rows.extents)
+    }
     try stack.backward(
       x: x, lengths: isRagged ? lengths : nil, initial: nil, gradY: gradients.y,
       gradX: tokens == nil ? nil : gradients.x, dropoutSeed: dropoutSeed)

@@ -42,6 +42,7 @@ extension OpenCLBackend {
     var delta = 0.0
     var levels: Buffer?
     if case .huber(let given) = kind { delta = given }
+    if case .boundedGaussian(let given) = kind { delta = given }
     if case .quantile(let given) = kind {
       levels = try launcher.scratch(count: given.count)
       try levels.map { try write(given, to: $0) }
@@ -121,6 +122,7 @@ extension RegressionLoss {
     case .huber: 2
     case .quantile: 3
     case .gaussian: 4
+    case .boundedGaussian: 5
     }
   }
 }

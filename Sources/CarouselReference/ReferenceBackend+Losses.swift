@@ -162,6 +162,13 @@ extension RegressionLoss {
       let precision = exp(-predictions[1])
       let squared = error * error * precision
       return ((predictions[1] + squared) / 2, [error * precision, (1 - squared) / 2])
+    case .boundedGaussian(let bound):
+      let s = predictions[1]
+      let kept = s < -bound ? -bound : s > bound ? bound : s
+      let z = error * exp(-kept)
+      // log √(2π)
+      let loss = kept + z * z / 2 + 0.9189385332046727
+      return (loss, [z * exp(-kept), s.magnitude < bound ? 1 - z * z : 0])
     }
   }
 }

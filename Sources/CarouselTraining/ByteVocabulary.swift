@@ -61,11 +61,19 @@ public struct ByteVocabulary: Hashable, Sendable {
 
   /// Throws where a byte of a text is unknown; `source` names the text in the error.
   public func check(_ text: [UInt8], source: String) throws(CarouselError) {
-    guard let unknown = firstUnknown(in: text) else { return }
-    throw CarouselError(
-      .badData,
-      "\(source): the model knows \(count) bytes, but the byte \(Self.name(of: text[unknown])) "
-        + "at offset \(unknown) is none of them")
+    try check(TextContent(text[...]), source: source)
+  }
+
+  /// The same of a text that may be in files.
+  func check(_ text: TextContent, source: String) throws(CarouselError) {
+    guard count < 256 else { return }
+    try text.forEachChunk { offset, bytes throws(CarouselError) in
+      guard let unknown = bytes.firstIndex(where: { tokens[Int($0)] < 0 }) else { return true }
+      throw CarouselError(
+        .badData,
+        "\(source): the model knows \(count) bytes, but the byte \(Self.name(of: bytes[unknown])) "
+          + "at offset \(offset + unknown) is none of them")
+    }
   }
 
   /// A text without what is unknown.

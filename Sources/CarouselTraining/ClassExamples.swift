@@ -20,10 +20,9 @@ struct ClassExamples: SequenceExamples {
   var count: Int { self.set.count }
   func length(_ index: Int) -> Int { set.length(index) }
 
-  var readsLastStep: Bool {
-    guard pooling == .last, count > 0 else { return false }
-    let first = length(0)
-    return (0..<count).allSatisfy { length($0) == first }
+  var reading: SequenceReading {
+    guard pooling == .last else { return .meanOfSteps }
+    return (0..<count).allSatisfy { length($0) == length(0) } ? .lastStep : .allSteps
   }
 
   /// Reads sequences as a model does that was trained on others.
@@ -63,7 +62,8 @@ struct ClassExamples: SequenceExamples {
   }
 
   func input(
-    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: (seed: UInt64, step: Int)?
+    _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
+    noise: (seed: UInt64, step: Int)?
   ) -> NetworkInput {
     let width = mean.count
     var x = [Double](repeating: 0, count: sequenceLength * batchSize * width)
@@ -92,9 +92,7 @@ struct ClassExamples: SequenceExamples {
     return pooling == .last ? result : result.map { $0 / Double(rows.count) }
   }
 
-  var sequenceLoss: SequenceLoss? {
-    pooling == .last ? .crossEntropy(weights: weights, smoothing: smoothing) : nil
-  }
+  var sequenceLoss: SequenceLoss { .crossEntropy(weights: weights, smoothing: smoothing) }
 
   func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
     var result = [Int32](repeating: -1, count: rows * batch.batchSize)

@@ -81,6 +81,14 @@ public struct DataSettings: Hashable, Sendable, Codable {
   public func validate() throws(CarouselError) {
     try validation.validate("validation")
     try test?.validate("test")
+    if case .share(let validation) = validation, case .share(let test) = test,
+      validation + test >= 1
+    {
+      throw CarouselError(
+        .usage,
+        "the validation and the test share must be below 1 together, but are \(validation) and \(test)"
+      )
+    }
     guard labelSmoothing >= 0, labelSmoothing < 1 else {
       throw CarouselError(
         .usage, "label smoothing must be at least 0 and below 1, but is \(labelSmoothing)")

@@ -22,12 +22,9 @@ extension ExampleParts {
       let testStart = length - settings.test.count(of: length)
       let validationStart = testStart - HeldOut?.some(settings.validation).count(of: length)
       trainingEnds.append(validationStart)
-      windows.training += Window.all(
-        series, targets: settings.window..<validationStart, settings)
-      windows.validation += Window.all(
-        series, targets: max(validationStart, settings.window)..<testStart, settings)
-      windows.test += Window.all(
-        series, targets: max(testStart, settings.window)..<length, settings)
+      windows.training += Window.all(series, from: 0, to: validationStart, settings)
+      windows.validation += Window.all(series, from: validationStart, to: testStart, settings)
+      windows.test += Window.all(series, from: testStart, to: length, settings)
     }
     func require(_ windows: [Window], _ heldOut: HeldOut?, _ name: String) throws(CarouselError) {
       guard case .share(let share) = heldOut, share > 0, windows.isEmpty else { return }
@@ -49,7 +46,14 @@ extension ExampleParts {
     description.channels = set.targets + set.covariates
     description.longest = settings.window
     let naive = set.naiveErrors(ends: trainingEnds, season: settings.season)
-    description.learnScales(of: set, windows.training, ends: trainingEnds, naive)
+    let step = max(1, windows.training.count / 2000)
+    description.learnScales(
+      of: set, stride(from: 0, to: windows.training.count, by: step).map { windows.training[$0] },
+      covariate: { channel in
+        (0..<set.count).flatMap { series in
+          (0..<trainingEnds[series]).map { set.values[series][$0 * set.width + channel] }
+        }
+      }, naive)
     var hash = DataHash()
     set.add(to: &hash)
     func examples(_ windows: [Window]) -> ForecastExamples {
@@ -82,10 +86,11 @@ extension HeldOut? {
 }
 
 extension ForecastExamples.Window {
-  /// The windows of a series all of whose H targets are in a range of steps.
-  static func all(_ series: Int, targets: Range<Int>, _ settings: DataSettings) -> [Self] {
-    guard targets.count >= settings.horizon else { return [] }
-    return (targets.lowerBound...targets.upperBound - settings.horizon).map {
+  /// The windows of a series all of whose H targets are from one step on and before another.
+  static func all(_ series: Int, from: Int, to end: Int, _ settings: DataSettings) -> [Self] {
+    let first = max(from, settings.window)
+    guard end - first >= settings.horizon else { return [] }
+    return (first...end - settings.horizon).map {
       ForecastExamples.Window(series: series, last: $0 - 1)
     }
   }
@@ -113,7 +118,7 @@ extension ForecastExamples {
           "\(set.place(series)): expected at least \(settings.window + settings.horizon) steps, a window of "
             + "\(settings.window) and a horizon of \(settings.horizon), found \(length)")
       }
-      windows += Window.all(series, targets: settings.window..<length, settings)
+      windows += Window.all(series, from: 0, to: length, settings)
     }
     let ends = (0..<set.count).map { set.length($0) }
     self.init(
@@ -122,17 +127,17 @@ extension ForecastExamples {
 }
 
 extension DataDescription {
-  /// Learns on the training part what windows are scaled by and what predictions are added to.
-  fileprivate mutating func learnScales(
-    of set: SeriesSet, _ all: [ForecastExamples.Window], ends: [Int], _ naive: [[Double]]
+  /// Learns on windows of the training part what windows are scaled by and what predictions are added to;
+  /// `covariate` gives the numbers of a channel there.
+  mutating func learnScales(
+    of set: SeriesSet, _ windows: [ForecastExamples.Window], covariate: (Int) -> [Double],
+    _ naive: [[Double]]
   ) {
     let (targets, width) = (set.targets.count, set.width)
     mean = [Double](repeating: 0, count: width)
     scale = [Double](repeating: 1, count: width)
     for channel in targets..<width {
-      let values = (0..<set.count).flatMap { series in
-        (0..<ends[series]).map { set.values[series][$0 * width + channel] }
-      }
+      let values = covariate(channel)
       mean[channel] = values.reduce(0, +) / Double(values.count)
       scale[channel] = Self.size(values.map { $0 - mean[channel] })
     }
@@ -140,8 +145,6 @@ extension DataDescription {
     forecast.targetScale = [Double](repeating: 1, count: targets)
     forecast.scalesWindows = set.count > 1
     self.forecast = forecast
-    let step = max(1, all.count / 2000)
-    let windows = stride(from: 0, to: all.count, by: step).map { all[$0] }
     let draft = ForecastExamples(set, windows, self, naiveErrors: naive)
     func differences(_ target: Int, _ base: ForecastScaling.Base) -> [Double] {
       windows.flatMap { window in

@@ -35,7 +35,7 @@ public final class ExampleStream<B: Backend> {
     pass =
       model.task == .forecast
       ? nil : try NetworkPass(model.network, sequenceLength: 1, batchSize: 1, training: false)
-    windows = PassCache(model.network, batchSize: 1, training: false, readsLastStep: true)
+    windows = PassCache(model.network, batchSize: 1, training: false, reading: .lastStep)
     if model.task == .tag {
       words = try LineReader("-")
       return
@@ -119,7 +119,7 @@ public final class ExampleStream<B: Backend> {
       targets: description.settings.targets, covariates: description.settings.covariates,
       values: history)
     let examples = try ForecastExamples(endsOf: set, description)
-    let batch = examples.batch([0], sequenceLength: description.settings.window, batchSize: 1)
-    return .numbers(id: nil, examples.predictions(try windows.outputs(batch).outputs, 0))
+    let batch = try examples.batch([0], sequenceLength: description.settings.window, batchSize: 1)
+    return .numbers(id: nil, examples.predictions(try windows.outputs(batch), 0))
   }
 }

@@ -127,15 +127,15 @@ public final class ExampleModel<B: Backend> {
     _ body: (_ outputs: BatchOutputs, _ sequence: Int, _ example: Int) throws -> Void
   ) throws {
     let passes = PassCache(
-      network, batchSize: batchSize, training: false, readsLastStep: examples.readsLastStep)
+      network, batchSize: batchSize, training: false, reading: examples.reading)
     let classes = BatchPlan.classes((0..<examples.count).map(examples.length))
     for start in stride(from: 0, to: examples.count, by: batchSize) {
       if try shouldStop() { return }
       let indices = Array(start..<min(start + batchSize, examples.count))
       let longest = indices.reduce(1) { max($0, examples.length($1)) }
-      let batch = examples.batch(
+      let batch = try examples.batch(
         indices, sequenceLength: classes.first { $0 >= longest } ?? longest, batchSize: batchSize)
-      let outputs = try passes.outputs(batch).outputs
+      let outputs = try passes.outputs(batch)
       for (sequence, example) in indices.enumerated() { try body(outputs, sequence, example) }
     }
   }

@@ -30,10 +30,16 @@ public struct ForecastScaling: Hashable, Sendable, Codable {
 /// `[H, targets, …]`. The loss is the mean over all numbers that are predicted, in that scale.
 struct ForecastExamples: SequenceExamples {
   /// A window ends with step `last` of a series.
-  struct Window: Hashable { let series: Int, last: Int }
+  struct Window: Hashable {
+    let series: Int, last: Int
+    /// The numbers of the window and of what follows it, where they are not in the set of series.
+    var numbers: [Double]?
+  }
 
   let set: SeriesSet
   let windows: [Window]
+  /// The file that windows are read from, where they are not in memory.
+  var stream: SeriesStream?
   let settings: DataSettings
   let scaling: ForecastScaling
   let mean: [Double], scale: [Double]
@@ -41,9 +47,9 @@ struct ForecastExamples: SequenceExamples {
   /// what MASE divides by.
   let naiveErrors: [[Double]]
 
-  var count: Int { windows.count }
+  var count: Int { stream?.count ?? windows.count }
   func length(_ index: Int) -> Int { settings.window }
-  var readsLastStep: Bool { true }
+  var reading: SequenceReading { .lastStep }
 
   var targetCount: Int { self.set.targets.count }
   private var width: Int { self.set.width }
@@ -51,7 +57,19 @@ struct ForecastExamples: SequenceExamples {
 
   /// The number of channel `channel` at a step.
   func value(_ window: Window, _ channel: Int, at step: Int) -> Double {
-    set.values[window.series][step * width + channel]
+    window.numbers?[step * width + channel] ?? set.values[window.series][step * width + channel]
+  }
+
+  func load(_ examples: [Int]) throws(CarouselError) -> [[Double]]? {
+    guard let stream else { return nil }
+    var result: [[Double]] = []
+    for example in examples { result.append(try stream.stretch(example)) }
+    return result
+  }
+
+  /// An example's window; `numbers` are those that were loaded for it.
+  func window(_ example: Int, _ numbers: [Double]?) -> Window {
+    numbers.map { Window(series: 0, last: settings.window - 1, numbers: $0) } ?? windows[example]
   }
 
   /// By what the targets of a window are divided.
@@ -92,11 +110,12 @@ struct ForecastExamples: SequenceExamples {
   }
 
   func input(
-    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: (seed: UInt64, step: Int)?
+    _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
+    noise: (seed: UInt64, step: Int)?
   ) -> NetworkInput {
     var x = [Double](repeating: 0, count: sequenceLength * batchSize * width)
     for (n, example) in examples.enumerated() {
-      let window = windows[example]
+      let window = window(example, loaded?[n])
       let first = window.last - settings.window + 1
       for channel in 0..<width {
         let isTarget = channel < targetCount
@@ -122,14 +141,14 @@ struct ForecastExamples: SequenceExamples {
       for ahead in 1...settings.horizon {
         for target in 0..<targetCount {
           let start = row + ((ahead - 1) * targetCount + target) * outputCount
-          body(windows[example], target, ahead, start)
+          body(window(example, batch.loaded?[n]), target, ahead, start)
         }
       }
     }
   }
 
-  var sequenceLoss: SequenceLoss? {
-    settings.loss.regression.map { .regression($0, width: settings.horizon * targetCount) }
+  var sequenceLoss: SequenceLoss {
+    .regression(settings.loss.regression, width: settings.horizon * targetCount)
   }
 
   func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
@@ -139,7 +158,9 @@ struct ForecastExamples: SequenceExamples {
       [Double](repeating: 0, count: places * width), [Int32](repeating: 0, count: places)
     )
     for (n, example) in batch.examples.enumerated() {
-      let (window, place) = (windows[example], (rows - 1) * batch.batchSize + n)
+      let (window, place) = (
+        window(example, batch.loaded?[n]), (rows - 1) * batch.batchSize + n
+      )
       counted[place] = 1
       for ahead in 1...settings.horizon {
         for target in 0..<targetCount {
@@ -212,14 +233,14 @@ struct ForecastExamples: SequenceExamples {
 }
 
 extension ForecastLoss {
-  /// The loss as a device computes it; nil for the Gaussian one, whose output is log σ within bounds.
-  var regression: RegressionLoss? {
+  /// The loss as a device computes it.
+  var regression: RegressionLoss {
     switch self {
     case .squared: .squared
     case .absolute: .absolute
     case .huber: .huber(delta: 1)
     case .quantile(let levels): .quantile(levels)
-    case .gaussian: nil
+    case .gaussian: .boundedGaussian(bound: Self.largestLogDeviation)
     }
   }
 

@@ -48,13 +48,13 @@ extension Trainer {
       scaling: part.scaling, mean: part.mean, scale: part.scale, naiveErrors: part.naiveErrors)
     let predictions: [[ForecastNumber]] = try withBestNetwork(in: folder) { network in
       let passes = PassCache(
-        network, batchSize: settings.batchSize, training: false, readsLastStep: true)
+        network, batchSize: settings.batchSize, training: false, reading: .lastStep)
       var result: [[ForecastNumber]] = []
       for start in stride(from: 0, to: chosen.count, by: settings.batchSize) {
         let indices = Array(start..<min(start + settings.batchSize, chosen.count))
-        let batch = chosen.batch(
+        let batch = try chosen.batch(
           indices, sequenceLength: part.settings.window, batchSize: settings.batchSize)
-        let outputs = try passes.outputs(batch).outputs
+        let outputs = try passes.outputs(batch)
         result += indices.map { chosen.predictions(outputs, $0) }
       }
       return result

@@ -10,9 +10,11 @@ struct ExampleBatch {
   let input: NetworkInput
   /// The steps of each sequence; nil where all have T.
   let lengths: [Int32]?
+  /// The numbers of each example, where they were read for this batch.
+  var loaded: [[Double]]?
 }
 
-/// The outputs of a network for a batch, `[R, N, O]`: R is T, or 1 where the last step alone is read.
+/// The outputs of a network for a batch, `[R, N, O]`: R is T, or 1 where the last step alone is read, or the mean.
 struct BatchOutputs {
   let values: [Double]
   let rows: Int, batchSize: Int, width: Int
@@ -38,16 +40,19 @@ protocol SequenceExamples: Sendable {
   var count: Int { get }
   /// T of an example.
   func length(_ index: Int) -> Int
-  /// Whether the outputs of the last step are all that counts, and every example has the same T.
-  var readsLastStep: Bool { get }
-  /// What the network reads of examples, `[T, N]` rows with zeros past each end; `step` is the training
-  /// step, for what is drawn anew in each; nil draws nothing.
+  /// What of a sequence's steps counts; `.lastStep` only where every example has the same T.
+  var reading: SequenceReading { get }
+  /// Reads the numbers of examples that stay in a file; nil where all are in memory.
+  func load(_ examples: [Int]) throws(CarouselError) -> [[Double]]?
+  /// What the network reads of examples, `[T, N]` rows with zeros past each end; `loaded` is what `load` gave,
+  /// `step` the training step, for what is drawn anew in each; nil draws nothing.
   func input(
-    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: (seed: UInt64, step: Int)?
+    _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
+    noise: (seed: UInt64, step: Int)?
   ) -> NetworkInput
-  /// The loss where a device computes it; nil leaves it to the host.
-  var sequenceLoss: SequenceLoss? { get }
-  /// What `sequenceLoss` compares `[rows, N]` outputs with; rows is T, or 1 of the last step.
+  /// The loss as a device computes it.
+  var sequenceLoss: SequenceLoss { get }
+  /// What `sequenceLoss` compares `[rows, N]` outputs with; rows is T, or 1 where one row is read of a sequence.
   func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets
   /// What the sum of the losses of examples is divided by.
   func weight(_ examples: [Int]) -> Double
@@ -68,18 +73,23 @@ extension SequenceExamples {
   /// The length of the longest example; 0 without any.
   var longest: Int { (0..<count).reduce(0) { max($0, length($1)) } }
 
-  /// A batch of examples.
+  /// Nothing: all examples are in memory.
+  func load(_ examples: [Int]) throws(CarouselError) -> [[Double]]? { nil }
+
+  /// A batch of examples; throws where they are in a file that is not what it should be.
   func batch(
     _ examples: [Int], sequenceLength: Int, batchSize: Int,
     noise: (seed: UInt64, step: Int)? = nil
-  ) -> ExampleBatch {
+  ) throws(CarouselError) -> ExampleBatch {
+    let loaded = try load(examples)
     let lengths = examples.map { Int32(length($0)) }
     let isRagged = lengths.contains { Int($0) != sequenceLength }
     return ExampleBatch(
       sequenceLength: sequenceLength, batchSize: batchSize, examples: examples,
       input: input(
-        examples, sequenceLength: sequenceLength, batchSize: batchSize, noise: noise),
+        examples, loaded: loaded, sequenceLength: sequenceLength, batchSize: batchSize,
+        noise: noise),
       lengths: isRagged
-        ? lengths + [Int32](repeating: 0, count: batchSize - examples.count) : nil)
+        ? lengths + [Int32](repeating: 0, count: batchSize - examples.count) : nil, loaded: loaded)
   }
 }

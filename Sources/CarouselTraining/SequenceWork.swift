@@ -16,16 +16,17 @@ protocol TrainingWork: AnyObject {
 final class PassCache<B: Backend> {
   private let network: Network<B>
   private let batchSize: Int
-  private let training: Bool, readsLastStep: Bool
+  private let training: Bool
+  private let reading: SequenceReading
   private let loss: SequenceLoss?
   private var passes: [Int: SequencePass<B>] = [:]
 
   init(
-    _ network: Network<B>, batchSize: Int, training: Bool, readsLastStep: Bool,
+    _ network: Network<B>, batchSize: Int, training: Bool, reading: SequenceReading,
     loss: SequenceLoss? = nil
   ) {
     (self.network, self.batchSize, self.loss) = (network, batchSize, loss)
-    (self.training, self.readsLastStep) = (training, readsLastStep)
+    (self.training, self.reading) = (training, reading)
   }
 
   /// The pass for T steps.
@@ -33,29 +34,23 @@ final class PassCache<B: Backend> {
     if let pass = passes[sequenceLength] { return pass }
     let pass = try SequencePass(
       network, sequenceLength: sequenceLength, batchSize: batchSize, training: training,
-      readsLastStep: readsLastStep, loss: loss)
+      reading: reading, loss: loss)
     passes[sequenceLength] = pass
     return pass
   }
 
   /// The outputs for a batch; waits for the device.
-  func outputs(
-    _ batch: ExampleBatch, dropoutSeed: (seed: UInt64, step: Int)? = nil
-  ) throws -> (outputs: BatchOutputs, pass: SequencePass<B>) {
+  func outputs(_ batch: ExampleBatch) throws -> BatchOutputs {
     let pass = try pass(batch.sequenceLength)
-    let values = try pass.forward(batch.input, lengths: batch.lengths, dropoutSeed: dropoutSeed)
-    return (
-      BatchOutputs(
-        values: values, rows: pass.outputRows, batchSize: batchSize,
-        width: network.configuration.outputSize), pass
-    )
+    return BatchOutputs(
+      values: try pass.forward(batch.input, lengths: batch.lengths), rows: pass.outputRows,
+      batchSize: batchSize, width: network.configuration.outputSize)
   }
 }
 
 /// Examples of one's own data, in batches of like length.
 ///
-/// The device computes the loss where it knows it; otherwise the host does from the outputs. The next batch
-/// is made while the device computes.
+/// The next batch is made while the device computes.
 final class SequenceWork<B: Backend>: TrainingWork {
   private let network: Network<B>
   private let examples: any SequenceExamples
@@ -66,7 +61,6 @@ final class SequenceWork<B: Backend>: TrainingWork {
   private let sum: GradientSum<B>?
   private var next: (step: Int, slices: [ExampleBatch])?
   private var lastPass: SequencePass<B>?
-  private var hostLoss = 0.0
 
   init(_ network: Network<B>, _ examples: any SequenceExamples, _ settings: TrainingSettings) throws
   {
@@ -77,7 +71,7 @@ final class SequenceWork<B: Backend>: TrainingWork {
       seed: settings.seed)
     passes = PassCache(
       network, batchSize: settings.batchSize, training: true,
-      readsLastStep: examples.readsLastStep, loss: examples.sequenceLoss)
+      reading: examples.reading, loss: examples.sequenceLoss)
     sum = accumulate > 1 ? try GradientSum(network.parameters) : nil
   }
 
@@ -85,10 +79,10 @@ final class SequenceWork<B: Backend>: TrainingWork {
   var unitsPerStep: Int { plan.batchSize }
 
   /// The batches of N whose gradients make an update.
-  private func slices(_ step: Int, _ seed: UInt64) -> [ExampleBatch] {
+  private func slices(_ step: Int, _ seed: UInt64) throws -> [ExampleBatch] {
     let (indices, length) = plan.batch(step)
-    return stride(from: 0, to: indices.count, by: batchSize).enumerated().map { slice, start in
-      examples.batch(
+    return try stride(from: 0, to: indices.count, by: batchSize).enumerated().map { slice, start in
+      try examples.batch(
         Array(indices[start..<min(start + batchSize, indices.count)]), sequenceLength: length,
         batchSize: batchSize, noise: (seed, step * accumulate + slice))
     }
@@ -96,33 +90,24 @@ final class SequenceWork<B: Backend>: TrainingWork {
 
   func queueGradients(step: Int, seed: UInt64) throws {
     let known = next?.step == step ? next?.slices : nil
-    let slices = known ?? self.slices(step, seed)
+    let slices = try known ?? self.slices(step, seed)
     let weight = slices.reduce(0) { $0 + examples.weight($1.examples) }
     let scale = 1 / max(weight, .leastNormalMagnitude)
-    hostLoss = 0
     for (index, batch) in slices.enumerated() {
       let noise = (seed: seed, step: step * accumulate + index)
-      if examples.sequenceLoss == nil {
-        let (outputs, pass) = try passes.outputs(batch, dropoutSeed: noise)
-        var gradient: [Double]? = [Double](repeating: 0, count: outputs.values.count)
-        hostLoss += examples.loss(outputs, batch, gradient: &gradient).sum * scale
-        try pass.queueBackward((gradient ?? []).map { $0 * scale })
-      } else {
-        let pass = try passes.pass(batch.sequenceLength)
-        try pass.queueGradients(
-          batch.input, lengths: batch.lengths, examples.targets(batch, rows: pass.outputRows),
-          scale: scale, dropoutSeed: noise)
-        lastPass = pass
-      }
-      try sum?.add(loss: lastPass?.loss, isFirst: index == 0)
+      let pass = try passes.pass(batch.sequenceLength)
+      try pass.queueGradients(
+        batch.input, lengths: batch.lengths, examples.targets(batch, rows: pass.outputRows),
+        scale: scale, dropoutSeed: noise)
+      lastPass = pass
+      try sum?.add(loss: pass.loss, isFirst: index == 0)
     }
     try sum?.finish()
-    next = (step + 1, self.slices(step + 1, seed))
+    next = (step + 1, try self.slices(step + 1, seed))
   }
 
   func readLoss() throws -> Double {
-    guard let lastPass else { return hostLoss }
-    return try sum?.readLoss() ?? lastPass.readLoss()
+    try sum?.readLoss() ?? lastPass?.readLoss() ?? .nan
   }
 }
 
@@ -141,7 +126,7 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
     self.examples = examples
     self.batchSize = batchSize
     passes = PassCache(
-      network, batchSize: batchSize, training: false, readsLastStep: examples.readsLastStep)
+      network, batchSize: batchSize, training: false, reading: examples.reading)
     let step = limit.map { max(1, (examples.count + $0 - 1) / max($0, 1)) } ?? 1
     batches = Self.batches(
       Array(stride(from: 0, to: examples.count, by: step)), examples, batchSize)
@@ -167,8 +152,8 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
     var tally = examples.makeTally()
     for (indices, length) in batches {
       if try shouldStop() { return nil }
-      let batch = examples.batch(indices, sequenceLength: length, batchSize: batchSize)
-      let outputs = try passes.outputs(batch).outputs
+      let batch = try examples.batch(indices, sequenceLength: length, batchSize: batchSize)
+      let outputs = try passes.outputs(batch)
       var none: [Double]?
       let part = examples.loss(outputs, batch, gradient: &none)
       sum.sum += part.sum

@@ -16,7 +16,7 @@ struct TagExamples: SequenceExamples {
 
   var count: Int { tokens.count }
   func length(_ index: Int) -> Int { tokens[index].count }
-  var readsLastStep: Bool { false }
+  var reading: SequenceReading { .allSteps }
 
   /// Reads sequences as a model does that was trained on others; throws where a tag is not known.
   init(
@@ -54,7 +54,8 @@ struct TagExamples: SequenceExamples {
   }
 
   func input(
-    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: (seed: UInt64, step: Int)?
+    _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
+    noise: (seed: UInt64, step: Int)?
   ) -> NetworkInput {
     var result = [Int32](repeating: 0, count: sequenceLength * batchSize)
     let random = noise.map { Philox(seed: $0.seed, stream: RandomStream.rareWords(step: $0.step)) }
@@ -73,7 +74,7 @@ struct TagExamples: SequenceExamples {
     return Array(outputs.values[start..<start + outputs.width])
   }
 
-  var sequenceLoss: SequenceLoss? { .crossEntropy(weights: weights, smoothing: smoothing) }
+  var sequenceLoss: SequenceLoss { .crossEntropy(weights: weights, smoothing: smoothing) }
 
   func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
     var result = [Int32](repeating: -1, count: rows * batch.batchSize)

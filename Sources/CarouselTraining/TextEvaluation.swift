@@ -1,3 +1,4 @@
+import CarouselFormats
 import CarouselModel
 import Foundation
 
@@ -22,10 +23,17 @@ public final class TextEvaluator<B: Backend> {
   let streams: TextStreams
   private let pass: NetworkPass<B>
 
+  /// The same of bytes in memory.
+  public convenience init(
+    _ network: Network<B>, text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, limit: Int? = nil
+  ) throws {
+    try self.init(network, text: TextContent(text), vocabulary: vocabulary, limit: limit)
+  }
+
   /// Cuts a text of at least 2 bytes, each known to the vocabulary, and allocates activations; with a
   /// `limit` about so many bytes are predicted at most.
   public init(
-    _ network: Network<B>, text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, limit: Int? = nil
+    _ network: Network<B>, text: TextContent, vocabulary: ByteVocabulary, limit: Int? = nil
   ) throws {
     guard text.count >= 2 else {
       throw CarouselError(

@@ -1,3 +1,4 @@
+import CarouselFormats
 import CarouselModel
 
 /// A text cut into what a network is trained on and what is held out.
@@ -5,7 +6,7 @@ struct TextParts {
   /// The first part, as streams.
   let training: TextStreams
   /// The last part; nil where nothing is held out.
-  let heldOut: ArraySlice<UInt8>?
+  let heldOut: TextContent?
   /// The bytes of a character in either part; nil where the text is not UTF-8.
   let bytesPerCharacter: (training: Double?, heldOut: Double?)
 
@@ -13,7 +14,7 @@ struct TextParts {
   init(
     _ text: TrainingText, settings: TrainingSettings, vocabulary: ByteVocabulary
   ) throws(CarouselError) {
-    let count = text.bytes.count
+    let count = text.content.count
     let heldOutCount = text.heldOutCount(share: settings.validation)
     let trainingCount = count - heldOutCount
     let window = Shape.count(of: [settings.updateSize, settings.sequenceLength])
@@ -32,9 +33,9 @@ struct TextParts {
           + "hold out, found \(heldOutCount) of \(count) bytes")
     }
     training = try TextStreams(
-      text.bytes[..<trainingCount], vocabulary: vocabulary, batchSize: settings.updateSize,
+      text.content.part(0..<trainingCount), vocabulary: vocabulary, batchSize: settings.updateSize,
       sequenceLength: settings.sequenceLength, remainder: .dropped)
-    heldOut = settings.validation == 0 ? nil : text.bytes[trainingCount...]
+    heldOut = settings.validation == 0 ? nil : text.content.part(trainingCount..<count)
     bytesPerCharacter = (
       text.bytesPerCharacter(in: 0..<trainingCount),
       text.bytesPerCharacter(in: trainingCount..<count)

@@ -1,3 +1,4 @@
+import CarouselFormats
 import CarouselModel
 
 /// A text cut into N contiguous streams that are read side by side, T tokens at a time.
@@ -24,7 +25,7 @@ public struct TextStreams: Sendable {
   }
 
   /// The whole text.
-  public let text: ArraySlice<UInt8>
+  public let text: TextContent
   /// The vocabulary, which knows each of its bytes.
   public let vocabulary: ByteVocabulary
   /// T, the tokens of a window in each stream.
@@ -44,7 +45,7 @@ public struct TextStreams: Sendable {
   /// number of targets at most so many of them are read, rounded up to whole streams: all streams are as
   /// long, and spread evenly over the text.
   public init(
-    _ text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, batchSize: Int, sequenceLength: Int,
+    _ text: TextContent, vocabulary: ByteVocabulary, batchSize: Int, sequenceLength: Int,
     remainder: Remainder, limit: Int? = nil
   ) throws(CarouselError) {
     guard batchSize > 0, sequenceLength > 0 else {
@@ -69,6 +70,16 @@ public struct TextStreams: Sendable {
     streamStride = read < targets ? max(targets / batchSize, streamLength) : streamLength
   }
 
+  /// The same of bytes in memory.
+  public init(
+    _ text: ArraySlice<UInt8>, vocabulary: ByteVocabulary, batchSize: Int, sequenceLength: Int,
+    remainder: Remainder, limit: Int? = nil
+  ) throws(CarouselError) {
+    try self.init(
+      TextContent(text), vocabulary: vocabulary, batchSize: batchSize,
+      sequenceLength: sequenceLength, remainder: remainder, limit: limit)
+  }
+
   /// Window `index`, at least 0 and below `windowCount`; throws where there is no such window, and where
   /// the vocabulary lacks a byte.
   public func window(_ index: Int) throws(CarouselError) -> Window {
@@ -78,19 +89,25 @@ public struct TextStreams: Sendable {
     var window = Window(
       inputs: [Int32](repeating: 0, count: sequenceLength * batchSize),
       targets: [Int32](repeating: -1, count: sequenceLength * batchSize))
+    let steps = min(sequenceLength, streamLength - index * sequenceLength)
     for stream in 0..<batchSize {
-      for step in 0..<min(sequenceLength, streamLength - index * sequenceLength) {
-        let position = stream * streamStride + index * sequenceLength + step
-        guard position + 1 < text.count else { break }
-        window.inputs[step * batchSize + stream] = try token(position)
-        window.targets[step * batchSize + stream] = try token(position + 1)
+      let first = stream * streamStride + index * sequenceLength
+      // One byte more than there are inputs: the last target.
+      let range = first..<min(first + steps + 1, text.count)
+      guard range.count > 1 else { continue }
+      try text.withBytes(range) { bytes throws(CarouselError) in
+        var token = try token(bytes[0], first)
+        for step in 0..<range.count - 1 {
+          window.inputs[step * batchSize + stream] = token
+          token = try self.token(bytes[step + 1], first + step + 1)
+          window.targets[step * batchSize + stream] = token
+        }
       }
     }
     return window
   }
 
-  private func token(_ position: Int) throws(CarouselError) -> Int32 {
-    let byte = text[text.startIndex + position]
+  private func token(_ byte: UInt8, _ position: Int) throws(CarouselError) -> Int32 {
     guard let token = vocabulary.token(byte) else {
       throw CarouselError(
         .badData, "the vocabulary lacks the byte \(byte) at offset \(position) of the text")

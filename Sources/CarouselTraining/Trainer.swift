@@ -134,7 +134,7 @@ public final class Trainer<B: Backend> {
   ) throws {
     try settings.validate()
     try settings.validateForText()
-    if vocabulary != text.vocabulary { try vocabulary.check(text.bytes, source: text.name) }
+    if vocabulary != text.vocabulary { try vocabulary.check(text.content, source: text.name) }
     let configuration = NetworkConfiguration(
       vocabularySize: vocabulary.count, recurrent: settings.recurrent)
     try configuration.validateSize()

@@ -29,7 +29,7 @@ public struct TrainingExamples: Sendable {
     let parts: ExampleParts
     switch task {
     case .classify: parts = try ExampleParts(classify: settings, seed: seed)
-    case .forecast: parts = try ExampleParts(forecast: settings)
+    case .forecast: parts = try .forecast(settings)
     case .tag: parts = try ExampleParts(tag: settings, seed: seed)
     case .text, .adding, .copy:
       throw CarouselError(.usage, "the task \(task.rawValue) reads no examples")

@@ -87,6 +87,7 @@ struct CTCTestWork: Work {
 struct LossTests {
   @Test(arguments: [
     RegressionLoss.squared, .absolute, .huber(delta: 0.5), .quantile([0.1, 0.5, 0.9]), .gaussian,
+    .boundedGaussian(bound: 1),
   ])
   func everyRegressionAgrees(kind: RegressionLoss) throws {
     for (rows, width) in [(1, 1), (3, 1), (65, 3), (4100, 2)] {

@@ -31,6 +31,7 @@ private struct LossCase: Decodable {
   private let backend = ReferenceBackend()
   private static let regressions: [RegressionLoss] = [
     .squared, .absolute, .huber(delta: 0.5), .quantile([0.1, 0.5, 0.9]), .gaussian,
+    .boundedGaussian(bound: 1),
   ]
 
   @Test func lossesAgreeWithTorch() throws {

@@ -17,10 +17,10 @@ import Testing
   private func check(
     _ examples: any SequenceExamples, rows: Int, width: Int, step: Double = 1e-6,
     sourceLocation: SourceLocation = #_sourceLocation
-  ) {
+  ) throws {
     let indices = Array(0..<examples.count)
     let batchSize = examples.count + 1
-    let batch = examples.batch(indices, sequenceLength: examples.longest, batchSize: batchSize)
+    let batch = try examples.batch(indices, sequenceLength: examples.longest, batchSize: batchSize)
     let values = Self.numbers(rows * batchSize * width)
     func loss(_ values: [Double], _ gradient: inout [Double]?) -> LossSum {
       examples.loss(
@@ -75,7 +75,7 @@ import Testing
     description.classes = ["B-X", "I-X", "O"]
     let examples = try TagExamples(TaggedSet(columns: path), description, smoothing: 0.2)
     #expect(examples.tokens == [[1, 2, 0], [1]])
-    check(examples, rows: 3, width: 3)
+    try check(examples, rows: 3, width: 3)
   }
 
   private static func forecast(_ loss: ForecastLoss, season: Int, series: Int) -> ForecastExamples {
@@ -99,16 +99,16 @@ import Testing
   @Test(arguments: [
     ForecastLoss.squared, .absolute, .huber, .quantile([0.1, 0.5, 0.9]), .gaussian,
   ])
-  func slopesOfForecastsAreThoseOfTheirLoss(loss: ForecastLoss) {
+  func slopesOfForecastsAreThoseOfTheirLoss(loss: ForecastLoss) throws {
     let width = 3 * 2 * loss.outputCount
-    check(Self.forecast(loss, season: 1, series: 1), rows: 1, width: width)
-    check(Self.forecast(loss, season: 2, series: 3), rows: 4, width: width)
+    try check(Self.forecast(loss, season: 1, series: 1), rows: 1, width: width)
+    try check(Self.forecast(loss, season: 2, series: 3), rows: 4, width: width)
   }
 
   /// Of an output that says exactly what comes, every loss knows it, in the units of the data.
-  @Test func whatIsPredictedExactlyHasNoError() {
+  @Test func whatIsPredictedExactlyHasNoError() throws {
     let examples = Self.forecast(.squared, season: 2, series: 2)
-    let batch = examples.batch([0, 1], sequenceLength: 4, batchSize: 2)
+    let batch = try examples.batch([0, 1], sequenceLength: 4, batchSize: 2)
     var values = [Double](repeating: .nan, count: 2 * 6)
     let empty = BatchOutputs(values: values, rows: 1, batchSize: 2, width: 6)
     examples.forEachTarget(empty, batch) { window, target, ahead, start in
@@ -125,7 +125,7 @@ import Testing
     #expect(metrics.persistence != metrics.seasonalPersistence)
   }
 
-  @Test func errorsAreThoseOfTheirDefinitions() {
+  @Test func errorsAreThoseOfTheirDefinitions() throws {
     var settings = DataSettings(file: "x")
     (settings.window, settings.targets, settings.loss) = (2, ["a"], .quantile([0.25, 0.75]))
     let examples = ForecastExamples(
@@ -135,7 +135,7 @@ import Testing
     // Bands of 3 to 5 around 4, and of 9 to 10 beside 8.
     let outputs = BatchOutputs(values: [1, 3, 6, 5], rows: 1, batchSize: 2, width: 2)
     var tally = examples.makeTally()
-    tally.add(outputs, examples.batch([0, 1], sequenceLength: 2, batchSize: 2))
+    try tally.add(outputs, examples.batch([0, 1], sequenceLength: 2, batchSize: 2))
     var metrics = TaskMetrics(loss: 0)
     tally.fill(&metrics)
     #expect(metrics.coverage == 0.5)

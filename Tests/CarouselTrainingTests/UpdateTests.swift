@@ -192,9 +192,15 @@ import Testing
         classes {
           $0.balancesClasses = true
           $0.labelSmoothing = 0.2
+        },
+        classes {
+          $0.pooling = .mean
+          $0.balancesClasses = true
         }, tags(),
       ]
-      + [.squared, .absolute, .huber, .quantile([0.2, 0.5, 0.7])].map { try series($0) }
+      + [.squared, .absolute, .huber, .quantile([0.2, 0.5, 0.7]), .gaussian].map {
+        try series($0)
+      }
     for examples in all {
       let backend = ReferenceBackend()
       var recurrent = RecurrentConfiguration(cell: .gru, inputSize: 3, hiddenSize: 4)
@@ -203,11 +209,11 @@ import Testing
         examples.description.network(recurrent), backend: backend, seed: 2)
       let part = examples.training
       // Fewer examples than the batch has room for.
-      let batch = part.batch([3, 1, 4], sequenceLength: part.longest, batchSize: 4)
+      let batch = try part.batch([3, 1, 4], sequenceLength: part.longest, batchSize: 4)
       func pass(_ loss: SequenceLoss?) throws -> SequencePass<ReferenceBackend> {
         try SequencePass(
           network, sequenceLength: part.longest, batchSize: 4, training: true,
-          readsLastStep: part.readsLastStep, loss: loss)
+          reading: part.reading, loss: loss)
       }
       let device = try pass(part.sequenceLoss)
       try device.queueGradients(

@@ -50,6 +50,9 @@ extension GraphCase {
         "a Gaussian", .loss(.regression(.gaussian)),
         [draw([3, 2], stream: 1), draw([3, 1], stream: 2)], wanted: [0]),
       GraphCase(
+        "a Gaussian within bounds", .loss(.regression(.boundedGaussian(bound: 0.5))),
+        [draw([3, 2], stream: 1), draw([3, 1], stream: 2)], wanted: [0]),
+      GraphCase(
         "CTC", .loss(.ctc(blank: 0)),
         [
           draw([6, 2, 4], stream: 1), whole([1, 1, 2, 3, 0, 0], [2, 3]), whole([6, 4]),
