@@ -6,11 +6,18 @@ import PackageDescription
 let optimized: [SwiftSetting] =
   Context.environment["CAROUSEL_OPTIMIZED_REFERENCE"] == "1" ? [.unsafeFlags(["-O"])] : []
 
+// Training by several processes over MPI: `--traits MPI`, or this in the environment for tools that build.
+let defaultTraits: Set<String> = Context.environment["CAROUSEL_MPI_TRAIT"] == "1" ? ["MPI"] : []
+
 let package = Package(
   name: "carousel",
   products: [
     .library(name: "Carousel", targets: ["Carousel"]),
     .executable(name: "carousel", targets: ["CarouselCLI"]),
+  ],
+  traits: [
+    .trait(name: "MPI", description: "Trains by several processes, which MPI connects."),
+    .default(enabledTraits: defaultTraits),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -48,7 +55,14 @@ let package = Package(
         "CarouselModel", "CarouselFormats",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
-    .target(name: "CarouselTraining", dependencies: ["CarouselModel", "CarouselFormats"]),
+    // MPI in C, loaded when ranks begin.
+    .target(name: "CMPI"),
+    .target(
+      name: "CarouselTraining",
+      dependencies: [
+        "CarouselModel", "CarouselFormats",
+        .target(name: "CMPI", condition: .when(traits: ["MPI"])),
+      ]),
 
     // The one import for library users, and the command line.
     .target(

@@ -85,6 +85,8 @@ extension ResolvedOptions {
     if schedule.decay == .step { add("decay-factor", schedule.decayFactor) }
     add("clip-norm", settings.clipNorm ?? 0)
     add("accumulate", settings.accumulate)
+    add("shards", settings.shards)
+    add("shard-optimizer", flag: settings.shardOptimizer ?? false)
     add("ema", settings.averageDecay)
     add("checkpoint-steps", settings.checkpointSteps)
     if task == .text {

@@ -24,6 +24,8 @@ struct Failure {
       self.init(
         status: CarouselError.Kind.noDevice.rawValue, sentence: error.sentence,
         log: error.buildLog)
+    case let error as RankFailure:
+      self.init(status: error.status, sentence: error.sentence.isEmpty ? nil : "\(error)")
     case is ClosedPipe:
       self.init(status: 0, sentence: nil)
     case let exitCode as ExitCode:

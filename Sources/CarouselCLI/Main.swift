@@ -45,7 +45,7 @@ struct CarouselCommand: ParsableCommand {
   private static func run(_ invocation: Invocation) throws {
     guard let variants = try invocation.variants() else {
       var command = try parse(invocation)
-      if !invocation.isQuiet { Progress.begin() }
+      if !invocation.isQuiet, !Ranks.isSilent { Progress.begin() }
       return try command.run()
     }
     let commands = try variants.lines.map(parse)

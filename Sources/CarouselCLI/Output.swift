@@ -50,11 +50,13 @@ enum Output {
   /// Control characters are written as escapes, and a line too long to read loses its middle. Returns
   /// whether it arrived.
   @discardableResult static func note(_ text: String) -> Bool {
-    writeError(text.escapingSystemBytes.escapingControls().shortened(to: 800) + "\n")
+    Ranks.isSilent
+      || writeError(text.escapingSystemBytes.escapingControls().shortened(to: 800) + "\n")
   }
 
   /// Writes lines that a compiler said.
   static func note(log: String) {
+    if Ranks.isSilent { return }
     _ = writeError(log.escapingControls(except: "\n\t").shortened(to: 20_000) + "\n")
   }
 

@@ -56,6 +56,7 @@ final class Progress: Sendable {
 
   /// Says what the command does now; the words are made only where they are drawn.
   static func show(_ status: @autoclosure @escaping @Sendable () -> Status) {
+    if Ranks.isSilent { return }
     shared.state.withLock {
       $0.status = status
       $0.changed = .now

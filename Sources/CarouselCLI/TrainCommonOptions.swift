@@ -20,7 +20,9 @@ struct TrainCommonOptions: ParsableArguments {
 
   /// What trains and shows how far it is.
   var session: TrainSession {
-    TrainSession(place: place, output: output, logsGradients: training.logGradients)
+    TrainSession(
+      place: place, output: output, logsGradients: training.logGradients,
+      logsRanks: training.logRanks)
   }
 
   /// The model of `--from`; nil where it is absent.
@@ -30,12 +32,13 @@ struct TrainCommonOptions: ParsableArguments {
   ///
   /// `complete` changes them before they are checked. Throws a usage error where they make no sense.
   func settings(
-    defaults: TrainingSettings, from: StartingWeights?,
+    defaults: TrainingSettings, from: StartingWeights?, _ ranks: any Communicator,
     _ complete: (inout TrainingSettings) throws -> Void = { _ in }
   ) throws -> TrainingSettings {
     var result = try training.settings(
       recurrent: recurrent, work: work, bounds: bounds, defaults: defaults, from: from)
     try complete(&result)
+    if ranks.count > 1 { result.shards = result.shards ?? ranks.count }
     result.seed = seed.seed
     result.prefix = place.prefix
     device.record(in: &result)
@@ -59,6 +62,7 @@ struct TrainCommonOptions: ParsableArguments {
   func settings(resuming checkpoint: Checkpoint) -> TrainingSettings {
     var settings = checkpoint.description.settings
     settings.bounds = bounds.bounds(over: settings.bounds)
+    if training.shardOptimizer { settings.shardOptimizer = true }
     return settings
   }
 

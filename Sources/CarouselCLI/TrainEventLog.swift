@@ -32,7 +32,7 @@ final class TrainEventLog<B: Backend> {
       if let sample = try trainer.sample() {
         try file.add(text: sample, to: "sample", step: line.step)
       }
-    case .stepped, .evaluating, .saved, .warned: break
+    case .stepped, .evaluating, .saved, .ranks, .warned: break
     }
   }
 

@@ -52,16 +52,25 @@ struct TrainExampleOptions: ParsableArguments {
 
   /// Begins a run of the task, or goes on with one; `isPlain` says whether the task's own words are absent.
   func run(
-    _ task: TrainingTask, isPlain: Bool, _ complete: (inout DataSettings) throws -> Void
+    _ task: TrainingTask, isPlain: Bool,
+    _ complete: @escaping (inout DataSettings) throws -> Void
+  ) throws {
+    if common.place.resume != nil, !isEmpty || !isPlain {
+      throw ValidationError(TrainSession.resumeSentence + " or the data")
+    }
+    try Ranks.run(common.device) { try run(task, $0, complete) }
+  }
+
+  private func run(
+    _ task: TrainingTask, _ ranks: any Communicator,
+    _ complete: (inout DataSettings) throws -> Void
   ) throws {
     if let path = common.place.resume {
-      guard isEmpty, isPlain else {
-        throw ValidationError(TrainSession.resumeSentence + " or the data")
-      }
-      return try resume(task, RunFolder(path).owned(creating: false))
+      return try resume(task, common.place.resumedFolder(path, ranks), ranks)
     }
     let from = try common.startingWeights()
-    common.device.loadDrivers()
+    let device = try common.device.of(ranks)
+    device.loadDrivers()
     var data = DataSettings(file: file ?? "")
     if let validation = common.training.validation { data.validation = validation }
     data.test = test
@@ -71,25 +80,28 @@ struct TrainExampleOptions: ParsableArguments {
     let path = data.file
     Progress.show(Status("reading \(path)"))
     let examples = try TrainingExamples(task, settings: data, seed: common.seed.seed)
-    let settings = try settings(examples, from: from)
+    let settings = try settings(examples, from: from, ranks)
     let name = URL(fileURLWithPath: data.file).deletingPathExtension().lastPathComponent
     try train(
-      examples, settings, resuming: nil, from: from, in: common.place.newFolder(name),
-      on: common.device.makeBackend())
+      examples, settings, resuming: nil, from: from, in: common.place.newFolder(name, ranks), ranks,
+      on: device.makeBackend())
   }
 
-  private func resume(_ task: TrainingTask, _ folder: RunFolder) throws {
+  private func resume(
+    _ task: TrainingTask, _ folder: RunFolder, _ ranks: any Communicator
+  ) throws {
     let checkpoint = try common.checkpoint(of: task, in: folder)
     let settings = common.settings(resuming: checkpoint)
-    let device = common.device.resuming(settings)
+    let device = try common.device.resuming(settings).of(ranks)
     device.loadDrivers()
     let examples = try TrainingExamples(resuming: checkpoint)
     try train(
-      examples, settings, resuming: checkpoint, from: nil, in: folder, on: device.makeBackend())
+      examples, settings, resuming: checkpoint, from: nil, in: folder, ranks,
+      on: device.makeBackend())
   }
 
   private func settings(
-    _ examples: TrainingExamples, from: StartingWeights?
+    _ examples: TrainingExamples, from: StartingWeights?, _ ranks: any Communicator
   ) throws -> TrainingSettings {
     if common.work.sequenceLength != nil {
       throw CarouselError(
@@ -116,7 +128,7 @@ struct TrainExampleOptions: ParsableArguments {
         "\(option) is \(size), but the data have \(channels) channels"
       }
     }
-    return try common.settings(defaults: defaults, from: from) { result in
+    return try common.settings(defaults: defaults, from: from, ranks) { result in
       if description.words == nil { result.recurrent.inputSize = channels }
       // A schedule that ends with the run needs an end in epochs, also where time was bounded.
       if !result.bounds.endsByStep, result.scheduleBy == .steps {
@@ -128,10 +140,12 @@ struct TrainExampleOptions: ParsableArguments {
 
   private func train<B: Backend>(
     _ examples: TrainingExamples, _ settings: TrainingSettings, resuming checkpoint: Checkpoint?,
-    from: StartingWeights?, in folder: RunFolder, on backend: B
+    from: StartingWeights?, in folder: RunFolder, _ ranks: any Communicator, on backend: B
   ) throws {
     try common.session.train(
-      Trainer(examples, settings: settings, backend: backend, resuming: checkpoint) {
+      Trainer(
+        examples, settings: settings, backend: backend, ranks: ranks, resuming: checkpoint
+      ) {
         try common.weights(of: from, for: $0)
       }, examples, in: folder)
   }

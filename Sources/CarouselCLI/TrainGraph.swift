@@ -82,6 +82,8 @@ struct TrainGraph: PagedCommand {
     for (option, isGiven) in [
       ("--embedding-size", training.embeddingSize != nil),
       ("--checkpoint-steps", training.checkpointSteps != nil),
+      ("--shards", training.shards != nil), ("--shard-optimizer", training.shardOptimizer),
+      ("--log-ranks", training.logRanks),
       ("--validation-bytes", training.validationBytes != nil),
       ("--log-gradients", training.logGradients), ("--prefix", place.prefix != nil),
     ] where isGiven {
@@ -90,6 +92,7 @@ struct TrainGraph: PagedCommand {
   }
 
   func run() throws {
+    try Ranks.refuse("carousel train graph")
     Progress.show(Status("reading"))
     if let path = place.resume {
       let folder = try RunFolder(path).owned(creating: false)
@@ -154,7 +157,7 @@ struct TrainGraph: PagedCommand {
         case .stepped(let progress): Interruption.note(updates: progress.step)
         case .saved(let step): Interruption.note(saved: step)
         case .warned(let sentence): Output.note("carousel: warning: \(sentence)")
-        case .logged, .evaluating, .evaluated: break
+        case .logged, .evaluating, .evaluated, .ranks: break
         }
         display?.show(event)
       })

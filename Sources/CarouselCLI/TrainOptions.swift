@@ -70,6 +70,15 @@ struct TrainOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Cut each batch into V shards, which ranks compute side by side.",
+      discussion: """
+        The gradients of shards are added in one fixed order, so that any number of ranks that divides V \
+        gives the same bits. Without it V is the number of ranks, see docs/many-machines.md.
+        """, valueName: "V"))
+  var shards: Int?
+
+  @Option(
+    help: ArgumentHelp(
       "Evaluate and keep an exponential moving average of the weights.",
       discussion: """
         After update t it is moved by 1 - min(decay, t / (t + 9)) of the way to the weights. Training \
@@ -113,6 +122,16 @@ struct TrainOptions: ParsableArguments {
 
   @Flag(
     help: """
+      Let each of several ranks keep the optimizer's moments of its own share of the parameters alone; no bit of
+      the result changes.
+      """)
+  var shardOptimizer = false
+
+  @Flag(help: "Say with each line of metrics how every rank fares.")
+  var logRanks = false
+
+  @Flag(
+    help: """
       Log with the metrics how the gradient of a loss at the last step travels back, as
       'carousel gradients' shows it.
       """)
@@ -123,7 +142,8 @@ struct TrainOptions: ParsableArguments {
     embeddingSize == nil && optimizer == nil && learningRate == nil && weightDecay == nil
       && momentum == nil && schedule == nil && scheduleBy == nil && warmupSteps == nil
       && finalLearningRate == nil && decaySteps == nil && decayFactor == nil && clipNorm == nil
-      && accumulate == nil && ema == nil && checkpointSteps == nil && validation == nil
+      && accumulate == nil && shards == nil && ema == nil && checkpointSteps == nil
+      && validation == nil
       && validationBytes == nil
       && evaluateEvery == nil && logEvery == nil
       && patience == nil
@@ -177,6 +197,8 @@ struct TrainOptions: ParsableArguments {
     if let scheduleBy { result.scheduleBy = scheduleBy }
     if let clipNorm { result.clipNorm = clipNorm == 0 ? nil : clipNorm }
     if let accumulate { result.accumulate = accumulate }
+    if let shards { result.shards = shards }
+    if shardOptimizer { result.shardOptimizer = true }
     if let ema { result.averageDecay = ema }
     if let checkpointSteps { result.checkpointSteps = checkpointSteps }
     if case .share(let share) = validation { result.validation = share }

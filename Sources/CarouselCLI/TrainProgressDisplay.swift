@@ -18,7 +18,9 @@ struct TrainProgressDisplay: Sendable {
     Output.note(
       "\(folder.path): \(data), "
         + "\(trainer.network.parameters.descriptions.reduce(0) { $0 + $1.shape.count }) parameters, "
-        + "\(counted(trainer.epochSteps, "step")) an epoch, on \(trainer.network.backend.name)")
+        + "\(counted(trainer.epochSteps, "step")) an epoch, on \(trainer.network.backend.name)"
+        + (trainer.ranks.count > 1
+          ? ", \(trainer.ranks.count) ranks of \(trainer.settings.shards ?? 1) shards" : ""))
     Progress.show(Status("preparing the first step"))
   }
 
@@ -47,6 +49,12 @@ struct TrainProgressDisplay: Sendable {
     case .evaluated(let metrics, _):
       Output.note(line(metrics))
       Progress.show(Status("saving"))
+    case .ranks(let step, let ranks):
+      for rank in ranks {
+        Output.note(
+          "step \(step)  rank \(rank.rank) on \(rank.place)  \(rate(rank.rate)) alone, "
+            + "\(Int((rank.communicationShare * 100).rounded()))% of its time in exchanges")
+      }
     case .saved, .warned: break
     }
   }

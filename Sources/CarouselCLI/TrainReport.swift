@@ -5,6 +5,10 @@ struct TrainReport: Encodable {
   let run: String
   let task: TrainingTask
   let device: String
+  /// The processes or threads that trained together, and into how many shards a batch was cut.
+  let ranks: Int, shards: Int
+  /// What the first rank's exchanges with the others cost.
+  let communication: Communication?
   let stopped: TrainingResult.Reason
   let step: Int
   let epoch: Int
@@ -36,6 +40,8 @@ struct TrainReport: Encodable {
     run = folder.path
     task = trainer.task
     device = trainer.network.backend.name
+    (ranks, shards) = (trainer.ranks.count, trainer.settings.shards ?? 1)
+    communication = trainer.communication
     stopped = result.reason
     step = result.position.step
     epoch = result.epoch

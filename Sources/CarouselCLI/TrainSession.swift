@@ -7,6 +7,8 @@ struct TrainSession {
   let place: TrainRunOptions
   let output: OutputOptions
   let logsGradients: Bool
+  /// Whether every rank is logged.
+  let logsRanks: Bool
 
   /// What `--resume` goes with.
   static let resumeSentence =
@@ -22,6 +24,9 @@ struct TrainSession {
     _ trainer: Trainer<B>, _ examples: TrainingExamples? = nil,
     reading data: ResolvedOptions = ResolvedOptions(), in folder: RunFolder
   ) throws {
+    let ranks = trainer.ranks
+    trainer.logsRanks = logsRanks
+    guard ranks.isFirst else { return try follow(trainer) }
     if let path = place.report { try AtomicFile.requireWritable(path) }
     let configuration = configuration(of: trainer, examples, data)
     trainer.configuration = configuration
@@ -83,9 +88,11 @@ struct TrainSession {
         throw error
       }
     }
+    try ranks.barrier()
     if isInterrupted {
-      // At once: whoever interrupts does not wait until compiled programs are kept.
       folder.release()
+      guard ranks.count == 1 else { throw ExitCode(130) }
+      // At once: whoever interrupts does not wait until compiled programs are kept.
       Failure(ExitCode(130)).exit()
     }
   }
@@ -112,7 +119,7 @@ extension TrainSession {
     case .stepped(let progress): Interruption.note(updates: progress.step)
     case .saved(let step): Interruption.note(saved: step)
     case .warned(let sentence): Output.note("carousel: warning: \(sentence)")
-    case .logged, .evaluating, .evaluated: break
+    case .logged, .evaluating, .evaluated, .ranks: break
     }
   }
 }

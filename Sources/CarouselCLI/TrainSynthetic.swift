@@ -63,40 +63,46 @@ struct TrainSyntheticOptions: ParsableArguments {
 
   /// Begins a run of the task, or goes on with one.
   func run(_ task: TrainingTask) throws {
+    try Ranks.run(common.device) { try run(task, $0) }
+  }
+
+  private func run(_ task: TrainingTask, _ ranks: any Communicator) throws {
     if let path = common.place.resume {
-      let folder = try RunFolder(path).owned(creating: false)
+      let folder = try common.place.resumedFolder(path, ranks)
       let checkpoint = try common.checkpoint(of: task, in: folder)
       let settings = common.settings(resuming: checkpoint)
       try train(
-        task, settings, resuming: checkpoint, from: nil, in: folder,
-        on: common.device.resuming(settings).makeBackend())
+        task, settings, resuming: checkpoint, from: nil, in: folder, ranks,
+        on: common.device.resuming(settings).of(ranks).makeBackend())
     } else {
       let from = try common.startingWeights()
-      let settings = try newSettings(task, from: from)
+      let settings = try newSettings(task, from: from, ranks)
       try train(
-        task, settings, resuming: nil, from: from, in: common.place.newFolder(task.rawValue),
-        on: common.device.makeBackend())
+        task, settings, resuming: nil, from: from,
+        in: common.place.newFolder(task.rawValue, ranks), ranks,
+        on: common.device.of(ranks).makeBackend())
     }
   }
 
-  private func newSettings(_ task: TrainingTask, from: StartingWeights?) throws -> TrainingSettings
-  {
+  private func newSettings(
+    _ task: TrainingTask, from: StartingWeights?, _ ranks: any Communicator
+  ) throws -> TrainingSettings {
     if task == .adding {
       try common.requireInputSize(2) { option, size in
         "the adding problem has sequences of 2 features, but \(option) is \(size)"
       }
     }
-    return try common.settings(defaults: .defaults(for: task), from: from) { settings in
+    return try common.settings(defaults: .defaults(for: task), from: from, ranks) { settings in
       if task == .adding { settings.recurrent.inputSize = 2 }
     }
   }
 
   private func train<B: Backend>(
     _ task: TrainingTask, _ settings: TrainingSettings, resuming checkpoint: Checkpoint?,
-    from: StartingWeights?, in folder: RunFolder, on backend: B
+    from: StartingWeights?, in folder: RunFolder, _ ranks: any Communicator, on backend: B
   ) throws {
     try common.session.train(
-      Trainer(task, settings: settings, backend: backend, resuming: checkpoint) {
+      Trainer(task, settings: settings, backend: backend, ranks: ranks, resuming: checkpoint) {
         try common.weights(of: from, for: $0)
       }, in: folder)
   }

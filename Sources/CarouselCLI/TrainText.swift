@@ -52,29 +52,37 @@ struct TrainText: PagedCommand {
   }
 
   func run() throws {
-    if let path = common.place.resume {
-      try resume(RunFolder(path).owned(creating: false))
-    } else {
-      try begin()
+    try Ranks.run(common.device) { ranks in
+      if ranks.count > 1, files.contains(TrainingText.pipe) {
+        throw CarouselError(
+          .usage, "\(ranks.count) ranks cannot all read standard input; expected the text as a file"
+        )
+      }
+      if let path = common.place.resume {
+        try resume(common.place.resumedFolder(path, ranks), ranks)
+      } else {
+        try begin(ranks)
+      }
     }
   }
 
-  private func begin() throws {
+  private func begin(_ ranks: any Communicator) throws {
     let from = try common.startingWeights()
-    let settings = try common.settings(defaults: .defaults(for: .text), from: from)
-    common.device.loadDrivers()
+    let settings = try common.settings(defaults: .defaults(for: .text), from: from, ranks)
+    let device = try common.device.of(ranks)
+    device.loadDrivers()
     let text = try TrainingText.reading(files, mostInMemory: TrainingText.mostInMemory)
     let name = text.identity.files.first.map {
       $0 == TrainingText.pipe
         ? "text" : URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent
     }
-    let folder = try common.place.newFolder(name ?? "text")
-    try begin(text, settings, from: from, in: folder, on: common.device.makeBackend())
+    let folder = try common.place.newFolder(name ?? "text", ranks)
+    try begin(text, settings, from: from, in: folder, ranks, on: device.makeBackend())
   }
 
   private func begin<B: Backend>(
     _ text: TrainingText, _ settings: TrainingSettings, from: StartingWeights?,
-    in folder: RunFolder, on backend: B
+    in folder: RunFolder, _ ranks: any Communicator, on backend: B
   ) throws {
     let vocabulary =
       switch vocabulary {
@@ -84,15 +92,17 @@ struct TrainText: PagedCommand {
       }
     try train(
       text,
-      Trainer(text, settings: settings, vocabulary: vocabulary, backend: backend) {
+      Trainer(
+        text, settings: settings, vocabulary: vocabulary, backend: backend, ranks: ranks
+      ) {
         try common.weights(of: from, for: $0, vocabulary: vocabulary)
       }, in: folder)
   }
 
-  private func resume(_ folder: RunFolder) throws {
+  private func resume(_ folder: RunFolder, _ ranks: any Communicator) throws {
     let checkpoint = try Checkpoint(contentsOf: folder.last)
     _ = try checkpoint.vocabulary
-    let device = common.device.resuming(checkpoint.description.settings)
+    let device = try common.device.resuming(checkpoint.description.settings).of(ranks)
     device.loadDrivers()
     let recorded = checkpoint.description.text?.files ?? []
     if files.isEmpty, recorded.contains(TrainingText.pipe) {
@@ -103,15 +113,20 @@ struct TrainText: PagedCommand {
     }
     let text = try TrainingText.reading(
       files.isEmpty ? recorded : files, mostInMemory: TrainingText.mostInMemory)
-    try resume(checkpoint, text, in: folder, on: device.makeBackend())
+    try resume(checkpoint, text, in: folder, ranks, on: device.makeBackend())
   }
 
   private func resume<B: Backend>(
-    _ checkpoint: Checkpoint, _ text: TrainingText, in folder: RunFolder, on backend: B
+    _ checkpoint: Checkpoint, _ text: TrainingText, in folder: RunFolder,
+    _ ranks: any Communicator, on backend: B
   ) throws {
     let bounds = common.settings(resuming: checkpoint).bounds
     try train(
-      text, Trainer(resuming: checkpoint, text: text, bounds: bounds, backend: backend), in: folder)
+      text,
+      Trainer(
+        resuming: checkpoint, text: text, bounds: bounds, backend: backend, ranks: ranks,
+        shardsOptimizer: common.training.shardOptimizer),
+      in: folder)
   }
 
   private func train<B: Backend>(

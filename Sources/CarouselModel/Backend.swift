@@ -35,6 +35,9 @@ public protocol Backend: LossBackend, GraphBackend {
   func read(_ buffer: Buffer, count: Int) throws -> [Double]
   /// The first elements as a tensor of `elementType`, after all work queued so far.
   func readTensor(_ buffer: Buffer, _ shape: Shape) throws -> Tensor
+  /// Queues a read of the first elements; what it returns waits for it, and for nothing that is queued
+  /// behind it.
+  func readLater(_ buffer: Buffer, _ shape: Shape) throws -> () throws -> Tensor
   /// Copies the first `count` elements.
   func copy(_ source: Buffer, to destination: Buffer, count: Int) throws
   /// Sets the first `count` elements to `value`.
@@ -155,6 +158,14 @@ public protocol Backend: LossBackend, GraphBackend {
   func optimize(
     _ optimizer: Optimizer, parameters: Buffer, gradients: Buffer, moments: [Buffer], count: Int,
     learningRate: Double, gradientNorm: Buffer?, maximumNorm: Double?, step: Int) throws
+}
+
+extension Backend {
+  /// Reads at once.
+  public func readLater(_ buffer: Buffer, _ shape: Shape) throws -> () throws -> Tensor {
+    let tensor = try readTensor(buffer, shape)
+    return { tensor }
+  }
 }
 
 /// What computed something, as far as the last bits of results depend on it: between two that are equal

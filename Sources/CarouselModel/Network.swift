@@ -30,6 +30,16 @@ public final class NetworkPass<B: Backend> {
   /// `[T, N, O]`, after `forward`.
   public let logits: B.Buffer
 
+  /// Which sequences of a larger batch these are, see `RecurrentStack.slice`.
+  package var slice: BatchSlice? {
+    get { stack.slice }
+    set { stack.slice = newValue }
+  }
+
+  /// Hears, as a backward pass is queued, from which offset of the store on its gradients are final; nil
+  /// hears nothing.
+  package var gradientIsFinal: ((Int) throws -> Void)?
+
   let stack: RecurrentStack<B>
   /// The loss that was queued last, 1 element.
   let loss: B.Buffer
@@ -205,11 +215,15 @@ public final class NetworkPass<B: Backend> {
       gradX: gradients.y, gradWeight: store.gradient("output.weight"),
       gradBias: store.gradient("output.bias"), rows: rows,
       inputSize: configuration.recurrent.outputSize, outputSize: configuration.outputSize)
+    try gradientIsFinal?(store.offset("output.weight"))
     let vocabulary = configuration.vocabularySize
     try stack.backward(
       x: x, initial: initial, gradY: gradients.y, gradFinal: gradFinal,
       gradX: vocabulary == nil ? nil : gradients.x, gradInitial: gradInitial,
-      dropoutSeed: dropoutSeed, segment: segment)
+      dropoutSeed: dropoutSeed, segment: segment,
+      layerIsDone: { layer in
+        try gradientIsFinal?(store.offset("recurrent.weight_ih_l\(layer)"))
+      })
     guard let vocabulary else { return }
     try backend.embeddingBackward(
       indices: tokens, gradY: gradients.x, gradWeight: store.gradient("embedding.weight"),

@@ -69,6 +69,14 @@ public final class ParameterStore<B: Backend> {
     try Self.view(name, in: gradientViews)
   }
 
+  /// Where the parameter of this name begins in `values`; throws where it is not one of `descriptions`.
+  package func offset(_ name: String) throws(CarouselError) -> Int {
+    guard let index = descriptions.firstIndex(where: { $0.name == name }) else {
+      throw CarouselError(.usage, "no parameter is named '\(name)'")
+    }
+    return offsets[index]
+  }
+
   private static func view(
     _ name: String, in views: [String: B.Buffer]
   ) throws(CarouselError) -> B.Buffer {

@@ -12,6 +12,9 @@ public struct Philox: Sendable {
   public let seed: UInt64
   /// What separates one use of random numbers from another under the same seed.
   public let stream: UInt64
+  /// Which elements of the stream are meant where those of a part of a batch are counted; nil counts from
+  /// the stream's first on.
+  package var window: RowWindow?
 
   /// Makes the generator of one stream under a seed.
   public init(seed: UInt64, stream: UInt64) {
@@ -39,7 +42,8 @@ public struct Philox: Sendable {
 
   /// The word of element `index`: lane `index % 4` of block `index / 4`.
   public func word(_ index: Int) -> UInt32 {
-    block(UInt64(index / 4))[index % 4]
+    let index = window?.element(index) ?? index
+    return block(UInt64(index / 4))[index % 4]
   }
 
   /// A number drawn uniformly from the 2²⁴ multiples of 2⁻²⁴ in [0, 1), exact in Float32.
@@ -51,6 +55,7 @@ public struct Philox: Sendable {
 
   /// What `uniform` gives for every index below `count`, from one block for each four.
   public func uniforms(count: Int) -> [Double] {
+    if window != nil { return (0..<count).map(uniform) }
     var result: [Double] = []
     result.reserveCapacity(count)
     for first in stride(from: 0, to: count, by: 4) {

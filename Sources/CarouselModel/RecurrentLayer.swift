@@ -254,7 +254,7 @@ public struct RecurrentWork<B: Backend> {
 ///
 /// Element i of a mask is decided by `uniform(i)` of its stream: i = n·P + j for recurrent dropout,
 /// (t·N + n)·P + j and (t·N + n)·H + unit for zoneout on h and c, the place in `weight_hh` for
-/// DropConnect.
+/// DropConnect. Of a slice of a batch N is that of the batch, and n the place there.
 public struct RecurrentNoise: Hashable, Sendable {
   /// The seed of the run.
   public var seed: UInt64
@@ -265,6 +265,8 @@ public struct RecurrentNoise: Hashable, Sendable {
   /// The part of a long window that the pass is over, see `TrainingPass`: what is drawn for each step is
   /// another in each part, what is drawn for the whole window the same.
   public var segment: Int
+  /// Which sequences of a larger batch the pass computes; nil where it computes all.
+  package var slice: BatchSlice?
 
   /// Names the masks of one pass.
   public init(seed: UInt64, step: Int, unit: Int = 0, segment: Int = 0) {
@@ -274,18 +276,20 @@ public struct RecurrentNoise: Hashable, Sendable {
     self.segment = segment
   }
 
-  /// The random numbers of recurrent dropout.
-  public var recurrentDropout: Philox { random(5) }
-  /// Those of zoneout on h.
-  public var zoneoutHidden: Philox { random(6, segment: segment) }
-  /// Those of zoneout on c.
-  public var zoneoutCell: Philox { random(7, segment: segment) }
+  /// The random numbers of recurrent dropout; `width` is P.
+  public func recurrentDropout(width: Int) -> Philox { random(5, width: width) }
+  /// Those of zoneout on h; `width` is P.
+  public func zoneoutHidden(width: Int) -> Philox { random(6, segment: segment, width: width) }
+  /// Those of zoneout on c; `width` is H.
+  public func zoneoutCell(width: Int) -> Philox { random(7, segment: segment, width: width) }
   /// Those of DropConnect.
   public var dropConnect: Philox { random(8) }
 
-  private func random(_ use: UInt64, segment: Int = 0) -> Philox {
-    Philox(
+  private func random(_ use: UInt64, segment: Int = 0, width: Int? = nil) -> Philox {
+    var result = Philox(
       seed: RandomStream.seed(seed, segment: segment),
       stream: use << 56 | UInt64(unit) << 40 | UInt64(step))
+    result.window = width.flatMap { slice?.window(width: $0) }
+    return result
   }
 }

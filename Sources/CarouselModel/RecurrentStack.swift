@@ -10,6 +10,8 @@ public final class RecurrentStack<B: Backend> {
   public let sequenceLength: Int, batchSize: Int
   /// The outputs of the last layer, `[T, N, D·H]`, once `forward` is queued.
   public var y: B.Buffer { outputs[outputs.count - 1] }
+  /// Which sequences of a larger batch these are, for what is drawn at random; nil where they are all.
+  package var slice: BatchSlice?
 
   private let backend: B
   private let training: Bool
@@ -163,12 +165,13 @@ public final class RecurrentStack<B: Backend> {
   ///   - gradInitial: receives the gradients of `initial` of every layer and direction where wanted.
   ///   - dropoutSeed: as in `forward`.
   ///   - segment: as in `forward`.
+  ///   - layerIsDone: hears of each layer, from the last to the first, once its gradients are queued.
   /// - Throws: where the device fails.
   public func backward(
     x: B.Buffer, lengths: B.IndexBuffer? = nil, initial: [RecurrentState<B.Buffer>]?,
     gradY: B.Buffer, gradFinal: [RecurrentState<B.Buffer>]? = nil, gradX: B.Buffer? = nil,
     gradInitial: [RecurrentState<B.Buffer>]? = nil, dropoutSeed: (seed: UInt64, step: Int)? = nil,
-    segment: Int = 0
+    segment: Int = 0, layerIsDone: (Int) throws -> Void = { _ in }
   ) throws {
     guard training else {
       throw CarouselError(.usage, "the stack keeps nothing for a backward pass")
@@ -201,6 +204,7 @@ public final class RecurrentStack<B: Backend> {
         try backend.add(
           gradSecondInput, to: gradInput, count: rows * units[2 * layer].layer.inputSize)
       }
+      try layerIsDone(layer)
     }
   }
 
@@ -214,7 +218,9 @@ public final class RecurrentStack<B: Backend> {
       parameters: unit.parameters, x: x, initial: initial?[index], y: unit.y,
       stateRows: unit.stateRows, reserve: unit.reserve,
       noise: seed.map {
-        RecurrentNoise(seed: $0.seed, step: $0.step, unit: index, segment: segment)
+        var noise = RecurrentNoise(seed: $0.seed, step: $0.step, unit: index, segment: segment)
+        noise.slice = slice
+        return noise
       })
   }
 
@@ -243,10 +249,12 @@ public final class RecurrentStack<B: Backend> {
     _ source: B.Buffer, into destination: B.Buffer, layer: Int, seed: (seed: UInt64, step: Int),
     segment: Int
   ) throws {
+    var random = Philox(
+      seed: RandomStream.seed(seed.seed, segment: segment),
+      stream: RandomStream.dropout(layer: layer, step: seed.step))
+    random.window = slice?.window(width: configuration.outputSize)
     try backend.dropout(
       source, y: destination, count: outputCount, probability: configuration.dropout,
-      random: Philox(
-        seed: RandomStream.seed(seed.seed, segment: segment),
-        stream: RandomStream.dropout(layer: layer, step: seed.step)))
+      random: random)
   }
 }

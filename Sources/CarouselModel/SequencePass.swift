@@ -31,6 +31,16 @@ package final class SequencePass<B: Backend> {
   /// R: T where outputs are computed at every step, 1 where those of the last step or of the mean are.
   package let outputRows: Int
 
+  /// Which sequences of a larger batch these are, see `RecurrentStack.slice`.
+  package var slice: BatchSlice? {
+    get { stack.slice }
+    set { stack.slice = newValue }
+  }
+
+  /// Hears, as a backward pass is queued, from which offset of the store on its gradients are final; nil
+  /// hears nothing.
+  package var gradientIsFinal: ((Int) throws -> Void)?
+
   private let stack: RecurrentStack<B>
   private let tokens: B.IndexBuffer?
   private let lengths: B.IndexBuffer
@@ -299,9 +309,13 @@ package final class SequencePass<B: Backend> {
         .binary(.multiply), [(gradients.read, views.mean), (pool.shares, views.shares)],
         into: gradients.y, extents: views.rows.extents)
     }
+    try gradientIsFinal?(store.offset("output.weight"))
     try stack.backward(
       x: x, lengths: isRagged ? lengths : nil, initial: nil, gradY: gradients.y,
-      gradX: tokens == nil ? nil : gradients.x, dropoutSeed: dropoutSeed)
+      gradX: tokens == nil ? nil : gradients.x, dropoutSeed: dropoutSeed,
+      layerIsDone: { layer in
+        try gradientIsFinal?(store.offset("recurrent.weight_ih_l\(layer)"))
+      })
     if let tokens, let vocabulary = configuration.vocabularySize {
       try backend.embeddingBackward(
         indices: tokens, gradY: gradients.x, gradWeight: store.gradient("embedding.weight"),

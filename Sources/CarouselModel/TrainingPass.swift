@@ -14,6 +14,17 @@ public final class TrainingPass<B: Backend> {
   public let sequenceLength: Int, batchSize: Int
   /// The states of every layer, which one window hands on to the next.
   public let states: [RecurrentState<B.Buffer>]
+  /// Which sequences of a larger batch these are, see `RecurrentStack.slice`.
+  package var slice: BatchSlice? {
+    didSet {
+      for pass in passes { pass.slice = slice }
+      shortPass?.slice = slice
+    }
+  }
+  /// Hears from which offset of the store on gradients are final, where there is one segment; see `NetworkPass`.
+  package var gradientIsFinal: ((Int) throws -> Void)? {
+    didSet { if sums == nil { passes[0].gradientIsFinal = gradientIsFinal } }
+  }
 
   /// The steps of a segment; the same whatever is kept, for it decides in which order sums are.
   static var segmentSteps: Int { 64 }

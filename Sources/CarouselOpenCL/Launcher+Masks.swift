@@ -28,8 +28,8 @@ extension Launcher {
       [
         "mask": .buffer(mask), "count": .int(count),
         "threshold": .uint32(Self.threshold(probability)), "below": .float(below),
-        "above": .float(above), "seed": .uint64(random.seed), "stream": .uint64(random.stream),
-      ])
+        "above": .float(above),
+      ] + Self.arguments(random))
     return mask
   }
 
@@ -41,9 +41,18 @@ extension Launcher {
       [
         "x": .buffer(x), "y": .buffer(y), "count": .int(count),
         "threshold": .uint32(Self.threshold(probability)),
-        "scale": .float(Float(1 / (1 - probability))), "seed": .uint64(random.seed),
-        "stream": .uint64(random.stream),
-      ])
+        "scale": .float(Float(1 / (1 - probability))),
+      ] + Self.arguments(random))
+  }
+
+  /// Which numbers are drawn: a width of 0 stands for those of a stream from the first on.
+  private static func arguments(_ random: Philox) -> KernelArguments {
+    let window = random.window
+    return [
+      "seed": .uint64(random.seed), "stream": .uint64(random.stream),
+      "width": .uint64(UInt64(window?.width ?? 0)), "stride": .uint64(UInt64(window?.stride ?? 0)),
+      "offset": .uint64(UInt64(window?.offset ?? 0)),
+    ]
   }
 
   /// Draws the masks of a pass; nil where its work says nothing of noise, or its layer has none.
@@ -55,7 +64,7 @@ extension Launcher {
       let p = options.recurrentDropout
       let mask = try draw(
         count: pass.stateCount, probability: p, below: 0, above: Float(1 / (1 - p)),
-        random: noise.recurrentDropout)
+        random: noise.recurrentDropout(width: pass.layer.stateSize))
       masks.hidden = mask
       masks.masked = try scratch(count: pass.sequenceLength * pass.stateCount)
       if let initial = pass.initial?.hidden {
@@ -67,13 +76,13 @@ extension Launcher {
     if options.zoneoutHidden > 0 {
       masks.keepHidden = try draw(
         count: pass.sequenceLength * pass.stateCount, probability: options.zoneoutHidden, below: 1,
-        above: 0, random: noise.zoneoutHidden)
+        above: 0, random: noise.zoneoutHidden(width: pass.layer.stateSize))
     }
     if options.zoneoutCell > 0 {
       masks.keepCell = try draw(
         count: pass.sequenceLength * pass.unitCount, probability: options.zoneoutCell, below: 1,
         above: 0,
-        random: noise.zoneoutCell)
+        random: noise.zoneoutCell(width: pass.layer.hiddenSize))
     }
     return masks
   }

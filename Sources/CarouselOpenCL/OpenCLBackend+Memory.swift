@@ -53,6 +53,13 @@ extension OpenCLBackend {
     return try launcher.queue.read(buffer, as: Float.self, count: count)
   }
 
+  /// Queues a read, which goes on while what is queued behind it is computed.
+  public func readLater(_ buffer: Buffer, _ shape: Shape) throws -> () throws -> Tensor {
+    try check(buffer, "read", shape.count)
+    let read = try launcher.queue.readLater(buffer, as: Float.self, count: shape.count)
+    return { Tensor(shape, .float32(try read.wait())) }
+  }
+
   /// Queues a copy of the first `count` elements.
   public func copy(_ source: Buffer, to destination: Buffer, count: Int) throws {
     try check(source, "copy", count)

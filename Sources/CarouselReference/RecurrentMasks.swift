@@ -21,17 +21,18 @@ struct RecurrentMasks {
   func factor(sequence n: Int, _ j: Int) -> Double {
     guard let noise, options.recurrentDropout > 0 else { return 1 }
     let p = options.recurrentDropout
-    return noise.recurrentDropout.uniform(n * stateSize + j) >= p ? 1 / (1 - p) : 0
+    return noise.recurrentDropout(width: stateSize).uniform(n * stateSize + j) >= p
+      ? 1 / (1 - p) : 0
   }
 
   /// The share of its old hidden state that element j keeps at row t·N + n.
   func keptHidden(row: Int, _ j: Int) -> Double {
-    kept(options.zoneoutHidden, noise?.zoneoutHidden, row * stateSize + j)
+    kept(options.zoneoutHidden, noise?.zoneoutHidden(width: stateSize), row * stateSize + j)
   }
 
   /// The share of its old cell state that a unit keeps at row t·N + n.
   func keptCell(row: Int, _ unit: Int) -> Double {
-    kept(options.zoneoutCell, noise?.zoneoutCell, row * hiddenSize + unit)
+    kept(options.zoneoutCell, noise?.zoneoutCell(width: hiddenSize), row * hiddenSize + unit)
   }
 
   private func kept(_ probability: Double, _ random: Philox?, _ index: Int) -> Double {

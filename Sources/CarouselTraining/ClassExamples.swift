@@ -63,7 +63,7 @@ struct ClassExamples: SequenceExamples {
 
   func input(
     _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
-    noise: (seed: UInt64, step: Int)?
+    noise: ExampleNoise?
   ) -> NetworkInput {
     let width = mean.count
     var x = [Double](repeating: 0, count: sequenceLength * batchSize * width)

@@ -111,7 +111,7 @@ struct ForecastExamples: SequenceExamples {
 
   func input(
     _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
-    noise: (seed: UInt64, step: Int)?
+    noise: ExampleNoise?
   ) -> NetworkInput {
     var x = [Double](repeating: 0, count: sequenceLength * batchSize * width)
     for (n, example) in examples.enumerated() {

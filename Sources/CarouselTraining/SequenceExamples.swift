@@ -14,6 +14,13 @@ struct ExampleBatch {
   var loaded: [[Double]]?
 }
 
+/// What is drawn anew in each training step is drawn from: the seed, the step, and which sequences of its batch
+/// these are, nil where they are all.
+struct ExampleNoise {
+  let seed: UInt64, step: Int
+  let slice: BatchSlice?
+}
+
 /// The outputs of a network for a batch, `[R, N, O]`: R is T, or 1 where the last step alone is read, or the mean.
 struct BatchOutputs {
   let values: [Double]
@@ -44,11 +51,11 @@ protocol SequenceExamples: Sendable {
   var reading: SequenceReading { get }
   /// Reads the numbers of examples that stay in a file; nil where all are in memory.
   func load(_ examples: [Int]) throws(CarouselError) -> [[Double]]?
-  /// What the network reads of examples, `[T, N]` rows with zeros past each end; `loaded` is what `load` gave,
-  /// `step` the training step, for what is drawn anew in each; nil draws nothing.
+  /// What the network reads of examples, `[T, N]` rows with zeros past each end; `loaded` is what `load` gave;
+  /// without `noise` nothing is drawn at random.
   func input(
     _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
-    noise: (seed: UInt64, step: Int)?
+    noise: ExampleNoise?
   ) -> NetworkInput
   /// The loss as a device computes it.
   var sequenceLoss: SequenceLoss { get }
@@ -79,7 +86,7 @@ extension SequenceExamples {
   /// A batch of examples; throws where they are in a file that is not what it should be.
   func batch(
     _ examples: [Int], sequenceLength: Int, batchSize: Int,
-    noise: (seed: UInt64, step: Int)? = nil
+    noise: ExampleNoise? = nil
   ) throws(CarouselError) -> ExampleBatch {
     let loaded = try load(examples)
     let lengths = examples.map { Int32(length($0)) }

@@ -56,58 +56,81 @@ final class SequenceWork<B: Backend>: TrainingWork {
   private let examples: any SequenceExamples
   private let plan: BatchPlan
   private let passes: PassCache<B>
-  /// N, and K, the batches of an update.
-  private let batchSize: Int, accumulate: Int
-  private let sum: GradientSum<B>?
-  private var next: (step: Int, slices: [ExampleBatch])?
+  private let pieces: BatchPieces
+  private let tree: GradientTree<B>?
+  private var next: (step: Int, update: Update)?
   private var lastPass: SequencePass<B>?
 
-  init(_ network: Network<B>, _ examples: any SequenceExamples, _ settings: TrainingSettings) throws
-  {
-    (self.network, self.examples) = (network, examples)
-    (batchSize, accumulate) = (settings.batchSize, settings.accumulate ?? 1)
+  /// What an update learns from.
+  private struct Update {
+    /// The batches of this rank, by the numbers of their pieces.
+    let batches: [(piece: Int, batch: ExampleBatch)]
+    /// The pieces of all ranks that have an example, and what the losses of all examples are divided by.
+    let present: Int, weight: Double
+  }
+
+  init(
+    _ network: Network<B>, _ examples: any SequenceExamples, _ settings: TrainingSettings,
+    _ pieces: BatchPieces
+  ) throws {
+    (self.network, self.examples, self.pieces) = (network, examples, pieces)
     plan = BatchPlan(
       lengths: (0..<examples.count).map(examples.length), batchSize: settings.updateSize,
       seed: settings.seed)
     passes = PassCache(
-      network, batchSize: settings.batchSize, training: true,
+      network, batchSize: pieces.size, training: true,
       reading: examples.reading, loss: examples.sequenceLoss)
-    sum = accumulate > 1 ? try GradientSum(network.parameters) : nil
+    tree = pieces.count > 1 ? try GradientTree(network.parameters, pieces) : nil
   }
 
   var epochSteps: Int { plan.epochSteps }
   var unitsPerStep: Int { plan.batchSize }
 
-  /// The batches of N whose gradients make an update.
-  private func slices(_ step: Int, _ seed: UInt64) throws -> [ExampleBatch] {
+  /// What an update learns from; of a short batch, at the end of an epoch, the last pieces have no example.
+  private func update(_ step: Int, _ seed: UInt64) throws -> Update {
     let (indices, length) = plan.batch(step)
-    return try stride(from: 0, to: indices.count, by: batchSize).enumerated().map { slice, start in
-      try examples.batch(
-        Array(indices[start..<min(start + batchSize, indices.count)]), sequenceLength: length,
-        batchSize: batchSize, noise: (seed, step * accumulate + slice))
+    let present = (indices.count + pieces.size - 1) / pieces.size
+    let own = pieces.own.prefix { $0 < present }
+    let batches: [(piece: Int, batch: ExampleBatch)] = try own.map { piece in
+      let range = pieces.sequences(piece).clamped(to: indices.indices)
+      let noise = ExampleNoise(seed: seed, step: step, slice: pieces.slice(piece))
+      return (
+        piece,
+        try examples.batch(
+          Array(indices[range]), sequenceLength: length, batchSize: pieces.size, noise: noise)
+      )
     }
+    // Piece by piece, in the order in which batches were once weighed.
+    let weight = (0..<present).reduce(0) { sum, piece in
+      let range = pieces.sequences(piece).clamped(to: indices.indices)
+      return sum + examples.weight(Array(indices[range]))
+    }
+    return Update(batches: batches, present: present, weight: weight)
   }
 
   func queueGradients(step: Int, seed: UInt64) throws {
-    let known = next?.step == step ? next?.slices : nil
-    let slices = try known ?? self.slices(step, seed)
-    let weight = slices.reduce(0) { $0 + examples.weight($1.examples) }
-    let scale = 1 / max(weight, .leastNormalMagnitude)
-    for (index, batch) in slices.enumerated() {
-      let noise = (seed: seed, step: step * accumulate + index)
+    let known = next?.step == step ? next?.update : nil
+    let update = try known ?? self.update(step, seed)
+    let scale = 1 / max(update.weight, .leastNormalMagnitude)
+    let noise = (seed: seed, step: step)
+    for (piece, batch) in update.batches {
       let pass = try passes.pass(batch.sequenceLength)
+      pass.slice = pieces.slice(piece)
+      pass.gradientIsFinal = try tree?.begin(
+        piece: piece, isLast: piece == update.batches[update.batches.count - 1].piece)
       try pass.queueGradients(
         batch.input, lengths: batch.lengths, examples.targets(batch, rows: pass.outputRows),
         scale: scale, dropoutSeed: noise)
       lastPass = pass
-      try sum?.add(loss: pass.loss, isFirst: index == 0)
+      try tree?.add(piece: piece, loss: pass.loss)
     }
-    try sum?.finish()
-    next = (step + 1, try self.slices(step + 1, seed))
+    try tree?.finish(present: update.present)
+    next = (step + 1, try self.update(step + 1, seed))
   }
 
   func readLoss() throws -> Double {
-    try sum?.readLoss() ?? lastPass?.readLoss() ?? .nan
+    if let tree { return try tree.readLoss() }
+    return try lastPass?.readLoss() ?? .nan
   }
 }
 
@@ -118,13 +141,20 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
   /// The batches: examples sorted by length, so that little is computed past their ends.
   private let batches: [(examples: [Int], sequenceLength: Int)]
   private let batchSize: Int
+  private let ranks: any Communicator
+  private let width: Int
 
   /// Measures on all examples, or with a `limit` on so many, spread evenly.
+  ///
+  /// Several ranks compute the batches in turn, and each counts what all computed.
   init(
-    _ network: Network<B>, _ examples: any SequenceExamples, batchSize: Int, limit: Int? = nil
+    _ network: Network<B>, _ examples: any SequenceExamples, batchSize: Int, limit: Int? = nil,
+    ranks: any Communicator = Alone()
   ) {
     self.examples = examples
     self.batchSize = batchSize
+    self.ranks = ranks
+    width = network.configuration.outputSize
     passes = PassCache(
       network, batchSize: batchSize, training: false, reading: examples.reading)
     let step = limit.map { max(1, (examples.count + $0 - 1) / max($0, 1)) } ?? 1
@@ -145,23 +175,49 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
     }
   }
 
-  var passCount: Int { batches.count }
+  var passCount: Int { (batches.count + ranks.count - 1) / ranks.count }
 
   func measure(shouldStop: () throws -> Bool) throws -> TaskMetrics? {
     var sum = LossSum()
     var tally = examples.makeTally()
-    for (indices, length) in batches {
+    for start in stride(from: 0, to: batches.count, by: ranks.count) {
       if try shouldStop() { return nil }
-      let batch = try examples.batch(indices, sequenceLength: length, batchSize: batchSize)
-      let outputs = try passes.outputs(batch)
-      var none: [Double]?
-      let part = examples.loss(outputs, batch, gradient: &none)
-      sum.sum += part.sum
-      sum.weight += part.weight
-      tally.add(outputs, batch)
+      for (batch, outputs) in try outputs(start..<min(start + ranks.count, batches.count)) {
+        var none: [Double]?
+        let part = examples.loss(outputs, batch, gradient: &none)
+        sum.sum += part.sum
+        sum.weight += part.weight
+        tally.add(outputs, batch)
+      }
     }
     var metrics = TaskMetrics(loss: sum.mean ?? .nan)
     tally.fill(&metrics)
     return metrics
+  }
+
+  /// The outputs for as many batches as there are ranks, or fewer, of which each rank computes one.
+  private func outputs(
+    _ range: Range<Int>
+  ) throws -> [(batch: ExampleBatch, outputs: BatchOutputs)] {
+    let group = try range.map { index in
+      try examples.batch(
+        batches[index].examples, sequenceLength: batches[index].sequenceLength,
+        batchSize: batchSize)
+    }
+    guard ranks.count > 1 else {
+      return try group.map { ($0, try passes.outputs($0)) }
+    }
+    let own = ranks.rank < group.count ? try passes.outputs(group[ranks.rank]).values : []
+    let counts = try ranks.gather(Int64(own.count)).map(Int.init)
+    var rest = try ranks.gather(own, counts: counts)[...]
+    return zip(group, counts).map { batch, count in
+      defer { rest = rest.dropFirst(count) }
+      return (
+        batch,
+        BatchOutputs(
+          values: Array(rest.prefix(count)), rows: count / batchSize / width,
+          batchSize: batchSize, width: width)
+      )
+    }
   }
 }

@@ -78,13 +78,13 @@ package struct SyntheticData: Sendable {
     Philox(seed: seed, stream: part.rawValue << 56 | UInt64(step))
   }
 
-  private func adding(_ step: Int) -> TrainingBatch {
-    let (random, N, half) = (random(step), batchSize, length / 2)
+  private func adding(_ step: Int, _ sequences: Range<Int>) -> TrainingBatch {
+    let (random, N, half) = (random(step), sequences.count, length / 2)
     var x = [Double](repeating: 0, count: length * N * 2)
     var targets = [Double](repeating: 0, count: length * N)
-    for n in 0..<N {
+    for (n, sequence) in sequences.enumerated() {
       // The numbers first, then the two marks.
-      let first = n * (length + 2)
+      let first = sequence * (length + 2)
       for t in 0..<length { x[(t * N + n) * 2] = random.uniform(first + t) }
       let marks = [
         Int(random.uniform(first + length) * Double(half)),
@@ -100,13 +100,13 @@ package struct SyntheticData: Sendable {
       input: .features(x), targets: .values(targets, counted: counted), begins: true)
   }
 
-  private func copying(_ step: Int) -> TrainingBatch {
-    let (random, N, delimiter) = (random(step), batchSize, Int32(Self.symbols + 1))
+  private func copying(_ step: Int, _ sequences: Range<Int>) -> TrainingBatch {
+    let (random, N, delimiter) = (random(step), sequences.count, Int32(Self.symbols + 1))
     var tokens = [Int32](repeating: 0, count: sequenceLength * N)
     var targets = [Int32](repeating: 0, count: sequenceLength * N)
-    for n in 0..<N {
+    for (n, sequence) in sequences.enumerated() {
       for index in 0..<Self.symbolCount {
-        let draw = random.uniform(n * Self.symbolCount + index)
+        let draw = random.uniform(sequence * Self.symbolCount + index)
         let symbol = 1 + Int32(draw * Double(Self.symbols))
         tokens[index * N + n] = symbol
         targets[(sequenceLength - Self.symbolCount + index) * N + n] = symbol
@@ -122,8 +122,10 @@ extension SyntheticData: WindowData {
   package var sequenceLength: Int { task == .adding ? length : length + 2 * Self.symbolCount }
   var epochSteps: Int { Self.epochSteps }
 
-  func batch(_ step: Int) -> TrainingBatch {
-    task == .adding ? adding(step) : copying(step)
+  func batch(_ step: Int) -> TrainingBatch { batch(step, sequences: 0..<batchSize) }
+
+  func batch(_ step: Int, sequences: Range<Int>) -> TrainingBatch {
+    task == .adding ? adding(step, sequences) : copying(step, sequences)
   }
 }
 
@@ -133,12 +135,19 @@ package final class SyntheticDataEvaluator<B: Backend> {
   package let passCount: Int
   private let data: SyntheticData
   private let pass: NetworkPass<B>
+  private let ranks: any Communicator
+  private let batchCount: Int
 
-  /// Allocates activations for about 1000 sequences, in batches as large as those of `data`.
-  package init(_ network: Network<B>, like data: SyntheticData) throws {
+  /// Allocates activations for about 1000 sequences, in batches as large as those of `data`, which several ranks
+  /// compute in turn.
+  package init(
+    _ network: Network<B>, like data: SyntheticData, ranks: any Communicator = Alone()
+  ) throws {
+    self.ranks = ranks
     self.data = try SyntheticData(
       data.task, length: data.length, batchSize: data.batchSize, seed: data.seed, part: .test)
-    passCount = (1000 + data.batchSize - 1) / data.batchSize
+    batchCount = (1000 + data.batchSize - 1) / data.batchSize
+    passCount = (batchCount + ranks.count - 1) / ranks.count
     pass = try NetworkPass(
       network, sequenceLength: data.sequenceLength, batchSize: data.batchSize, training: false)
   }
@@ -146,14 +155,18 @@ package final class SyntheticDataEvaluator<B: Backend> {
   /// The mean loss; nil where `shouldStop` became true on the way.
   package func evaluate(shouldStop: () throws -> Bool = { false }) throws -> Double? {
     var sum = 0.0
-    for index in 0..<passCount {
+    for start in stride(from: 0, to: batchCount, by: ranks.count) {
       if try shouldStop() { return nil }
-      let batch = data.batch(index)
-      try pass.resetStates()
-      try pass.forward(batch.input)
-      sum += try pass.loss(batch.targets)
+      var loss = 0.0
+      if start + ranks.rank < batchCount {
+        let batch = data.batch(start + ranks.rank)
+        try pass.resetStates()
+        try pass.forward(batch.input)
+        loss = try pass.loss(batch.targets)
+      }
+      for part in try ranks.gather(loss).prefix(batchCount - start) { sum += part }
     }
-    return sum / Double(passCount)
+    return sum / Double(batchCount)
   }
 }
 

@@ -55,10 +55,14 @@ struct TagExamples: SequenceExamples {
 
   func input(
     _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
-    noise: (seed: UInt64, step: Int)?
+    noise: ExampleNoise?
   ) -> NetworkInput {
     var result = [Int32](repeating: 0, count: sequenceLength * batchSize)
-    let random = noise.map { Philox(seed: $0.seed, stream: RandomStream.rareWords(step: $0.step)) }
+    let random = noise.map { noise in
+      var random = Philox(seed: noise.seed, stream: RandomStream.rareWords(step: noise.step))
+      random.window = noise.slice?.window(width: 1)
+      return random
+    }
     for (n, example) in examples.enumerated() {
       for (t, token) in tokens[example].enumerated() {
         let place = t * batchSize + n

@@ -83,14 +83,20 @@ public struct TextStreams: Sendable {
   /// Window `index`, at least 0 and below `windowCount`; throws where there is no such window, and where
   /// the vocabulary lacks a byte.
   public func window(_ index: Int) throws(CarouselError) -> Window {
+    try window(index, streams: 0..<batchSize)
+  }
+
+  /// The same of some streams alone, `[T, streams.count]`.
+  func window(_ index: Int, streams: Range<Int>) throws(CarouselError) -> Window {
     guard (0..<windowCount).contains(index) else {
       throw CarouselError(.usage, "window \(index) is not one of the \(windowCount) of the text")
     }
+    let width = streams.count
     var window = Window(
-      inputs: [Int32](repeating: 0, count: sequenceLength * batchSize),
-      targets: [Int32](repeating: -1, count: sequenceLength * batchSize))
+      inputs: [Int32](repeating: 0, count: sequenceLength * width),
+      targets: [Int32](repeating: -1, count: sequenceLength * width))
     let steps = min(sequenceLength, streamLength - index * sequenceLength)
-    for stream in 0..<batchSize {
+    for (place, stream) in streams.enumerated() {
       let first = stream * streamStride + index * sequenceLength
       // One byte more than there are inputs: the last target.
       let range = first..<min(first + steps + 1, text.count)
@@ -98,9 +104,9 @@ public struct TextStreams: Sendable {
       try text.withBytes(range) { bytes throws(CarouselError) in
         var token = try token(bytes[0], first)
         for step in 0..<range.count - 1 {
-          window.inputs[step * batchSize + stream] = token
+          window.inputs[step * width + place] = token
           token = try self.token(bytes[step + 1], first + step + 1)
-          window.targets[step * batchSize + stream] = token
+          window.targets[step * width + place] = token
         }
       }
     }

@@ -61,7 +61,7 @@ extension Trainer {
     try initialWeights?.write(to: parameters)
     let moments = try OptimizerState(settings.optimizer.optimizer, store: parameters)
     let average = try settings.averageDecay.map { try WeightAverage(parameters, decay: $0) }
-    let zeros = states.map { name, shape, _ in
+    let zeros = stateDescriptions(pieces: 0..<pieces.count).map { name, shape in
       (name: name, tensor: Tensor(zeros: shape))
     }
     var description = description
@@ -73,14 +73,17 @@ extension Trainer {
       elementType: backend.elementType, to: path)
   }
 
-  /// Saves the network, and with `resumable` all that the next step needs.
+  /// Saves the network, and with `resumable` all that the next step needs, of all ranks.
   ///
+  /// Rank 0 writes; with `resumable` it gets from the others what they alone have.
   /// Throws before it writes where a number is not finite.
   func save(to path: String, resumable: Bool, _ folder: RunFolder) throws {
+    // What ranks have of their own comes from each.
+    let moments = resumable ? try optimizer.tensors() : []
+    let states = resumable ? try stateTensors() : []
+    guard ranks.isFirst else { return }
     var tensors = try network.parameters.tensors()
-    if resumable {
-      tensors += try optimizer.tensors() + (average?.tensors() ?? []) + stateTensors()
-    }
+    if resumable { tensors += try moments + (average?.tensors() ?? []) + states }
     for (name, tensor) in tensors where tensor.firstNonFinite(in: tensor.elementType) != nil {
       throw divergence(
         "the tensor '\(name)' holds a number that is not finite after step \(position.step)",
@@ -100,7 +103,7 @@ extension Trainer {
     }
     try optimizer.load(checkpoint)
     try average?.load(checkpoint)
-    for (name, shape, buffer) in states {
+    for ((name, shape), buffer) in zip(stateDescriptions(pieces: pieces.own), stateBuffers) {
       let tensor = try checkpoint.tensor(name, shape: shape)
       try network.backend.write(tensor, to: buffer)
     }
@@ -110,21 +113,38 @@ extension Trainer {
     earlierSeconds = position.seconds
   }
 
-  /// The recurrent states by name.
-  private var states: [(name: String, shape: Shape, buffer: B.Buffer)] {
-    let hidden: Shape = [settings.batchSize, settings.recurrent.stateSize]
-    let (N, H) = (settings.batchSize, settings.recurrent.hiddenSize)
+  /// The recurrent states of this rank.
+  private var stateBuffers: [B.Buffer] {
+    carriedStates.flatMap { [$0.hidden] + ($0.memory.map { [$0] } ?? []) }
+  }
+
+  /// The recurrent states of pieces by name; they are numbered piece by piece.
+  private func stateDescriptions(pieces: Range<Int>) -> [(name: String, shape: Shape)] {
+    guard !carriedStates.isEmpty else { return [] }
+    let (N, H) = (self.pieces.size, settings.recurrent.hiddenSize)
+    let hidden: Shape = [N, settings.recurrent.stateSize]
     let count = settings.recurrent.cell.traits.memory.count
     let memory: Shape = count > 1 ? [N, count, H] : [N, H]
-    return carriedStates.enumerated().flatMap { index, state in
-      [("state.hidden_l\(index)", hidden, state.hidden)]
-        + (state.memory.map { [("state.cell_l\(index)", memory, $0)] } ?? [])
+    let units = carriedStates.count / self.pieces.own.count
+    return (pieces.lowerBound * units..<pieces.upperBound * units).flatMap { index in
+      [("state.hidden_l\(index)", hidden)] + (count > 0 ? [("state.cell_l\(index)", memory)] : [])
     }
   }
 
+  /// The recurrent states of all ranks.
   private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
-    try states.map { name, shape, buffer in
-      (name, try network.backend.readTensor(buffer, shape))
+    let own = try zip(stateDescriptions(pieces: pieces.own), stateBuffers).map { state, buffer in
+      (name: state.name, tensor: try network.backend.readTensor(buffer, state.shape))
+    }
+    guard ranks.count > 1, !own.isEmpty else { return own }
+    let elements = own.map(\.tensor.elements)
+    let counts = [Int](
+      repeating: elements.reduce(0) { $0 + $1.count }, count: ranks.count)
+    let all = try Tensor.Elements(joining: elements).gathered(by: ranks, counts: counts)
+    var start = 0
+    return stateDescriptions(pieces: 0..<pieces.count).map { name, shape in
+      defer { start += shape.count }
+      return (name, Tensor(shape, all.slice(start..<start + shape.count)))
     }
   }
 
@@ -137,10 +157,13 @@ extension Trainer {
 
   /// Whether a checkpoint is due beside those of evaluations.
   var isSaveDue: Bool {
-    guard !isEvaluationDue else { return false }
-    switch saveEvery {
-    case .steps(let count): return position.step % count == 0
-    case .seconds(let seconds): return now() - (session.saved?.seconds ?? 0) >= seconds
+    get throws {
+      guard !isEvaluationDue else { return false }
+      switch saveEvery {
+      case .steps(let count): return position.step % count == 0
+      case .seconds(let seconds):
+        return try ranks.fromFirst(now() - (session.saved?.seconds ?? 0) >= seconds)
+      }
     }
   }
 
@@ -158,14 +181,14 @@ extension Trainer {
   /// Measures how long an evaluation will take, once where the time of the run is bounded.
   ///
   /// Two passes of it are computed after the first step, the first of which compiles.
-  func estimateEvaluation(_ shouldStop: () -> Bool) throws {
+  func estimateEvaluation(_ shouldStop: () throws -> Bool) throws {
     guard settings.bounds.maxSeconds != nil, session.evaluatingSeconds == nil, let evaluator else {
       return
     }
     var times: [Double] = []
     let loss = try evaluator.measure {
       times.append(now())
-      return times.count == 3 || shouldStop()
+      return try times.count == 3 || shouldStop()
     }
     if loss != nil { times.append(now()) }
     guard times.count > 1 else { return }

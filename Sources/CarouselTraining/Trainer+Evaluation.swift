@@ -20,7 +20,7 @@ extension Trainer {
 
   /// Evaluates, and saves what is best and what is last; false where it was asked to stop before.
   func evaluate(
-    due: Bool, _ folder: RunFolder?, _ shouldStop: () -> Bool,
+    due: Bool, _ folder: RunFolder?, _ shouldStop: () throws -> Bool,
     _ report: (TrainingEvent) throws -> Void
   ) throws -> Bool {
     let line = try withEvaluatedWeights { try measure(due: due, folder, shouldStop, report) }
@@ -37,7 +37,7 @@ extension Trainer {
 
   /// Evaluates and saves what is best; nil where it was asked to stop before.
   private func measure(
-    due: Bool, _ folder: RunFolder?, _ shouldStop: () -> Bool,
+    due: Bool, _ folder: RunFolder?, _ shouldStop: () throws -> Bool,
     _ report: (TrainingEvent) throws -> Void
   ) throws -> TrainingMetrics? {
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
@@ -49,7 +49,7 @@ extension Trainer {
       let measured = try evaluator.measure {
         try report(.evaluating(Double(passes) / Double(max(evaluator.passCount, 1))))
         passes += 1
-        return shouldStop()
+        return try shouldStop()
       }
       guard let measured else { return nil }
       session.evaluatingSeconds = now() - began

@@ -14,6 +14,18 @@ extension Trainer {
     settings.endReason(position, epochSteps: epochSteps, closingSeconds: closingSeconds)
   }
 
+  /// The same on every rank: by the clock of rank 0.
+  func agreedEndReason() throws -> TrainingResult.Reason? {
+    let reasons: [TrainingResult.Reason] = [.epochs, .steps, .time, .patience]
+    let number = try ranks.fromFirst(endReason.flatMap { reasons.firstIndex(of: $0) } ?? -1)
+    return number < 0 ? nil : reasons[number]
+  }
+
+  /// `scheduleFraction`, by the clock of rank 0 where it goes by time.
+  func agreedScheduleFraction() throws -> Double {
+    settings.scheduleBy == .time ? try ranks.fromFirst(scheduleFraction) : scheduleFraction
+  }
+
   /// How much of the run after the warm-up is over, as the schedule measures it.
   var scheduleFraction: Double { settings.scheduleFraction(position, epochSteps: epochSteps) }
 

@@ -36,9 +36,15 @@ public final class Trainer<B: Backend> {
   /// nothing.
   public var gradientProbe: ((Network<B>) throws -> [GradientNorm])?
 
+  /// Whether `TrainingEvent.ranks` follows each line of metrics; the same on every rank.
+  public var logsRanks = false
+
   /// What `config.yaml` of the run's folder holds: the options of a command that repeats the run; nil writes
   /// none.
   public var configuration: String?
+
+  /// The ranks that train the network together.
+  public let ranks: any Communicator
 
   /// Whether the run was not resumed.
   let isNew: Bool
@@ -48,7 +54,9 @@ public final class Trainer<B: Backend> {
   /// What the parameters began with in place of what was drawn, until the beginning is saved.
   var initialWeights: InitialWeights?
   let work: any TrainingWork
-  /// The states that one step hands on to the next; none where each sequence begins with zeros.
+  let pieces: BatchPieces
+  /// The states that one step hands on to the next, of this rank's pieces; none where each sequence begins with
+  /// zeros.
   let carriedStates: [RecurrentState<B.Buffer>]
   /// What the model remembers of one's own data.
   public let dataDescription: DataDescription?
@@ -66,9 +74,10 @@ public final class Trainer<B: Backend> {
 
   /// What this session's rate is computed from.
   struct Session {
-    /// The seconds in steps and the number of them.
+    /// The seconds in steps and the number of them, and those of the seconds that exchanges with other ranks took.
     var seconds = 0.0
     var steps = 0
+    var communicationSeconds = 0.0
     /// The same where the last line of metrics was written.
     var loggedSeconds = 0.0
     var loggedSteps = 0
@@ -92,14 +101,16 @@ public final class Trainer<B: Backend> {
   /// text alone. Throws where the settings make no sense, the text is too short for them or has a byte
   /// that the vocabulary lacks, or the backend has no memory for the network.
   ///
-  /// `initial` gives for the network what it begins with in place of what is drawn.
+  /// `initial` gives for the network what it begins with in place of what is drawn. With several `ranks` each
+  /// makes a trainer of the same arguments on a backend of its own, and runs it.
   public convenience init(
     _ text: TrainingText, settings: TrainingSettings, vocabulary: ByteVocabulary? = nil, backend: B,
+    ranks: any Communicator = Alone(),
     initial: (NetworkConfiguration) throws -> InitialWeights? = { _ in nil }
   ) throws {
     try self.init(
       text, settings: settings, vocabulary: vocabulary ?? text.vocabulary, backend: backend,
-      resuming: nil, initial: initial)
+      ranks: ranks, resuming: nil, initial: initial)
   }
 
   /// Goes on with a run from its checkpoint `last.safetensors`.
@@ -108,7 +119,8 @@ public final class Trainer<B: Backend> {
   /// not nil; schedules that end with the run then have another end. Throws where the text or the
   /// network is another, or a tensor is missing, of another shape or not finite.
   public convenience init(
-    resuming checkpoint: Checkpoint, text: TrainingText, bounds: TrainingBounds? = nil, backend: B
+    resuming checkpoint: Checkpoint, text: TrainingText, bounds: TrainingBounds? = nil, backend: B,
+    ranks: any Communicator = Alone(), shardsOptimizer: Bool = false
   ) throws {
     let described = checkpoint.description
     guard let known = described.text, text.identity.byteCount == known.byteCount,
@@ -123,14 +135,16 @@ public final class Trainer<B: Backend> {
     }
     var settings = described.settings
     if let bounds { settings.bounds = bounds }
+    if shardsOptimizer { settings.shardOptimizer = true }
     try self.init(
-      text, settings: settings, vocabulary: checkpoint.vocabulary, backend: backend,
+      text, settings: settings, vocabulary: checkpoint.vocabulary, backend: backend, ranks: ranks,
       resuming: checkpoint, initial: { _ in nil })
   }
 
   private convenience init(
     _ text: TrainingText, settings: TrainingSettings, vocabulary: ByteVocabulary, backend: B,
-    resuming checkpoint: Checkpoint?, initial: (NetworkConfiguration) throws -> InitialWeights?
+    ranks: any Communicator, resuming checkpoint: Checkpoint?,
+    initial: (NetworkConfiguration) throws -> InitialWeights?
   ) throws {
     try settings.validate()
     try settings.validateForText()
@@ -141,10 +155,10 @@ public final class Trainer<B: Backend> {
     let parts = try TextParts(text, settings: settings, vocabulary: vocabulary)
     try self.init(
       .text, settings: settings, configuration, vocabulary: vocabulary, identity: text.identity,
-      bytesPerCharacter: parts.bytesPerCharacter, backend: backend, resuming: checkpoint,
-      initial: initial
-    ) { network in
-      let work = try Self.windows(network, parts.training, settings, countsBytes: true)
+      bytesPerCharacter: parts.bytesPerCharacter, backend: backend, ranks: ranks,
+      resuming: checkpoint, initial: initial
+    ) { network, pieces in
+      let work = try Self.windows(network, parts.training, settings, pieces, countsBytes: true)
       let evaluator = try parts.heldOut.map {
         try TextEvaluator(
           network, text: $0, vocabulary: vocabulary, limit: settings.validationBytes)
@@ -159,7 +173,7 @@ public final class Trainer<B: Backend> {
   /// Throws as the initializers for a text do.
   public convenience init(
     _ task: TrainingTask, settings: TrainingSettings, backend: B,
-    resuming checkpoint: Checkpoint? = nil,
+    ranks: any Communicator = Alone(), resuming checkpoint: Checkpoint? = nil,
     initial: (NetworkConfiguration) throws -> InitialWeights? = { _ in nil }
   ) throws {
     try settings.validate()
@@ -168,15 +182,15 @@ public final class Trainer<B: Backend> {
     let configuration = data.network(settings.recurrent)
     try configuration.validateSize()
     try self.init(
-      task, settings: settings, configuration, backend: backend, resuming: checkpoint,
-      initial: initial
-    ) { network in
-      let work = try Self.windows(network, data, settings, countsBytes: false)
+      task, settings: settings, configuration, backend: backend, ranks: ranks,
+      resuming: checkpoint, initial: initial
+    ) { network, pieces in
+      let work = try Self.windows(network, data, settings, pieces, countsBytes: false)
       let evaluator = try SyntheticDataEvaluator(
         network,
         like: SyntheticData(
-          task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
-      )
+          task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed),
+        ranks: ranks)
       return (work, work.states.flatMap(\.self), evaluator)
     }
   }
@@ -187,7 +201,7 @@ public final class Trainer<B: Backend> {
   /// Throws as the initializers for a text do.
   public convenience init(
     _ examples: TrainingExamples, settings: TrainingSettings, backend: B,
-    resuming checkpoint: Checkpoint? = nil,
+    ranks: any Communicator = Alone(), resuming checkpoint: Checkpoint? = nil,
     initial: (NetworkConfiguration) throws -> InitialWeights? = { _ in nil }
   ) throws {
     try settings.validate()
@@ -195,11 +209,11 @@ public final class Trainer<B: Backend> {
     try configuration.validateSize()
     try self.init(
       examples.task, settings: settings, configuration, data: examples.description,
-      backend: backend, resuming: checkpoint, initial: initial
-    ) { network in
-      let work = try SequenceWork(network, examples.training, settings)
+      backend: backend, ranks: ranks, resuming: checkpoint, initial: initial
+    ) { network, pieces in
+      let work = try SequenceWork(network, examples.training, settings, pieces)
       let evaluator = examples.validation.map {
-        SequenceEvaluator(network, $0, batchSize: settings.batchSize)
+        SequenceEvaluator(network, $0, batchSize: settings.batchSize, ranks: ranks)
       }
       return (work, [], evaluator)
     }
@@ -207,12 +221,12 @@ public final class Trainer<B: Backend> {
 
   private static func windows(
     _ network: Network<B>, _ data: any WindowData, _ settings: TrainingSettings,
-    countsBytes: Bool
+    _ pieces: BatchPieces, countsBytes: Bool
   ) throws -> WindowWork<B> {
     let pass = try TrainingPass(
-      network, sequenceLength: data.sequenceLength, batchSize: settings.batchSize,
+      network, sequenceLength: data.sequenceLength, batchSize: pieces.size,
       checkpointSteps: settings.checkpointSteps)
-    return try WindowWork(pass, data, countsBytes: countsBytes)
+    return try WindowWork(pass, data, pieces, countsBytes: countsBytes)
   }
 
   /// What a trainer computes with: the work of a step, the states that it carries, and what evaluates.
@@ -225,9 +239,10 @@ public final class Trainer<B: Backend> {
     _ task: TrainingTask, settings: TrainingSettings, _ configuration: NetworkConfiguration,
     vocabulary: ByteVocabulary = ByteVocabulary(of: []), identity: TrainingText.Identity? = nil,
     bytesPerCharacter: (training: Double?, heldOut: Double?) = (nil, nil),
-    data: DataDescription? = nil, backend: B, resuming checkpoint: Checkpoint?,
+    data: DataDescription? = nil, backend: B, ranks: any Communicator,
+    resuming checkpoint: Checkpoint?,
     initial: (NetworkConfiguration) throws -> InitialWeights?,
-    parts: (Network<B>) throws -> Parts
+    parts: (Network<B>, BatchPieces) throws -> Parts
   ) throws {
     self.task = task
     self.settings = settings
@@ -235,6 +250,9 @@ public final class Trainer<B: Backend> {
     self.identity = identity
     self.bytesPerCharacter = bytesPerCharacter
     dataDescription = data
+    let ranks = ranks.count > 1 ? MeasuredRanks(ranks) : ranks
+    self.ranks = ranks
+    pieces = try BatchPieces(settings, ranks: ranks)
     isNew = checkpoint == nil
     network =
       if let checkpoint {
@@ -244,8 +262,10 @@ public final class Trainer<B: Backend> {
       }
     initialWeights = checkpoint == nil ? try initial(configuration) : nil
     try initialWeights?.write(to: network.parameters)
-    (work, carriedStates, evaluator) = try parts(network)
-    optimizer = try OptimizerState(settings.optimizer.optimizer, store: network.parameters)
+    (work, carriedStates, evaluator) = try parts(network, pieces)
+    optimizer = try OptimizerState(
+      settings.optimizer.optimizer, store: network.parameters, ranks: ranks,
+      isSharded: settings.shardOptimizer ?? false)
     let store = network.parameters
     average = try settings.averageDecay.map { try WeightAverage(store, decay: $0) }
     if let checkpoint { try load(checkpoint) }
@@ -259,27 +279,33 @@ public final class Trainer<B: Backend> {
   /// every step: where it is true, the run saves what it needs to be resumed and ends. `report` hears
   /// of every step, line of metrics, evaluation and checkpoint.
   ///
+  /// Of several ranks the first owns the folder and alone writes; whether there is one has to be the same on all.
+  /// The run ends where `shouldStop` becomes true on any rank.
+  ///
   /// Throws `checkFailed` where the loss is no longer finite, with the step; the last checkpoint is
   /// then the last good one. Throws `writeFailed` where a file cannot be written.
   public func run(
     in folder: RunFolder? = nil, shouldStop: () -> Bool = { false },
     report: (TrainingEvent) throws -> Void
   ) throws -> TrainingResult {
-    let folder = try folder?.owned()
+    let folder = ranks.isFirst ? try folder?.owned() : folder
+    func stops() throws -> Bool { try ranks.onAny(shouldStop()) }
+    try shakeHands()
     // The first step of a new run does not wait for the disk.
     let isBeginning = isNew && position.step == 0
     func begin() throws {
-      if let folder, log == nil { try self.begin(folder, isBeginning: isBeginning, report) }
+      guard let folder, log == nil, ranks.isFirst else { return }
+      try self.begin(folder, isBeginning: isBeginning, report)
     }
     if !isBeginning { try begin() }
     var reason = TrainingResult.Reason?.none
     while reason == nil {
       if isEvaluationDue, position.evaluation?.step != position.step {
-        guard try evaluate(due: true, folder, shouldStop, report) else { break }
+        guard try evaluate(due: true, folder, stops, report) else { break }
       }
-      reason = endReason
+      reason = try agreedEndReason()
       if reason == nil {
-        if shouldStop() { break }
+        if try stops() { break }
         do {
           try takeStep(folder)
         } catch {
@@ -289,13 +315,13 @@ public final class Trainer<B: Backend> {
         try report(.stepped(progress))
         try begin()
         try logIfDue(report)
-        try estimateEvaluation(shouldStop)
-        if isSaveDue { try saveLast(folder, report) }
+        try estimateEvaluation(stops)
+        if try isSaveDue { try saveLast(folder, report) }
       }
     }
     try begin()
     if reason != nil, position.evaluation?.step != position.step {
-      if try !evaluate(due: false, folder, shouldStop, report) { reason = nil }
+      if try !evaluate(due: false, folder, stops, report) { reason = nil }
     }
     if session.saved?.position != position { try saveLast(folder, report) }
     return TrainingResult(
@@ -310,8 +336,9 @@ public final class Trainer<B: Backend> {
 
   private func takeStep(_ folder: RunFolder?) throws {
     let began = now()
+    let exchanged = communication?.seconds ?? 0
     let learningRate = settings.schedule.learningRate(
-      step: position.step, fraction: scheduleFraction)
+      step: position.step, fraction: try agreedScheduleFraction())
     try work.queueGradients(step: position.step, seed: settings.seed)
     try optimizer.queueStep(
       position.step + 1, learningRate: learningRate, clipNorm: settings.clipNorm)
@@ -332,6 +359,7 @@ public final class Trainer<B: Backend> {
     session.learningRate = learningRate
     session.steps += 1
     session.seconds += now() - began
+    session.communicationSeconds += (communication?.seconds ?? 0) - exchanged
   }
 
   private func logIfDue(_ report: (TrainingEvent) throws -> Void) throws {
@@ -350,5 +378,6 @@ public final class Trainer<B: Backend> {
     position.logged = RunningMean()
     try write(line)
     try report(.logged(line, progress))
+    if logsRanks { try report(.ranks(step: position.step, rankProgress())) }
   }
 }

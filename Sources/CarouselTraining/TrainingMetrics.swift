@@ -61,6 +61,8 @@ public enum TrainingEvent: Sendable {
   case evaluated(TrainingMetrics, TrainingProgress)
   /// A checkpoint from which the run can be resumed was saved after this step.
   case saved(step: Int)
+  /// How every rank fares, after a line of metrics, where that was asked for.
+  case ranks(step: Int, [RankProgress])
   /// Something that whoever trains should know; one sentence.
   case warned(String)
 }

@@ -24,6 +24,12 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   /// K, the batches of N whose gradients are added up for one update: that of a batch of K·N, to rounding,
   /// in the memory of N; nil stands for 1.
   public var accumulate: Int?
+  /// V, the shards into which each batch of N is cut, see `BatchPieces`: with the same V any number of ranks gives
+  /// the same bits; nil stands for 1.
+  public var shards: Int?
+  /// Whether each of several ranks keeps the optimizer's moments of its own share of the parameters alone, which
+  /// decides no bit; nil stands for false.
+  public var shardOptimizer: Bool?
   /// The share of the text, at its end, that is held out for validation; 0 holds out nothing.
   public var validation = 0.1
   /// The bytes of the held-out part that an evaluation predicts at most, spread evenly over it; nil, as in
@@ -123,6 +129,13 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
         .usage,
         "steps can be computed again from checkpoints where the direction is forward, but it is "
           + recurrent.direction.rawValue)
+    }
+    let shards = shards ?? 1
+    guard 1...batchSize ~= shards, batchSize.isMultiple(of: shards) else {
+      throw CarouselError(
+        .usage,
+        "the number of shards must be one that divides the batch size \(batchSize), but is \(shards)"
+      )
     }
     guard validation >= 0, validation < 1 else {
       throw CarouselError(

@@ -12,20 +12,25 @@ struct TrainingBatch {
 protocol WindowData: Sendable {
   /// The steps of each sequence in a batch.
   var sequenceLength: Int { get }
-  /// N, the sequences of a batch.
+  /// The sequences of an update.
   var batchSize: Int { get }
   /// The training steps of an epoch.
   var epochSteps: Int { get }
-  /// The batch of one training step, counted from 0.
-  func batch(_ step: Int) throws -> TrainingBatch
+  /// Some sequences of the update `step`, counted from 0.
+  func batch(_ step: Int, sequences: Range<Int>) throws -> TrainingBatch
+}
+
+extension WindowData {
+  /// All sequences of an update.
+  func batch(_ step: Int) throws -> TrainingBatch { try batch(step, sequences: 0..<batchSize) }
 }
 
 extension TextStreams: WindowData {
   var epochSteps: Int { windowCount }
 
-  func batch(_ step: Int) throws -> TrainingBatch {
+  func batch(_ step: Int, sequences: Range<Int>) throws -> TrainingBatch {
     let index = step % windowCount
-    let window = try window(index)
+    let window = try window(index, streams: sequences)
     return TrainingBatch(
       input: .tokens(window.inputs), targets: .classes(window.targets), begins: index == 0)
   }

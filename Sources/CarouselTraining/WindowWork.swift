@@ -2,82 +2,49 @@ import CarouselModel
 
 /// Windows of a text, or synthetic sequences, all of one size.
 ///
-/// The data give K·N sequences for an update, which are computed N at a time; the states of each N are kept
+/// The pieces of an update that this rank computes are computed one after the other; the states of each are kept
 /// from one window to the next.
 final class WindowWork<B: Backend>: TrainingWork {
   private let pass: TrainingPass<B>
   private let data: any WindowData
+  private let pieces: BatchPieces
   let unitsPerStep: Int
-  /// The states that one step hands on to the next, of every N sequences.
+  /// The states that one step hands on to the next, of every piece of this rank.
   let states: [[RecurrentState<B.Buffer>]]
-  private let sum: GradientSum<B>?
+  private let tree: GradientTree<B>?
 
-  init(_ pass: TrainingPass<B>, _ data: any WindowData, countsBytes: Bool) throws {
-    (self.pass, self.data) = (pass, data)
+  init(
+    _ pass: TrainingPass<B>, _ data: any WindowData, _ pieces: BatchPieces, countsBytes: Bool
+  ) throws {
+    (self.pass, self.data, self.pieces) = (pass, data, pieces)
     unitsPerStep = countsBytes ? data.sequenceLength * data.batchSize : data.batchSize
-    let count = data.batchSize / pass.batchSize
-    states = count > 1 ? try (0..<count).map { _ in try pass.makeStates() } : [pass.states]
-    sum = count > 1 ? try GradientSum(pass.network.parameters) : nil
+    states =
+      pieces.own.count > 1 ? try pieces.own.map { _ in try pass.makeStates() } : [pass.states]
+    tree = pieces.count > 1 ? try GradientTree(pass.network.parameters, pieces) : nil
   }
 
   var epochSteps: Int { data.epochSteps }
 
   func queueGradients(step: Int, seed: UInt64) throws {
-    let batch = try data.batch(step)
-    guard let sum else {
-      if batch.begins { try pass.resetStates() }
-      return try pass.queueGradients(
-        batch.input, batch.targets, dropoutSeed: (seed: seed, step: step))
-    }
-    let (count, all) = (batch.targets.count, data.batchSize)
-    for (index, states) in states.enumerated() {
-      let columns = index * pass.batchSize..<(index + 1) * pass.batchSize
+    for (piece, states) in zip(pieces.own, states) {
+      let batch = try data.batch(step, sequences: pieces.sequences(piece))
       if batch.begins {
         try pass.resetStates()
-      } else {
+      } else if pieces.own.count > 1 {
         try pass.copyStates(states, to: pass.states)
       }
+      pass.slice = pieces.slice(piece)
+      pass.gradientIsFinal = try tree?.begin(
+        piece: piece, isLast: piece == pieces.own.upperBound - 1)
+      // Each piece has as many steps that count as any other.
       try pass.queueGradients(
-        batch.input.sequences(columns, of: all, steps: data.sequenceLength),
-        batch.targets.sequences(columns, of: all, steps: data.sequenceLength), count: count,
-        dropoutSeed: (seed: seed, step: step * self.states.count + index))
-      try pass.copyStates(pass.states, to: states)
-      try sum.add(loss: pass.loss, isFirst: index == 0)
+        batch.input, batch.targets, count: batch.targets.count * pieces.count,
+        dropoutSeed: (seed: seed, step: step))
+      if pieces.own.count > 1 { try pass.copyStates(pass.states, to: states) }
+      try tree?.add(piece: piece, loss: pass.loss)
     }
-    try sum.finish()
+    try tree?.finish(present: pieces.count)
   }
 
-  func readLoss() throws -> Double { try sum?.readLoss() ?? pass.readLoss() }
-}
-
-extension NetworkInput {
-  /// The sequences `range` of `count` that are side by side over `steps`.
-  fileprivate func sequences(_ range: Range<Int>, of count: Int, steps: Int) -> NetworkInput {
-    switch self {
-    case .tokens(let tokens): .tokens(tokens.sequences(range, of: count, steps: steps))
-    case .features(let values): .features(values.sequences(range, of: count, steps: steps))
-    }
-  }
-}
-
-extension NetworkTargets {
-  fileprivate func sequences(_ range: Range<Int>, of count: Int, steps: Int) -> NetworkTargets {
-    switch self {
-    case .classes(let classes): .classes(classes.sequences(range, of: count, steps: steps))
-    case .values(let values, let counted):
-      .values(
-        values.sequences(range, of: count, steps: steps),
-        counted: counted.sequences(range, of: count, steps: steps))
-    }
-  }
-}
-
-extension Array {
-  /// The sequences `range` of an array `[T, count, …]`.
-  fileprivate func sequences(_ range: Range<Int>, of count: Int, steps: Int) -> [Element] {
-    let width = self.count / (count * steps)
-    return (0..<steps).flatMap { step in
-      self[(step * count + range.lowerBound) * width..<(step * count + range.upperBound) * width]
-    }
-  }
+  func readLoss() throws -> Double { try tree?.readLoss() ?? pass.readLoss() }
 }

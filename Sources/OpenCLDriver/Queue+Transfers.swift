@@ -71,6 +71,30 @@ extension Queue {
     return Array(values)
   }
 
+  /// Queues a read of `count` numbers of `buffer`, and returns at once.
+  package func readLater<Element: BitwiseCopyable>(
+    _ buffer: Buffer, as type: Element.Type, count: Int
+  ) throws(OpenCLError) -> PendingRead<Element> {
+    let byteCount = count * MemoryLayout<Element>.stride
+    checkRange(buffer, 0, byteCount)
+    let values = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
+    guard byteCount > 0 else { return PendingRead(values, nil) }
+    var event: cl_event?
+    do throws(OpenCLError) {
+      let code = clEnqueueReadBuffer(
+        handle, buffer.root.handle, cl_bool(CL_FALSE), buffer.rootOffset, byteCount,
+        values.baseAddress, 0, nil, &event)
+      let command = Event(
+        handle: try made(event, code, "queueing a read on \(context.device.name)"))
+      noteCommand(command)
+      try check(clFlush(handle), "starting a read on \(context.device.name)")
+      return PendingRead(values, command)
+    } catch {
+      if event == nil || clFinish(handle) == CL_SUCCESS { values.deallocate() }
+      throw error
+    }
+  }
+
   /// Copies `byteCount` bytes between byte offsets; the two regions must not overlap.
   @discardableResult
   package func copy(

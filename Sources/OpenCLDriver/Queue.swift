@@ -65,6 +65,13 @@ package final class Queue {
   /// Whether `waitActively(with:)` was called.
   package var waitsActively: Bool { activeWait != nil }
 
+  /// Takes note of a command whose event somebody else has.
+  func noteCommand(_ event: Event) {
+    guard let activeWait else { return }
+    activeWait.countCommand()
+    last = event
+  }
+
   /// Queues one command; gives its event where the queue profiles.
   @inline(__always)
   func enqueue(

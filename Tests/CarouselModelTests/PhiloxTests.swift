@@ -30,6 +30,19 @@ import Testing
     }
   }
 
+  /// Element (t, n, i) of a slice is that of the whole batch.
+  @Test(arguments: [1, 4, 5], [(0, 3), (2, 1), (1, 5)])
+  func aSliceDrawsWhatTheWholeBatchDraws(width: Int, slice: (first: Int, count: Int)) {
+    let whole = Philox(seed: 5, stream: 6)
+    var part = whole
+    part.window = BatchSlice(first: slice.first, count: slice.count, of: 7).window(width: width)
+    let expected = (0..<3).flatMap { t in
+      (0..<slice.count * width).map { whole.uniform((t * 7 + slice.first) * width + $0) }
+    }
+    #expect((0..<expected.count).map(part.uniform) == expected)
+    #expect(part.uniforms(count: expected.count) == expected)
+  }
+
   @Test func uniformNumbersFillTheUnitInterval() {
     let random = Philox(seed: 5, stream: 6)
     let values = (0..<20_000).map(random.uniform)

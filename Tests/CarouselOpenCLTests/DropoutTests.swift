@@ -42,6 +42,19 @@ struct DropoutTests {
     }
   }
 
+  /// Widths and places that are multiples of 4, and others.
+  @Test(arguments: [1, 3, 4, 12], [(0, 5), (4, 4), (3, 2)])
+  func aSliceOfABatchDrawsTheMaskOfTheReference(width: Int, slice: (first: Int, count: Int)) throws
+  {
+    var work = DropoutWork(count: 6 * slice.count * width, probability: 0.4)
+    let whole = work.random
+    work.random.window = BatchSlice(first: slice.first, count: slice.count, of: 8).window(
+      width: width)
+    try expectAgreement(work)
+    let drawn = (0..<20).map { work.random.uniform($0) }
+    #expect(drawn != (0..<20).map { whole.uniform($0) })
+  }
+
   @Test(arguments: [0, 1, 0xFFFF_FFFF, 0x1_0000_0000, UInt64.max])
   func everySeedAndStreamDrawTheMaskOfTheReference(bits: UInt64) throws {
     for random in [Philox(seed: bits, stream: 9), Philox(seed: 9, stream: bits)] {

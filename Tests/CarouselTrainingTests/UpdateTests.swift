@@ -10,52 +10,11 @@ import Testing
 /// computed where the outputs are.
 @Suite struct UpdateTests {
   private let folder: TemporaryFolder
+  private let sources: TrainingSources
 
-  init() throws { folder = try TemporaryFolder() }
-
-  private func write(_ text: String, _ name: String) throws -> String {
-    let path = folder.path + "/" + name
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-    return path
-  }
-
-  /// Sequences of 2 to 6 steps with classes of unequal frequency.
-  private func classes(_ change: (inout DataSettings) -> Void = { _ in }) throws -> TrainingExamples
-  {
-    let random = Philox(seed: 5, stream: 3)
-    var text = "id,label,x,y\n"
-    for index in 0..<30 {
-      for step in 0..<2 + index % 5 {
-        let place = index * 16 + step
-        text +=
-          "\(index),\(index % 3 == 0 ? "a" : "b"),\(random.normal(place)),\(random.normal(999 + place))\n"
-      }
-    }
-    var settings = DataSettings(file: try write(text, "classes.csv"))
-    settings.columns = SequenceColumns(label: "label", id: "id")
-    settings.validation = .share(0.2)
-    change(&settings)
-    return try TrainingExamples(.classify, settings: settings, seed: 3)
-  }
-
-  private func series(_ loss: ForecastLoss) throws -> TrainingExamples {
-    let random = Philox(seed: 5, stream: 4)
-    var text = "y,z\n"
-    for step in 0..<60 { text += "\(random.normal(step)),\(random.normal(999 + step))\n" }
-    var settings = DataSettings(file: try write(text, "series.csv"))
-    (settings.targets, settings.covariates) = (["y"], ["z"])
-    (settings.window, settings.horizon, settings.loss) = (6, 3, loss)
-    return try TrainingExamples(.forecast, settings: settings, seed: 3)
-  }
-
-  private func tags() throws -> TrainingExamples {
-    let text = (0..<20).map { index in
-      (0..<2 + index % 4).map { "word\(($0 * index) % 5) \($0 % 2 == 0 ? "A" : "B")" }
-        .joined(separator: "\n")
-    }.joined(separator: "\n\n")
-    var settings = DataSettings(file: try write(text + "\n", "tags.txt"))
-    settings.balancesClasses = true
-    return try TrainingExamples(.tag, settings: settings, seed: 3)
+  init() throws {
+    folder = try TemporaryFolder()
+    sources = TrainingSources(folder)
   }
 
   private func settings(_ batchSize: Int, accumulate: Int?) -> TrainingSettings {
@@ -66,40 +25,10 @@ import Testing
     return settings
   }
 
-  enum Source: String, CaseIterable {
-    case text, adding, copy, classify, classifyByMean, forecast, gaussian, tag
-  }
-
-  private func trainer(
-    _ data: Source, _ settings: TrainingSettings
-  ) throws -> Trainer<ReferenceBackend> {
-    let backend = ReferenceBackend()
-    func examples(_ examples: TrainingExamples) throws -> Trainer<ReferenceBackend> {
-      var settings = settings
-      settings.validation = 0
-      if let count = examples.description.words?.count, count > 0 {
-        settings.recurrent.inputSize = 3
-      } else {
-        settings.recurrent.inputSize = examples.description.channels.count
-      }
-      return try Trainer(examples, settings: settings, backend: backend)
-    }
-    switch data {
-    case .text: return try Trainer(TestRun.text, settings: settings, backend: backend)
-    case .adding: return try Trainer(.adding, settings: settings, backend: backend)
-    case .copy: return try Trainer(.copy, settings: settings, backend: backend)
-    case .classify: return try examples(classes { $0.balancesClasses = true })
-    case .classifyByMean: return try examples(classes { $0.pooling = .mean })
-    case .forecast: return try examples(series(.quantile([0.1, 0.5, 0.9])))
-    case .gaussian: return try examples(series(.gaussian))
-    case .tag: return try examples(tags())
-    }
-  }
-
-  @Test(arguments: Source.allCases)
-  func accumulatedGradientsAreThoseOfALargerBatch(data: Source) throws {
-    let whole = try trainer(data, settings(6, accumulate: nil))
-    let parts = try trainer(data, settings(2, accumulate: 3))
+  @Test(arguments: TrainingSources.Source.allCases)
+  func accumulatedGradientsAreThoseOfALargerBatch(data: TrainingSources.Source) throws {
+    let whole = try sources.trainer(data, settings(6, accumulate: nil))
+    let parts = try sources.trainer(data, settings(2, accumulate: 3))
     #expect(whole.epochSteps == parts.epochSteps)
     var losses: [[Double]] = [[], []]
     for (index, trainer) in [whole, parts].enumerated() {
@@ -112,7 +41,7 @@ import Testing
     for (a, b) in zip(tensors[0], tensors[1]) {
       #expect(zip(a.tensor.values, b.tensor.values).allSatisfy { abs($0 - $1) < 1e-7 }, "\(a.name)")
     }
-    let begun = try trainer(data, settings(6, accumulate: nil)).network.parameters.tensors()
+    let begun = try sources.trainer(data, settings(6, accumulate: nil)).network.parameters.tensors()
     #expect(zip(begun, tensors[0]).contains { $0.tensor.values != $1.tensor.values })
   }
 
@@ -188,18 +117,18 @@ import Testing
   @Test func lossesOfTheBackendAreThoseOfTheHost() throws {
     let all: [TrainingExamples] =
       try [
-        classes(),
-        classes {
+        sources.classes(),
+        sources.classes {
           $0.balancesClasses = true
           $0.labelSmoothing = 0.2
         },
-        classes {
+        sources.classes {
           $0.pooling = .mean
           $0.balancesClasses = true
-        }, tags(),
+        }, sources.tags(),
       ]
       + [.squared, .absolute, .huber, .quantile([0.2, 0.5, 0.7]), .gaussian].map {
-        try series($0)
+        try sources.series($0)
       }
     for examples in all {
       let backend = ReferenceBackend()

@@ -31,6 +31,19 @@ struct BufferTests {
         == [values[2], 7, -8, values[5]])
   }
 
+  @Test(arguments: [0, 1, 5000]) func whatIsReadLaterIsWhatWasThereThen(count: Int) throws {
+    let values = (0..<count).map { Float($0) + 0.25 }
+    let buffer = try Buffer(context: context, byteCount: 4 * max(count, 1))
+    try queue.write(values, to: buffer)
+    let read = try queue.readLater(buffer, as: Float.self, count: count)
+    // Nobody waits for this one.
+    _ = try queue.readLater(buffer, as: Float.self, count: count)
+    try queue.fill(buffer, with: Float(7))
+    #expect(try read.wait() == values)
+    #expect(try read.wait() == values)
+    #expect(try queue.read(buffer, as: Float.self, count: count).allSatisfy { $0 == 7 })
+  }
+
   /// A few bytes go with the command, and what they were read from is overwritten at once.
   @Test func writesOfEverySizeTouchOnlyTheirRange() throws {
     let room = 100

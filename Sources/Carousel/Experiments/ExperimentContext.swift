@@ -130,7 +130,7 @@ final class ExperimentContext<B: Backend> {
           case .evaluated(let metrics, _):
             run.curve.evaluations.append(metrics)
             run.curve.isSolved = isSolved(metrics)
-          case .evaluating, .saved, .warned: break
+          case .evaluating, .saved, .ranks, .warned: break
           }
         })
     } catch let error as CarouselError where error.kind == .checkFailed {

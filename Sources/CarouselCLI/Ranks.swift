@@ -1,0 +1,118 @@
+import ArgumentParser
+import Carousel
+import Foundation
+
+/// `carousel train` by several ranks: processes that a launcher of MPI started, or a thread for each device of
+/// `--device LIST`.
+enum Ranks {
+  /// Whether this thread is a rank that says nothing: any but the first.
+  @TaskLocal static var isSilent = LaunchedRanks().map { $0.rank > 0 } ?? false
+
+  /// Does the work of a command once for each rank of this process.
+  ///
+  /// With MPI it does not return where a rank fails: all end with one sentence and one status.
+  static func run(_ device: DeviceOptions, _ body: @escaping (any Communicator) throws -> Void)
+    throws
+  {
+    if let launched = LaunchedRanks() {
+      #if MPI
+      try connect(launched, body)
+      #else
+      throw launched.withoutMPI
+      #endif
+    } else if device.list.count > 1 {
+      try LocalRanks.run(device.list.count, failure: ending) { ranks in
+        try $isSilent.withValue(!ranks.isFirst) { try body(ranks) }
+      }
+    } else {
+      try body(Alone())
+    }
+  }
+
+  /// The exit status and the sentence of an error.
+  @Sendable private static func ending(_ error: any Error) -> (status: Int32, sentence: String) {
+    let failure = Failure(error)
+    return (failure.status, failure.sentence ?? "")
+  }
+
+  /// Throws where the command was started as several processes, which it cannot share its work among.
+  static func refuse(_ command: String) throws {
+    guard let launched = LaunchedRanks() else { return }
+    throw CarouselError(
+      .usage,
+      "'\(command)' is work for one process, but this is one of \(launched.count) (\(launched.variable)); "
+        + "expected it without the launcher")
+  }
+
+  #if MPI
+  private static func connect(
+    _ launched: LaunchedRanks, _ body: @escaping (any Communicator) throws -> Void
+  ) throws {
+    let ranks = try MPIRanks(launched)
+    do {
+      try body(ranks)
+    } catch let code as ExitCode {
+      // Every rank has come here.
+      ranks.finish()
+      throw code
+    } catch {
+      let (status, sentence) = ending(error)
+      ranks.end(after: error, status: status, sentence: sentence) {
+        sentence in
+        Progress.end()
+        // Where the first rank is gone another speaks.
+        $isSilent.withValue(false) { _ = Output.note("carousel: \(sentence)") }
+      }
+    }
+    ranks.finish()
+  }
+  #endif
+}
+
+extension DeviceOptions {
+  /// The devices that were named, one behind the other between commas.
+  var list: [String] {
+    specification.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+  }
+
+  /// The options of a rank: of a list of devices its own, by its place among the ranks of its host.
+  func of(_ ranks: any Communicator) throws -> DeviceOptions {
+    let list = list
+    guard list.count > 1 else { return self }
+    guard ranks.localRank < list.count else {
+      throw CarouselError(
+        .noDevice,
+        "--device names \(list.count) devices, but rank \(ranks.rank) is number \(ranks.localRank + 1) of its "
+          + "host; expected a device for each, or one for all")
+    }
+    var result = self
+    result.device = list[ranks.localRank]
+    return result
+  }
+}
+
+extension TrainRunOptions {
+  /// The folder of a new run, which the first rank makes and owns; see `newFolder(_:)`.
+  func newFolder(_ name: String, _ ranks: any Communicator) throws -> RunFolder {
+    ranks.isFirst ? try newFolder(name) : RunFolder(output ?? "runs")
+  }
+
+  /// The folder of a run that is resumed, which the first rank owns.
+  func resumedFolder(_ path: String, _ ranks: any Communicator) throws -> RunFolder {
+    ranks.isFirst ? try RunFolder(path).owned(creating: false) : RunFolder(path)
+  }
+}
+
+extension TrainSession {
+  /// Trains as another rank than the first, which neither shows nor writes anything.
+  func follow<B: Backend>(_ trainer: Trainer<B>) throws {
+    if trainer.ranks.hasOwnProcess { Interruption.listen(updates: trainer.position.step) }
+    let result = try trainer.run(
+      in: RunFolder("."),
+      shouldStop: { trainer.ranks.hasOwnProcess && Interruption.isRequested },
+      report: { if case .stepped(let progress) = $0 { Interruption.note(updates: progress.step) } })
+    // The first tests the best model meanwhile.
+    try trainer.ranks.barrier()
+    if result.reason == .interrupted { throw ExitCode(130) }
+  }
+}

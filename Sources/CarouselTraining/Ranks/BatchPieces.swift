@@ -1,0 +1,45 @@
+import CarouselModel
+
+/// How the sequences of an update are cut into pieces that are computed one after the other or side by side, and
+/// which of them this rank computes.
+///
+/// An update has K·N sequences, K batches of N cut into V shards each: K·V pieces of N/V sequences. Rank r of R
+/// computes pieces r·K·V/R and those that follow. Every bit depends on the pieces, none on R.
+struct BatchPieces {
+  /// All pieces, and the sequences of each.
+  let count: Int, size: Int
+  /// The pieces that this rank computes.
+  let own: Range<Int>
+  let ranks: any Communicator
+
+  /// Throws a usage error where the ranks cannot share the pieces evenly.
+  init(_ settings: TrainingSettings, ranks: any Communicator) throws(CarouselError) {
+    let shards = settings.shards ?? 1
+    guard shards.isMultiple(of: ranks.count) else {
+      throw CarouselError(
+        .usage,
+        "\(ranks.count) ranks cannot share \(shards) shard\(shards == 1 ? "" : "s") evenly; expected a number "
+          + "of ranks that divides --shards")
+    }
+    count = settings.pieceCount
+    size = settings.pieceSize
+    self.ranks = ranks
+    let each = count / ranks.count
+    own = ranks.rank * each..<(ranks.rank + 1) * each
+  }
+
+  /// The sequences of a piece among those of an update.
+  func sequences(_ piece: Int) -> Range<Int> { piece * size..<(piece + 1) * size }
+
+  /// Where the sequences of a piece are in the whole batch, for what is drawn at random.
+  func slice(_ piece: Int) -> BatchSlice? {
+    count == 1 ? nil : BatchSlice(first: piece * size, count: size, of: count * size)
+  }
+}
+
+extension TrainingSettings {
+  /// K·V, the pieces of an update that are computed by themselves.
+  public var pieceCount: Int { (accumulate ?? 1) * (shards ?? 1) }
+  /// N/V, the sequences of a piece.
+  public var pieceSize: Int { batchSize / (shards ?? 1) }
+}

@@ -1,0 +1,271 @@
+import CarouselModel
+
+/// The gradients of an update's pieces, of which each rank computes some, added up in the order of `SumTree`.
+///
+/// Each rank adds up the blocks of its own pieces as they come. Then every rank is the owner of a segment of the
+/// gradient: it receives that segment of all blocks, adds them, and sends the sum to all. That is a ring's traffic,
+/// 2·(R − 1)/R gradients for each rank where its pieces are one block.
+///
+/// The gradient is exchanged bucket by bucket, from the last parameters to the first, as the backward pass of
+/// the rank's last piece makes them final: the device computes the layers below meanwhile.
+final class GradientTree<B: Backend> {
+  private typealias Block = (pieces: Range<Int>, value: B.Buffer)
+
+  private let store: ParameterStore<B>
+  private let pieces: BatchPieces
+  private var backend: B { store.backend }
+  private var ranks: any Communicator { pieces.ranks }
+  /// The blocks of this rank so far, and buffers that none of them needs.
+  private var blocks: [Block] = []
+  private var spare: [B.Buffer] = []
+  /// The losses of this rank's pieces, each at a multiple of `stride`.
+  private let losses: B.Buffer
+  private let stride: Int
+  /// How many pieces of the update that was queued last there are, of all ranks.
+  private var present = 0
+  /// The loss of that update where it is known already.
+  private var loss: Double?
+
+  /// The parts of the gradient that are exchanged at once, the last one first; the same on all ranks.
+  private let buckets: [Range<Int>]
+  /// The parts of this rank's blocks that are on their way from the device, by bucket.
+  private var reads: [[() throws -> Tensor]] = []
+  /// The buffers through which the gradient of the last piece goes, see `begin`; nil while others are added.
+  private var chain: [B.Buffer]?
+
+  init(_ store: ParameterStore<B>, _ pieces: BatchPieces) throws {
+    (self.store, self.pieces) = (store, pieces)
+    stride = store.backend.sliceAlignment
+    losses = try store.backend.makeBuffer(count: pieces.own.count * stride)
+    buckets = pieces.ranks.count > 1 ? GradientBuckets.ranges(store) : []
+  }
+
+  /// Prepares to add a piece whose pass is about to be queued.
+  ///
+  /// Returns what the pass has to call with an offset, once the gradients in the store from there on are queued:
+  /// of the rank's last piece, where there are other ranks. `add` follows in any case.
+  func begin(piece: Int, isLast: Bool) throws -> ((Int) throws -> Void)? {
+    if piece == pieces.own.lowerBound { release() }
+    guard isLast, ranks.count > 1 else { return nil }
+    var block = piece..<piece + 1
+    var chain = [store.gradients]
+    while let last = blocks.last, SumTree.areHalves(last.pieces, block) {
+      blocks.removeLast()
+      chain.append(last.value)
+      block = last.pieces.lowerBound..<block.upperBound
+    }
+    blocks.append((block, chain[chain.count - 1]))
+    spare += chain.dropFirst().dropLast()
+    self.chain = chain
+    return { [unowned self] offset in try queueReads(from: offset) }
+  }
+
+  /// Queues that the gradient in the store is added as that of a piece, with its loss.
+  ///
+  /// The pieces of a rank come in rising order, each after its `begin`.
+  func add(piece: Int, loss: B.Buffer?) throws {
+    let index = piece - pieces.own.lowerBound
+    if let loss {
+      let place = try backend.slice(losses, offset: index * stride, count: 1)
+      try backend.copy(loss, to: place, count: 1)
+    }
+    guard chain == nil else { return }
+    let own = piece..<piece + 1
+    guard let last = blocks.last, SumTree.areHalves(last.pieces, own) else {
+      let buffer = try spare.popLast() ?? backend.makeBuffer(count: store.count)
+      try backend.copy(store.gradients, to: buffer, count: store.count)
+      return blocks.append((own, buffer))
+    }
+    blocks.removeLast()
+    try backend.add(store.gradients, to: last.value, count: store.count)
+    var block: Block = (last.pieces.lowerBound..<own.upperBound, last.value)
+    while let last = blocks.last, SumTree.areHalves(last.pieces, block.pieces) {
+      blocks.removeLast()
+      block = (last.pieces.lowerBound..<block.pieces.upperBound, try join(last.value, block.value))
+    }
+    blocks.append(block)
+  }
+
+  /// Leaves the sum of the first `present` pieces, which are all that have sequences, in the store.
+  ///
+  /// With several ranks it waits for the device and for the others.
+  func finish(present: Int) throws {
+    self.present = present
+    loss = nil
+    if pieces.own.lowerBound >= present { release() }
+    guard ranks.count > 1 else {
+      guard let sum = try SumTree.combine(blocks, add: join) else { return }
+      blocks = [(0..<present, sum)]
+      return try backend.copy(sum, to: store.gradients, count: store.count)
+    }
+    try queueReads(from: 0)
+    var sums: [Tensor.Elements] = []
+    for (bucket, reads) in zip(buckets, reads) {
+      let own = try reads.map { try $0().elements }
+      let isLast = sums.count == buckets.count - 1
+      try ranks.measured(isHidden: !isLast) { sums.append(try exchange(bucket, own)) }
+    }
+    // Not before: writes wait for what is queued.
+    for (bucket, sum) in zip(buckets, sums) {
+      let slice = try backend.slice(
+        store.gradients, offset: bucket.lowerBound, count: bucket.count)
+      try backend.write(Tensor([bucket.count], sum), to: slice)
+    }
+    (reads, chain) = ([], nil)
+    loss = try gatherLoss()
+  }
+
+  /// The loss of the update that was queued last; may wait for the device.
+  func readLoss() throws -> Double { try loss ?? gatherLoss() }
+
+  /// Adds the second buffer to the first.
+  private func join(_ left: B.Buffer, _ right: B.Buffer) throws -> B.Buffer {
+    try backend.add(right, to: left, count: store.count)
+    spare.append(right)
+    return left
+  }
+
+  private func release() {
+    spare += blocks.map(\.value).filter { $0 !== store.gradients }
+    blocks = []
+  }
+
+  /// The sum of the losses of all pieces, in the order of the tree.
+  private func gatherLoss() throws -> Double {
+    let found = try backend.read(losses, count: pieces.own.count * stride)
+    let own = pieces.own.indices.map { found[($0 - pieces.own.lowerBound) * stride] }
+    let counts = [Int](repeating: pieces.own.count, count: ranks.count)
+    return SumTree.sum(Array(try ranks.gather(own, counts: counts).prefix(present)))
+  }
+
+  // MARK: Between ranks
+
+  /// Queues what makes the gradients from an offset on those of this rank's blocks, and their way to the host.
+  private func queueReads(from offset: Int) throws {
+    while reads.count < buckets.count, buckets[reads.count].lowerBound >= offset {
+      let bucket = buckets[reads.count]
+      func slice(_ buffer: B.Buffer) throws -> B.Buffer {
+        try backend.slice(buffer, offset: bucket.lowerBound, count: bucket.count)
+      }
+      let chain = try (chain ?? []).map(slice)
+      for (part, sum) in zip(chain, chain.dropFirst()) {
+        try backend.add(part, to: sum, count: bucket.count)
+      }
+      reads.append(
+        try blocks.map { try backend.readLater(slice($0.value), [bucket.count]) })
+    }
+  }
+
+  /// The sum of a bucket over all pieces; `own` is what this rank's blocks have there.
+  private func exchange(
+    _ bucket: Range<Int>, _ own: [Tensor.Elements]
+  ) throws -> Tensor.Elements {
+    let each = pieces.own.count
+    let all = (0..<ranks.count).map { rank in
+      SumTree.blocks(of: min(rank * each, present)..<min((rank + 1) * each, present))
+    }
+    let segments = bucket.segments(ranks.count, alignment: backend.sliceAlignment)
+    let count = segments[ranks.rank].count
+    let empty: Tensor.Elements = backend.elementType == .float64 ? .float64([]) : .float32([])
+    var received: [(pieces: Range<Int>, value: Tensor.Elements)] = []
+    for index in 0..<(all.map(\.count).max() ?? 0) {
+      let senders = all.indices.filter { index < all[$0].count }
+      let parts = try (index < own.count ? own[index] : empty).exchanged(
+        by: ranks, counts: segments.map { index < own.count ? $0.count : 0 },
+        receiving: all.map { index < $0.count ? count : 0 })
+      for (place, rank) in senders.enumerated() {
+        received.append((all[rank][index], parts.slice(place * count..<(place + 1) * count)))
+      }
+    }
+    received.sort { $0.pieces.lowerBound < $1.pieces.lowerBound }
+    let sum = SumTree.combine(received) { $0.adding($1) } ?? empty
+    return try sum.gathered(by: ranks, counts: segments.map(\.count))
+  }
+}
+
+/// How a gradient is cut into buckets.
+enum GradientBuckets {
+  /// The least elements of a bucket, which cost no more than a message's delay, and the most, which MPI can count.
+  private static var least: Int { 1 << 16 }
+  private static var most: Int { 1 << 22 }
+
+  /// Whole parameters from the last to the first, as the backward pass makes their gradients final; a large
+  /// one is cut.
+  static func ranges<B: Backend>(_ store: ParameterStore<B>) -> [Range<Int>] {
+    var result: [Range<Int>] = []
+    var end = store.count
+    for offset in store.offsets.reversed() where offset == 0 || end - offset >= least {
+      let most = Swift.max(most / store.backend.sliceAlignment, 1) * store.backend.sliceAlignment
+      let parts = stride(from: offset, to: end, by: most).map { $0..<min($0 + most, end) }
+      result += parts.reversed()
+      end = offset
+    }
+    return result
+  }
+}
+
+extension Tensor.Elements {
+  /// Elements one behind the other, all stored alike.
+  init(joining parts: [Tensor.Elements]) {
+    var (floats, doubles) = ([Float](), [Double]())
+    for part in parts {
+      switch part {
+      case .float32(let values): floats += values
+      case .float64(let values): doubles += values
+      }
+    }
+    self = doubles.isEmpty ? .float32(floats) : .float64(doubles)
+  }
+
+  /// Those of a range.
+  func slice(_ range: Range<Int>) -> Tensor.Elements {
+    switch self {
+    case .float32(let values): .float32(Array(values[range]))
+    case .float64(let values): .float64(Array(values[range]))
+    }
+  }
+
+  /// The sums of as many elements stored alike, as a device rounds them.
+  func adding(_ other: Tensor.Elements) -> Tensor.Elements {
+    func sums<Value: FloatingPoint>(_ a: [Value], _ b: [Value]) -> [Value] {
+      [Value](unsafeUninitializedCapacity: a.count) { result, filled in
+        for index in a.indices { result.initializeElement(at: index, to: a[index] + b[index]) }
+        filled = a.count
+      }
+    }
+    switch (self, other) {
+    case (.float32(let a), .float32(let b)): return .float32(sums(a, b))
+    case (.float64(let a), .float64(let b)): return .float64(sums(a, b))
+    default: preconditionFailure("elements that are stored in two ways")
+    }
+  }
+
+  /// Sends `counts[j]` elements to each rank j and receives so many of each.
+  func exchanged(
+    by ranks: any Communicator, counts: [Int], receiving: [Int]
+  ) throws -> Tensor.Elements {
+    func exchange<Value: BitwiseCopyable>(_ values: [Value]) throws -> [Value] {
+      let size = MemoryLayout<Value>.stride
+      return try [Value](unsafeUninitializedCapacity: receiving.reduce(0, +)) { result, filled in
+        try values.withUnsafeBytes {
+          try ranks.allToAll(
+            $0, counts: counts.map { $0 * size }, into: UnsafeMutableRawBufferPointer(result),
+            counts: receiving.map { $0 * size })
+        }
+        filled = receiving.reduce(0, +)
+      }
+    }
+    switch self {
+    case .float32(let values): return .float32(try exchange(values))
+    case .float64(let values): return .float64(try exchange(values))
+    }
+  }
+
+  /// The elements of every rank, those of rank 0 first.
+  func gathered(by ranks: any Communicator, counts: [Int]) throws -> Tensor.Elements {
+    switch self {
+    case .float32(let values): .float32(try ranks.gather(values, counts: counts))
+    case .float64(let values): .float64(try ranks.gather(values, counts: counts))
+    }
+  }
+}
