@@ -41,8 +41,10 @@ public struct RankFailure: Error, Hashable, Sendable, Codable, CustomStringConve
     (self.rank, self.place, self.status, self.sentence) = (rank, place, status, sentence)
   }
 
-  /// The sentence with the rank in front.
-  public var description: String { "rank \(rank) on \(place): \(sentence)" }
+  /// The sentence with the rank in front, where it does not name one.
+  public var description: String {
+    sentence.hasPrefix("rank ") ? sentence : "rank \(rank) on \(place): \(sentence)"
+  }
 }
 
 /// One rank that has no others.

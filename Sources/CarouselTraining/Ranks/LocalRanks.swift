@@ -141,8 +141,11 @@ public final class LocalRanks: Communicator {
     }
 
     private func wait(until isTrue: () -> Bool) throws {
-      while failed == nil, !isTrue() { condition.wait() }
-      if let failed { throw failed }
+      // What has come is taken also where another rank failed meanwhile: all throw the same then.
+      while !isTrue() {
+        if let failed { throw failed }
+        condition.wait()
+      }
     }
   }
 }
