@@ -6,6 +6,8 @@ import CarouselTraining
 struct MemoryExperiment<B: Backend> {
   private let context: ExperimentContext<B>
   private let hiddenSize: Int, updates: Int, copyUpdates: Int
+  /// The most updates at `comparedLength` of a network that failed before.
+  private let comparedUpdates: Int
   private static var lengths: [Int] { [25, 50, 100, 200, 400] }
   /// The length that every network is trained on, whether it solved a shorter one or not.
   private static var comparedLength: Int { 200 }
@@ -19,6 +21,7 @@ struct MemoryExperiment<B: Backend> {
     hiddenSize = context.hiddenSize(32)
     updates = context.updates(1000)
     copyUpdates = context.updates(300)
+    comparedUpdates = context.updates(400)
   }
 
   /// How far a network has come with a seed.
@@ -80,8 +83,8 @@ struct MemoryExperiment<B: Backend> {
     result.figures = Self.figures(cases)
     result.notes = [
       "A length counts as solved where the error on about 1,000 other sequences is below 0.01; a network that "
-        + "does not solve one within \(updates) updates is not asked for a longer one, but for "
-        + "T = \(Self.comparedLength).",
+        + "does not solve one within \(updates) updates is not asked for a longer one, but "
+        + "trained anew on T = \(Self.comparedLength), for \(comparedUpdates) updates.",
       "Copy: the cross-entropy after \(copyUpdates) updates as a share of that of a network without memory.",
     ]
     return result
@@ -102,8 +105,7 @@ struct MemoryExperiment<B: Backend> {
     var lines: [String] = []
     var earlier: Int?
     for (length, count, goesOn) in example.progress.first?.updates ?? [] {
-      var settings = addingSettings(example, length, seed)
-      settings.bounds.maxSteps = count
+      let settings = addingSettings(example, length, seed, updates: count)
       let from = !goesOn ? "" : earlier.map { "--from \(example.folder)-\($0) " } ?? ""
       lines.append(
         settings.command(
@@ -118,7 +120,9 @@ struct MemoryExperiment<B: Backend> {
     return lines.joined(separator: "\n")
   }
 
-  private func addingSettings(_ example: Case, _ length: Int, _ seed: UInt64) -> TrainingSettings {
+  private func addingSettings(
+    _ example: Case, _ length: Int, _ seed: UInt64, updates: Int
+  ) -> TrainingSettings {
     TrainingSettings(
       experiment: example.layers, sequenceLength: length, updates: updates, seed: seed,
       evaluateEvery: Self.evaluateEvery)
@@ -155,7 +159,10 @@ struct MemoryExperiment<B: Backend> {
     guard !progress.hasFailed || length == Self.comparedLength else { return context.advance() }
     try context.begin("adding, \(example.row.name), T = \(length), seed \(seed)")
     let trainer = try Trainer(
-      .adding, settings: addingSettings(example, length, seed), backend: context.backend
+      .adding,
+      settings: addingSettings(
+        example, length, seed, updates: progress.hasFailed ? comparedUpdates : updates),
+      backend: context.backend
     ) { _ in progress.hasFailed ? nil : progress.weights }
     let curve = try context.train(trainer) { ($0.validationLoss ?? 1) < Self.solvedError }
     let before = progress.updates.reduce(0) { $0 + $1.count }

@@ -13,9 +13,9 @@ struct ReductionsExperiment<B: Backend> {
   init(_ context: ExperimentContext<B>) {
     self.context = context
     hiddenSize = context.hiddenSize(64)
-    length = context.sequenceLength(25)
+    length = context.sequenceLength(20)
     textUpdates = context.updates(150)
-    addingUpdates = context.updates(600)
+    addingUpdates = context.updates(450)
   }
 
   private struct Case: ExperimentCase {

@@ -4,6 +4,9 @@ struct ChartSeries {
   let colour: String
   let x: ChartAxis, y: ChartAxis
 
+  /// The height that a dot's name is given: that of the larger letters.
+  static let labelHeight = PictureStyle.narrowFontSize
+
   /// The curve with its band, or the dots with their names, for which `placer` finds places.
   func drawing(_ placer: inout LabelPlacer) -> String {
     if series.style == .dots { return dots(&placer) }
@@ -70,9 +73,9 @@ struct ChartSeries {
         """
       }
       let name = point.name.flatMap { name in
-        placer.place(width: PictureStyle.width(of: name) * 0.8, around: box).map { place in
+        placer.place(width: PictureStyle.width(of: name), around: box).map { place in
           """
-          <text class="strong halo" x="\(place.x.fixed(1))" y="\((place.y + 11).fixed(1))">\
+          <text class="strong halo" x="\(place.x.fixed(1))" y="\((place.y + 14.5).fixed(1))">\
           \(name.htmlEscaped)</text>
           """
         }

@@ -29,22 +29,24 @@ struct LabelPlacer {
   /// What is taken.
   var occupied: [Box] = []
 
-  /// How high a label is, and how far it stays from its dot.
-  private static let height = 14.0, gap = 4.0
+  /// How high a label is.
+  var height = 14.0
+  /// How far it stays from its dot.
+  private static let gap = 4.0
 
   /// Takes the free place nearest to `dot`, to its right where several are as near; nil where the area has
   /// no room left.
   mutating func place(width: Double, around dot: Box) -> Box? {
     let beside = [dot.x + dot.width + Self.gap, dot.x - Self.gap - width]
     let columns = stride(from: area.x, through: area.x + area.width - width, by: 12)
-    let level = dot.y + dot.height / 2 - Self.height / 2
+    let level = dot.y + dot.height / 2 - height / 2
     // Level with the dot before above and below.
     let rows = (-Int(area.height / 7)...Int(area.height / 7)).map { Double(7 * $0) }
       .sorted { abs($0) < abs($1) }
     var best: (distance: Double, place: Box)?
     for x in beside + Array(columns) {
       for offset in rows {
-        let box = Box(x: x, y: level + offset, width: width, height: Self.height)
+        let box = Box(x: x, y: level + offset, width: width, height: height)
         let distance = box.distance(to: dot)
         if distance < (best?.distance ?? .infinity) - 1e-6, distance >= Self.gap - 1e-9, isFree(box)
         {

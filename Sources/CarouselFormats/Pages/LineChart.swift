@@ -129,7 +129,7 @@ public struct LineChart: Picture {
     var placer = LabelPlacer(
       area: Box(
         x: ChartFrame.left, y: frame.top, width: ChartFrame.right - ChartFrame.left,
-        height: plotHeight))
+        height: plotHeight), height: ChartSeries.labelHeight)
     return
       ([
         frame.head,
