@@ -241,7 +241,7 @@ import FoundationXML
   }
 
   /// Every task's model has an answer, in every direction that its layers have.
-  @Test(arguments: ["classify", "forecast", "tag", "text", "adding", "copy"])
+  @Test(arguments: ["classify", "forecast", "tag", "copy"])
   func aModelOfAnyTaskIsFollowedAndCounted(task: String) throws {
     let data = try OwnData()
     let words: [String] =
@@ -252,7 +252,6 @@ import FoundationXML
           try data.series(), "--target", "y", "--time", "time", "--window", "8", "--horizon", "2",
         ]
       case "tag": [try data.tags()]
-      case "text": [try data.text()]
       default: []
       }
     let small =
