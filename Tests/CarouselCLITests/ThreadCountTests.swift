@@ -12,14 +12,12 @@ private func isPoCL() -> Bool {
 @Suite(.enabled("only PoCL is told its number of threads") { isPoCL() })
 struct ThreadCountTests {
   private static let counts = [1, 2, 3, 7]
-  /// The cache of programs that all these processes share.
-  private static let cache = try? Folder()
 
   private let data = try? OwnData()
 
-  /// A driver with so many threads.
+  /// A driver with so many threads, and a cache of programs that all these processes share.
   private func environment(threads: Int) throws -> [String: String] {
-    var result = ["CAROUSEL_CACHE": try #require(Self.cache)["programs"]]
+    var result = ["CAROUSEL_CACHE": try #require(data).folder["cache"]]
     // PoCL 3 and PoCL 4 and later.
     for name in ["POCL_MAX_PTHREAD_COUNT", "POCL_CPU_MAX_CU_COUNT"] { result[name] = "\(threads)" }
     return result
