@@ -26,6 +26,8 @@ struct TrainSession {
   ) throws {
     let ranks = trainer.ranks
     trainer.logsRanks = logsRanks
+    // On every rank, since all save together.
+    if let interval = place.saveEvery { trainer.saveEvery = interval }
     guard ranks.isFirst else { return try follow(trainer) }
     if let path = place.report { try AtomicFile.requireWritable(path) }
     let configuration = configuration(of: trainer, examples, data)
@@ -44,7 +46,6 @@ struct TrainSession {
         .norms(on: network.backend)
       }
     }
-    if let interval = place.saveEvery { trainer.saveEvery = interval }
     Interruption.listen(.run(updates: trainer.position.step))
     let firstStep = trainer.position.step + 1
     let result = try trainer.run(

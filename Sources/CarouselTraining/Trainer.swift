@@ -294,7 +294,12 @@ public final class Trainer<B: Backend> {
     // The first step of a new run does not wait for the disk.
     let isBeginning = isNew && position.step == 0
     func begin() throws {
-      guard let folder, log == nil, ranks.isFirst else { return }
+      guard let folder, log == nil else { return }
+      guard ranks.isFirst else {
+        // As the first notes when it saves what a new run began as.
+        if isBeginning, session.saved == nil { session.saved = (TrainingPosition(), now()) }
+        return
+      }
       try self.begin(folder, isBeginning: isBeginning, report)
     }
     if !isBeginning { try begin() }
