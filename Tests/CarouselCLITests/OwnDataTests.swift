@@ -64,7 +64,7 @@ import Testing
 
   @Test func sharesThatLeaveNothingToLearnFromAreRefused() throws {
     let words = ["forecast", try made().series(), "--target", "y", "--time", "time"]
-    try expectRefusal(words + ["--test", "0.85"], ["series.csv", "training part"])
+    try expectRefusal(words + ["--test", "0.85"], ["series.csv", "validation part"])
     try expectRefusal(
       words + ["--test", "0.6", "--validation", "0.5"], ["below 1 together"], status: 64)
   }
@@ -91,7 +91,7 @@ import Testing
     ("@univariate true\n@classLabel true a b\n1,2:a\n", ["line 3", "'@data'"]),
     ("@univariate true\n@classLabel true\n@data\n1,2:a\n", ["line 2", "the classes"]),
     ("@univariate true\n@classLabel false\n@data\n1,2\n", ["'@classLabel true'"]),
-    ("@univariate true\n@classLabel true up down\n@data\n1,2:op\n", ["line 4", "'op'", "'up'"]),
+    ("@univariate true\n@classLabel true up down\n@data\n1,2:op\n", ["line 4", "'op'"]),
     ("@univariate true\n@classLabel true a b\n@data\n1,two:a\n", ["line 4", "'two'"]),
     ("@dimensions 2\n@classLabel true a b\n@data\n1,2:3,4:a\n1,2:b\n", ["line 5", "2 channels"]),
     ("@univariate true\n@classLabel true a b\n@data\n", ["expected cases"]),
