@@ -177,27 +177,4 @@ extension Trainer {
     session.savingSeconds = now() - began
     try report(.saved(step: position.step))
   }
-
-  /// Measures how long an evaluation will take, once where the time of the run is bounded.
-  ///
-  /// Two passes of it are computed after the first step, the first of which compiles.
-  func estimateEvaluation(_ shouldStop: () throws -> Bool) throws {
-    guard settings.bounds.maxSeconds != nil, session.evaluatingSeconds == nil, let evaluator else {
-      return
-    }
-    var times: [Double] = []
-    let loss = try evaluator.measure {
-      times.append(now())
-      return try times.count == 3 || shouldStop()
-    }
-    if loss != nil { times.append(now()) }
-    guard times.count > 1 else { return }
-    session.evaluatingSeconds =
-      (times[times.count - 1] - times[times.count - 2]) * Double(evaluator.passCount)
-  }
-
-  /// The seconds that one more step takes, with the evaluation and the saving that then end the run.
-  var closingSeconds: Double {
-    (session.stepSeconds ?? 0) + (session.evaluatingSeconds ?? 0) + 2 * session.savingSeconds
-  }
 }

@@ -41,6 +41,29 @@ extension Trainer {
   func rate(seconds: Double, steps: Int) -> Double {
     seconds > 0 ? Double(steps * work.unitsPerStep) / seconds : 0
   }
+
+  /// Measures how long an evaluation will take, once where the time of the run is bounded.
+  ///
+  /// Two passes of it are computed after the first step, the first of which compiles.
+  func estimateEvaluation(_ shouldStop: () throws -> Bool) throws {
+    guard settings.bounds.maxSeconds != nil, session.evaluatingSeconds == nil, let evaluator else {
+      return
+    }
+    var times: [Double] = []
+    let loss = try evaluator.measure {
+      times.append(now())
+      return try times.count == 3 || shouldStop()
+    }
+    if loss != nil { times.append(now()) }
+    guard times.count > 1 else { return }
+    session.evaluatingSeconds =
+      (times[times.count - 1] - times[times.count - 2]) * Double(evaluator.passCount)
+  }
+
+  /// The seconds that one more step takes, with the evaluation and the saving that then end the run.
+  var closingSeconds: Double {
+    (session.stepSeconds ?? 0) + (session.evaluatingSeconds ?? 0) + 2 * session.savingSeconds
+  }
 }
 
 extension Duration {

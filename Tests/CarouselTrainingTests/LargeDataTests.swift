@@ -142,7 +142,9 @@ import Testing
     let network = try Network(
       parts.description.network(RecurrentConfiguration(inputSize: 2, hiddenSize: 4)),
       backend: backend, seed: 1)
-    let work = try SequenceWork(network, parts.training, TestRun.settings(maxSteps: 1))
+    let settings = TestRun.settings(maxSteps: 1)
+    let work = try SequenceWork(
+      network, parts.training, settings, BatchPieces(settings, ranks: Alone()))
     for step in 0..<3 {
       try work.queueGradients(step: step, seed: 1)
       #expect(try work.readLoss().isFinite)
