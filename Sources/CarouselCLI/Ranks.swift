@@ -106,7 +106,7 @@ extension TrainRunOptions {
 extension TrainSession {
   /// Trains as another rank than the first, which neither shows nor writes anything.
   func follow<B: Backend>(_ trainer: Trainer<B>) throws {
-    if trainer.ranks.hasOwnProcess { Interruption.listen(updates: trainer.position.step) }
+    if trainer.ranks.hasOwnProcess { Interruption.listen(.run(updates: trainer.position.step)) }
     let result = try trainer.run(
       in: RunFolder("."),
       shouldStop: { trainer.ranks.hasOwnProcess && Interruption.isRequested },

@@ -48,7 +48,7 @@ public struct LaunchedRanks: Hashable, Sendable {
   }
 
   /// The error where this program is built without MPI.
-  var withoutMPI: CarouselError {
+  public var withoutMPI: CarouselError {
     CarouselError(
       .usage,
       "this is one of \(count) processes (\(variable)), but this program is built without MPI, and each would "
