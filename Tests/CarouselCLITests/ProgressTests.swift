@@ -48,7 +48,9 @@ import Testing
   @Test func nothingIsDrawnWithoutATerminal() throws {
     let folder = try Folder()
     let command = try Command(
-      shell: "cd '\(folder["."])' && TERM=xterm \(Self.train) --log-every 10")
+      shell:
+        "cd '\(folder["."])' && TERM=xterm $carousel train adding --device reference --sequence-length 5 "
+        + "--hidden-size 4 --max-steps 10 --log-every 10")
     #expect(command.errors.contains("step 10 "))
     #expect(!command.errors.contains("\u{1B}") && !command.errors.contains("\r"))
   }

@@ -45,7 +45,7 @@ struct SequenceStrategy: RecurrentStrategy {
     let zeros = needsZeros ? try launcher.scratch(count: pass.stateCount) : nil
     try launcher.begin(zeros, with: nil, count: pass.stateCount)
     let computed = try launcher.computedRows(pass)
-    let inputRows = isBefore ? pass.rows : isFused ? computed.all : 0
+    let inputRows = isFused ? computed.all : 0
     try walk(
       pass, plan.forward.value, plan.fetchesAhead.value ? fetchingForward() : forward,
       steps: pass.sequenceLength + (isBefore ? 1 : 0),
