@@ -46,6 +46,6 @@ func forecast<B: Backend>(on backend: B) throws -> String {
   for step in 400..<500 { persistence += abs(series[step] - series[step - 1]) / 100 }
   return try require(
     error < 0.5 * persistence,
-    "a mean error of \(error) on numbers never seen, that of repeating the last one is \(persistence)"
+    "a mean error of \(short(error)) on numbers never seen, that of repeating the last one is \(short(persistence))"
   )
 }

@@ -50,5 +50,6 @@ func fromPyTorch<B: Backend>(on backend: B) throws -> String {
   let after = try trainer.measure(heldOut)?.loss ?? .nan
   return try require(
     difference < 1e-5 && after < 0.5 * before,
-    "outputs differ from PyTorch's by \(difference) at most; a loss of \(before) became \(after)")
+    "outputs differ from PyTorch's by \(short(difference)) at most; "
+      + "a loss of \(short(before)) became \(short(after))")
 }

@@ -49,5 +49,5 @@ func labels<B: Backend>(on backend: B) throws -> String {
   let accuracy = try trainer.measure((600..<900).map(walk))?.metrics["accuracy"] ?? 0
   return try require(
     accuracy > 0.95,
-    "\(accuracy) of 300 walks never seen are told right, after epoch \(result.epoch)")
+    "\(short(100 * accuracy))% of 300 walks never seen are told right, after epoch \(result.epoch)")
 }

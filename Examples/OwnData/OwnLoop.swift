@@ -23,7 +23,7 @@ func ownLoop<B: Backend>(on backend: B) throws -> String {
     try optimizer.step()
   }
   let loss = try pass.loss()
-  return try require(loss < 0.2, "a loss of \(loss) after 150 steps")
+  return try require(loss < 0.2, "a loss of \(short(loss)) after 150 steps")
 }
 
 /// Sines and square waves of 20 to 40 steps, time first.

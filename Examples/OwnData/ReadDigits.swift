@@ -82,5 +82,6 @@ func readDigits<B: Backend>(on backend: B) throws -> String {
     ], backend: backend)
   try trainer.run()
   let rate = try trainer.measure(Strokes(count: 512, seed: 2))?.metrics["labelErrorRate"] ?? .nan
-  return try require(rate < 0.02, "\(rate) of the digits of 512 paths never seen are read wrong")
+  return try require(
+    rate < 0.02, "\(short(100 * rate))% of the digits of 512 paths never seen are read wrong")
 }

@@ -19,6 +19,9 @@ func require(_ holds: Bool, _ result: String) throws -> String {
   return result
 }
 
+/// A number with three digits.
+func short(_ number: Double) -> String { String(format: "%.3g", number) }
+
 @MainActor func run(_ names: ArraySlice<String>) throws {
   for name in names where !programs.contains(where: { $0.name == name }) {
     throw CarouselError(
@@ -30,7 +33,8 @@ func require(_ holds: Bool, _ result: String) throws -> String {
   for program in programs where names.isEmpty || names.contains(program.name) {
     let began = ContinuousClock.now
     let result = try program.run(backend)
-    print("\(program.name) on \(backend.name), \(began.duration(to: .now)): \(result)")
+    let seconds = began.duration(to: .now) / .seconds(1)
+    print("\(program.name) on \(backend.name), \(short(seconds)) s: \(result)")
   }
 }
 
