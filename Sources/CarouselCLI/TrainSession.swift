@@ -93,7 +93,7 @@ struct TrainSession {
     if isInterrupted {
       folder.release()
       guard ranks.count == 1 else { throw ExitCode(130) }
-      // At once: whoever interrupts does not wait until compiled programs are kept.
+      // Exit now: an interrupted run does not wait until compiled programs are in the cache.
       Failure(ExitCode(130)).exit()
     }
   }

@@ -45,7 +45,7 @@ extension Launcher {
       ] + Self.arguments(random))
   }
 
-  /// Which numbers are drawn: a width of 0 stands for those of a stream from the first on.
+  /// Which numbers of a stream are drawn; a width of 0 draws all, from the first.
   private static func arguments(_ random: Philox) -> KernelArguments {
     let window = random.window
     return [

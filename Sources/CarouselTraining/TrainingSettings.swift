@@ -25,7 +25,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   /// in the memory of N; nil stands for 1.
   public var accumulate: Int?
   /// V, the shards into which each batch of N is cut, see `BatchPieces`: with the same V any number of ranks gives
-  /// the same bits; nil stands for 1.
+  /// the same bits; nil means 1.
   public var shards: Int?
   /// Whether each of several ranks keeps the optimizer's moments of its own share of the parameters alone, which
   /// decides no bit; nil stands for false.

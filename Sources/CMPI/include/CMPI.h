@@ -39,7 +39,7 @@ int carousel_mpi_notify(const void *notice, int count, int rank, uintptr_t *requ
 /// Receives a notice of exactly `count` bytes where one has come.
 int carousel_mpi_hear(void *notice, int count, int *has_come);
 
-/// Whether what a request stands for is done.
+/// Whether a request has completed.
 int carousel_mpi_test(uintptr_t *request, int *is_done);
 
 /// Ends MPI, when every rank calls it.

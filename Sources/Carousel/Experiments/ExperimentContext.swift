@@ -140,7 +140,7 @@ final class ExperimentContext<B: Backend> {
   }
 }
 
-/// A training that may go on from round to round, and what was measured on the way.
+/// A training that is continued in each round, and its measurements so far.
 final class TrainingRun<B: Backend> {
   let trainer: Trainer<B>
   var curve = TrainingCurve()

@@ -68,7 +68,7 @@ struct PersistentWork: Hashable {
     let precision: ProductPrecision
   }
 
-  /// The order in which a tile sums: k is dealt out to the slices, whose sums are added in turn.
+  /// The order in which a tile sums: each slice sums its part of k, then the slices' sums are added in order.
   func order(_ tile: PersistentTile) -> Order {
     Order(slices: slices(tile).count, precision: tile.precision)
   }

@@ -159,7 +159,9 @@ final class GraphEvaluator<B: Backend> {
     _ = try passes.pass(like: batcher.batch(data, batches[0]))
   }
 
-  /// Measures; nil where `shouldStop`, which is asked before each pass, became true on the way.
+  /// Measures the model.
+  ///
+  /// Asks `shouldStop` before each pass, and returns nil once it says true.
   func measure(shouldStop: () throws -> Bool) throws -> GraphEvaluation? {
     var sum = 0.0
     var parts = metrics.map { _ in Metric.Part(sum: 0, count: 0) }

@@ -1,9 +1,9 @@
 /// The order in which the gradients of a batch's pieces are added: a binary tree that depends on their number
 /// alone.
 ///
-/// A block of 2ᵏ pieces that begins at a multiple of 2ᵏ is the sum of its two halves, left plus right. What no such
-/// block joins, where the number is no power of two, is added from the right. So whoever has some pieces side by
-/// side adds up the blocks that lie in them, and from those of all ranks `combine` makes the same sum as from single
+/// A block of 2ᵏ pieces that begins at a multiple of 2ᵏ is the sum of its two halves, left plus right. Where the
+/// number of pieces is not a power of two, several blocks are left; they are added from the right. A rank adds up
+/// the blocks that its own pieces fill. `combine` makes the same sum from the blocks of all ranks as from single
 /// pieces.
 enum SumTree {
   /// Whether two blocks side by side are the halves of one.
