@@ -37,11 +37,17 @@ INLINE int sequence_of(const Slice *slice, int row) {
   return slice->order ? slice->order[row] : row;
 }
 
+/// So many sequences side by side have the places of their steps side by side: cores that compute
+/// other sequences write elsewhere. (An RNN's pass of T 50, N 32, H 128 takes 5 % longer where the
+/// places of a step follow each other for all sequences.)
+#define SEQUENCES_TOGETHER 16
+
 /// Which of the steps of all sequences step t of sequence n is, in the order in which the gradients
 /// of weights are summed. It does not depend on the slices.
 INLINE int place_of(const Slice *slice, const Layer *layer, int t, int n) {
-  const int index = t * layer->N + n;
-  return slice->places ? slice->places[index] : index;
+  const int N = layer->N, first = n / SEQUENCES_TOGETHER * SEQUENCES_TOGETHER;
+  if (slice->places) return slice->places[t * N + n];
+  return first * layer->T + t * min(SEQUENCES_TOGETHER, N - first) + n - first;
 }
 
 /// Where the rows end that have step t; `end` is where the rows of the step next to it end.
