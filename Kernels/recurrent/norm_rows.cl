@@ -90,7 +90,6 @@ column_products(global const float *a, global const float *b, global float *resu
   if (j < count) {
     a += a_offset + j;
     b += b_offset + j;
-#pragma unroll 4
     for (int m = first + y; m < end; m += SUM_ROWS) {
       partial = fma(a[(size_t)m * a_stride], b[(size_t)m * b_stride], partial);
     }
