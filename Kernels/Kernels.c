@@ -42,6 +42,8 @@ static const CarouselKernelFile files[] = {
 #include "embed.inc"
 #define KERNEL "ops/column_sums.cl"
 #include "embed.inc"
+#define KERNEL "ops/convolution.cl"
+#include "embed.inc"
 #define KERNEL "ops/cross_entropy.cl"
 #include "embed.inc"
 #define KERNEL "ops/ctc.cl"

@@ -17,41 +17,41 @@ extension OpenCLBackend {
     ]
   }
 
+  /// Queues a kernel for `count` elements that come from windows or go to them.
+  private func launch(
+    _ name: String, _ window: Window, count: Int, flops: Double = 0, _ buffers: KernelArguments,
+    _ more: KernelArguments = [:]
+  ) throws {
+    guard count > 0 else { return }
+    try launcher.launch(
+      windowKernel(name, elements: elementsPerItem), global: [ceilDivide(count, elementsPerItem)],
+      flops: flops, bytes: 4 * Double(window.columnCount + window.inputCount),
+      buffers + ["count": .int(count)] + more)
+  }
+
   /// Queues one launch.
   public func unfold(_ window: Window, _ x: Buffer, into columns: Buffer, padding: Double) throws {
     try checkWindow(window, plane: x, columns: columns)
-    let count = window.columnCount
-    guard count > 0 else { return }
-    try launcher.launch(
-      windowKernel("unfold", elements: elementsPerItem),
-      global: [ceilDivide(count, elementsPerItem)],
-      bytes: 4 * Double(count + window.inputCount),
-      ["x": .buffer(x), "columns": .buffer(columns), "count": .int(count)] + arguments(window)
-        + ["padding": .float(Float(padding))])
+    try launch(
+      "unfold", window, count: window.columnCount,
+      ["x": .buffer(x), "columns": .buffer(columns)],
+      arguments(window) + ["padding": .float(Float(padding))])
   }
 
   /// Queues one launch.
   public func unfoldRows(_ window: Window, channels: Int, _ x: Buffer, into rows: Buffer) throws {
     try checkWindow(window, plane: x, columns: rows)
-    let count = window.columnCount
-    guard count > 0 else { return }
-    try launcher.launch(
-      windowKernel("unfold_rows", elements: elementsPerItem),
-      global: [ceilDivide(count, elementsPerItem)],
-      bytes: 4 * Double(count + window.inputCount),
-      ["x": .buffer(x), "rows": .buffer(rows), "count": .int(count), "C": .int(channels)]
-        + arguments(window))
+    try launch(
+      "unfold_rows", window, count: window.columnCount, ["x": .buffer(x), "rows": .buffer(rows)],
+      ["C": .int(channels)] + arguments(window))
   }
 
   /// Queues one launch.
   public func fold(_ window: Window, _ columns: Buffer, into x: Buffer) throws {
     try checkWindow(window, plane: x, columns: columns)
-    let count = window.inputCount
-    guard count > 0 else { return }
-    try launcher.launch(
-      windowKernel("fold", elements: elementsPerItem), global: [ceilDivide(count, elementsPerItem)],
-      flops: Double(window.columnCount), bytes: 4 * Double(count + window.columnCount),
-      ["columns": .buffer(columns), "x": .buffer(x), "count": .int(count)] + arguments(window))
+    try launch(
+      "fold", window, count: window.inputCount, flops: Double(window.columnCount),
+      ["columns": .buffer(columns), "x": .buffer(x)], arguments(window))
   }
 
   /// Queues one launch.

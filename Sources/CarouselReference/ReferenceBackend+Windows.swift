@@ -25,6 +25,51 @@ extension ReferenceBackend {
     }
   }
 
+  /// A convolution or its adjoint.
+  public func convolve(
+    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, into y: Buffer
+  ) throws {
+    try checkConvolution(convolution, x: x, weight: weight, bias: bias, y: y)
+    let (D, R, kernel) = (convolution.inputs, convolution.outputs, convolution.window.kernel)
+    let (input, output) = (convolution.inputExtents, convolution.outputExtents)
+    let taps = kernel[0] * kernel[1]
+    // What each row or column of y meets: elements of the window, and their places in x.
+    func places(_ axis: Int) -> [[(Int, Int)]] {
+      (0..<output[axis]).map { p in
+        (0..<kernel[axis]).compactMap { k in
+          convolution.place(axis: axis, output: p, element: k).map { (k, $0) }
+        }
+      }
+    }
+    func sum(_ image: Int, _ r: Int, _ rows: [(Int, Int)], _ columns: [(Int, Int)]) -> Double {
+      let group = image % convolution.groups
+      var sum = bias?.elements[group * R + r] ?? 0
+      for d in 0..<D {
+        let weights =
+          taps * (convolution.isAdjoint ? (group * D + d) * R + r : (group * R + r) * D + d)
+        for (kh, h) in rows {
+          let row = ((image * D + d) * input[0] + h) * input[1]
+          for (kw, w) in columns {
+            sum += weight.elements[weights + kh * kernel[1] + kw] * x.elements[row + w]
+          }
+        }
+      }
+      return convolution.isRectified && sum < 0 ? 0 : sum
+    }
+    let (allRows, allColumns) = (places(0), places(1))
+    var index = 0
+    for image in 0..<convolution.batch * convolution.groups {
+      for r in 0..<R {
+        for rows in allRows {
+          for columns in allColumns {
+            y.elements[index] = sum(image, r, rows, columns)
+            index += 1
+          }
+        }
+      }
+    }
+  }
+
   /// The windows of x as columns.
   public func unfold(_ window: Window, _ x: Buffer, into columns: Buffer, padding: Double) throws {
     try checkWindow(window, plane: x, columns: columns)

@@ -72,6 +72,21 @@ extension Backend {
         strides: product.b.batch + [product.b.outer] + product.b.depth), "b")
   }
 
+  package func checkConvolution(
+    _ convolution: DirectConvolution, x: Buffer, weight: Buffer, bias: Buffer?, y: Buffer
+  ) throws(CarouselError) {
+    let window = convolution.window
+    guard
+      [window.input, window.kernel, window.strides, window.dilations, window.before, window.output]
+        .allSatisfy({ $0.count == 2 }), (window.strides + window.dilations).allSatisfy({ $0 > 0 }),
+      convolution.inputCount <= Int(Int32.max), convolution.outputCount <= Int(Int32.max)
+    else { throw CarouselError(.usage, "the convolution \(convolution) makes no sense") }
+    try check(x, "x", convolution.inputCount)
+    try check(weight, "weight", convolution.weightCount)
+    if let bias { try check(bias, "bias", convolution.groups * convolution.outputs) }
+    try check(y, "y", convolution.outputCount)
+  }
+
   package func checkWindow(
     _ window: Window, plane: Buffer, columns: Buffer
   ) throws(CarouselError) {

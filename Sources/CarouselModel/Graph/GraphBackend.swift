@@ -30,6 +30,10 @@ public protocol GraphBackend: AnyObject {
   /// `y[b, m, n] = Σₖ a[b, m, k]·w[b, k, n]`, with views for all three; see `GraphProduct`.
   func product(_ product: GraphProduct, _ a: Buffer, _ b: Buffer, into y: Buffer) throws
 
+  /// A convolution or its adjoint, with a bias for each channel of y or none.
+  func convolve(
+    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, into y: Buffer)
+    throws
   /// The windows of `x [P, H, W]` as columns `[P, Kh·Kw, Ho·Wo]`, `padding` where they reach beyond x.
   func unfold(_ window: Window, _ x: Buffer, into columns: Buffer, padding: Double) throws
   /// The same windows as rows `[P/C, Ho·Wo, C·Kh·Kw]`, of images of C planes each; 0 beyond x.
@@ -220,6 +224,16 @@ public struct Window: Hashable, Sendable {
   public var before: [Int]
   /// Ho and Wo.
   public var output: [Int]
+
+  /// Names the sizes, each of two axes.
+  public init(
+    planes: Int, input: [Int], kernel: [Int], strides: [Int], dilations: [Int], before: [Int],
+    output: [Int]
+  ) {
+    (self.planes, self.input, self.kernel) = (planes, input, kernel)
+    (self.strides, self.dilations) = (strides, dilations)
+    (self.before, self.output) = (before, output)
+  }
 
   /// The elements of the planes, and of the columns.
   public var inputCount: Int { planes * input[0] * input[1] }

@@ -26,6 +26,9 @@ extension GraphPass {
         x: buffer(x), weight: buffer(weight), gradY: buffer(gradY), gradX: optional(gradX),
         gradWeight: buffer(gradWeight), gradBias: optional(gradBias), rows: rows,
         inputSize: inputSize, outputSize: outputSize)
+    case .convolve(let convolution, let x, let weight, let bias, let y):
+      try backend.convolve(
+        convolution, buffer(x), weight: buffer(weight), bias: optional(bias), into: buffer(y))
     case .unfold(let window, let x, let y, let padding):
       try backend.unfold(window, buffer(x), into: buffer(y), padding: padding)
     case .unfoldRows(let window, let channels, let x, let y):

@@ -124,9 +124,13 @@ extension GraphTracer {
       let y = try productOfRows(x, alias(weight, [O, K]), bias, window, channels: C)
       return try alias(y, Shape([N, O] + outputs))
     }
+    let direct = DirectConvolution(
+      window, batch: N, groups: groups, inputs: C / groups, outputs: O / groups, isAdjoint: false)
+    let shape = Shape([N, O] + outputs)
+    if direct.isPreferred { return try convolved(x, weight, bias, direct, shape: shape) }
     let columns = try columns(x, window)
     let products = WindowProducts(batch: N, groups: groups, rows: O / groups, depth: K, columns: L)
-    let y = product(products.outputs, weight, columns, shape: Shape([N, O] + outputs))
+    let y = product(products.outputs, weight, columns, shape: shape)
     whenBackward(y) { tracer, g in
       if weight.needsGradient {
         let gradient = tracer.product(products.weights, g, columns, shape: weight.shape)
@@ -138,6 +142,45 @@ extension GraphTracer {
       }
     }
     return try addChannels(bias, to: y)
+  }
+
+  /// A convolution or its adjoint that copies no window on the way forward; only its weights' gradient does.
+  private func convolved(
+    _ x: Traced, _ weight: Traced, _ bias: Traced?, _ direct: DirectConvolution, shape: Shape
+  ) throws(CarouselError) -> Traced {
+    let channels = direct.groups * direct.outputs
+    if let bias, bias.shape.count != channels {
+      throw failure("a tensor of shape \(bias.shape) does not fit \(channels) channels")
+    }
+    let y = result(x.type, shape, from: [x, weight] + [bias].compactMap(\.self))
+    emit(
+      .convolve(
+        direct, storage(x), weight: storage(weight), bias: bias.map { storage($0) },
+        into: storage(y)))
+    whenBackward(y) { tracer, g in
+      if x.needsGradient {
+        let gradient = tracer.result(x.type, x.shape, from: [g])
+        tracer.emit(
+          .convolve(
+            direct.adjoint, tracer.storage(g), weight: tracer.storage(weight), bias: nil,
+            into: tracer.storage(gradient)))
+        try tracer.addGradient(gradient, to: x)
+      }
+      if weight.needsGradient {
+        // The windows lie over x, or over y where it is the adjoint.
+        let (planes, products) = (direct.isAdjoint ? g : x, WindowProducts(direct))
+        let gradient = tracer.product(
+          products.weights, direct.isAdjoint ? x : g, try tracer.columns(planes, direct.window),
+          shape: weight.shape)
+        try tracer.addGradient(gradient, to: weight)
+      }
+      if let bias, bias.needsGradient {
+        let planes = Shape([direct.batch, channels, shape.count / (direct.batch * channels)])
+        let sums = try tracer.reduced(.sum, tracer.alias(g, planes), axes: [0, 2])
+        try tracer.addGradient(tracer.alias(sums, bias.shape), to: bias)
+      }
+    }
+    return y
   }
 
   /// The convolution of several images as one product `[N·L, K] · [K, O]`, then in the order `[N, O, L]`.
@@ -179,6 +222,10 @@ extension GraphTracer {
     let (L, kernelCount) = (
       window.output[0] * window.output[1], window.kernel[0] * window.kernel[1]
     )
+    let direct = DirectConvolution(
+      window, batch: N, groups: groups, inputs: C / groups, outputs: Og, isAdjoint: true)
+    let shape = Shape([N, O] + window.input.suffix(x.shape.rank - 2))
+    if direct.isPreferred { return try convolved(x, weight, bias, direct, shape: shape) }
     let products = WindowProducts(
       batch: N, groups: groups, rows: C / groups, depth: Og * kernelCount, columns: L)
     let columns = product(products.windows, weight, x, shape: [N * O, kernelCount, L])
@@ -192,7 +239,6 @@ extension GraphTracer {
         try tracer.addGradient(gradient, to: x)
       }
     }
-    let shape = Shape([N, O] + window.input.suffix(x.shape.rank - 2))
     return try addChannels(bias, to: folded(columns, window, shape: shape))
   }
 
@@ -244,6 +290,22 @@ extension GraphTracer {
 /// columns the windows of a plane. A transposed convolution has its inputs in the place of the outputs.
 private struct WindowProducts {
   let batch: Int, groups: Int, rows: Int, depth: Int, columns: Int
+
+  init(batch: Int, groups: Int, rows: Int, depth: Int, columns: Int) {
+    (self.batch, self.groups) = (batch, groups)
+    (self.rows, self.depth, self.columns) = (rows, depth, columns)
+  }
+
+  /// Those of a convolution, or of the one whose adjoint it is.
+  init(_ direct: DirectConvolution) {
+    let window = direct.window
+    let (rows, channels) =
+      direct.isAdjoint ? (direct.inputs, direct.outputs) : (direct.outputs, direct.inputs)
+    self.init(
+      batch: direct.batch, groups: direct.groups, rows: rows,
+      depth: channels * window.kernel[0] * window.kernel[1],
+      columns: window.output[0] * window.output[1])
+  }
 
   private var weightsSize: Int { rows * depth }
   private var outputsSize: Int { rows * columns }

@@ -3,7 +3,8 @@
 ///
 /// A function of another's result is joined with it where both count through the same elements, where the two
 /// read at most four tensors together, and where nothing else reads the result. So a training pass joins
-/// only what its backward pass does not read. A function of a copy reads what was copied where it lies.
+/// only what its backward pass does not read. A function of a copy reads what was copied where it lies. A convolution
+/// rectifies its result itself.
 struct ProgramFusion {
   private var instructions: [ProgramInstruction?]
   private var labels: [ProgramLabel]
@@ -28,8 +29,34 @@ struct ProgramFusion {
     return (kept.compactMap { fusion.instructions[$0] }, kept.map { fusion.labels[$0] })
   }
 
+  /// Joins a convolution with the rectifier that alone reads its result; says whether it did.
+  private mutating func rectify(_ index: Int) -> Bool {
+    guard
+      case .convolve(var convolution, let x, let weight, let bias, let result)? =
+        instructions[index], storages[result].isTemporary, uses[result] == 2,
+      let readerIndex = instructions[(index + 1)...].firstIndex(where: {
+        $0?.storages.contains(result) ?? false
+      }),
+      case .elementwise(.unary(.relu), let inputs, let y, _)? = instructions[readerIndex],
+      let (_, view) = inputs.first, view.isContiguous, view.count == convolution.outputCount
+    else { return false }
+    let between = instructions[(index + 1)..<readerIndex].compactMap(\.self)
+    let read = [x, weight] + [bias].compactMap(\.self)
+    guard !between.contains(where: { !Set($0.written).isDisjoint(with: read) }) else {
+      return false
+    }
+    convolution.isRectified = true
+    instructions[index] = nil
+    instructions[readerIndex] = .convolve(convolution, x, weight: weight, bias: bias, into: y)
+    labels[readerIndex] = ProgramLabel(
+      node: labels[readerIndex].node,
+      operation: labels[index].operation + " + " + labels[readerIndex].operation)
+    return true
+  }
+
   /// Joins an instruction with the one that reads its result, where that may be.
   private mutating func joinWithReader(_ index: Int) {
+    if rectify(index) { return }
     guard let (function, inputs, result, extents) = instructions[index]?.function,
       storages[result].isTemporary, uses[result] == 2,
       let readerIndex = instructions[(index + 1)...].firstIndex(where: {

@@ -17,6 +17,7 @@ enum ProgramInstruction {
   case linearBackward(
     x: Int, weight: Int, gradY: Int, gradX: Int?, gradWeight: Int, gradBias: Int?, rows: Int,
     inputSize: Int, outputSize: Int)
+  case convolve(DirectConvolution, Int, weight: Int, bias: Int?, into: Int)
   case unfold(Window, Int, into: Int, padding: Double)
   case unfoldRows(Window, channels: Int, Int, into: Int)
   case fold(Window, Int, into: Int)
@@ -56,6 +57,8 @@ enum ProgramInstruction {
     case .linearBackward(
       let x, let weight, let gradY, let gradX, let gradWeight, let gradBias, _, _, _):
       [x, weight, gradY, gradWeight] + [gradX, gradBias].compactMap(\.self)
+    case .convolve(_, let x, let weight, let bias, let y):
+      [x, weight, y] + [bias].compactMap(\.self)
     case .unfold(_, let x, let y, _), .unfoldRows(_, _, let x, let y), .fold(_, let x, let y):
       [x, y]
     case .gather(let x, _, let y, _, _, _, _), .scatter(let x, _, let y, _, _, _, _): [x, y]
@@ -85,7 +88,8 @@ extension ProgramInstruction {
     switch self {
     case .fill(let y, _, _), .copy(_, _, let y, _, _), .elementwise(_, _, let y, _),
       .reduce(_, _, _, _, let y, _), .product(_, _, _, let y), .linear(_, _, _, let y, _, _, _),
-      .unfold(_, _, let y, _), .unfoldRows(_, _, _, let y), .fold(_, _, let y),
+      .convolve(_, _, _, _, let y), .unfold(_, _, let y, _), .unfoldRows(_, _, _, let y),
+      .fold(_, _, let y),
       .gather(_, _, let y, _, _, _, _),
       .scatter(_, _, let y, _, _, _, _), .softmax(_, let y, _, _, _),
       .softmaxBackward(_, _, let y, _, _, _), .normalizeBackward(_, _, _, _, let y, _, _),

@@ -1,0 +1,109 @@
+import CarouselModel
+import OpenCLDriver
+
+// The twin of convolution.cl.
+extension OpenCLBackend {
+  /// Queues one launch.
+  public func convolve(
+    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, into y: Buffer
+  ) throws {
+    try checkConvolution(convolution, x: x, weight: weight, bias: bias, y: y)
+    guard convolution.outputCount > 0 else { return }
+    let steps = ConvolutionSteps(convolution)
+    let (D, R, K) = (
+      convolution.inputs, convolution.outputs, steps.kernel[0] * steps.kernel[1]
+    )
+    let division = ConvolutionDivision(
+      steps, products: D * R * K, rows: R, batch: convolution.batch * convolution.groups,
+      isCPU: launcher.parameters.lanes == 1)
+    let buffers: KernelArguments = [
+      "x": .buffer(x), "w": .buffer(weight), "bias": .optional(bias), "y": .buffer(y),
+    ]
+    let channels: KernelArguments = [
+      "groups": .int(convolution.groups), "D": .int(D), "R": .int(R),
+    ]
+    let parts: KernelArguments = [
+      "w_row": .int(convolution.isAdjoint ? K : D * K),
+      "w_depth": .int(convolution.isAdjoint ? R * K : K),
+      "rectifies": .int(convolution.isRectified), "chunk": .int(division.chunk),
+      "tiles_per_item": .int(division.tilesPerItem), "rows_per_item": .int(division.rowsPerItem),
+    ]
+    let elements = convolution.inputCount + convolution.weightCount + convolution.outputCount
+    try launcher.launch(
+      launcher.kernel("convolve", in: ["ops/convolution.cl"]),
+      global: division.items, flops: convolution.flops, bytes: 4 * Double(elements),
+      buffers + channels + steps.arguments + parts)
+  }
+}
+
+/// Where a convolution reads, along both axes: element k of place p is at `(p·stride + begin + k·tap)/upsampling`.
+struct ConvolutionSteps: Equatable {
+  var kernel: [Int], input: [Int], output: [Int]
+  var strides: [Int], upsampling: [Int], begin: [Int], taps: [Int]
+
+  /// Planes that are crossed along their rows alone are taken as one row, which whole vectors fill.
+  init(_ convolution: DirectConvolution) {
+    let window = convolution.window
+    (kernel, input, output) = (
+      window.kernel, convolution.inputExtents, convolution.outputExtents
+    )
+    if convolution.isAdjoint {
+      (strides, upsampling) = ([1, 1], window.strides)
+      (begin, taps) = (window.before, window.dilations.map(-))
+    } else {
+      (strides, upsampling) = (window.strides, [1, 1])
+      (begin, taps) = (window.before.map(-), window.dilations)
+    }
+    guard kernel[1] == 1, begin[1] == 0, strides == [1, 1], upsampling == [1, 1],
+      input[1] == output[1]
+    else { return }
+    let width = input[1]
+    kernel = [1, kernel[0]]
+    input = [1, input[0] * width]
+    output = [1, output[0] * width]
+    begin = [0, begin[0] * width]
+    taps = [1, taps[0] * width]
+  }
+
+  /// As `convolution.cl` names them.
+  fileprivate var arguments: KernelArguments {
+    [
+      "KH": .int(kernel[0]), "KW": .int(kernel[1]), "IH": .int(input[0]), "IW": .int(input[1]),
+      "OH": .int(output[0]), "OW": .int(output[1]), "SH": .int(strides[0]), "SW": .int(strides[1]),
+      "UH": .int(upsampling[0]), "UW": .int(upsampling[1]), "BH": .int(begin[0]),
+      "BW": .int(begin[1]), "TH": .int(taps[0]), "TW": .int(taps[1]),
+    ]
+  }
+}
+
+/// What of a convolution each work-item computes.
+struct ConvolutionDivision: Equatable {
+  /// The columns of a tile, the tiles of a work-item, and its rows, which are channels of a group.
+  let chunk: Int, tilesPerItem: Int, rowsPerItem: Int
+  /// The work-items along tiles, along images and groups, and along rows.
+  let items: [Int]
+
+  /// ROWS of `convolution.cl`.
+  private static let rowsTogether = 4
+  /// The products of a work-item on a CPU, at least, and how many work-items there should be.
+  private static let fewestProducts = 1 << 14, enoughItems = 16
+
+  /// `products` are those of all rows of a column.
+  ///
+  /// On a GPU a work-item has one column and few rows. On a CPU it has all rows of several tiles, so that windows
+  /// are read once, and fewer only where there would be too few work-items.
+  init(_ steps: ConvolutionSteps, products: Int, rows: Int, batch: Int, isCPU: Bool) {
+    chunk = isCPU ? min(512, steps.output[1]) : 1
+    let tiles = steps.output[0] * ceilDivide(steps.output[1], chunk)
+    let work = max(chunk * products, 1)
+    tilesPerItem =
+      isCPU
+      ? min(ceilDivide(4 * Self.fewestProducts, work), max(tiles * batch / Self.enoughItems, 1)) : 1
+    let parts = ceilDivide(tiles, tilesPerItem)
+    let wanted = min(
+      ceilDivide(Self.enoughItems, parts * batch), max(work / Self.fewestProducts, 1))
+    rowsPerItem =
+      isCPU ? roundUp(ceilDivide(rows, wanted), to: Self.rowsTogether) : Self.rowsTogether
+    items = [parts, batch, ceilDivide(rows, rowsPerItem)]
+  }
+}
