@@ -200,16 +200,16 @@ extension MemoryExperiment {
     let all = measured.map(\.longest)
     let (least, most) = (all.min() ?? 0, all.max() ?? 0)
     let isOpen = measured.contains { !$0.hasFailed && $0.longest < (lengths.last ?? 0) }
-    if most == 0 { return "\(example.row.name) solves none of the lengths" }
-    return "\(example.row.name) T = " + (least == most ? "\(least)" : "\(least) to \(most)")
+    if most == 0 { return "\(example.row.name): none" }
+    return "\(example.row.name): T = " + (least == most ? "\(least)" : "\(least) to \(most)")
       + (isOpen ? " or more" : "")
   }
 
   private static func finding(_ cases: [Case]) -> String {
     guard !cases.isEmpty else { return "Nothing was measured." }
     var words =
-      "The longest sequences that each network learns to add: "
-      + cases.map { reached($0) }.joined(separator: ", ") + "."
+      "The longest sequences that each network learns to add are, for "
+      + cases.map { reached($0) }.joined(separator: "; ") + "."
     func all(_ names: [String], _ key: String) -> [Double] {
       cases.filter { names.contains($0.row.name) }.flatMap { $0.row.all(key) }
     }

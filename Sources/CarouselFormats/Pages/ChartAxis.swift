@@ -55,9 +55,13 @@ struct ChartAxis {
       let stride = max(1, Int((decades / Double(count + 2)).rounded(.up)))
       let shown = lower * 0.999...upper * 1.001
       let top = Int((log10(upper) + 1e-9).rounded(.down))
-      ticks = powers.filter { ($0 - top) % stride == 0 }.flatMap { power in
-        (decades > 3.5 ? [1] : [1, 2, 5]).map { $0 * pow(10, Double(power)) }
-      }.filter(shown.contains)
+      func marks(_ multiples: [Double]) -> [Double] {
+        powers.filter { ($0 - top) % stride == 0 }.flatMap { power in
+          multiples.map { $0 * pow(10, Double(power)) }
+        }.filter(shown.contains)
+      }
+      let dense = marks([1, 2, 5])
+      ticks = dense.count > count + 2 ? marks([1]) : dense
     }
   }
 
