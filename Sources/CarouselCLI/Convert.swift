@@ -11,7 +11,7 @@ struct Convert: PagedCommand {
       .safetensors, .npz and .npy tensors are converted: names, types and bits stay, but NumPy has \
       no BFloat16, which becomes Float32; of an ONNX model its initializers are converted. To .onnx \
       the recurrent layers of IN are written as a model that takes x [T, N, C], or of a text's \
-      network tokens [T, N], and gives y and the last states h_n and c_n, T and N being open; \
+      network tokens [T, N], and gives y and the last states h_n, c_n and so on, T and N being open; \
       layer options say what the tensors do not tell.
       """)
 
@@ -28,7 +28,7 @@ struct Convert: PagedCommand {
       "Write this linear layer of IN behind the layers (.onnx).", valueName: "name"))
   var head: String?
 
-  @Flag(help: "Let the initial states h_0 and c_0 be inputs (.onnx).")
+  @Flag(help: "Let the initial states h_0, c_0 and so on be inputs (.onnx).")
   var states = false
 
   @OptionGroup var prefix: PrefixOptions

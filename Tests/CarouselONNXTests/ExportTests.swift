@@ -1,5 +1,8 @@
 import CarouselFormats
 import CarouselModel
+import CarouselReference
+import Foundation
+import SwiftProtobuf
 import Testing
 
 @testable import CarouselONNX
@@ -97,6 +100,78 @@ import Testing
     }
     #expect(scans.count == 2)
     #expect(read.parameters["output.weight"] != nil)
+  }
+
+  static let spelt: [(Cell, CellOptions)] = [
+    (.mingru, CellOptions()), (.mingru, CellOptions(bias: .none, overrides: ["update": 0.25])),
+    (.mingru, CellOptions(activations: ["new": Activation(.positive)], zoneoutHidden: 0.3)),
+    (.slstm, CellOptions()), (.slstm, CellOptions(bias: .single, projectionSize: 2)),
+    (.slstm, CellOptions(recurrence: .blocks(2), layerNorm: true)),
+    (.slstm, CellOptions(overrides: ["output": 0.5])),
+    (.lstm, CellOptions(peepholes: true, cellClip: 0.3, projectionSize: 3, layerNorm: true)),
+    (.lstm, CellOptions(forgetGate: .constant(0.75), zoneoutHidden: 0.1, zoneoutCell: 0.2)),
+    (.gru, CellOptions(gruReset: .before, layerNorm: true)), (.gru, CellOptions(layerNorm: true)),
+    (.rnn, CellOptions(bias: .none, recurrence: .diagonal, layerNorm: true)),
+    (.rnn, CellOptions(activations: ["hidden": Activation(.positive)])),
+    (.gru, CellOptions(activations: ["new": Activation(.positive)])),
+  ]
+
+  /// What is read back computes what the layers do, and its parameters have the layers' names and shapes.
+  @Test(arguments: spelt, [Direction.reverse, .bidirectional])
+  func equationsThatAreSpeltOutAreTheLayers(
+    _ layer: (Cell, CellOptions), direction: Direction
+  ) throws {
+    let configuration = RecurrentConfiguration(
+      cell: layer.0, inputSize: 3, hiddenSize: 4, layers: 2, direction: direction,
+      options: layer.1)
+    let weights = parameters(configuration).mapValues { tensor in
+      Tensor(tensor.shape, tensor.values.map { Double(Float(sin(7 * $0))) })
+    }
+    let read = try read(ONNXNetwork(configuration, parameters: weights))
+    #expect(recurrent(read.graph).isEmpty)
+    for (name, tensor) in weights {
+      let found = try #require(read.parameters["recurrent." + name], "\(name)")
+      if !name.hasPrefix("weight_hh") || configuration.options.recurrence == .dense {
+        #expect(found == tensor, "\(name)")
+      }
+    }
+    var graph = Graph()
+    let x = graph.input("x", ["T", "N", 3])
+    graph.outputs = [graph.recurrent(x, configuration, name: "recurrent")]
+    let prefixed = Dictionary(
+      uniqueKeysWithValues: weights.map { ("recurrent." + $0.key, $0.value) })
+    let expected = try outputs(of: graph, prefixed)[0]
+    let found = try outputs(of: read.graph, read.parameters)
+    #expect(found.count == 1 + layer.0.traits.stateNames.count)
+    #expect(found[0].shape == expected.shape)
+    #expect(expected.values.contains { abs($0) > 0.01 })
+    #expect(zip(found[0].values, expected.values).allSatisfy { abs($0 - $1) < 1e-6 })
+  }
+
+  private func outputs(of graph: Graph, _ parameters: [String: Tensor]) throws -> [Tensor] {
+    let bound = try GraphModel(graph, backend: ReferenceBackend())
+    try bound.load(parameters, source: "test")
+    let x = Tensor([5, 2, 3], (0..<30).map { sin(Double(3 * $0)) })
+    let pass = try bound.pass(shapes: ["x": x.shape])
+    try pass.forward(["x": GraphTensor(x)])
+    return try pass.outputs().map(\.tensor.tensor)
+  }
+
+  /// A last input of the name "", a normalisation's bias, makes ONNX Runtime 1.32 crash.
+  @Test func inputsThatAreLeftOutAtTheEndAreNotNamed() throws {
+    let configuration = RecurrentConfiguration(
+      cell: .gru, inputSize: 2, hiddenSize: 3, options: CellOptions(bias: .none, layerNorm: true))
+    let network = ONNXNetwork(configuration, parameters: parameters(configuration))
+    var open = [try ONNXModelProto(serializedBytes: network.bytes()).graph]
+    var count = 0
+    while let graph = open.popLast() {
+      for node in graph.node {
+        #expect(node.input.last != "", "\(node.name)")
+        count += node.opType == "LayerNormalization" ? 1 : 0
+        open += node.attribute.filter(\.hasG).map(\.g)
+      }
+    }
+    #expect(count == 4)
   }
 
   @Test func textsNetworkTakesTokens() throws {

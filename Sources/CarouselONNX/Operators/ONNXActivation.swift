@@ -27,7 +27,7 @@ struct ONNXActivations: Equatable {
   ]
   private static let withBeta: Set<Activation.Function> = [.affine, .scaledTanh, .hardSigmoid]
 
-  /// ONNX's name of a function; that of a constant is none.
+  /// ONNX's name of a function; empty where ONNX has none, as for a constant and minGRU's positive one.
   static func name(_ function: Activation.Function) -> String { functionNames[function] ?? "" }
 
   /// Whether the function takes an α.

@@ -6,17 +6,23 @@ import Foundation
 struct ONNXBuilder {
   private(set) var graph = ONNXGraphProto()
   private var count = 0
+  private var initializers: Set<String> = []
+  /// What the names begin with, so that those of a body differ from those around it.
+  private let scope: String
   /// The version of ONNX's operators that is written: the first with `layout`-less LSTM, Squeeze by an
   /// input and LayerNormalization that ONNX Runtime 1.10 and later know.
   static let opset: Int64 = 17
   private static let irVersion: Int64 = 8
 
-  init(name: String) { graph.name = name }
+  init(name: String, scope: String = "") {
+    self.scope = scope
+    graph.name = name
+  }
 
   /// The first name of this kind that is free.
   mutating func name(_ base: String) -> String {
     count += 1
-    return "\(base)_\(count)"
+    return "\(scope)\(base)_\(count)"
   }
 
   /// Adds a node with the names of its outputs.
@@ -27,7 +33,9 @@ struct ONNXBuilder {
     var node = ONNXNodeProto()
     node.opType = operation
     node.name = name(operation.lowercased())
-    node.input = inputs.map { $0 ?? "" }
+    // ONNX Runtime 1.32 crashes where the last is named "".
+    let last = inputs.lastIndex { $0 != nil } ?? -1
+    node.input = inputs.prefix(last + 1).map { $0 ?? "" }
     node.output = outputs
     node.attribute = attributes
     graph.node.append(node)
@@ -42,8 +50,9 @@ struct ONNXBuilder {
     return output
   }
 
-  /// Adds Float32 numbers under a name.
+  /// Adds Float32 numbers under a name, unless that has some already.
   mutating func initializer(_ name: String, _ tensor: Tensor) -> String {
+    guard initializers.insert(name).inserted else { return name }
     var proto = ONNXTensorProto()
     proto.name = name
     proto.dataType = 1

@@ -79,6 +79,43 @@ struct ONNXGates {
     return (cell, gate("output", peepholes[2], cell))
   }
 
+  /// h of a minGRU from the sums of its gates.
+  func minGRU(_ sums: String, _ body: inout ONNXBuilder) -> String {
+    let parts = split(sums, options.weightGates(of: .mingru), &body)
+    let update = activate("update", parts["update"] ?? "", &body)
+    return interpolated(update, "h_before", activate("new", parts["new"] ?? "", &body), &body)
+  }
+
+  /// `(1 − weight)·a + weight·b`.
+  func interpolated(
+    _ weight: String, _ a: String, _ b: String, _ body: inout ONNXBuilder
+  ) -> String {
+    let rest = body.node("Sub", [body.scalar(1), weight])
+    return body.node(
+      "Add", [body.node("Mul", [rest, a]), body.node("Mul", [weight, b])])
+  }
+
+  /// c, n, m and h of an sLSTM from the sums of its gates; h is the limit of o·c/n where n is 0.
+  func slstm(_ sums: String, _ body: inout ONNXBuilder) -> (memory: [String], h: String) {
+    let parts = split(sums, options.weightGates(of: .slstm), &body)
+    let exponent = parts["input"] ?? ""
+    // log σ(x) = −softplus(−x)
+    let softplus = body.node("Softplus", [body.node("Neg", [parts["forget"]])])
+    let remembered = body.node("Sub", ["m_before", softplus])
+    let stabilizer = body.node("Max", [remembered, exponent])
+    let input = body.node("Exp", [body.node("Sub", [exponent, stabilizer])])
+    let forget = body.node("Exp", [body.node("Sub", [remembered, stabilizer])])
+    let new = activate("cell", parts["cell"] ?? "", &body)
+    let cell = body.node(
+      "Add", [body.node("Mul", [forget, "c_before"]), body.node("Mul", [input, new])])
+    let normalizer = body.node("Add", [body.node("Mul", [forget, "n_before"]), input])
+    let isEmpty = body.node("Equal", [normalizer, body.scalar(0)])
+    let divisor = body.node("Where", [isEmpty, body.scalar(1), normalizer])
+    let mean = body.node("Where", [isEmpty, new, body.node("Div", [cell, divisor])])
+    let output = activate("output", parts["output"] ?? "", &body)
+    return ([cell, normalizer, stabilizer], body.node("Mul", [output, mean]))
+  }
+
   /// The reset and the update gate of a GRU from their sums.
   func gru(_ sums: String, _ body: inout ONNXBuilder) -> (reset: String, update: String) {
     let parts = split(sums, ["reset", "update"], &body)

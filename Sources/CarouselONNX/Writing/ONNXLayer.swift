@@ -7,14 +7,9 @@ struct ONNXLayer {
   let network: ONNXNetwork
   let layer: Int
 
-  init(_ network: ONNXNetwork, layer: Int) throws(CarouselError) {
+  init(_ network: ONNXNetwork, layer: Int) {
     self.network = network
     self.layer = layer
-    let cell = network.configuration.cell
-    guard cell == .rnn || cell == .lstm || cell == .gru else {
-      throw CarouselError(
-        .usage, "a layer of \(cell.rawValue) cells cannot be written to an ONNX file yet")
-    }
   }
 
   private var configuration: RecurrentConfiguration { network.configuration }
@@ -76,19 +71,19 @@ struct ONNXLayer {
 
   // MARK: As one node
 
-  /// ONNX's activations of one direction; nil where an option needs a scan.
+  /// ONNX's activations of one direction; nil where an option or the cell needs a scan.
   private var nodeActivations: [Activation]? {
-    guard options.projectionSize == nil, !options.layerNorm, options.cellClip == nil,
-      options.zoneoutHidden == 0, options.zoneoutCell == 0, options.overrides.isEmpty,
-      options.forgetGate == .own || options.forgetGate == .coupled
+    guard [.rnn, .lstm, .gru].contains(cell), options.projectionSize == nil, !options.layerNorm,
+      options.cellClip == nil, options.zoneoutHidden == 0, options.zoneoutCell == 0,
+      options.overrides.isEmpty, options.forgetGate == .own || options.forgetGate == .coupled
     else { return nil }
     var result: [Activation] = []
     for gates in ONNXActivations.gates(of: cell) {
       let own = gates.filter { $0 != "forget" || options.forgetGate == .own }
       let found = Set(own.map { options.activation(of: $0, in: cell) })
-      guard found.count == 1, let activation = found.first, activation.function != .constant else {
-        return nil
-      }
+      guard found.count == 1, let activation = found.first,
+        !ONNXActivations.name(activation.function).isEmpty
+      else { return nil }
       result.append(activation)
     }
     return result

@@ -4,10 +4,11 @@ import CarouselModel
 /// A network of recurrent layers as it is written to an ONNX file.
 ///
 /// Inputs: `x [T, N, C]`, or with an embedding `tokens [T, N]` (Int64), and with `withStates` the initial
-/// states `h_0 [L·D, N, P]` and `c_0 [L·D, N, H]`, zeros otherwise. Outputs: `y`, the last layer's outputs
-/// `[T, N, D·P]`, or what the linear layer makes of them, and the last states `h_n`, `c_n`. T and N are
-/// open. A layer that an RNN, LSTM or GRU node can express is one; other options become a scan with the
-/// equations spelt out.
+/// states `h_0 [L·D, N, P]` and, of the other states that the cell has, `c_0`, `n_0`, `m_0 [L·D, N, H]`,
+/// zeros otherwise. Outputs: `y`, the last layer's outputs `[T, N, D·P]`, or what the linear layer makes of
+/// them, and the last states `h_n`, `c_n` and so on. T and N are open. A layer that an RNN, LSTM or GRU node
+/// can express is one; other options and cells become a scan with the equations spelt out, whose parameters
+/// keep their names.
 public struct ONNXNetwork: Sendable {
   /// The layers.
   public var configuration: RecurrentConfiguration
@@ -56,11 +57,13 @@ public struct ONNXNetwork: Sendable {
       builder.input("x", ["T", "N", .fixed(configuration.inputSize)])
     }
     let states = configuration.layers * configuration.directions
-    let (P, H) = (configuration.stateSize, configuration.hiddenSize)
-    let hasCell = !configuration.cell.traits.memory.isEmpty
+    let names = configuration.cell.traits.stateNames
+    func dimensions(of state: String) -> [CarouselModel.Dimension] {
+      let width = state == "h" ? configuration.stateSize : configuration.hiddenSize
+      return [.fixed(states), "N", .fixed(width)]
+    }
     if withStates {
-      builder.input("h_0", [.fixed(states), "N", .fixed(P)])
-      if hasCell { builder.input("c_0", [.fixed(states), "N", .fixed(H)]) }
+      for state in names { builder.input(state + "_0", dimensions(of: state)) }
     }
     var final: [[String]] = []
     for layer in 0..<configuration.layers {
@@ -68,9 +71,8 @@ public struct ONNXNetwork: Sendable {
       x = result.y
       final.append(result.final)
     }
-    for index in 0..<(hasCell ? 2 : 1) {
-      let states: [String?] = final.map { $0[index] }
-      builder.node("Concat", states, to: [index == 0 ? "h_n" : "c_n"], [.int("axis", 0)])
+    for (index, state) in names.enumerated() {
+      builder.node("Concat", final.map { $0[index] }, to: [state + "_n"], [.int("axis", 0)])
     }
     if let head {
       // [O, D·P] as the right factor.
@@ -87,8 +89,7 @@ public struct ONNXNetwork: Sendable {
     }
     let width = head?.weight.shape[0] ?? configuration.outputSize
     builder.output("y", ["T", "N", .fixed(width)])
-    builder.output("h_n", [.fixed(states), "N", .fixed(P)])
-    if hasCell { builder.output("c_n", [.fixed(states), "N", .fixed(H)]) }
+    for state in names { builder.output(state + "_n", dimensions(of: state)) }
     return try builder.bytes(metadata: metadata)
   }
 }

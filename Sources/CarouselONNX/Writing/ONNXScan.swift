@@ -19,23 +19,25 @@ struct ONNXScan {
 
   private var layer: RecurrentLayer { unit.layer }
   private var options: CellOptions { layer.options }
-  private var hasCell: Bool { !layer.cell.traits.memory.isEmpty }
+  /// The states: h and those beside it.
+  private var states: [String] { layer.cell.traits.stateNames }
+
+  private func width(of state: String) -> Int {
+    state == "h" ? layer.stateSize : layer.hiddenSize
+  }
 
   /// Adds the scan; returns its outputs `[T, N, P]` and the last states `[1, N, P]`, `[1, N, H]`.
   func write(
     _ x: String, to builder: inout ONNXBuilder
   ) throws(CarouselError) -> (y: String, final: [String]) {
-    var states: [String] = []
-    let widths = hasCell ? [layer.stateSize, layer.hiddenSize] : [layer.stateSize]
-    for (name, width) in zip(["h_0", "c_0"], widths) {
-      states.append(initial(name, width: width, x: x, &builder))
-    }
-    var body = ONNXBuilder(name: "step\(unit.suffix)")
+    var initial: [String] = []
+    for state in states { initial.append(initialState(state, x: x, &builder)) }
+    var body = ONNXBuilder(name: "step\(unit.suffix)", scope: "step\(unit.suffix)/")
     try step(&body, outer: &builder)
-    let outputs = (hasCell ? ["h", "c", "y"] : ["h", "y"]).map { builder.name($0) }
+    let outputs = (states + ["y"]).map { builder.name($0) }
     let way = layer.isReverse ? 1 : 0
     builder.node(
-      "Scan", states + [x], to: outputs,
+      "Scan", initial + [x], to: outputs,
       [
         .graph("body", body.graph), .int("num_scan_inputs", 1),
         .ints("scan_input_directions", [way]), .ints("scan_output_directions", [way]),
@@ -47,27 +49,50 @@ struct ONNXScan {
     return (outputs[outputs.count - 1], final)
   }
 
-  private func initial(
-    _ name: String, width: Int, x: String, _ builder: inout ONNXBuilder
+  private func initialState(
+    _ state: String, x: String, _ builder: inout ONNXBuilder
   ) -> String {
     if network.withStates {
       let row = builder.node(
-        "Slice", [name, builder.list([index]), builder.list([index + 1]), builder.list([0])])
+        "Slice",
+        [state + "_0", builder.list([index]), builder.list([index + 1]), builder.list([0])])
       return builder.node("Squeeze", [row, builder.list([0])])
     }
     let extents = builder.node("Shape", [x])
     let batch = builder.node(
       "Slice", [extents, builder.list([1]), builder.list([2]), builder.list([0])])
-    let shape = builder.node("Concat", [batch, builder.list([width])], [.int("axis", 0)])
+    let shape = builder.node(
+      "Concat", [batch, builder.list([width(of: state)])], [.int("axis", 0)])
     return builder.node("ConstantOfShape", [shape])
   }
 
-  /// A parameter, kept in the graph around the body.
+  // MARK: Parameters, in the graph around the body
+
+  /// A parameter under its own name, recurrent weights as a whole matrix; of it the rows of a group of gates.
   private func parameter(
-    _ name: String, _ outer: inout ONNXBuilder, _ change: (Tensor) -> Tensor = { $0 }
+    _ name: String, rows: Range<Int>? = nil, _ outer: inout ONNXBuilder
   ) -> String? {
-    guard let tensor = network.parameters[name + unit.suffix] else { return nil }
-    return outer.initializer("recurrent.\(name)\(unit.suffix)", change(tensor))
+    guard var tensor = network.parameters[name + unit.suffix] else { return nil }
+    if name == "weight_hh" { tensor = tensor.dense(layer) }
+    let whole = outer.initializer("recurrent.\(name)\(unit.suffix)", tensor)
+    guard let rows, rows != 0..<tensor.shape[0] else { return whole }
+    return outer.node(
+      "Slice",
+      [
+        whole, outer.list([rows.lowerBound]), outer.list([rows.upperBound]), outer.list([0]),
+      ])
+  }
+
+  /// `x·Wᵀ` for the rows of a group of gates.
+  private func product(
+    _ x: String, _ name: String, rows: Range<Int>? = nil, _ body: inout ONNXBuilder,
+    _ outer: inout ONNXBuilder
+  ) throws(CarouselError) -> String {
+    guard let weight = parameter(name, rows: rows, &outer) else {
+      throw CarouselError(.usage, "the network has no parameter '\(name)\(unit.suffix)'")
+    }
+    let factor = outer.node("Transpose", [weight], [.ints("perm", [1, 0])])
+    return body.node("MatMul", [x, factor])
   }
 
   /// `gain ⊙ LN(v) + bias`, or v plus the bias.
@@ -79,101 +104,89 @@ struct ONNXScan {
       "LayerNormalization", [value, gain, bias], [.float("epsilon", 1e-5), .int("axis", -1)])
   }
 
-  /// The rows of one group of gates of a parameter.
-  private func part(
-    _ name: String, _ rows: Range<Int>, _ outer: inout ONNXBuilder
-  ) -> String? {
-    guard let tensor = network.parameters[name + unit.suffix] else { return nil }
-    let width = tensor.values.count / tensor.shape[0]
-    let values = Array(tensor.values[(rows.lowerBound * width)..<(rows.upperBound * width)])
-    let suffix = rows == 0..<layer.gateRows ? "" : "_\(rows.lowerBound)"
-    return outer.initializer(
-      "recurrent.\(name)\(unit.suffix)\(suffix)",
-      Tensor(Shape([rows.count] + tensor.shape.dimensions.dropFirst()), values))
+  /// What a group of gates sums of the inputs (`ih`) or of the states (`hh`).
+  private func sums(
+    _ kind: String, of x: String, _ rows: Range<Int>, _ body: inout ONNXBuilder,
+    _ outer: inout ONNXBuilder
+  ) throws(CarouselError) -> String {
+    normalized(
+      try product(x, "weight_\(kind)", rows: rows, &body, &outer),
+      gain: parameter("weight_ln_\(kind)", rows: rows, &outer),
+      bias: parameter("bias_\(kind)", rows: rows, &outer), &body)
   }
 
-  private func product(
-    _ x: String, _ weight: Tensor, _ name: String, _ body: inout ONNXBuilder,
-    _ outer: inout ONNXBuilder
-  ) -> String {
-    let factor = outer.initializer(
-      "recurrent.\(name)\(unit.suffix)", weight.transposed([1, 0]))
-    return body.node("MatMul", [x, factor])
-  }
+  // MARK: The step
 
   private func step(
     _ body: inout ONNXBuilder, outer: inout ONNXBuilder
   ) throws(CarouselError) {
-    let (H, P) = (layer.hiddenSize, layer.stateSize)
-    body.input("h_before", ["N", .fixed(P)])
-    if hasCell { body.input("c_before", ["N", .fixed(H)]) }
+    for state in states { body.input(state + "_before", ["N", .fixed(width(of: state))]) }
     body.input("x_t", ["N", .fixed(layer.inputSize)])
-    // A GRU's new gate is normalised, and with the reset gate before the product computed, by itself.
-    let last = layer.gateRows - H
-    let groups = layer.cell == .gru ? [0..<last, last..<layer.gateRows] : [0..<layer.gateRows]
-    guard let weightIH = network.parameters["weight_ih" + unit.suffix],
-      let weightHH = network.parameters["weight_hh" + unit.suffix]?.dense(layer)
-    else { throw CarouselError(.usage, "the network lacks the weights of '\(unit.suffix)'") }
-    func rows(_ tensor: Tensor, _ group: Range<Int>) -> Tensor {
-      let width = tensor.shape[1]
-      return Tensor(
-        [group.count, width],
-        Array(tensor.values[(group.lowerBound * width)..<(group.upperBound * width)]))
+    let (visible, memory) = try cell(&body, &outer)
+    var h = visible
+    if options.projectionSize != nil { h = try product(h, "weight_hr", &body, &outer) }
+    h = mixed("h_before", h, kept: options.zoneoutHidden, &body)
+    for (state, value) in zip(states, [h] + memory) {
+      let kept = state == "h" ? 0 : options.zoneoutCell
+      let after = mixed(state + "_before", value, kept: kept, &body)
+      body.node("Identity", [after], to: [state + "_after"])
+      body.output(state + "_after", ["N", .fixed(width(of: state))])
     }
-    func sums(_ kind: String, _ x: String, _ weight: Tensor, _ group: Range<Int>) -> String {
-      let mark = groups.count > 1 ? "_\(group.lowerBound)" : ""
-      let raw = product(x, rows(weight, group), "weight_\(kind)\(mark)", &body, &outer)
-      return normalized(
-        raw, gain: part("weight_ln_\(kind)", group, &outer),
-        bias: part("bias_\(kind)", group, &outer), &body)
-    }
+    body.node("Identity", [h], to: ["y_t"])
+    body.output("y_t", ["N", .fixed(layer.stateSize)])
+  }
+
+  /// h before a projection, and the states beside it.
+  private func cell(
+    _ body: inout ONNXBuilder, _ outer: inout ONNXBuilder
+  ) throws(CarouselError) -> (h: String, memory: [String]) {
     let gates = ONNXGates(layer)
-    let inputSums = groups.map { sums("ih", "x_t", weightIH, $0) }
-    var h: String
-    var c: String?
+    let all = 0..<layer.gateRows
+    if layer.cell == .gru { return (try gru(gates, &body, &outer), []) }
+    var sum = try sums("ih", of: "x_t", all, &body, &outer)
+    if layer.cell.traits.hasRecurrentWeights {
+      sum = body.node("Add", [sum, try sums("hh", of: "h_before", all, &body, &outer)])
+    }
     switch layer.cell {
+    case .rnn, .gru: return (gates.activate("hidden", sum, &body), [])
+    case .mingru: return (gates.minGRU(sum, &body), [])
+    case .slstm:
+      let (memory, h) = gates.slstm(sum, &body)
+      return (h, memory)
     case .lstm:
-      let recurrent = sums("hh", "h_before", weightHH, groups[0])
-      let all = body.node("Add", [inputSums[0], recurrent])
       let peepholes = ["weight_ci", "weight_cf", "weight_co"].map { parameter($0, &outer) }
-      let (cell, output) = gates.lstm(all, peepholes: peepholes, &body)
+      let (cell, output) = gates.lstm(sum, peepholes: peepholes, &body)
       var visible = cell
       if let gain = parameter("weight_ln_c", &outer) {
         visible = normalized(cell, gain: gain, bias: parameter("bias_ln_c", &outer), &body)
       }
-      h = body.node("Mul", [output, gates.activate("hidden", visible, &body)])
-      c = cell
-    case .gru:
-      let first = sums("hh", "h_before", weightHH, groups[0])
-      let (reset, update) = gates.gru(body.node("Add", [inputSums[0], first]), &body)
-      var recurrent: String
-      if options.gruReset == .before {
-        recurrent = sums("hh", body.node("Mul", [reset, "h_before"]), weightHH, groups[1])
-      } else {
-        recurrent = sums("hh", "h_before", weightHH, groups[1])
-        recurrent = body.node("Mul", [reset, recurrent])
-      }
-      let new = gates.activate("new", body.node("Add", [inputSums[1], recurrent]), &body)
-      let rest = body.node("Sub", [body.scalar(1), update])
-      h = body.node(
-        "Add", [body.node("Mul", [rest, new]), body.node("Mul", [update, "h_before"])])
-    default:
-      let recurrent = sums("hh", "h_before", weightHH, groups[0])
-      h = gates.activate("hidden", body.node("Add", [inputSums[0], recurrent]), &body)
+      return (body.node("Mul", [output, gates.activate("hidden", visible, &body)]), [cell])
     }
-    if let weight = network.parameters["weight_hr" + unit.suffix] {
-      h = product(h, weight, "weight_hr", &body, &outer)
+  }
+
+  /// h of a GRU, whose new gate is normalised, and with the reset gate before the product computed, by
+  /// itself.
+  private func gru(
+    _ gates: ONNXGates, _ body: inout ONNXBuilder, _ outer: inout ONNXBuilder
+  ) throws(CarouselError) -> String {
+    let split = layer.gateRows - layer.hiddenSize
+    let (first, last) = (0..<split, split..<layer.gateRows)
+    let inputs = [
+      try sums("ih", of: "x_t", first, &body, &outer),
+      try sums("ih", of: "x_t", last, &body, &outer),
+    ]
+    let states = try sums("hh", of: "h_before", first, &body, &outer)
+    let (reset, update) = gates.gru(body.node("Add", [inputs[0], states]), &body)
+    var recurrent: String
+    if options.gruReset == .before {
+      recurrent = try sums(
+        "hh", of: body.node("Mul", [reset, "h_before"]), last, &body, &outer)
+    } else {
+      recurrent = try sums("hh", of: "h_before", last, &body, &outer)
+      recurrent = body.node("Mul", [reset, recurrent])
     }
-    h = mixed("h_before", h, kept: options.zoneoutHidden, &body)
-    body.node("Identity", [h], to: ["h_after"])
-    body.node("Identity", [h], to: ["y_t"])
-    body.output("h_after", ["N", .fixed(P)])
-    if let cell = c {
-      body.node(
-        "Identity", [mixed("c_before", cell, kept: options.zoneoutCell, &body)], to: ["c_after"])
-      body.output("c_after", ["N", .fixed(H)])
-    }
-    body.output("y_t", ["N", .fixed(P)])
+    let new = gates.activate("new", body.node("Add", [inputs[1], recurrent]), &body)
+    return gates.interpolated(update, new, "h_before", &body)
   }
 
   private func mixed(
