@@ -17,7 +17,8 @@ import Testing
 
   /// A node with weights, biases, initial states and, of an LSTM, peepholes.
   private func model(
-    _ type: String, gates: Int, directions: Int, _ attributes: [ONNXAttributeProto]
+    _ type: String, gates: Int, directions: Int, _ attributes: [ONNXAttributeProto],
+    lengths: [Int32]? = nil
   ) -> TestModel {
     var model = TestModel()
     let (D, G) = (directions, gates * Self.H)
@@ -31,6 +32,13 @@ import Testing
       "x", add("W", [D, G, Self.C], 1), add("R", [D, G, Self.H], 2), add("B", [D, 2 * G], 3), "",
       add("h0", [D, Self.N, Self.H], 4),
     ]
+    if let lengths {
+      var proto = ONNXTensorProto()
+      (proto.name, proto.dataType, proto.dims) = ("lengths", 6, [Int64(lengths.count)])
+      proto.int32Data = lengths
+      model.proto.graph.initializer.append(proto)
+      inputs[4] = "lengths"
+    }
     if type == "LSTM" {
       inputs += [add("c0", [D, Self.N, Self.H], 5), add("P", [D, 3 * Self.H], 6)]
     }
@@ -74,6 +82,26 @@ import Testing
       #expect(values.count == others.count)
       #expect(zip(values, others).allSatisfy { abs($0 - $1) < 1e-12 }, "\(name)")
     }
+  }
+
+  /// A bound that nothing reaches leaves what the layers do with lengths: outputs past a sequence's end are
+  /// 0, its state stands still, and the reverse direction begins at its last step.
+  @Test(arguments: [("RNN", 1), ("LSTM", 4), ("GRU", 3)], [[Int32(2), 5], [0, 3]])
+  func lengthsStayWithABound(_ node: (type: String, gates: Int), lengths: [Int32]) throws {
+    let both = [ONNXAttributeProto.text("direction", "bidirectional")]
+    func found(_ attributes: [ONNXAttributeProto]) throws -> [String: [Double]] {
+      try outputs(
+        model(node.type, gates: node.gates, directions: 2, both + attributes, lengths: lengths))
+    }
+    let (plain, clipped) = (try found([]), try found([.float("clip", 99)]))
+    #expect(plain["y"]?.contains(0) == true)
+    for (name, values) in plain {
+      let others = try #require(clipped[name])
+      #expect(values.count == others.count)
+      #expect(zip(values, others).allSatisfy { abs($0 - $1) < 1e-12 }, "\(name)")
+    }
+    let bounded = try found([.float("clip", 0.2)])
+    #expect(bounded["y"] != plain["y"])
   }
 
   @Test func sumsOfAnRNNAreKeptWithinTheBound() throws {

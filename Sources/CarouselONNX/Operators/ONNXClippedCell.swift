@@ -4,13 +4,12 @@ extension ONNXImporter {
   /// Emits a recurrent node with `clip`, a direction at a time.
   ///
   /// The sum of each gate is kept within ±clip; the cell state on its way to h is not, as in ONNX Runtime.
-  /// No cell has such a bound, so the steps are spelt out in a scan.
+  /// No cell has such a bound, so the steps are spelt out in a scan. With lengths it scans which sequences
+  /// have a step, too.
   func importClipped(
     _ node: ONNXNode, _ weights: ONNXRecurrentWeights, _ options: CellOptions, clip: Double,
     _ activations: [ONNXActivations]
   ) throws(CarouselError) {
-    try node.require(
-      "clip", node.input(4) == nil, "\(clip) together with sequence_lens")
     let isBatchFirst = try node.flag("layout")
     let tensors = try recurrentInputs(node, cell: weights.cell, isBatchFirst: isBatchFirst)
     let direction = try node.string("direction") ?? "forward"
@@ -86,15 +85,17 @@ private struct ClippedCell {
         }
       }
     }
-    let body = step(names)
+    let steps = tensors[1].map { stepMask($0, x: x) }
+    let body = step(names, hasLengths: steps != nil)
     let outputs = (["h"] + (hasMemory ? ["c"] : []) + ["y"]).map {
       importer.unique("\(base)/\($0)")
     }
     importer.emit(
       .scan(
         ScanOperator(
-          body: body, scannedInputs: 1, inputsReversed: [isReverse], outputsReversed: [isReverse])),
-      states + [sums], to: outputs, name: base)
+          body: body, scannedInputs: steps == nil ? 1 : 2,
+          inputsReversed: [isReverse, isReverse], outputsReversed: [isReverse])),
+      states + [sums, steps].compactMap(\.self), to: outputs, name: base)
     var result: [String?] = [
       importer.emit(.unsqueeze(axes: [1]), [outputs[outputs.count - 1]], base: base)
     ]
@@ -108,20 +109,45 @@ private struct ClippedCell {
     importer.constant([gates * weights.hiddenSize], base: base)
   }
 
-  /// The graph of a step: the states and the sums of the inputs → the states, and h again.
-  private func step(_ names: [String: String]) -> Graph {
-    let inputs = (["h"] + (hasMemory ? ["c"] : []) + ["sums"]).map {
+  /// Whether a sequence has a step, `[T, N, 1]`.
+  private func stepMask(_ lengths: String, x: String) -> String {
+    let extent = importer.emit(.shape(start: 0, end: 1), [x], base: base)
+    let count = importer.emit(.squeeze(axes: [0]), [extent], base: base)
+    let bounds = [0, 1].map {
+      importer.constant(GraphTensor(scalar: $0, type: .int64), base: base)
+    }
+    let places = importer.emit(.range, [bounds[0], count, bounds[1]], base: base)
+    let whole = importer.emit(.cast(.int64), [lengths], base: base)
+    return binary(
+      .less, importer.emit(.unsqueeze(axes: [1, 2]), [places], base: base),
+      importer.emit(.unsqueeze(axes: [0, 2]), [whole], base: base))
+  }
+
+  /// The graph of a step: the states, the sums of the inputs and, with lengths, which sequences have the
+  /// step → the states, and the outputs, which are h or 0 past a sequence's end.
+  private func step(_ names: [String: String], hasLengths: Bool) -> Graph {
+    let memory = hasMemory ? ["c"] : []
+    let inputs = (["h"] + memory + ["sums"] + (hasLengths ? ["has"] : [])).map {
       importer.unique("\(base)/step/\($0)")
     }
     return importer.build {
-      importer.scope.builder.graph.inputs = inputs.map { GraphInput($0, nil) }
-      let states: [String]
+      importer.scope.builder.graph.inputs = inputs.enumerated().map { index, name in
+        GraphInput(name, type: index > 1 + memory.count ? .bool : .float32, nil)
+      }
+      var states: [String]
       switch weights.cell {
       case .lstm: states = lstm(inputs, names)
       case .gru: states = [gru(inputs, names)]
       default: states = [applied("hidden", binary(.add, inputs[1], product(inputs[0], "", names)))]
       }
-      let y = importer.emit(.unary(.identity), [states[0]], base: base)
+      let y: String
+      if hasLengths, let has = inputs.last {
+        let zero = importer.constant(GraphTensor(scalar: 0), base: base)
+        y = importer.emit(.select, [has, states[0], zero], base: base)
+        states = zip(states, inputs).map { importer.emit(.select, [has, $0, $1], base: base) }
+      } else {
+        y = importer.emit(.unary(.identity), [states[0]], base: base)
+      }
       importer.scope.builder.graph.outputs = states + [y]
     }
   }
