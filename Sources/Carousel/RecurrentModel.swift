@@ -1,5 +1,6 @@
 import CarouselFormats
 import CarouselModel
+import CarouselONNX
 import Foundation
 
 /// A stack of recurrent layers as a file holds it: PyTorch's names behind a prefix (`lstm.`,
@@ -63,27 +64,52 @@ public struct RecurrentModel: Sendable {
     contentsOf path: String, prefix: String? = nil, hints: Hints = Hints()
   ) throws(CarouselError) {
     let file = try TensorFile(RunFolder.model(at: path))
+    let described = try Self.describedConfiguration(file.metadata, source: file.path)
+    try self.init(file, described: described, prefix: prefix, hints: hints)
+  }
+
+  /// Reads the names and shapes of the parameters of an ONNX model, named as `ONNXStateDict` says.
+  ///
+  /// Throws as `ONNXModel` does, and as for other files.
+  init(
+    onnx path: String, prefix: String?, hints: Hints
+  ) throws(CarouselError) {
+    let model = try ONNXModel(contentsOf: path)
+    let described = try Self.describedConfiguration(model.metadata, source: path)
+    let state = ONNXStateDict(model, described: described, merge: hints.merge)
+    let file = try TensorFile(
+      path, format: .onnx, holding: state.tensors, metadata: model.metadata)
+    try self.init(
+      file, described: described, stacks: state.stacks, prefix: prefix, hints: hints)
+  }
+
+  /// `described` are the layers of the network that the file describes, `stacks` those that are known to
+  /// stand behind a prefix.
+  private init(
+    _ file: TensorFile, described: RecurrentConfiguration?,
+    stacks: [String: RecurrentConfiguration] = [:], prefix: String?, hints: Hints
+  ) throws(CarouselError) {
     let source = file.path
     let modules = StoredModules(file)
-    let described = try Self.describedConfiguration(in: file, source: source)
     let prefixes = described == nil ? modules.recurrent : ["recurrent."]
-    let module = try Self.choose(prefix, of: prefixes, source: source)
+    let module = try Self.choose(prefix, of: prefixes, format: file.format, source: source)
     stored = modules.recurrentParameters(of: module)
     var hints = hints
-    if let described {
+    let known = described ?? stacks[module]
+    if let described = known {
       hints = Hints(
         cell: described.cell, hiddenSize: described.hiddenSize,
         forgetGate: described.options.forgetGate, merge: described.merge)
     }
     let shapes = stored.compactMapValues { $0.shape(in: file) }
     let found = try RecurrentTensors(shapes, hints: hints, source: source).configuration
-    if let described, !found.hasTensors(of: described) {
+    if let described = known, !found.hasTensors(of: described) {
       throw CarouselError(
         .badData,
         "\(source): the tensors are those of \(found.summary), but the entry 'carousel' of the "
           + "metadata describes \(described.summary)")
     }
-    configuration = described ?? found
+    configuration = known ?? found
     self.prefix = module
     self.source = source
     self.file = file
@@ -227,9 +253,9 @@ public struct RecurrentModel: Sendable {
   }
 
   private static func describedConfiguration(
-    in file: TensorFile, source: String
+    _ metadata: [String: String], source: String
   ) throws(CarouselError) -> RecurrentConfiguration? {
-    guard let text = file.metadata["carousel"] else { return nil }
+    guard let text = metadata["carousel"] else { return nil }
     let result: RecurrentConfiguration
     do {
       result = try JSONDecoder().decode(Description.self, from: Data(text.utf8)).network.recurrent
@@ -251,12 +277,14 @@ public struct RecurrentModel: Sendable {
   }
 
   private static func choose(
-    _ prefix: String?, of prefixes: [String], source: String
+    _ prefix: String?, of prefixes: [String], format: TensorFile.Format, source: String
   ) throws(CarouselError) -> String {
     let found = prefixes.map { "'\($0)'" }.joined(separator: ", ")
     guard let first = prefixes.first else {
       throw CarouselError(
-        .badData, "\(source): expected recurrent layers, found no tensor named 'weight_hh_l0'")
+        .badData,
+        "\(source): expected recurrent layers, found no "
+          + (format == .onnx ? "RNN, LSTM or GRU node" : "tensor named 'weight_hh_l0'"))
     }
     if let prefix {
       guard let chosen = prefixes.first(where: { $0 == prefix || $0 == prefix + "." }) else {

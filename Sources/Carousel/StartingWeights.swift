@@ -1,5 +1,6 @@
 import CarouselFormats
 import CarouselModel
+import CarouselONNX
 import CarouselTraining
 import Foundation
 
@@ -16,29 +17,20 @@ public struct StartingWeights {
   /// The linear layer behind the layers, and the embedding before them.
   private let head: LinearHead?, embedding: LinearHead?
 
-  /// The formats of models that have readers of their own, by the ends of their names.
-  private enum Format: String {
-    case tensors, onnx
-
-    init(of path: String) {
-      self = Format(rawValue: URL(fileURLWithPath: path).pathExtension.lowercased()) ?? .tensors
-    }
-  }
-
-  /// Opens a run's folder, a checkpoint, a safetensors file or one of `torch.save`.
+  /// Opens a run's folder, a checkpoint, a safetensors file, one of `torch.save` or an ONNX model.
   ///
-  /// Throws as `RecurrentModel` does, and `badData` where the format is none that is read.
+  /// Recurrent nodes of an ONNX model that read each other are the layers of a stack behind the name of the
+  /// first, `LSTM.weight_ih_l1` being a parameter of the second; the linear layer that reads the stack has the
+  /// name of its module.
+  ///
+  /// Throws as `RecurrentModel` and `ONNXModel` do.
   public init(
     contentsOf path: String, prefix: String? = nil, hints: RecurrentModel.Hints = .init()
   ) throws(CarouselError) {
-    switch Format(of: path) {
-    case .tensors:
-      try self.init(RecurrentModel(contentsOf: path, prefix: prefix, hints: hints))
-    case .onnx:
-      throw CarouselError(
-        .badData,
-        "\(path): expected a run's folder, a safetensors or a .pt file, found an ONNX file, which is not "
-          + "read yet")
+    if let onnx = ONNXModel.path(at: path) {
+      self.init(try RecurrentModel(onnx: onnx, prefix: prefix, hints: hints))
+    } else {
+      self.init(try RecurrentModel(contentsOf: path, prefix: prefix, hints: hints))
     }
   }
 

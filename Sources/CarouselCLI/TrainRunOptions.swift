@@ -16,7 +16,7 @@ struct TrainRunOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Begin with the weights of a run, a checkpoint, a .safetensors or a .pt file.",
+      "Begin with the weights of a run, a checkpoint, a .safetensors, .pt or .onnx file.",
       discussion: """
         Parameters match by name and shape, of a text by byte; what does not match is named. Any \
         settings go with it; the layers and their sizes come from the file where they are not given.

@@ -72,6 +72,26 @@ public final class TensorFile: Sendable {
     try self.init(path, limits: SafetensorsHeader.Limits())
   }
 
+  /// Takes tensors that were made of those of a file, with their names.
+  ///
+  /// Throws as `init(_:)` does where the file is not there.
+  package init(
+    _ path: String, format: Format, holding tensors: [String: Tensor], metadata: [String: String]
+  ) throws(CarouselError) {
+    file = try InputFile(path)
+    self.format = format
+    self.metadata = metadata
+    entries = tensors.sorted { $0.key < $1.key }.map { name, tensor in
+      let type = tensor.elementType
+      var bytes: [UInt8] = []
+      bytes.append(tensor.values, as: type)
+      return Entry(
+        name: name, type: type.rawValue, elementType: type, shape: tensor.shape, offset: 0,
+        strides: tensor.shape.contiguousStrides, source: MemorySource(path: path, bytes: bytes))
+    }
+    indices = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
+  }
+
   init(_ path: String, limits: SafetensorsHeader.Limits) throws(CarouselError) {
     let file = try InputFile(path)
     let contents = try FileDamage.said(of: path) { try Contents.any(file, limits: limits) }

@@ -14,6 +14,8 @@ public struct ONNXModel: Sendable {
   public let parameters: [String: Tensor]
   /// The file, for messages.
   public let source: String
+  /// What the file says about itself.
+  public let metadata: [String: String]
 
   /// Reads a model.
   ///
@@ -36,6 +38,7 @@ public struct ONNXModel: Sendable {
     parameters = importer.parameters.filter { names.contains($0.key) }
     self.graph = graph
     source = path
+    metadata = Dictionary(importer.file.model.metadataProps.map { ($0.key, $0.value) }) { $1 }
   }
 
   /// The ONNX file that a command is given: one that is named so, or `model.onnx` of a run's folder; nil

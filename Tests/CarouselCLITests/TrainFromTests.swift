@@ -95,7 +95,7 @@ import Testing
   @Test func whatCannotBeReadIsOneSentence() throws {
     try #require(folder).create("m.pt", [0x50, 0x4B, 3, 4])
     for (options, status, words) in [
-      (["--from", try path("m.pt")], 65, "m.pt: "), (["--from", "m.onnx"], 65, "ONNX"),
+      (["--from", try path("m.pt")], 65, "m.pt: "), (["--from", "m.onnx"], 66, "m.onnx"),
       (["--from", try path("none.safetensors")], 66, "none.safetensors"),
       (["--prefix", "lstm"], 64, "--from"),
     ] as [([String], Int32, String)] {
