@@ -18,6 +18,9 @@ struct Pickle {
     case object(Int)
     /// A value that no tensor needs: a float, bytes, an integer of more than 64 bits.
     case other
+
+    /// Whether it is Python's None.
+    var isNone: Bool { if case .none = self { true } else { false } }
   }
 
   struct Container {
@@ -51,6 +54,18 @@ struct Pickle {
       guard stack.count <= Self.stackLimit else {
         throw FileDamage("the pickle has more than \(Self.stackLimit) values on its stack")
       }
+    }
+  }
+
+  /// How many bytes were read.
+  var position: Int { reader.position }
+
+  /// Whether a dict has True under a key.
+  func isTrue(_ key: String, of value: Value) -> Bool {
+    guard case .container(let index) = value, containers[index].kind == .dict else { return false }
+    let items = containers[index].items
+    return stride(from: 0, to: items.count - 1, by: 2).contains { place in
+      if case .text(key) = items[place], case .flag(true) = items[place + 1] { true } else { false }
     }
   }
 

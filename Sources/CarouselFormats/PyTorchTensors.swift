@@ -30,6 +30,8 @@ struct PyTorchTensors: PickleBuilder {
   }
 
   private var objects: [Object] = []
+  /// The bytes of an element of each storage, by its key.
+  private(set) var storageWidths: [String: Int] = [:]
 
   private static let orderedDict = "collections.OrderedDict"
   private static let size = "torch.Size"
@@ -147,8 +149,14 @@ struct PyTorchTensors: PickleBuilder {
   ) throws(FileDamage) -> Pickle.Value {
     guard let parts = pickle.items(identifier), parts.count >= 5, case .text("storage") = parts[0],
       case .global(let global) = parts[1], let type = Self.storageType(global),
-      case .text(let key) = parts[2], case .integer(let elementCount) = parts[4], elementCount >= 0
+      case .text(let key) = parts[2], case .integer(let elementCount) = parts[4], elementCount >= 0,
+      storageWidths[key] ?? type.width == type.width
     else { throw Self.damage("storage") }
+    // In files from before PyTorch 1.6 a storage may be a part of another.
+    guard parts.count == 5 || parts[5].isNone else {
+      throw FileDamage("the storage '\(key)' is a part of another; expected whole ones")
+    }
+    storageWidths[key] = type.width
     objects.append(.storage(Storage(key: key, type: type, elementCount: elementCount)))
     return .object(objects.count - 1)
   }

@@ -112,7 +112,7 @@ import Testing
       (tensor(strides: [-1]), "reaches beyond"), (tensor(strides: [.max]), "reaches beyond"),
       (tensor(shape: [.max, .max, 0], strides: [0, 0, 0]), "reaches beyond"),
       (tensor(shape: [-2]), "reaches beyond"), (tensor(shape: []), "does not take"),
-      (tensor(elements: 3), "expected 3 elements of 4 bytes in 'm/data/0'"),
+      (tensor(elements: 3), "expected 3 elements of 4 bytes in the storage '0'"),
       (tensor(elements: -3), "'storage' what it does not take"),
       (
         Bytes("}".utf8) + text("a") + tensor() + Bytes("s".utf8) + text("a") + tensor()

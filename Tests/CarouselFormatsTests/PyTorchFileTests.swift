@@ -20,7 +20,8 @@ import Testing
     return Tensor(shape, (0..<count).map { Double($0 + 1) / 8 - Double(count) / 16 })
   }
 
-  @Test(arguments: ["state_dict", "state_dict-protocol4"])
+  /// `old` has the form from before PyTorch 1.6.
+  @Test(arguments: ["state_dict", "state_dict-protocol4", "old"])
   func stateDictIsRead(name: String) throws {
     let file = try file(name)
     let shapes: [(String, Shape)] = [
@@ -75,22 +76,28 @@ import Testing
     #expect(try file("tensor").tensor("tensor") == values([2, 2]))
   }
 
-  @Test func otherObjectsAndTheOldFormAreRefused() throws {
-    for (name, words) in [
-      ("foreign", "asks for '__main__.Foreign', expected only what tensors are made of"),
-      ("old", "from before PyTorch 1.6"),
-    ] {
-      let path = try path(name)
-      let error = failure { () throws(CarouselError) in _ = try TensorFile(path) }
-      #expect(error?.kind == .badData)
-      #expect(error?.message.hasPrefix(path + ": ") == true)
-      #expect(error?.message.contains(words) == true, "\(String(describing: error))")
-    }
+  @Test func otherObjectsAreRefused() throws {
+    let path = try path("foreign")
+    let error = failure { () throws(CarouselError) in _ = try TensorFile(path) }
+    #expect(error?.kind == .badData)
+    #expect(error?.message.hasPrefix(path + ": ") == true)
+    let words = "asks for '__main__.Foreign', expected only what tensors are made of"
+    #expect(error?.message.contains(words) == true, "\(String(describing: error))")
   }
 
-  @Test func everyLengthOfATruncatedFileIsRefused() throws {
+  @Test func barePickleIsRefused() throws {
+    // pickle.dumps({"w": 1})
+    let bytes: [UInt8] = [0x80, 4, 0x95, 10, 0, 0, 0, 0, 0, 0, 0, 0x7D, 0x94, 0x2E]
     let folder = try TemporaryFolder()
-    let bytes = try [UInt8](contentsOfFile: path("state_dict"))
+    let path = try folder.file("m.pt", holding: bytes)
+    let error = failure { () throws(CarouselError) in _ = try TensorFile(path) }
+    #expect(error?.kind == .badData && error?.message.contains("bare pickle") == true)
+  }
+
+  @Test(arguments: ["state_dict", "old"])
+  func everyLengthOfATruncatedFileIsRefused(name: String) throws {
+    let folder = try TemporaryFolder()
+    let bytes = try [UInt8](contentsOfFile: path(name))
     for count in 0..<bytes.count {
       let path = try folder.file("cut", holding: Array(bytes[..<count]))
       let error = failure { () throws(CarouselError) in _ = try TensorFile(path) }
@@ -99,9 +106,9 @@ import Testing
   }
 
   /// A changed byte may change a value or a name; it never ends the process.
-  @Test func everyChangedByteIsReadOrRefused() throws {
+  @Test(arguments: ["views", "old"]) func everyChangedByteIsReadOrRefused(name: String) throws {
     let folder = try TemporaryFolder()
-    let bytes = try [UInt8](contentsOfFile: path("views"))
+    let bytes = try [UInt8](contentsOfFile: path(name))
     var refused = 0
     for index in bytes.indices {
       for change: UInt8 in [0xFF, 0x01, 0x80] {
