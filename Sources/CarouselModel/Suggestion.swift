@@ -12,6 +12,13 @@ extension String {
     return close.min { $0.slips < $1.slips }?.name
   }
 
+  /// The one of `names` that the fewest slips turn this word into, however many; nil where there are none.
+  package func leastDistant(among names: [String]) -> String? {
+    let word = prefix(64).lowercased()
+    return names.map { (name: $0, slips: word.slips(to: $0.lowercased())) }
+      .min { $0.slips < $1.slips }?.name
+  }
+
   /// The distance of optimal string alignment.
   private func slips(to other: String) -> Int {
     let (a, b) = (Array(self), Array(other))

@@ -120,9 +120,8 @@ final class ONNXImporter {
   private func importNode(_ node: ONNXNode) throws(CarouselError) {
     let key = node.domain.isEmpty ? node.operation : "\(node.domain).\(node.operation)"
     guard let importer = Self.operators[key] else {
-      throw node.failure(
-        "is an operator that is not supported"
-          + suggestion(for: key, among: Self.operators.keys.sorted()))
+      let nearest = node.operation.leastDistant(among: Self.operators.keys.sorted()) ?? ""
+      throw node.failure("is an operator that is not supported; the nearest that is: '\(nearest)'")
     }
     for case let output? in node.outputs {
       scope.define(output, as: scope === root ? output : unique(output), by: node)

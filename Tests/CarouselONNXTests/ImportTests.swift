@@ -44,6 +44,11 @@ import Testing
     other.node("LSTM", [], ["y"], domain: "org.example")
     other.output("y")
     #expect(failure(other)?.message.contains("(org.example.LSTM)") == true)
+    #expect(failure(other)?.message.contains("the nearest that is: 'LSTM'") == true)
+    var far = TestModel()
+    far.node("MaxUnpool", [], ["y"])
+    far.output("y")
+    #expect(failure(far)?.message.contains("the nearest that is: 'MaxPool'") == true)
   }
 
   @Test func cycleAndMissingTensorsAreSaid() {
