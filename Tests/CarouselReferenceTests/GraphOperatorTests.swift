@@ -93,6 +93,36 @@ import Testing
     #expect(try pass.inputGradient("x")?.values == [3, 50, -700])
   }
 
+  @Test func transposedConvolutionIsZeroBeyondItsWindows() throws {
+    var graph = Graph()
+    let x = graph.input("x", [1, 1, 2])
+    let weight = graph.input("weight", [1, 1, 2])
+    let window = Convolution(strides: [2], outputShape: [6])
+    graph.outputs = [graph.add(.convolutionTransposed(window), x, weight, name: "y")]
+    let y = try GraphModel(graph, backend: backend).compute(
+      ["y"],
+      [
+        "x": GraphTensor(Tensor(shape: [1, 1, 2], values: [1, 2])),
+        "weight": GraphTensor(Tensor(shape: [1, 1, 2], values: [3, 5])),
+      ])
+    #expect(y["y"]?.values == [3, 5, 6, 10, 0, 0])
+  }
+
+  /// Numbers of a file that do not fit, or that would overflow.
+  @Test func windowsThatCannotBeAreRefused() throws {
+    for window in [
+      Convolution(kernel: [2, 2], padding: .explicit(before: [1], after: [1])),
+      Convolution(kernel: [2, 2], strides: [.max, 1]), Convolution(kernel: [2, 2], strides: [1]),
+      Convolution(kernel: [2, 2], padding: .explicit(before: [0, .max], after: [0, .max])),
+    ] {
+      var graph = Graph()
+      let x = graph.input("x", [1, 1, 3, 3])
+      graph.outputs = [graph.add(.maximumPool(window), x, name: "y")]
+      let model = try GraphModel(graph, backend: backend)
+      #expect(throws: CarouselError.self) { _ = try model.pass(shapes: ["x": [1, 1, 3, 3]]) }
+    }
+  }
+
   @Test func runningStatisticsFollowTheBatch() throws {
     var graph = Graph()
     let x = graph.input("x", ["N", 2])

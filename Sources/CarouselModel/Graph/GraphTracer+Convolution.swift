@@ -22,6 +22,23 @@ extension GraphTracer {
     guard kernel.allSatisfy({ $0 > 0 }) else {
       throw failure("a kernel of \(kernel) has no element")
     }
+    var numbers = input + kernel + strides + dilations + extra
+    if case .explicit(let first, let last) = convolution.padding {
+      for pads in [first, last] where !pads.isEmpty && pads.count != axes {
+        throw failure("the pads \(first) and \(last) do not fit \(axes) axes")
+      }
+      numbers += first + last
+    }
+    if let shape = convolution.outputShape {
+      guard shape.count >= axes else {
+        throw failure("the output's shape \(shape) does not fit \(axes) axes")
+      }
+      numbers += shape
+    }
+    // Sums of products of two of them are then far from the largest number.
+    guard let largest = numbers.map(\.magnitude).max(), largest <= 1 << 30 else {
+      throw failure("a window has a number beyond 2^30: \(numbers)")
+    }
     var (before, output) = ([Int](repeating: 0, count: axes), [Int](repeating: 0, count: axes))
     for axis in 0..<axes {
       let (L, S) = (input[axis], strides[axis])
@@ -38,7 +55,8 @@ extension GraphTracer {
           output[axis] = shape.suffix(axes)[shape.count - axes + axis]
         }
         if convolution.outputShape != nil || !convolution.padding.isExplicit {
-          let cut = all - output[axis]
+          // What is wanted beyond all windows is added behind.
+          let cut = max(0, all - output[axis])
           before[axis] = convolution.padding == .sameUpper ? cut / 2 : cut - cut / 2
         }
       } else {
