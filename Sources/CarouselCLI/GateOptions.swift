@@ -158,7 +158,12 @@ struct GateOptions: ParsableArguments {
     if let gruReset { options.gruReset = gruReset }
     if let projectionSize { options.projectionSize = projectionSize }
     if layerNorm { options.layerNorm = true }
-    if let recurrentDropout { options.recurrentDropout = recurrentDropout }
+    if let recurrentDropout {
+      options.recurrentDropout = recurrentDropout
+    } else if !cell.has(.recurrentDropout) {
+      // A task's default is for the cells that have it.
+      options.recurrentDropout = 0
+    }
     if let zoneout {
       options.zoneoutHidden = zoneout.hidden
       options.zoneoutCell = zoneout.cell ?? (cell.has(.zoneoutCell) ? zoneout.hidden : 0)
