@@ -91,6 +91,10 @@ let package = Package(
       dependencies: [
         "Carousel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    // What libFuzzer calls; Tools/fuzz links it.
+    .target(
+      name: "FuzzParsers",
+      dependencies: ["CarouselONNX", "CarouselFormats", "CarouselReference", "CarouselModel"]),
     .executableTarget(
       name: "LSTMInFourKernels", dependencies: ["CarouselOpenCL", "OpenCLDriver"],
       path: "Examples/LSTMInFourKernels", resources: [.copy("Kernels")]),
