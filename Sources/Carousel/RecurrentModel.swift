@@ -51,7 +51,10 @@ public struct RecurrentModel: Sendable {
     }
   }
 
-  /// Opens a safetensors file or a run's folder, and reads the names and shapes of the tensors.
+  /// Opens a safetensors, PyTorch or ONNX file or a run's folder, and reads the names and shapes of the tensors.
+  ///
+  /// Recurrent nodes of an ONNX model that read each other are the layers of a stack behind the name of the
+  /// first, `LSTM.weight_ih_l1` being a parameter of the second; a linear layer has the name of its module.
   ///
   /// - Parameters:
   ///   - path: the file, or a folder, whose `best.safetensors` or `last.safetensors` it is then.
@@ -63,6 +66,10 @@ public struct RecurrentModel: Sendable {
   public init(
     contentsOf path: String, prefix: String? = nil, hints: Hints = Hints()
   ) throws(CarouselError) {
+    if let onnx = ONNXModel.path(at: path) {
+      try self.init(onnx: onnx, prefix: prefix, hints: hints)
+      return
+    }
     let file = try TensorFile(RunFolder.model(at: path))
     let described = try Self.describedConfiguration(file.metadata, source: file.path)
     try self.init(file, described: described, prefix: prefix, hints: hints)
@@ -71,7 +78,7 @@ public struct RecurrentModel: Sendable {
   /// Reads the names and shapes of the parameters of an ONNX model, named as `ONNXStateDict` says.
   ///
   /// Throws as `ONNXModel` does, and as for other files.
-  init(
+  private init(
     onnx path: String, prefix: String?, hints: Hints
   ) throws(CarouselError) {
     let model = try ONNXModel(contentsOf: path)

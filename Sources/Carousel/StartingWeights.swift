@@ -1,6 +1,5 @@
 import CarouselFormats
 import CarouselModel
-import CarouselONNX
 import CarouselTraining
 import Foundation
 
@@ -19,19 +18,11 @@ public struct StartingWeights {
 
   /// Opens a run's folder, a checkpoint, a safetensors file, one of `torch.save` or an ONNX model.
   ///
-  /// Recurrent nodes of an ONNX model that read each other are the layers of a stack behind the name of the
-  /// first, `LSTM.weight_ih_l1` being a parameter of the second; the linear layer that reads the stack has the
-  /// name of its module.
-  ///
-  /// Throws as `RecurrentModel` and `ONNXModel` do.
+  /// Throws as `RecurrentModel` does.
   public init(
     contentsOf path: String, prefix: String? = nil, hints: RecurrentModel.Hints = .init()
   ) throws(CarouselError) {
-    if let onnx = ONNXModel.path(at: path) {
-      self.init(try RecurrentModel(onnx: onnx, prefix: prefix, hints: hints))
-    } else {
-      self.init(try RecurrentModel(contentsOf: path, prefix: prefix, hints: hints))
-    }
+    try self.init(RecurrentModel(contentsOf: path, prefix: prefix, hints: hints))
   }
 
   private struct Described: Decodable {

@@ -33,7 +33,7 @@ struct Gradients: SideBySideCommand {
 
   @Argument(
     help:
-      "A run's folder, a checkpoint, or a .safetensors or .pt file; without it, at initialisation."
+      "A run's folder, a checkpoint, or a .safetensors, .pt or .onnx file; without it, at initialisation."
   )
   var model: String?
 

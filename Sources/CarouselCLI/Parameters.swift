@@ -24,7 +24,7 @@ struct Parameters: SideBySideCommand {
 
   @Argument(
     help:
-      "A run's folder, a checkpoint, or a .safetensors or .pt file; without it, what the options say."
+      "A run's folder, a checkpoint, or a .safetensors, .pt or .onnx file; without it, what the options say."
   )
   var model: String?
 

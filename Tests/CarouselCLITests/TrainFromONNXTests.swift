@@ -71,6 +71,29 @@ import Testing
     try roundTrip(["tag", try data.tags()], ["--direction", "bidirectional"])
   }
 
+  /// A model's layers are layers to other commands too.
+  @Test func parametersOfAModelAreCounted() throws {
+    let layers = RecurrentConfiguration(
+      cell: .gru, inputSize: 2, hiddenSize: 4, layers: 2, direction: .bidirectional)
+    let model = folder["m.onnx"]
+    try SafetensorsFile(Models.parameters(prefix: "net.", of: layers))
+      .write(to: folder["m.safetensors"])
+    #expect(try Command(["convert", folder["m.safetensors"], model]).status == 0)
+    let (found, expected) = try (
+      Command(["parameters", model, "--json"]).json,
+      Command(["parameters", folder["m.safetensors"], "--json"]).json
+    )
+    let count = layers.parameterDescriptions.reduce(0) { $0 + $1.shape.count }
+    #expect(found["total"] as? Int == count)
+    #expect(found["tensors"] as? NSObject == expected["tensors"] as? NSObject)
+    // And are written again as they were.
+    let again = folder["again.onnx"]
+    let made = try Command(["convert", model, again])
+    #expect(made.status == 0, "\(made.errors)")
+    let back = try Command(["parameters", again, "--json"])
+    #expect(try back.json["total"] as? Int == found["total"] as? Int, "\(back.errors)")
+  }
+
   @Test func whatDoesNotMatchIsNamed() throws {
     let layers = RecurrentConfiguration(inputSize: 2, hiddenSize: 4)
     try SafetensorsFile(
