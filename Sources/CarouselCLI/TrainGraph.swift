@@ -10,7 +10,8 @@ struct TrainGraph: PagedCommand {
       DATA is a safetensors, .npz or .npy file with the model's inputs and the targets under their names. A \
       tensor with one axis more than the model's input has an example in each place of its first axis, and so \
       have the targets; any other tensor is the same in every example. An update takes one example, \
-      which may be a batch of the model's own. \
+      which may be a batch of the model's own, or with --batch-size N the mean over N of them, which \
+      several ranks share. \
       --loss NAME=OUTPUT,TARGET: mse, mae, huber, cross-entropy (of logits, with classes), \
       binary-cross-entropy (of probabilities) or ctc=OUTPUT,LABELS,LENGTHS,LABEL_LENGTHS. \
       Statistics of batch normalisation never change. \
@@ -20,12 +21,12 @@ struct TrainGraph: PagedCommand {
       """)
 
   static let basics = [
-    "loss", "freeze", "train", "learning-rate-for", "learning-rate", "max-epochs", "validation",
-    "test", "output", "resume", "device", "seed", "help-all",
+    "loss", "freeze", "train", "learning-rate-for", "learning-rate", "batch-size", "max-epochs",
+    "validation", "test", "output", "resume", "device", "seed", "help-all",
   ]
   static var defaults: [String: String] {
     let defaults = GraphTrainingSettings.trainingDefaults
-    return defaults.helpDefaults
+    return defaults.helpDefaults.merging(["evaluate-every": "an epoch, or 20 steps"]) { $1 }
   }
 
   @Argument(help: "The .onnx model, unless --resume says it.")
@@ -61,6 +62,9 @@ struct TrainGraph: PagedCommand {
     help: ArgumentHelp("A file of examples that the best model is tested on.", valueName: "file"))
   var test: String?
 
+  @Option(help: ArgumentHelp("N, the examples of a batch, a pass each.", valueName: "count"))
+  var batchSize: Int?
+
   @OptionGroup var place: TrainRunOptions
   @OptionGroup(title: "Optimization") var training: TrainOptions
   @OptionGroup(title: "Length of the run") var bounds: TrainBoundOptions
@@ -71,7 +75,7 @@ struct TrainGraph: PagedCommand {
   func validate() throws {
     if place.resume != nil {
       guard model == nil, data == nil, loss == nil, freeze.isEmpty, train.isEmpty,
-        learningRateFor.isEmpty, test == nil, training.isEmpty, seed.given == nil
+        learningRateFor.isEmpty, test == nil, batchSize == nil, training.isEmpty, seed.given == nil
       else { throw ValidationError(TrainSession.resumeSentence) }
       return
     }
@@ -82,8 +86,6 @@ struct TrainGraph: PagedCommand {
     for (option, isGiven) in [
       ("--embedding-size", training.embeddingSize != nil),
       ("--checkpoint-steps", training.checkpointSteps != nil),
-      ("--shards", training.shards != nil), ("--shard-optimizer", training.shardOptimizer),
-      ("--log-ranks", training.logRanks),
       ("--validation-bytes", training.validationBytes != nil),
       ("--log-gradients", training.logGradients), ("--prefix", place.prefix != nil),
     ] where isGiven {
@@ -92,18 +94,22 @@ struct TrainGraph: PagedCommand {
   }
 
   func run() throws {
-    try Ranks.refuse("carousel train graph")
+    try Ranks.run(device) { try run($0) }
+  }
+
+  private func run(_ ranks: any Communicator) throws {
     Progress.show(Status("reading"))
     if let path = place.resume {
-      let folder = try RunFolder(path).owned(creating: false)
+      let folder = try place.resumedFolder(path, ranks)
       let checkpoint = try GraphCheckpoint(contentsOf: folder.last)
       var settings = checkpoint.settings
       settings.training.bounds = bounds.bounds(over: settings.training.bounds)
       if let interval = place.saveEvery { settings.training.saveEvery = interval }
+      if training.shardOptimizer { settings.training.shardOptimizer = true }
       let work = try GraphTrainingWork(settings)
       try session(
-        work, settings, resuming: checkpoint, in: folder,
-        on: device.resuming(settings.training).makeBackend())
+        work, settings, resuming: checkpoint, in: folder, ranks,
+        on: device.resuming(settings.training).of(ranks).makeBackend())
       return
     }
     guard let model, let data, let loss else { return }
@@ -116,27 +122,36 @@ struct TrainGraph: PagedCommand {
     settings.test = test
     settings.training.from = place.from
     settings.training.seed = seed.seed
+    if let batchSize { settings.training.batchSize = try atLeastOne(batchSize, "--batch-size") }
+    if let count = training.accumulate {
+      settings.training.accumulate = try atLeastOne(count, "--accumulate")
+    }
     let work = try GraphTrainingWork(settings)
     settings.follow(work.data.count)
     settings.training = try training.settings(
       recurrent: RecurrentOptions.parse([]), work: WorkOptions.parse([]), bounds: bounds,
       defaults: settings.training)
     settings.training.saveEvery = place.saveEvery
+    if ranks.count > 1 { settings.training.shards = settings.training.shards ?? ranks.count }
     device.record(in: &settings.training)
     try settings.validate()
-    let backend = try device.makeBackend()
-    try session(work, settings, resuming: nil, in: place.newFolder("graph"), on: backend)
+    let backend = try device.of(ranks).makeBackend()
+    try session(
+      work, settings, resuming: nil, in: place.newFolder("graph", ranks), ranks, on: backend)
   }
 
   private func session<B: Backend>(
     _ work: GraphTrainingWork, _ settings: GraphTrainingSettings,
-    resuming checkpoint: GraphCheckpoint?, in folder: RunFolder, on backend: B
+    resuming checkpoint: GraphCheckpoint?, in folder: RunFolder, _ ranks: any Communicator,
+    on backend: B
   ) throws {
     for note in work.notes { Output.note("carousel: \(note)") }
     let trainer = try GraphTrainer(
       work.data, parameters: work.parameters, settings: settings, resuming: checkpoint,
-      backend: backend)
+      ranks: ranks, backend: backend)
+    trainer.logsRanks = training.logRanks
     try work.model.requireWritable(trainer.trainedNames)
+    guard ranks.isFirst else { return try follow(trainer, in: folder) }
     let display = output.quiet ? nil : TrainProgressDisplay(.adding)
     if !output.quiet {
       let counts = trainer.counts
@@ -144,7 +159,9 @@ struct TrainGraph: PagedCommand {
         "\(folder.path): \(work.model.summary), of which \(trainer.trainedNames.count) tensors with "
           + "\(trainer.trainedElements) parameters are trained, \(counts.training) examples, "
           + (counts.validation == 0 ? "none" : "\(counts.validation)") + " held out"
-          + (counts.test > 0 ? ", \(counts.test) to test" : "") + ", on \(backend.name)")
+          + (counts.test > 0 ? ", \(counts.test) to test" : "") + ", on \(backend.name)"
+          + (ranks.count > 1
+            ? ", \(ranks.count) ranks of \(settings.training.shards ?? 1) shards" : ""))
       Progress.show(Status("preparing the first step"))
     }
     Interruption.listen(.run(updates: trainer.position.step))
@@ -161,7 +178,7 @@ struct TrainGraph: PagedCommand {
         }
         display?.show(event)
       })
-    var report = GraphTrainReport(result, device: backend.name, folder: folder, model: target)
+    var report = GraphTrainReport(result, of: trainer, folder: folder, model: target)
     if result.reason != .interrupted {
       Progress.show(Status("testing the best model"))
       let best = try GraphCheckpoint(contentsOf: folder.best).parameters()
@@ -174,10 +191,26 @@ struct TrainGraph: PagedCommand {
     }
     Progress.show(Status("done"))
     try output.json ? Output.write(json: report) : Output.write(report.text)
+    try ranks.barrier()
     if result.reason == .interrupted {
       folder.release()
+      guard ranks.count == 1 else { throw ExitCode(130) }
       Failure(ExitCode(130)).exit()
     }
+  }
+
+  /// Trains as another rank than the first, which neither shows nor writes anything.
+  private func follow<B: Backend>(_ trainer: GraphTrainer<B>, in folder: RunFolder) throws {
+    let ranks = trainer.ranks
+    if ranks.hasOwnProcess { Interruption.listen(.run(updates: trainer.position.step)) }
+    let result = try trainer.run(
+      in: folder, shouldStop: { ranks.hasOwnProcess && Interruption.isRequested },
+      report: { if case .stepped(let progress) = $0 { Interruption.note(updates: progress.step) } })
+    if result.reason != .interrupted {
+      _ = try trainer.finalLosses(best: [:]) { ranks.hasOwnProcess && Interruption.isRequested }
+    }
+    try ranks.barrier()
+    if result.reason == .interrupted { throw ExitCode(130) }
   }
 }
 
@@ -187,6 +220,9 @@ private struct GraphTrainReport: Encodable {
   let task = "graph"
   let device: String
   let model: String
+  /// As those of `TrainReport`.
+  let ranks: Int, shards: Int
+  let communication: Communication?
   let stopped: TrainingResult.Reason
   let step: Int, epoch: Int
   let seconds: Double
@@ -199,10 +235,14 @@ private struct GraphTrainReport: Encodable {
     let loss: Double
   }
 
-  init(_ result: TrainingResult, device: String, folder: RunFolder, model: String) {
+  init<B: Backend>(
+    _ result: TrainingResult, of trainer: GraphTrainer<B>, folder: RunFolder, model: String
+  ) {
     run = folder.path
-    self.device = device
+    device = trainer.backend.name
     self.model = model
+    (ranks, shards) = (trainer.ranks.count, trainer.settings.training.shards ?? 1)
+    communication = trainer.communication
     stopped = result.reason
     (step, epoch, seconds) = (result.position.step, result.epoch, result.position.seconds)
     train = result.position.trainingLoss.map(Loss.init)

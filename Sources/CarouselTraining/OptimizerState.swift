@@ -13,6 +13,8 @@ final class OptimizerState<B: Backend> {
   /// Of the parameters in `own`.
   private let moments: [B.Buffer]
   private let norm: B.Buffer
+  /// The parameters in `own`.
+  private let values: B.Buffer
   private let groups: [Group]
   private var backend: B { store.backend }
 
@@ -27,7 +29,7 @@ final class OptimizerState<B: Backend> {
   /// Allocates the moments, which are 0 at first.
   ///
   /// `factors` are those of the learning rate, one for each parameter; nil is 1 for all. With `isSharded` each of
-  /// several ranks keeps its own share of the moments; it then learns at one rate.
+  /// several ranks keeps its own share of the moments.
   init(
     _ optimizer: Optimizer, store: ParameterStore<B>, factors: [Double]? = nil,
     ranks: any Communicator = Alone(), isSharded: Bool = false
@@ -43,10 +45,11 @@ final class OptimizerState<B: Backend> {
       try store.backend.makeBuffer(count: max(own.count, 1))
     }
     norm = try store.backend.makeBuffer(count: 1)
+    values = try Self.slice(store.values, own, of: store)
     guard let factors, let first = factors.first, factors.contains(where: { $0 != first }) else {
       groups = [
         Group(
-          values: try Self.slice(store.values, own, of: store),
+          values: values,
           gradients: try Self.slice(store.gradients, own, of: store), moments: moments,
           count: own.count, factor: factors?.first ?? 1)
       ]
@@ -58,12 +61,16 @@ final class OptimizerState<B: Backend> {
     }
     groups = try begins.enumerated().map { [moments] number, begin in
       let next = number + 1 < begins.count ? store.offsets[begins[number + 1]] : store.count
-      let range = store.offsets[begin]..<next
+      let range = (store.offsets[begin]..<next).clamped(to: own)
       return try Group(
         values: Self.slice(store.values, range, of: store),
         gradients: Self.slice(store.gradients, range, of: store),
-        moments: moments.map { try Self.slice($0, range, of: store) }, count: range.count,
-        factor: factors[begin])
+        moments: range.isEmpty
+          ? []
+          : moments.map {
+            try store.backend.slice(
+              $0, offset: range.lowerBound - own.lowerBound, count: range.count)
+          }, count: range.count, factor: factors[begin])
     }
   }
 
@@ -87,7 +94,7 @@ final class OptimizerState<B: Backend> {
         gradientNorm: clipNorm == nil ? nil : norm, maximumNorm: clipNorm, step: step)
     }
     if segments != nil {
-      let all = try gather(groups[0].values)
+      let all = try gather(values)
       try backend.write(Tensor([store.count], all), to: store.values)
     }
   }

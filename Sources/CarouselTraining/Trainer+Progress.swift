@@ -14,13 +14,6 @@ extension Trainer {
     settings.endReason(position, epochSteps: epochSteps, closingSeconds: closingSeconds)
   }
 
-  /// The same on every rank: by the clock of rank 0.
-  func agreedEndReason() throws -> TrainingResult.Reason? {
-    let reasons: [TrainingResult.Reason] = [.epochs, .steps, .time, .patience]
-    let number = try ranks.fromFirst(endReason.flatMap { reasons.firstIndex(of: $0) } ?? -1)
-    return number < 0 ? nil : reasons[number]
-  }
-
   /// `scheduleFraction`, by the clock of rank 0 where it goes by time.
   func agreedScheduleFraction() throws -> Double {
     settings.scheduleBy == .time ? try ranks.fromFirst(scheduleFraction) : scheduleFraction
@@ -63,6 +56,15 @@ extension Trainer {
   /// The seconds that one more step takes, with the evaluation and the saving that then end the run.
   var closingSeconds: Double {
     (session.stepSeconds ?? 0) + (session.evaluatingSeconds ?? 0) + 2 * session.savingSeconds
+  }
+}
+
+extension Communicator {
+  /// Which bound a run has met, by the clock of rank 0.
+  func agree(on reason: TrainingResult.Reason?) throws -> TrainingResult.Reason? {
+    let reasons: [TrainingResult.Reason] = [.epochs, .steps, .time, .patience]
+    let number = try fromFirst(reason.flatMap { reasons.firstIndex(of: $0) } ?? -1)
+    return number < 0 ? nil : reasons[number]
   }
 }
 

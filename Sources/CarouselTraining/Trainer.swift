@@ -308,7 +308,7 @@ public final class Trainer<B: Backend> {
       if isEvaluationDue, position.evaluation?.step != position.step {
         guard try evaluate(due: true, folder, stops, report) else { break }
       }
-      reason = try agreedEndReason()
+      reason = try ranks.agree(on: endReason)
       if reason == nil {
         if try stops() { break }
         do {

@@ -119,6 +119,32 @@ import Testing
     #expect(!a.isEmpty && a == b)
   }
 
+  @Test func ranksShareTheExamplesOfAnUpdate() throws {
+    func tensors(_ name: String, _ words: [String]) throws -> [String: Tensor] {
+      let run = folder[name]
+      let command = try Command(
+        ["train", "graph"] + work + ["--max-steps", "5", "--output", run, "--json"] + words)
+      #expect(command.status == 0, "\(command.errors)")
+      let ranks = try command.json["ranks"] as? Int
+      #expect(ranks == (words.contains("reference,reference") ? 2 : 1))
+      return try self.tensors(run + "/last.safetensors")
+    }
+    let one = try tensors("one", ["--device", "reference", "--batch-size", "4"])
+    let two = try tensors("two", ["--device", "reference,reference", "--batch-size", "4"])
+    #expect(!one.isEmpty && one == two)
+    // As many batches of one example.
+    let batches = try tensors("batches", ["--device", "reference", "--accumulate", "4"])
+    #expect(one == batches)
+    let resumed = try Command([
+      "train", "graph", "--resume", folder["two"], "--max-steps", "7", "--device", "reference",
+      "--json",
+    ])
+    #expect(try resumed.status == 0 && resumed.json["shards"] as? Int == 2, "\(resumed.errors)")
+    let refused = try Command(
+      ["train", "graph"] + work + ["--device", "reference,reference", "--output", folder["none"]])
+    #expect(refused.status == 64 && refused.errors.contains("batch size 1"), "\(refused.errors)")
+  }
+
   @Test func whatDoesNotFitIsOneSentence() throws {
     let data = folder["data.safetensors"]
     for (arguments, status, word) in [

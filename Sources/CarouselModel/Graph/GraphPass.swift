@@ -191,6 +191,23 @@ public final class GraphPass<B: Backend> {
     return buffers[index]
   }
 
+  /// What the mean that the first output is was divided by in the last `forward`: the elements or rows that
+  /// count, the weights of their classes, or the sequences; nil where the output is no mean of a `GraphLoss`.
+  package var lossWeight: Double? {
+    guard case .storage(let output) = program.outputs.first?.source else { return nil }
+    for instruction in program.forward {
+      switch instruction {
+      case .crossEntropy(_, _, _, _, _, let loss, _, _, let scale) where loss == output,
+        .regression(_, _, _, _, _, let loss, _, _, let scale) where loss == output:
+        return hostValues[scale].last
+      case .ctc(_, _, _, _, _, _, let loss, _, let batchSize, _, _, _) where loss == output:
+        return Double(batchSize)
+      default: continue
+      }
+    }
+    return nil
+  }
+
   func buffer(_ index: Int) throws(CarouselError) -> B.Buffer {
     guard let buffer = buffers[index] else {
       throw CarouselError(.usage, "a tensor of the graph has no memory: nothing reads or writes it")

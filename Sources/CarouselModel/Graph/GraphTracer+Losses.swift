@@ -25,18 +25,17 @@ extension GraphTracer {
       guard weights == nil || known?.count == width else {
         throw failure("the weights of classes have to be a constant [\(width)]")
       }
-      let scale = try hostResult(.float32, [], from: [targets]) { values in
-        let sum = values[0].reduce(0) { sum, target in
+      let scale = try meanScale(from: targets) { targets in
+        targets.reduce(0) { sum, target in
           guard target >= 0, target < Double(width) else { return sum }
           return sum + (known?[Int(target)] ?? 1)
         }
-        return [sum > 0 ? 1 / sum : 0]
       }
       emit(
         .crossEntropy(
           logits: sizes.p, targets: try indexBuffer(targets), weights: weights.map(storage),
           smoothing: smoothing, gradient: sizes.gradient, loss: sizes.y, rows: rows,
-          classes: width, scale: try hostValue(scale)))
+          classes: width, scale: scale))
     case .regression(let kind):
       try kind.validate()
       let predicted = kind.predictionsPerTarget
@@ -52,15 +51,13 @@ extension GraphTracer {
       }
       let perRow = Double(width / predicted)
       let all = mask ?? constant(GraphTensor(Tensor([rows], [Double](repeating: 1, count: rows))))
-      let scale = try hostResult(.float32, [], from: [all]) { values in
-        [1 / (Double(max(values[0].count { $0 != 0 }, 1)) * perRow)]
-      }
+      let scale = try meanScale(from: all) { mask in Double(mask.count { $0 != 0 }) * perRow }
       emit(
         .regression(
           kind, predictions: sizes.p, targets: storage(targets),
           counted: try mask.map { mask throws(CarouselError) in try indexBuffer(mask) },
           gradient: sizes.gradient, loss: sizes.y, rows: rows, width: width / predicted,
-          scale: try hostValue(scale)))
+          scale: scale))
     case .ctc(let blank):
       guard predictions.shape.rank == 3, targets.shape.rank == 2, let lengths = other(0),
         let labelLengths = other(1), targets.shape[0] == predictions.shape[1],
@@ -88,5 +85,16 @@ extension GraphTracer {
         to: predictions)
     }
     return y
+  }
+
+  /// The host value of a mean: what its sum is multiplied by, 0 where nothing counts, and how much counts.
+  private func meanScale(
+    from values: Traced, _ weight: @escaping @Sendable ([Double]) -> Double
+  ) throws(CarouselError) -> Int {
+    try hostValue(
+      hostResult(.float32, [2], from: [values]) { values in
+        let counted = weight(values[0])
+        return [counted > 0 ? 1 / counted : 0, counted]
+      })
   }
 }

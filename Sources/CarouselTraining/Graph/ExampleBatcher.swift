@@ -47,7 +47,7 @@ struct ExampleBatcher {
   }
 
   /// Whether the tensors of an example have all axes of the inputs.
-  private func isWholePass(_ example: [String: GraphTensor]) -> Bool {
+  func isWholePass(_ example: [String: GraphTensor]) -> Bool {
     inputs.allSatisfy { input in
       input.dimensions.map { $0.count == example[input.name]?.shape.rank } ?? true
     }

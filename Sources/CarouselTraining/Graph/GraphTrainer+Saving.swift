@@ -81,8 +81,9 @@ extension GraphTrainer {
   func begin(_ folder: RunFolder, _ report: (TrainingEvent) throws -> Void) throws {
     if isNew, position.step == 0 {
       try save(folder, report)
-      try folder.removeResults()
     }
+    guard ranks.isFirst else { return }
+    if isNew, position.step == 0 { try folder.removeResults() }
     try AtomicFile.write(
       JSON.encode(GraphTrainingSettings.Record(settings), pretty: true) + "\n", to: folder.settings)
     let known = session.lines.first?.step
@@ -155,10 +156,14 @@ extension GraphTrainer {
       description, namedTensors(), elementType: backend.elementType, to: folder.best)
   }
 
-  /// Saves all that a resumed run needs, behind the metrics that it counts on.
+  /// Saves all that a resumed run needs, behind the metrics that it counts on; the first rank writes.
   func save(_ folder: RunFolder, _ report: (TrainingEvent) throws -> Void) throws {
+    // What ranks have of their own comes from each.
+    let moments = try optimizer.tensors()
+    (session.savedStep, session.savedSeconds) = (position.step, now())
+    guard ranks.isFirst else { return }
     try log?.synchronize()
-    let tensors = try namedTensors() + optimizer.tensors() + (average?.tensors() ?? [])
+    let tensors = try namedTensors() + moments + (average?.tensors() ?? [])
     for (name, tensor) in tensors where tensor.firstNonFinite(in: tensor.elementType) != nil {
       throw divergence(
         "the tensor '\(name)' holds a number that is not finite after step \(position.step)",
@@ -166,7 +171,6 @@ extension GraphTrainer {
     }
     try GraphCheckpoint.write(
       description, tensors, elementType: backend.elementType, to: folder.last)
-    (session.savedStep, session.savedSeconds) = (position.step, now())
     try report(.saved(step: position.step))
   }
 

@@ -16,6 +16,9 @@ import CarouselModel
 ///
 /// All that a step needs is a function of the settings and of how many steps were taken before. What is held out
 /// is measured before the first step too: where nothing gets better, the best model is the one that came.
+///
+/// Several ranks may train together (`LocalRanks`, `MPIRanks`): each makes a trainer of the same arguments on a
+/// backend of its own, and runs it. `settings.shards` cuts each batch, and their number decides no bit.
 public final class GraphTrainer<B: Backend> {
   /// How the graph is trained.
   public var settings: GraphTrainingSettings
@@ -34,6 +37,10 @@ public final class GraphTrainer<B: Backend> {
   /// What computes.
   public var backend: B { model.backend }
 
+  /// Whether `TrainingEvent.ranks` follows each line of metrics; the same on every rank.
+  public var logsRanks = false
+  /// The ranks that train the graph together.
+  public let ranks: any Communicator
   let optimizer: OptimizerState<B>
   /// The average of the parameters that is evaluated in their place.
   let average: WeightAverage<B>?
@@ -67,13 +74,14 @@ public final class GraphTrainer<B: Backend> {
   ///   - metrics: what evaluations measure beside the loss.
   ///   - parameters: what parameters begin with by their names; the others are drawn by the settings' seed.
   ///   - checkpoint: `last.safetensors` of a run's folder, `GraphCheckpoint(contentsOf: folder.last)`.
+  ///   - ranks: those that train together.
   ///   - backend: what computes.
   /// - Throws: where the settings make no sense, an example does not fit the graph, the checkpoint is that of
   ///   another graph or of other data, or the device fails.
   public convenience init(
     _ graph: Graph, training: any TrainingData, validation: (any TrainingData)? = nil,
     settings: TrainingSettings, metrics: [Metric] = [], parameters: [String: Tensor] = [:],
-    resuming checkpoint: GraphCheckpoint? = nil, backend: B
+    resuming checkpoint: GraphCheckpoint? = nil, ranks: any Communicator = Alone(), backend: B
   ) throws {
     var all = checkpoint?.settings ?? GraphTrainingSettings(training: settings)
     all.training.bounds = settings.bounds
@@ -87,7 +95,7 @@ public final class GraphTrainer<B: Backend> {
     try self.init(
       GraphTrainingParts(graph, training: training, validation: validation),
       parameters: known.merging(parameters) { $1 }, settings: all, metrics: metrics,
-      resuming: checkpoint, backend: backend)
+      resuming: checkpoint, ranks: ranks, backend: backend)
   }
 
   /// Begins a run with the parameters of a graph, or goes on with one from what it saved.
@@ -98,15 +106,18 @@ public final class GraphTrainer<B: Backend> {
   ///   - settings: how to train; `settings.selection` chooses the parameters.
   ///   - metrics: what evaluations measure beside the loss.
   ///   - checkpoint: what a run saved; its settings are taken but for the bounds.
+  ///   - ranks: those that train together.
   ///   - backend: what computes.
   /// - Throws: where the settings make no sense, the data do not fit the graph, naming the node, or the
   ///   device fails.
   public init(
     _ parts: GraphTrainingParts, parameters: [String: Tensor],
     settings: GraphTrainingSettings, metrics: [Metric] = [],
-    resuming checkpoint: GraphCheckpoint? = nil, backend: B
+    resuming checkpoint: GraphCheckpoint? = nil, ranks: any Communicator = Alone(), backend: B
   ) throws {
     try settings.validate()
+    let ranks = ranks.count > 1 ? MeasuredRanks(ranks) : ranks
+    self.ranks = ranks
     self.settings = settings
     self.parts = parts
     self.metrics = metrics
@@ -118,12 +129,14 @@ public final class GraphTrainer<B: Backend> {
     model = try GraphModel(selected, backend: backend)
     try model.load(parameters, source: settings.model)
     optimizer = try OptimizerState(
-      training.optimizer.optimizer, store: model.parameters, factors: factors)
+      training.optimizer.optimizer, store: model.parameters, factors: factors, ranks: ranks,
+      isSharded: training.shardOptimizer ?? false)
     let store = model.parameters
     average = try training.averageDecay.map { try WeightAverage(store, decay: $0) }
-    work = try GraphWork(model, parts.training, training)
-    evaluator = parts.validation.map { [model] in
-      GraphEvaluator(model, $0, batchSize: training.batchSize, metrics: metrics)
+    work = try GraphWork(model, parts.training, training, ranks: ranks)
+    evaluator = try parts.validation.map { [model] in
+      try GraphEvaluator(
+        model, $0, batchSize: training.batchSize, metrics: metrics, ranks: ranks)
     }
     counts = (parts.training.count, parts.validation?.count ?? 0, parts.test?.count ?? 0)
     if let checkpoint { try load(checkpoint) }
@@ -149,13 +162,18 @@ public final class GraphTrainer<B: Backend> {
   /// Checkpoints and metrics go to `folder`, which holds no other run; `write` is given the best parameters
   /// whenever there are better ones. Without a folder the best parameters stay in memory. Throws `checkFailed`
   /// where the loss is no longer finite, and `writeFailed`.
+  ///
+  /// Of several ranks the first owns the folder and alone writes; whether there is one has to be the same on all.
+  /// The run ends where `shouldStop` becomes true on any rank.
   @discardableResult
   public func run(
     in folder: RunFolder? = nil, shouldStop: () -> Bool = { false },
     write: ([String: Tensor]) throws -> Void = { _ in },
     report: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingResult {
-    let folder = try folder?.owned()
+    let folder = ranks.isFirst ? try folder?.owned() : folder
+    func stops() throws -> Bool { try ranks.onAny(shouldStop()) }
+    try shakeHands()
     // Its place alone: the run owns it no longer than it lasts.
     self.folder = folder.map { RunFolder($0.path) }
     if let folder { try begin(folder, report) }
@@ -164,46 +182,54 @@ public final class GraphTrainer<B: Backend> {
       if position.step % settings.training.evaluateEvery == 0,
         position.evaluation?.step != position.step
       {
-        guard try evaluate(due: position.step > 0, folder, shouldStop, write, report) else { break }
+        guard try evaluate(due: position.step > 0, folder, stops, write, report) else { break }
       }
-      reason = endReason
+      reason = try ranks.agree(on: endReason)
       if reason == nil {
-        if shouldStop() { break }
+        if try stops() { break }
         try takeStep(folder)
         try report(.stepped(progress))
         try logIfDue(report)
-        if isSaveDue, let folder { try save(folder, report) }
+        if try ranks.fromFirst(isSaveDue), let folder { try save(folder, report) }
       }
     }
     if reason != nil, position.evaluation?.step != position.step {
-      if try !evaluate(due: false, folder, shouldStop, write, report) { reason = nil }
+      if try !evaluate(due: false, folder, stops, write, report) { reason = nil }
     }
     if let folder, session.savedStep != position.step { try save(folder, report) }
     return TrainingResult(
       reason: reason ?? .interrupted, position: position, epoch: epoch, rate: rate)
   }
 
-  /// The parameters as they are now on other data.
+  /// The parameters as they are now on other data, measured by this rank alone.
   ///
   /// Throws as the initializer does; nil where `shouldStop`, asked before each batch, became true.
   public func measure(
     _ data: any TrainingData, shouldStop: () throws -> Bool = { false }
   ) throws -> GraphEvaluation? {
+    try measure(data, Alone(), shouldStop)
+  }
+
+  private func measure(
+    _ data: any TrainingData, _ ranks: any Communicator, _ shouldStop: () throws -> Bool
+  ) throws -> GraphEvaluation? {
     guard data.count > 0 else {
       throw CarouselError(.badData, "expected an example at least, found none")
     }
     return try GraphEvaluator(
-      model, data, batchSize: settings.training.batchSize, metrics: metrics
+      model, data, batchSize: settings.training.batchSize, metrics: metrics, ranks: ranks
     ).measure(shouldStop: shouldStop)
   }
 
   /// The mean loss of the parts of the data under the best parameters; `best` gives them.
   ///
-  /// nil where `shouldStop` became true meanwhile.
+  /// nil where `shouldStop` became true meanwhile. Several ranks share the work, and each has to ask; the
+  /// parameters are those of the first.
   public func finalLosses(
     best: [String: Tensor], shouldStop: () -> Bool = { false }
   ) throws -> (training: Double, validation: Double?, test: Double?)? {
-    try loadParameters(best)
+    if ranks.isFirst { try loadParameters(best) }
+    for store in [model.parameters, model.fixedParameters] { try store.share(by: ranks) }
     var losses: [Double?] = []
     let all: [(any TrainingData)?] = [parts.training, parts.validation, parts.test]
     for part in all {
@@ -211,7 +237,8 @@ public final class GraphTrainer<B: Backend> {
         losses.append(nil)
         continue
       }
-      guard let found = try measure(part, shouldStop: shouldStop) else { return nil }
+      let found = try measure(part, ranks) { try ranks.onAny(shouldStop()) }
+      guard let found else { return nil }
       losses.append(found.loss)
     }
     return losses[0].map { ($0, losses[1], losses[2]) }
@@ -221,9 +248,11 @@ public final class GraphTrainer<B: Backend> {
 
   private func takeStep(_ folder: RunFolder?) throws {
     let began = now()
+    let exchanged = communication?.seconds ?? 0
     let training = settings.training
-    let learningRate = training.schedule.learningRate(
-      step: position.step, fraction: scheduleFraction)
+    let fraction =
+      training.scheduleBy == .time ? try ranks.fromFirst(scheduleFraction) : scheduleFraction
+    let learningRate = training.schedule.learningRate(step: position.step, fraction: fraction)
     try work.queueGradients(step: position.step, seed: training.seed)
     try optimizer.queueStep(
       position.step + 1, learningRate: learningRate, clipNorm: training.clipNorm)
@@ -237,6 +266,7 @@ public final class GraphTrainer<B: Backend> {
     session.learningRate = learningRate
     session.steps += 1
     session.seconds += now() - began
+    session.communicationSeconds += (communication?.seconds ?? 0) - exchanged
   }
 
   private func logIfDue(_ report: (TrainingEvent) throws -> Void) throws {
@@ -252,11 +282,12 @@ public final class GraphTrainer<B: Backend> {
     position.logged = RunningMean()
     try append(line)
     try report(.logged(line, progress))
+    if logsRanks { try report(.ranks(step: position.step, rankProgress())) }
   }
 
   /// Measures what is held out, and saves what is best and what is last; false where it was asked to stop.
   private func evaluate(
-    due: Bool, _ folder: RunFolder?, _ shouldStop: () -> Bool,
+    due: Bool, _ folder: RunFolder?, _ shouldStop: () throws -> Bool,
     _ write: ([String: Tensor]) throws -> Void, _ report: (TrainingEvent) throws -> Void
   ) throws -> Bool {
     var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
@@ -268,7 +299,7 @@ public final class GraphTrainer<B: Backend> {
         let found = try evaluator.measure {
           try report(.evaluating(Double(done) / Double(evaluator.passCount)))
           done += 1
-          return shouldStop()
+          return try shouldStop()
         }
         guard let found else { return false }
         line.validationLoss = found.loss
@@ -285,6 +316,7 @@ public final class GraphTrainer<B: Backend> {
       guard isBest else { return true }
       let tensors = try bestTensors()
       best = folder == nil ? tensors : nil
+      guard ranks.isFirst else { return true }
       if let folder { try saveBest(folder) }
       try write(tensors)
       return true
@@ -307,6 +339,7 @@ public final class GraphTrainer<B: Backend> {
 struct GraphSession {
   var seconds = 0.0
   var steps = 0
+  var communicationSeconds = 0.0
   var loss = 0.0
   var learningRate = 0.0
   var lines: [TrainingMetrics] = []

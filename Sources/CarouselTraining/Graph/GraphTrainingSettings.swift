@@ -39,9 +39,10 @@ public struct GraphTrainingSettings: Hashable, Sendable, Codable {
     return result
   }
 
-  /// Sets how often to evaluate and to log, once the number of examples is known.
+  /// Sets how often to evaluate and to log, once the number of examples is known, and that of an update.
   public mutating func follow(_ count: Int) {
-    training.evaluateEvery = count * max(1, (20 + count - 1) / count)
+    let epoch = (count + training.updateSize - 1) / training.updateSize
+    training.evaluateEvery = epoch * max(1, (20 + epoch - 1) / epoch)
     training.logEvery = min(100, training.evaluateEvery)
   }
 
@@ -62,7 +63,7 @@ public struct GraphTrainingSettings: Hashable, Sendable, Codable {
     let optimizer: OptimizerSettings
     let schedule: LearningRateSchedule
     let bounds: TrainingBounds
-    let batchSize: Int, accumulate: Int?
+    let batchSize: Int, accumulate: Int?, shards: Int?
     let clipNorm: Double?, averageDecay: Double?
     let evaluateEvery: Int, logEvery: Int
     let patience: Int?
@@ -76,6 +77,7 @@ public struct GraphTrainingSettings: Hashable, Sendable, Codable {
       let training = settings.training
       (optimizer, schedule, bounds) = (training.optimizer, training.schedule, training.bounds)
       (batchSize, accumulate) = (training.batchSize, training.accumulate)
+      shards = training.shards
       (clipNorm, averageDecay) = (training.clipNorm, training.averageDecay)
       (patience, seed) = (training.patience, training.seed)
       (evaluateEvery, logEvery) = (training.evaluateEvery, training.logEvery)

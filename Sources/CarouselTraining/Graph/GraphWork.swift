@@ -55,6 +55,10 @@ final class GraphPassCache<B: Backend> {
 }
 
 /// The gradients of a graph's training steps.
+///
+/// The pieces of an update that this rank computes are computed one after the other. Each has the mean loss of its
+/// examples; the update has the mean over all, in which a piece weighs as much as its loss counts
+/// (`GraphPass.lossWeight`), or as many examples as it has.
 final class GraphWork<B: Backend> {
   /// The training steps of an epoch.
   var epochSteps: Int { plan.epochSteps }
@@ -63,127 +67,83 @@ final class GraphWork<B: Backend> {
   private let batcher: ExampleBatcher
   private let passes: GraphPassCache<B>
   private let plan: BatchPlan
-  /// N, and K, the batches of an update.
-  private let batchSize: Int, accumulate: Int
-  private let sum: GradientSum<B>?
+  private let pieces: BatchPieces
+  private let tree: GradientTree<B>?
+  private let statistics: PieceStatistics<B>?
   private var lastPass: GraphPass<B>?
-  private var sliceCount = 1
 
   init(
-    _ model: GraphModel<B>, _ data: any TrainingData, _ settings: TrainingSettings
+    _ model: GraphModel<B>, _ data: any TrainingData, _ settings: TrainingSettings,
+    ranks: any Communicator
   ) throws {
     self.data = data
-    (batchSize, accumulate) = (settings.batchSize, settings.accumulate ?? 1)
     batcher = ExampleBatcher(model.graph, shared: data.shared)
     passes = GraphPassCache(
       model, outputs: Array(model.graph.outputs.prefix(1)), training: true, shared: data.shared)
     plan = BatchPlan(
       lengths: (0..<data.count).map(data.length), batchSize: settings.updateSize,
       seed: settings.seed)
-    sum = accumulate > 1 ? try GradientSum(model.parameters) : nil
+    let first = plan.batch(0).examples[0]
+    pieces = try BatchPieces(
+      settings, single: batcher.isWholePass(data.example(first)), ranks: ranks)
+    let several = pieces.count > 1
+    tree = several ? try GradientTree(model.parameters, pieces, ofMeans: true) : nil
+    statistics = several ? try PieceStatistics(model, pieces) : nil
   }
 
-  /// The batches of N that make the update of a step, counted from 0.
-  private func slices(_ step: Int) -> [[Int]] {
-    let examples = plan.batch(step).examples
-    return stride(from: 0, to: examples.count, by: batchSize).map {
-      Array(examples[$0..<min($0 + batchSize, examples.count)])
-    }
+  /// The examples of a piece of an update, which has so many; none where its batch is short.
+  private func examples(_ piece: Int, of update: [Int]) -> [Int] {
+    Array(update[pieces.sequences(piece).clamped(to: update.indices)])
   }
 
   /// Makes the pass of a step, so that what does not fit shows before anything is written.
   func prepare(step: Int) throws {
-    _ = try passes.pass(like: batcher.batch(data, slices(step)[0]))
+    let update = plan.batch(step).examples
+    let piece = pieces.own.lowerBound * pieces.size < update.count ? pieces.own.lowerBound : 0
+    _ = try passes.pass(like: batcher.batch(data, examples(piece, of: update)))
   }
 
-  /// Queues the gradients of a step, counted from 0, which go to the model's store: those of the mean loss of
-  /// its batches.
+  /// Queues the gradients of a step, counted from 0, which go to the model's store.
+  ///
+  /// What is dropped is drawn for each piece by its number among those of all updates.
   func queueGradients(step: Int, seed: UInt64) throws {
-    let slices = slices(step)
-    for (index, slice) in slices.enumerated() {
+    let update = plan.batch(step).examples
+    let present = (update.count + pieces.size - 1) / pieces.size
+    let own = pieces.own.clamped(to: 0..<present)
+    try statistics?.begin()
+    for piece in own {
+      let examples = examples(piece, of: update)
+      let batch = try batcher.batch(data, examples)
+      _ = try tree?.begin(piece: piece, isLast: piece == own.upperBound - 1)
+      try statistics?.clear()
       let pass = try passes.forward(
-        batcher.batch(data, slice), dropoutSeed: (seed: seed, step: step * accumulate + index))
+        batch, dropoutSeed: (seed: seed, step: step * pieces.count + piece))
       try pass.backward()
-      try sum?.add(loss: pass.lossBuffer, isFirst: index == 0)
+      try statistics?.take()
       lastPass = pass
+      if let tree {
+        // By the examples of a whole piece, so that most weigh 1.
+        let weight = pass.lossWeight ?? Double(examples.count)
+        try tree.add(
+          piece: piece, loss: loss(pass), weight: weight / Double(pieces.size))
+      }
     }
-    sliceCount = slices.count
-    try sum?.finish(scale: 1 / Double(sliceCount))
+    try tree?.finish(present: present)
+    try statistics?.finish(present: present)
+  }
+
+  /// Where the loss of a pass is, also where the host knows it.
+  private func loss(_ pass: GraphPass<B>) throws -> B.Buffer {
+    if let buffer = pass.lossBuffer { return buffer }
+    let backend = pass.model.backend
+    let known = try backend.makeBuffer(count: 1)
+    try backend.write([pass.loss()], to: known)
+    return known
   }
 
   /// The mean loss of the step that was queued last; waits for the device.
   func readLoss() throws -> Double {
-    if let sum { return try sum.readLoss() / Double(sliceCount) }
+    if let tree { return try tree.readLoss() }
     return try lastPass?.loss() ?? .nan
-  }
-}
-
-/// What a graph's loss and metrics are on data.
-public struct GraphEvaluation: Hashable, Sendable {
-  /// The mean of the losses of batches, each weighed by its examples.
-  public var loss: Double
-  /// The metrics by their names; one of which nothing counted is absent.
-  public var metrics: [String: Double] = [:]
-}
-
-/// Measures a graph on data.
-final class GraphEvaluator<B: Backend> {
-  let passCount: Int
-  private let data: any TrainingData
-  private let metrics: [Metric]
-  private let loss: String
-  private let batcher: ExampleBatcher
-  private let passes: GraphPassCache<B>
-  private let batches: [[Int]]
-
-  init(
-    _ model: GraphModel<B>, _ data: any TrainingData, batchSize: Int, metrics: [Metric]
-  ) {
-    (self.data, self.metrics) = (data, metrics)
-    batcher = ExampleBatcher(model.graph, shared: data.shared)
-    let inputs = Set(model.graph.inputs.map(\.name))
-    loss = model.graph.outputs.first ?? ""
-    let read = Set(metrics.flatMap(\.tensors)).subtracting(inputs).subtracting([loss])
-    passes = GraphPassCache(
-      model, outputs: [loss] + read.sorted(), training: false, shared: data.shared)
-    let lengths = (0..<data.count).map(data.length)
-    let order = lengths.indices.sorted { (lengths[$0], $0) < (lengths[$1], $1) }
-    batches = stride(from: 0, to: order.count, by: batchSize).map {
-      Array(order[$0..<min($0 + batchSize, order.count)])
-    }
-    passCount = batches.count
-  }
-
-  /// Makes the first pass, so that what does not fit shows before anything is written.
-  func prepare() throws {
-    _ = try passes.pass(like: batcher.batch(data, batches[0]))
-  }
-
-  /// Measures the model.
-  ///
-  /// Asks `shouldStop` before each pass, and returns nil once it says true.
-  func measure(shouldStop: () throws -> Bool) throws -> GraphEvaluation? {
-    var sum = 0.0
-    var parts = metrics.map { _ in Metric.Part(sum: 0, count: 0) }
-    for indices in batches {
-      if try shouldStop() { return nil }
-      let batch = try batcher.batch(data, indices)
-      let pass = try passes.forward(batch)
-      let outputs = Dictionary(
-        uniqueKeysWithValues: try pass.outputs().map { ($0.name, $0.tensor) })
-      sum += (outputs[loss]?.values.first ?? .nan) * Double(indices.count)
-      let tensors = batch.merging(data.shared) { $1 }.merging(outputs) { $1 }
-      for (index, metric) in metrics.enumerated() {
-        let wanted = Set(metric.tensors)
-        let part = try metric.measure(tensors.filter { wanted.contains($0.key) })
-        parts[index].sum += part.sum
-        parts[index].count += part.count
-      }
-    }
-    var result = GraphEvaluation(loss: sum / Double(data.count))
-    for (metric, part) in zip(metrics, parts) where part.count > 0 {
-      result.metrics[metric.name] = part.sum / part.count
-    }
-    return result
   }
 }

@@ -13,16 +13,14 @@ struct BatchPieces {
   let ranks: any Communicator
 
   /// Throws a usage error where the ranks cannot share the pieces evenly.
-  init(_ settings: TrainingSettings, ranks: any Communicator) throws(CarouselError) {
-    let shards = settings.shards ?? 1
-    guard shards.isMultiple(of: ranks.count) else {
-      throw CarouselError(
-        .usage,
-        "\(ranks.count) ranks cannot share \(shards) shard\(shards == 1 ? "" : "s") evenly; expected a number "
-          + "of ranks that divides --shards")
-    }
-    count = settings.pieceCount
-    size = settings.pieceSize
+  ///
+  /// With `single` each sequence is a piece of its own.
+  init(
+    _ settings: TrainingSettings, single: Bool = false, ranks: any Communicator
+  ) throws(CarouselError) {
+    try ranks.requireEvenShares(of: settings.shards ?? 1)
+    count = single ? settings.updateSize : settings.pieceCount
+    size = single ? 1 : settings.pieceSize
     self.ranks = ranks
     let each = count / ranks.count
     own = ranks.rank * each..<(ranks.rank + 1) * each
@@ -34,6 +32,18 @@ struct BatchPieces {
   /// Where the sequences of a piece are in the whole batch, for what is drawn at random.
   func slice(_ piece: Int) -> BatchSlice? {
     count == 1 ? nil : BatchSlice(first: piece * size, count: size, of: count * size)
+  }
+}
+
+extension Communicator {
+  /// Throws a usage error where the ranks cannot share so many shards evenly.
+  func requireEvenShares(of shards: Int) throws(CarouselError) {
+    guard shards > 0, shards.isMultiple(of: count) else {
+      throw CarouselError(
+        .usage,
+        "\(count) rank\(count == 1 ? "" : "s") cannot share \(shards) shard\(shards == 1 ? "" : "s") evenly; "
+          + "expected a number of ranks that divides --shards")
+    }
   }
 }
 

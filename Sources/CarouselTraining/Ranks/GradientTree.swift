@@ -8,6 +8,9 @@ import CarouselModel
 ///
 /// The gradient is exchanged bucket by bucket, from the last parameters to the first, as the backward pass of
 /// the rank's last piece makes them final: the device computes the layers below meanwhile.
+///
+/// Gradients may also be those of means over different numbers of things, each with its weight: the update then
+/// has the gradient of the mean over all.
 final class GradientTree<B: Backend> {
   private typealias Block = (pieces: Range<Int>, value: B.Buffer)
 
@@ -25,6 +28,8 @@ final class GradientTree<B: Backend> {
   private var present = 0
   /// The loss of that update where it is known already.
   private var loss: Double?
+  /// What the means of this rank's pieces weigh, and of all pieces together; nil where losses are sums.
+  private var weights: [Double]?, weight = 1.0
 
   /// The parts of the gradient that are exchanged at once, the last one first; the same on all ranks.
   private let buckets: [Range<Int>]
@@ -33,8 +38,10 @@ final class GradientTree<B: Backend> {
   /// The buffers through which the gradient of the last piece goes, see `begin`; nil while others are added.
   private var chain: [B.Buffer]?
 
-  init(_ store: ParameterStore<B>, _ pieces: BatchPieces) throws {
+  /// With `ofMeans` each piece comes with its weight.
+  init(_ store: ParameterStore<B>, _ pieces: BatchPieces, ofMeans: Bool = false) throws {
     (self.store, self.pieces) = (store, pieces)
+    weights = ofMeans ? [] : nil
     stride = store.backend.sliceAlignment
     losses = try store.backend.makeBuffer(count: pieces.own.count * stride)
     buckets = pieces.ranks.count > 1 ? GradientBuckets.ranges(store) : []
@@ -43,10 +50,11 @@ final class GradientTree<B: Backend> {
   /// Prepares to add a piece whose pass is about to be queued.
   ///
   /// Returns what the pass has to call with an offset, once the gradients in the store from there on are queued:
-  /// of the rank's last piece, where there are other ranks. `add` follows in any case.
+  /// of the rank's last piece, where there are other ranks. `add` follows in any case. Of means nothing is to be
+  /// called: they are weighed first.
   func begin(piece: Int, isLast: Bool) throws -> ((Int) throws -> Void)? {
     if piece == pieces.own.lowerBound { release() }
-    guard isLast, ranks.count > 1 else { return nil }
+    guard isLast, ranks.count > 1, weights == nil else { return nil }
     var block = piece..<piece + 1
     var chain = [store.gradients]
     while let last = blocks.last, SumTree.areHalves(last.pieces, block) {
@@ -62,9 +70,11 @@ final class GradientTree<B: Backend> {
 
   /// Queues that the gradient in the store is added as that of a piece, with its loss.
   ///
-  /// The pieces of a rank come in rising order, each after its `begin`.
-  func add(piece: Int, loss: B.Buffer?) throws {
+  /// The pieces of a rank come in rising order, each after its `begin`; of a mean `weight` is what it divided by.
+  func add(piece: Int, loss: B.Buffer?, weight: Double = 1) throws {
     let index = piece - pieces.own.lowerBound
+    weights?.append(weight)
+    try scaleGradients(by: weight)
     if let loss {
       let place = try backend.slice(losses, offset: index * stride, count: 1)
       try backend.copy(loss, to: place, count: 1)
@@ -93,11 +103,37 @@ final class GradientTree<B: Backend> {
     self.present = present
     loss = nil
     if pieces.own.lowerBound >= present { release() }
-    guard ranks.count > 1 else {
-      guard let sum = try SumTree.combine(blocks, add: join) else { return }
-      blocks = [(0..<present, sum)]
-      return try backend.copy(sum, to: store.gradients, count: store.count)
+    if let weights {
+      let all = try gatherOfPieces(weights)
+      let sum = all.reduce(0, +)
+      // Where nothing counts every gradient is 0.
+      weight = sum > 0 ? sum : 1
     }
+    if ranks.count > 1 { try exchange() } else { try addAll() }
+    try scaleGradients(by: 1 / weight)
+    if ranks.count > 1 { loss = try gatherLoss() }
+  }
+
+  /// Leaves the sum of the blocks in the store, where there are no other ranks.
+  private func addAll() throws {
+    guard let sum = try SumTree.combine(blocks, add: join) else { return }
+    blocks = [(0..<present, sum)]
+    try backend.copy(sum, to: store.gradients, count: store.count)
+  }
+
+  /// Multiplies the gradients in the store.
+  private func scaleGradients(by scale: Double) throws {
+    guard scale != 1 else { return }
+    let scaled = try spare.popLast() ?? backend.makeBuffer(count: store.count)
+    try backend.elementwise(
+      .unary(.affine(scale: scale, shift: 0)), [(store.gradients, StridedView([store.count]))],
+      into: scaled, extents: [store.count])
+    try backend.copy(scaled, to: store.gradients, count: store.count)
+    spare.append(scaled)
+  }
+
+  /// Exchanges the gradients with the other ranks, bucket by bucket.
+  private func exchange() throws {
     try queueReads(from: 0)
     var sums: [Tensor.Elements] = []
     for (bucket, reads) in zip(buckets, reads) {
@@ -112,7 +148,6 @@ final class GradientTree<B: Backend> {
       try backend.write(Tensor([bucket.count], sum), to: slice)
     }
     (reads, chain) = ([], nil)
-    loss = try gatherLoss()
   }
 
   /// The loss of the update that was queued last; may wait for the device.
@@ -128,14 +163,23 @@ final class GradientTree<B: Backend> {
   private func release() {
     spare += blocks.map(\.value).filter { $0 !== store.gradients }
     blocks = []
+    if weights != nil { weights = [] }
   }
 
-  /// The sum of the losses of all pieces, in the order of the tree.
+  /// The sum of the losses of all pieces, in the order of the tree; the mean of those that are means.
   private func gatherLoss() throws -> Double {
     let found = try backend.read(losses, count: pieces.own.count * stride)
-    let own = pieces.own.indices.map { found[($0 - pieces.own.lowerBound) * stride] }
-    let counts = [Int](repeating: pieces.own.count, count: ranks.count)
-    return SumTree.sum(Array(try ranks.gather(own, counts: counts).prefix(present)))
+    var own = pieces.own.indices.map { found[($0 - pieces.own.lowerBound) * stride] }
+    if let weights { own = zip(own, weights).map { $0 * $1 } }
+    return SumTree.sum(try gatherOfPieces(own)) / weight
+  }
+
+  /// A number of each piece of the update, of all ranks; `own` may lack those of this rank that are not present.
+  private func gatherOfPieces(_ own: [Double]) throws -> [Double] {
+    let each = pieces.own.count
+    let padded = own + [Double](repeating: 0, count: each - own.count)
+    let counts = [Int](repeating: each, count: ranks.count)
+    return Array(try ranks.gather(padded, counts: counts).prefix(present))
   }
 
   // MARK: Between ranks
@@ -201,71 +245,5 @@ enum GradientBuckets {
       end = offset
     }
     return result
-  }
-}
-
-extension Tensor.Elements {
-  /// Elements one behind the other, all stored alike.
-  init(joining parts: [Tensor.Elements]) {
-    var (floats, doubles) = ([Float](), [Double]())
-    for part in parts {
-      switch part {
-      case .float32(let values): floats += values
-      case .float64(let values): doubles += values
-      }
-    }
-    self = doubles.isEmpty ? .float32(floats) : .float64(doubles)
-  }
-
-  /// Those of a range.
-  func slice(_ range: Range<Int>) -> Tensor.Elements {
-    switch self {
-    case .float32(let values): .float32(Array(values[range]))
-    case .float64(let values): .float64(Array(values[range]))
-    }
-  }
-
-  /// The sums of as many elements stored alike, as a device rounds them.
-  func adding(_ other: Tensor.Elements) -> Tensor.Elements {
-    func sums<Value: FloatingPoint>(_ a: [Value], _ b: [Value]) -> [Value] {
-      [Value](unsafeUninitializedCapacity: a.count) { result, filled in
-        for index in a.indices { result.initializeElement(at: index, to: a[index] + b[index]) }
-        filled = a.count
-      }
-    }
-    switch (self, other) {
-    case (.float32(let a), .float32(let b)): return .float32(sums(a, b))
-    case (.float64(let a), .float64(let b)): return .float64(sums(a, b))
-    default: preconditionFailure("elements that are stored in two ways")
-    }
-  }
-
-  /// Sends `counts[j]` elements to each rank j and receives so many of each.
-  func exchanged(
-    by ranks: any Communicator, counts: [Int], receiving: [Int]
-  ) throws -> Tensor.Elements {
-    func exchange<Value: BitwiseCopyable>(_ values: [Value]) throws -> [Value] {
-      let size = MemoryLayout<Value>.stride
-      return try [Value](unsafeUninitializedCapacity: receiving.reduce(0, +)) { result, filled in
-        try values.withUnsafeBytes {
-          try ranks.allToAll(
-            $0, counts: counts.map { $0 * size }, into: UnsafeMutableRawBufferPointer(result),
-            counts: receiving.map { $0 * size })
-        }
-        filled = receiving.reduce(0, +)
-      }
-    }
-    switch self {
-    case .float32(let values): return .float32(try exchange(values))
-    case .float64(let values): return .float64(try exchange(values))
-    }
-  }
-
-  /// The elements of every rank, those of rank 0 first.
-  func gathered(by ranks: any Communicator, counts: [Int]) throws -> Tensor.Elements {
-    switch self {
-    case .float32(let values): .float32(try ranks.gather(values, counts: counts))
-    case .float64(let values): .float64(try ranks.gather(values, counts: counts))
-    }
   }
 }

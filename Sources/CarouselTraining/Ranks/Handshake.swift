@@ -40,6 +40,21 @@ struct Handshake {
     return "\(part(a)), not \(part(b))"
   }
 
+  /// A file: its size, and a hash of all its bytes.
+  static func contents(_ path: String) -> String {
+    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+    else { return "unknown" }
+    var hash = DataHash()
+    data.withUnsafeBytes { bytes in
+      let words = bytes.count / 8
+      for index in 0..<words {
+        hash.add(bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
+      }
+      for byte in bytes[(words * 8)...] { hash.add(UInt64(byte)) }
+    }
+    return "\(data.count) bytes with the hash \(hash.text)"
+  }
+
   /// The program that runs: its size, and a hash of numbers taken from all over its file.
   static let program: String = {
     guard
@@ -57,6 +72,34 @@ struct Handshake {
   }()
 }
 
+extension Handshake {
+  /// Adds how a backend computes, and the parameters in a store under a name.
+  mutating func add<B: Backend>(_ store: ParameterStore<B>, name: String = "set of weights") throws
+  {
+    let backend = store.backend
+    add("precision", backend.record.precision ?? backend.elementType.rawValue)
+    add("form of the kernels", backend.record.kernels ?? "none")
+    add("layout of parameters", "\(store.count) numbers")
+    var hash = DataHash()
+    for value in try backend.read(store.values, count: store.count) { hash.add(value.bitPattern) }
+    add(name, "weights with the hash \(hash.text)")
+  }
+}
+
+extension Communicator {
+  /// Throws the same usage error on every rank where one has another program, network, file or other numbers than
+  /// rank 0: before a model is used by several ranks together.
+  public func shakeHands<B: Backend>(over network: Network<B>, files: [String] = []) throws {
+    guard count > 1 else { return }
+    var handshake = Handshake()
+    if hasOwnProcess { handshake.add("program", Handshake.program) }
+    handshake.add("network", JSON.encode(network.configuration))
+    for file in files { handshake.add("file '\(file)'", Handshake.contents(file)) }
+    try handshake.add(network.parameters)
+    try handshake.check(self)
+  }
+}
+
 extension Trainer {
   /// Throws where a rank computes with other settings, data, weights or numbers than rank 0.
   func shakeHands() throws {
@@ -69,14 +112,35 @@ extension Trainer {
       "text", identity.map { "\($0.byteCount) bytes with the hash \($0.hash)" } ?? "none")
     handshake.add("data", dataDescription.map { "data with the hash \($0.hash)" } ?? "none")
     handshake.add("network", JSON.encode(network.configuration))
-    let (backend, store) = (network.backend, network.parameters)
-    handshake.add("precision", backend.record.precision ?? backend.elementType.rawValue)
-    handshake.add("form of the kernels", backend.record.kernels ?? "none")
-    handshake.add("layout of parameters", "\(store.count) numbers")
     handshake.add("position", "step \(position.step)")
+    try handshake.add(network.parameters)
+    try handshake.check(ranks)
+  }
+}
+
+extension GraphTrainer {
+  /// Throws where a rank computes with another graph, other settings, data, weights or numbers than rank 0.
+  func shakeHands() throws {
+    guard ranks.count > 1 else { return }
+    var handshake = Handshake()
+    if ranks.hasOwnProcess { handshake.add("program", Handshake.program) }
+    handshake.add("settings", JSON.encode(settings))
+    handshake.add("data", "data with the hash \(parts.hash)")
     var hash = DataHash()
-    for value in try backend.read(store.values, count: store.count) { hash.add(value.bitPattern) }
-    handshake.add("set of weights", "weights with the hash \(hash.text)")
+    for node in model.graph.nodes {
+      hash.add([node.name, node.operation.name])
+      hash.add((node.inputs + node.outputs).map { $0 ?? "" })
+    }
+    for (name, value) in model.graph.constants.sorted(by: { $0.key < $1.key }) {
+      hash.add([name])
+      for value in value.values { hash.add(value.bitPattern) }
+    }
+    handshake.add("graph", "a graph with the hash \(hash.text)")
+    handshake.add("position", "step \(position.step)")
+    try handshake.add(model.parameters)
+    if model.fixedParameters.count > 0 {
+      try handshake.add(model.fixedParameters, name: "set of fixed weights")
+    }
     try handshake.check(ranks)
   }
 }

@@ -77,12 +77,35 @@ extension Trainer {
 
   /// How every rank has fared in this session; every rank has to ask.
   func rankProgress() throws -> [RankProgress] {
-    let steps = Double(session.steps * work.unitsPerStep) / Double(ranks.count)
-    let exchanging = min(session.communicationSeconds, session.seconds)
-    let computing = session.seconds - exchanging
-    let rates = try ranks.gather(computing > 0 ? steps / computing : 0)
-    let shares = try ranks.gather(session.seconds > 0 ? exchanging / session.seconds : 0)
-    let places = try ranks.gather(Array(ranks.place.utf8))
+    try ranks.progress(
+      units: session.steps * work.unitsPerStep, seconds: session.seconds,
+      exchanging: session.communicationSeconds)
+  }
+}
+
+extension GraphTrainer {
+  /// What this rank's exchanges have cost so far; nil of one that has no others.
+  public var communication: Communication? { (ranks as? MeasuredRanks)?.communication }
+
+  /// How every rank has fared in this session; every rank has to ask.
+  func rankProgress() throws -> [RankProgress] {
+    try ranks.progress(
+      units: session.steps * settings.training.updateSize, seconds: session.seconds,
+      exchanging: session.communicationSeconds)
+  }
+}
+
+extension Communicator {
+  /// How every rank has fared that trained on so many units with all others, and spent so much of its time in
+  /// exchanges.
+  fileprivate func progress(
+    units: Int, seconds: Double, exchanging: Double
+  ) throws -> [RankProgress] {
+    let exchanging = min(exchanging, seconds)
+    let computing = seconds - exchanging
+    let rates = try gather(computing > 0 ? Double(units) / Double(count) / computing : 0)
+    let shares = try gather(seconds > 0 ? exchanging / seconds : 0)
+    let places = try gather(Array(place.utf8))
     return rates.indices.map { rank in
       RankProgress(
         rank: rank, place: String(decoding: places[rank], as: UTF8.self), rate: rates[rank],
