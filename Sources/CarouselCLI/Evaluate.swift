@@ -10,7 +10,8 @@ struct Evaluate: PagedCommand {
       read as up to 64 streams of at least 1024 bytes, each from a zero state on. Bytes that the model \
       does not know are left out and counted. A model of the \
       tasks adding and copy needs no file: it is measured on the sequences that were held out. A model \
-      of one's own data takes a file of the kind that it was trained on, with what is to be predicted.
+      of one's own data takes a file of the kind that it was trained on, with what is to be predicted. \
+      Several ranks share the work, see docs/many-machines.md.
       """)
 
   static let basics = ["override", "device", "json", "help-all"]
@@ -26,6 +27,14 @@ struct Evaluate: PagedCommand {
   @Option(help: ArgumentHelp("Of images, the file of their labels.", valueName: "file"))
   var labels: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Cut the streams of a text into V groups, which ranks compute side by side.",
+      discussion: """
+        The last bits of the result follow V, not the number of ranks. Without it V is the number of ranks.
+        """, valueName: "V"))
+  var shards: Int?
+
   @OptionGroup var numbers: MissingOptions
 
   @OptionGroup var overrides: OverrideOptions
@@ -33,10 +42,23 @@ struct Evaluate: PagedCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
+    try Ranks.run(device) { ranks in
+      try ranks.refuseStandardInput(file)
+      try run(ranks, device.of(ranks))
+    }
+  }
+
+  private func run(_ ranks: any Communicator, _ device: DeviceOptions) throws {
     device.loadDrivers()
     let checkpoint = try Checkpoint(at: model)
+    if shards != nil, checkpoint.description.task != .text {
+      throw CarouselError(
+        .usage,
+        "--shards cuts a text, but \(checkpoint.path) is a model of the task "
+          + checkpoint.description.task.rawValue)
+    }
     if checkpoint.description.task.readsExamples {
-      return try measureExamples(checkpoint, on: device.makeBackend())
+      return try measureExamples(checkpoint, ranks, on: device.makeBackend())
     }
     guard checkpoint.description.task == .text else {
       if let file {
@@ -45,7 +67,7 @@ struct Evaluate: PagedCommand {
           "\(checkpoint.path): a model of the task \(checkpoint.description.task.rawValue) is "
             + "measured on synthetic sequences, but the file '\(file)' was given")
       }
-      return try measure(checkpoint, on: device.makeBackend())
+      return try measure(checkpoint, ranks, on: device.makeBackend())
     }
     guard let file else {
       throw ValidationError("a text is missing; expected a file behind the model")
@@ -61,22 +83,26 @@ struct Evaluate: PagedCommand {
     }
     try evaluate(
       checkpoint, known.leftOut == 0 ? read : TrainingText(known.bytes), leftOut: known.leftOut,
-      of: file, on: device.makeBackend())
+      of: file, ranks, on: device.makeBackend())
   }
 
-  private func measure<B: Backend>(_ checkpoint: Checkpoint, on backend: B) throws {
+  private func measure<B: Backend>(
+    _ checkpoint: Checkpoint, _ ranks: any Communicator, on backend: B
+  ) throws {
     let (task, settings) = (checkpoint.description.task, checkpoint.description.settings)
     let network = try checkpoint.makeNetwork(
       backend: backend, overrides: overrides.values(for: checkpoint))
     let data = try SyntheticData(
       task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed)
-    let evaluator = try SyntheticDataEvaluator(network, like: data)
+    try ranks.shakeHands(over: network)
+    let evaluator = try SyntheticDataEvaluator(network, like: data, ranks: ranks)
     guard let loss = try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
     else { return }
     guard loss.isFinite else {
       throw CarouselError(
         .checkFailed, "\(checkpoint.path): expected a finite loss, found \(loss)")
     }
+    guard ranks.isFirst else { return }
     let report = SyntheticReport(
       model: checkpoint.path, task: task, device: backend.name,
       sequenceLength: settings.sequenceLength,
@@ -91,7 +117,9 @@ struct Evaluate: PagedCommand {
     }
   }
 
-  private func measureExamples<B: Backend>(_ checkpoint: Checkpoint, on backend: B) throws {
+  private func measureExamples<B: Backend>(
+    _ checkpoint: Checkpoint, _ ranks: any Communicator, on backend: B
+  ) throws {
     guard let file else {
       throw ValidationError("the data are missing; expected a file behind the model")
     }
@@ -100,13 +128,14 @@ struct Evaluate: PagedCommand {
     Progress.show(Status("evaluating"))
     guard
       let (metrics, count) = try model.evaluate(
-        ExampleFile(file, labels: labels, missing: numbers.missing))
+        ExampleFile(file, labels: labels, missing: numbers.missing), ranks: ranks)
     else { return }
     guard metrics.loss.isFinite else {
       throw CarouselError(
         .checkFailed, "\(checkpoint.path): expected a finite loss on \(file), found \(metrics.loss)"
       )
     }
+    guard ranks.isFirst else { return }
     if output.json {
       try Output.write(
         json: ExampleReport(
@@ -150,12 +179,15 @@ struct Evaluate: PagedCommand {
   }
 
   private func evaluate<B: Backend>(
-    _ checkpoint: Checkpoint, _ text: TrainingText, leftOut: Int, of file: String, on backend: B
+    _ checkpoint: Checkpoint, _ text: TrainingText, leftOut: Int, of file: String,
+    _ ranks: any Communicator, on backend: B
   ) throws {
     let network = try checkpoint.makeNetwork(
       backend: backend, overrides: overrides.values(for: checkpoint))
+    try ranks.shakeHands(over: network, files: file == TrainingText.pipe ? [] : [file])
     let evaluator = try TextEvaluator(
-      network, text: text.bytes[...], vocabulary: checkpoint.vocabulary)
+      network, text: TextContent(text.bytes[...]), vocabulary: checkpoint.vocabulary,
+      shards: shards ?? ranks.count, ranks: ranks)
     guard let evaluation = try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
     else { return }
     guard evaluation.loss.isFinite else {
@@ -163,6 +195,7 @@ struct Evaluate: PagedCommand {
         .checkFailed,
         "\(checkpoint.path): expected a finite loss on \(file), found \(evaluation.loss)")
     }
+    guard ranks.isFirst else { return }
     let metrics = TaskMetrics(
       lossPerByte: evaluation.loss,
       bytesPerCharacter: text.bytesPerCharacter(in: text.bytes.indices))

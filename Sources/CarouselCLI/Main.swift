@@ -45,6 +45,7 @@ struct CarouselCommand: ParsableCommand {
   private static func run(_ invocation: Invocation) throws {
     guard let variants = try invocation.variants() else {
       var command = try parse(invocation)
+      try Ranks.refuse(command, words: SystemArguments.words)
       if !invocation.isQuiet, !Ranks.isSilent { Progress.begin() }
       return try command.run()
     }

@@ -9,7 +9,8 @@ struct Predict: PagedCommand {
       The file is of the kind that the model was trained on; the column of classes or tags may be \
       absent. CSV goes to standard output in the order of the input, with --json a JSON object a line. \
       Of series the steps after their end are predicted. --stream reads a step a line from standard \
-      input, answers each at once and keeps its state until the end.
+      input, answers each at once and keeps its state until the end. Several ranks share the work on a \
+      file, see docs/many-machines.md.
       """)
 
   static let basics = [
@@ -44,12 +45,19 @@ struct Predict: PagedCommand {
   }
 
   func run() throws {
-    device.loadDrivers()
-    let checkpoint = try Checkpoint(at: model)
-    try predict(checkpoint, on: device.makeBackend())
+    if stream { try Ranks.refuse("carousel predict --stream") }
+    try Ranks.run(device) { ranks in
+      try ranks.refuseStandardInput(stream ? TrainingText.pipe : file)
+      let device = try device.of(ranks)
+      device.loadDrivers()
+      let checkpoint = try Checkpoint(at: model)
+      try predict(checkpoint, ranks, on: device.makeBackend())
+    }
   }
 
-  private func predict<B: Backend>(_ checkpoint: Checkpoint, on backend: B) throws {
+  private func predict<B: Backend>(
+    _ checkpoint: Checkpoint, _ ranks: any Communicator, on backend: B
+  ) throws {
     let model = try ExampleModel(
       checkpoint, backend: backend, overrides: overrides.values(for: checkpoint))
     let writer = PredictionWriter(
@@ -59,9 +67,10 @@ struct Predict: PagedCommand {
       return
     }
     Progress.show(Status("predicting"))
-    try model.predict(ExampleFile(file ?? "-", missing: numbers.missing)) {
+    try model.predict(ExampleFile(file ?? "-", missing: numbers.missing), ranks: ranks) {
       try writer.write($0)
     }
+    // The first has them all.
     try writer.finish()
   }
 }

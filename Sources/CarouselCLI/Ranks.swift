@@ -35,7 +35,13 @@ enum Ranks {
     return (failure.status, failure.sentence ?? "")
   }
 
-  /// Throws where the command was started as several processes, which it cannot share its work among.
+  /// Throws where a command was started as several processes, which it cannot share its work among.
+  static func refuse(_ command: any ParsableCommand, words: [String]) throws {
+    guard command is any SingleProcessCommand else { return }
+    try refuse("carousel " + words.prefix(1).joined())
+  }
+
+  /// Throws where what is named in words was started as several processes.
   static func refuse(_ command: String) throws {
     guard let launched = LaunchedRanks() else { return }
     throw CarouselError(
@@ -69,6 +75,17 @@ enum Ranks {
   #endif
 }
 
+/// A command that computes or writes by itself: several processes of it would do the same side by side.
+protocol SingleProcessCommand {}
+
+extension Generate: SingleProcessCommand {}
+extension Compare: SingleProcessCommand {}
+extension Profile: SingleProcessCommand {}
+extension Run: SingleProcessCommand {}
+extension Convert: SingleProcessCommand {}
+extension Gradients: SingleProcessCommand {}
+extension ExperimentCommand: SingleProcessCommand {}
+
 extension DeviceOptions {
   /// The devices that were named, one behind the other between commas.
   var list: [String] {
@@ -91,6 +108,15 @@ extension DeviceOptions {
   }
 }
 
+extension Communicator {
+  /// Throws where several ranks would read a file that is standard input.
+  func refuseStandardInput(_ file: String?) throws {
+    guard count > 1, file == TrainingText.pipe else { return }
+    throw CarouselError(
+      .usage, "\(count) ranks cannot all read standard input; expected a file")
+  }
+}
+
 extension TrainRunOptions {
   /// The folder of a new run, which the first rank makes and owns; see `newFolder(_:)`.
   func newFolder(_ name: String, _ ranks: any Communicator) throws -> RunFolder {
@@ -105,13 +131,15 @@ extension TrainRunOptions {
 
 extension TrainSession {
   /// Trains as another rank than the first, which neither shows nor writes anything.
-  func follow<B: Backend>(_ trainer: Trainer<B>) throws {
+  func follow<B: Backend>(_ trainer: Trainer<B>, _ examples: TrainingExamples?) throws {
     if trainer.ranks.hasOwnProcess { Interruption.listen(.run(updates: trainer.position.step)) }
+    func stops() -> Bool { trainer.ranks.hasOwnProcess && Interruption.isRequested }
     let result = try trainer.run(
-      in: RunFolder("."),
-      shouldStop: { trainer.ranks.hasOwnProcess && Interruption.isRequested },
+      in: RunFolder("."), shouldStop: stops,
       report: { if case .stepped(let progress) = $0 { Interruption.note(updates: progress.step) } })
-    // The first tests the best model meanwhile.
+    if let examples, result.reason != .interrupted {
+      _ = try trainer.finalMetrics(examples, in: nil, shouldStop: stops)
+    }
     try trainer.ranks.barrier()
     if result.reason == .interrupted { throw ExitCode(130) }
   }

@@ -28,7 +28,7 @@ struct TrainSession {
     trainer.logsRanks = logsRanks
     // On every rank, since all save together.
     if let interval = place.saveEvery { trainer.saveEvery = interval }
-    guard ranks.isFirst else { return try follow(trainer) }
+    guard ranks.isFirst else { return try follow(trainer, examples) }
     if let path = place.report { try AtomicFile.requireWritable(path) }
     let configuration = configuration(of: trainer, examples, data)
     trainer.configuration = configuration

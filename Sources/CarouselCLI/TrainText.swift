@@ -53,11 +53,7 @@ struct TrainText: PagedCommand {
 
   func run() throws {
     try Ranks.run(common.device) { ranks in
-      if ranks.count > 1, files.contains(TrainingText.pipe) {
-        throw CarouselError(
-          .usage, "\(ranks.count) ranks cannot all read standard input; expected the text as a file"
-        )
-      }
+      try ranks.refuseStandardInput(files.first { $0 == TrainingText.pipe })
       if let path = common.place.resume {
         try resume(common.place.resumedFolder(path, ranks), ranks)
       } else {

@@ -5,11 +5,28 @@ extension Trainer {
   /// What the run's model is worth: the best one of `folder`, else the network as it is, on the examples
   /// that were trained on (at most 10,000 of them, spread evenly), on those held out, and on the test.
   ///
-  /// `shouldStop` is asked before each pass and says which share is done; nil where it became true.
+  /// `shouldStop` is asked before each pass and says which share is done; nil where it became true. Several ranks
+  /// share the work, and each has to ask; the folder is that of the first.
   public func finalMetrics(
     _ examples: TrainingExamples, in folder: RunFolder?, shouldStop: () throws -> Bool = { false }
   ) throws -> (train: TaskMetrics?, validation: TaskMetrics?, test: TaskMetrics?)? {
-    try withBestNetwork(in: folder) { try measure($0, examples, shouldStop) }
+    func stops() throws -> Bool { try ranks.onAny(shouldStop()) }
+    guard ranks.count > 1 else {
+      return try withBestNetwork(in: folder) { try measure($0, examples, stops) }
+    }
+    let path = folder?.best
+    let hasBest = try ranks.fromFirst(path.map { FileKind(at: $0) != nil } ?? false)
+    guard hasBest else {
+      return try withEvaluatedWeights { try measure(network, examples, stops) }
+    }
+    let best =
+      if ranks.isFirst, let path {
+        try Checkpoint(contentsOf: path).makeNetwork(backend: network.backend)
+      } else {
+        try Network(network.configuration, backend: network.backend, seed: nil)
+      }
+    try best.parameters.share(by: ranks)
+    return try measure(best, examples, stops)
   }
 
   private func measure(
@@ -17,8 +34,9 @@ extension Trainer {
   ) throws -> (train: TaskMetrics?, validation: TaskMetrics?, test: TaskMetrics?)? {
     func measure(_ part: (any SequenceExamples)?, limit: Int? = nil) throws -> TaskMetrics? {
       guard let part else { return nil }
-      return try SequenceEvaluator(network, part, batchSize: settings.batchSize, limit: limit)
-        .measure(shouldStop: shouldStop)
+      return try SequenceEvaluator(
+        network, part, batchSize: settings.batchSize, limit: limit, ranks: ranks
+      ).measure(shouldStop: shouldStop)
     }
     let train = try measure(examples.training, limit: 10_000)
     let validation = try measure(examples.validation)
@@ -53,8 +71,10 @@ public final class ExampleModel<B: Backend> {
   /// What the model is worth on a file, which has to hold what is to be predicted.
   ///
   /// Returns the number of examples too. Throws as `TrainingExamples` does; nil where `shouldStop` became true.
+  /// Several ranks share the work, and each has to ask.
   public func evaluate(
-    _ file: ExampleFile, shouldStop: () throws -> Bool = { false }
+    _ file: ExampleFile, ranks: any Communicator = Alone(),
+    shouldStop: () throws -> Bool = { false }
   ) throws -> (metrics: TaskMetrics, count: Int)? {
     let settings = file.settings(description.settings)
     let examples: any SequenceExamples
@@ -67,23 +87,34 @@ public final class ExampleModel<B: Backend> {
     case .tag: examples = try TagExamples(TaggedSet(file.path, settings), description)
     default: examples = try ForecastExamples(whole: SeriesSet(file.path, settings), description)
     }
-    let evaluator = SequenceEvaluator(network, examples, batchSize: batchSize)
+    try ranks.shakeHands(over: network, files: file.all)
+    let evaluator = SequenceEvaluator(network, examples, batchSize: batchSize, ranks: ranks)
     return try evaluator.measure(shouldStop: shouldStop).map { ($0, examples.count) }
   }
 
   /// Predicts for every example of a file and hands over each in the order of the file.
+  ///
+  /// Several ranks share the work, and each has to ask; the first alone is given the predictions.
   public func predict(
-    _ file: ExampleFile, shouldStop: () throws -> Bool = { false },
+    _ file: ExampleFile, ranks: any Communicator = Alone(),
+    shouldStop: () throws -> Bool = { false },
     _ body: (ExamplePrediction) throws -> Void
   ) throws {
     let settings = file.settings(description.settings)
+    func forEachOutput(
+      _ examples: any SequenceExamples,
+      _ body: (_ outputs: BatchOutputs, _ sequence: Int, _ example: Int) throws -> Void
+    ) throws {
+      try ranks.shakeHands(over: network, files: file.all)
+      try self.forEachOutput(examples, ranks, shouldStop, body)
+    }
     switch task {
     case .classify:
       let set = try SequenceSet(
         contentsOf: file.path, columns: settings.columns, channels: description.channels,
         requiresLabels: false, missing: settings.missing)
       let examples = try ClassExamples(set, description, knowsLabels: false)
-      try forEachOutput(examples, shouldStop) { outputs, sequence, example in
+      try forEachOutput(examples) { outputs, sequence, example in
         let logits = examples.pooled(
           outputs, sequence: sequence, length: examples.length(example))
         try body(
@@ -95,7 +126,7 @@ public final class ExampleModel<B: Backend> {
     case .tag:
       let set = try TaggedSet(file.path, settings, requiresTags: false)
       let examples = try TagExamples(set, description, knowsTags: false)
-      try forEachOutput(examples, shouldStop) { outputs, sequence, example in
+      try forEachOutput(examples) { outputs, sequence, example in
         let words = set.words[example]
         let tags = words.indices.map { step in
           let start = outputs.offset(row: step, sequence: sequence)
@@ -111,7 +142,7 @@ public final class ExampleModel<B: Backend> {
     default:
       let set = try SeriesSet(file.path, settings)
       let examples = try ForecastExamples(endsOf: set, description)
-      try forEachOutput(examples, shouldStop) { outputs, _, example in
+      try forEachOutput(examples) { outputs, _, example in
         try body(
           .numbers(
             id: set.ids[example].isEmpty ? nil : set.ids[example],
@@ -120,23 +151,49 @@ public final class ExampleModel<B: Backend> {
     }
   }
 
-  /// Calls `body` for every example in order; what batches of like length need is kept for at most some
-  /// thousand examples.
+  /// Calls `body` on the first rank for every example in order; what batches of like length need is kept for at
+  /// most some thousand examples.
+  ///
+  /// The ranks compute the batches in turn.
   private func forEachOutput(
-    _ examples: any SequenceExamples, _ shouldStop: () throws -> Bool,
+    _ examples: any SequenceExamples, _ ranks: any Communicator, _ shouldStop: () throws -> Bool,
     _ body: (_ outputs: BatchOutputs, _ sequence: Int, _ example: Int) throws -> Void
   ) throws {
     let passes = PassCache(
       network, batchSize: batchSize, training: false, reading: examples.reading)
     let classes = BatchPlan.classes((0..<examples.count).map(examples.length))
-    for start in stride(from: 0, to: examples.count, by: batchSize) {
-      if try shouldStop() { return }
-      let indices = Array(start..<min(start + batchSize, examples.count))
+    func outputs(_ indices: Range<Int>) throws -> BatchOutputs {
       let longest = indices.reduce(1) { max($0, examples.length($1)) }
-      let batch = try examples.batch(
-        indices, sequenceLength: classes.first { $0 >= longest } ?? longest, batchSize: batchSize)
-      let outputs = try passes.outputs(batch)
-      for (sequence, example) in indices.enumerated() { try body(outputs, sequence, example) }
+      return try passes.outputs(
+        examples.batch(
+          Array(indices), sequenceLength: classes.first { $0 >= longest } ?? longest,
+          batchSize: batchSize))
+    }
+    for start in stride(from: 0, to: examples.count, by: batchSize * ranks.count) {
+      if try shouldStop() { return }
+      let end = min(start + batchSize * ranks.count, examples.count)
+      let group = stride(from: start, to: end, by: batchSize).map { $0..<min($0 + batchSize, end) }
+      let own = ranks.rank < group.count ? try outputs(group[ranks.rank]) : nil
+      for (indices, outputs) in zip(group, try gather(own, ranks)) {
+        for (sequence, example) in indices.enumerated() { try body(outputs, sequence, example) }
+      }
+    }
+  }
+
+  /// The outputs of every rank that has some, on the first.
+  private func gather(
+    _ own: BatchOutputs?, _ ranks: any Communicator
+  ) throws -> [BatchOutputs] {
+    guard ranks.count > 1 else { return [own].compactMap(\.self) }
+    let counts = try ranks.gather(Int64(own?.values.count ?? 0)).map(Int.init)
+    var rest = try ranks.gatherOnFirst(own?.values ?? [], counts: counts)[...]
+    guard ranks.isFirst else { return [] }
+    let width = network.configuration.outputSize
+    return counts.filter { $0 > 0 }.map { count in
+      defer { rest = rest.dropFirst(count) }
+      return BatchOutputs(
+        values: Array(rest.prefix(count)), rows: count / batchSize / width, batchSize: batchSize,
+        width: width)
     }
   }
 }
@@ -152,6 +209,9 @@ public struct ExampleFile: Sendable {
   public init(_ path: String, labels: String? = nil, missing: MissingValues? = nil) {
     (self.path, self.labels, self.missing) = (path, labels, missing)
   }
+
+  /// All files.
+  fileprivate var all: [String] { [path] + [labels].compactMap(\.self) }
 
   fileprivate func settings(_ known: DataSettings) -> DataSettings {
     var result = known

@@ -161,7 +161,8 @@ public final class Trainer<B: Backend> {
       let work = try Self.windows(network, parts.training, settings, pieces, countsBytes: true)
       let evaluator = try parts.heldOut.map {
         try TextEvaluator(
-          network, text: $0, vocabulary: vocabulary, limit: settings.validationBytes)
+          network, text: $0, vocabulary: vocabulary, limit: settings.validationBytes,
+          shards: settings.shards ?? 1, ranks: ranks)
       }
       return (work, work.states.flatMap(\.self), evaluator)
     }

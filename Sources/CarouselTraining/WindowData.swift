@@ -46,9 +46,6 @@ protocol TrainingEvaluator {
 }
 
 extension TextEvaluator: TrainingEvaluator {
-  /// The passes that an evaluation is.
-  public var passCount: Int { streams.windowCount }
-
   func measure(shouldStop: () throws -> Bool) throws -> TaskMetrics? {
     try evaluate(shouldStop: shouldStop).map { TaskMetrics(loss: $0.loss) }
   }

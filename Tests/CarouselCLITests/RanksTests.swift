@@ -95,11 +95,76 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: run))
   }
 
-  @Test func aGraphIsTrainedByOneProcess() throws {
-    let command = try Command(
-      ["train", "graph", "a.onnx", "b.npz", "--loss", "mse=y,t"],
-      environment: ["PMI_SIZE": "2", "PMI_RANK": "0", "CAROUSEL_MPI": "/none/such"])
-    #expect(command.status == 64 && command.isOneSentence && command.errors.contains("one process"))
+  @Test(arguments: [
+    ["generate", "run"], ["predict", "run", "--stream"], ["run", "a.onnx"], ["compare"],
+    ["experiment"],
+  ])
+  func whatOneProcessDoesIsRefusedToSeveral(words: [String]) throws {
+    for rank in ["0", "1"] {
+      let command = try Command(
+        words + (words[0] == "run" ? ["--inputs", "a.npz", "--outputs", "b.npz"] : []),
+        environment: ["PMI_SIZE": "2", "PMI_RANK": rank])
+      #expect(command.status == 64 && command.output.isEmpty)
+      if rank == "1" {
+        #expect(command.errors.isEmpty, "\(command.errors)")
+      } else {
+        #expect(command.isOneSentence && command.errors.contains("one process"))
+        #expect(command.errors.contains("carousel \(words[0])"), "\(command.errors)")
+      }
+    }
+  }
+
+  // MARK: Using a model
+
+  @Test func aTextIsEvaluatedToTheSameBits() throws {
+    let data = try OwnData()
+    let run = data.folder["run"]
+    let trained = try Command(["train", "text", data.text(), "--output", run] + OwnData.small)
+    #expect(trained.status == 0, "\(trained.errors)")
+    func evaluate(_ words: [String]) throws -> [String: Any] {
+      let command = try Command(["evaluate", run, data.folder["text.txt"], "--json"] + words)
+      #expect(command.status == 0, "\(command.errors)")
+      return try command.json
+    }
+    let whole = try evaluate(["--device", "reference"])["loss"] as? Double ?? .nan
+    let one = try evaluate(["--device", "reference", "--shards", "2"])["loss"] as? Double
+    #expect(try evaluate(two)["loss"] as? Double == one)
+    #expect(
+      try evaluate(two + ["--shards", "6"])["count"] as? Int == evaluate(two)["count"] as? Int)
+    #expect(abs((one ?? .nan) - whole) < 1e-9)
+    let refused = try Command(["evaluate", run, data.folder["text.txt"], "--shards", "3"] + two)
+    #expect(refused.status == 64 && refused.errors.contains("2 ranks cannot share 3 shards"))
+  }
+
+  @Test(arguments: ["classify", "tag", "forecast"])
+  func dataOfOnesOwnAreEvaluatedAndPredictedToTheSameBits(task: String) throws {
+    let data = try OwnData()
+    let file = try task == "classify" ? data.classes() : task == "tag" ? data.tags() : data.series()
+    let columns =
+      switch task {
+      case "classify": ["--id", "id", "--label", "label"]
+      case "forecast": ["--target", "y", "--window", "8", "--horizon", "2"]
+      default: [String]()
+      }
+    let run = data.folder["run"]
+    let trained = try Command(
+      ["train", task, file, "--output", run] + columns + OwnData.small)
+    #expect(trained.status == 0, "\(trained.errors)")
+    for command in [["evaluate", run, file, "--json"], ["predict", run, file, "--json"]] {
+      let one = try Command(command + ["--device", "reference"])
+      let both = try Command(command + two)
+      let four = try Command(command + ["--device", "reference,reference,reference,reference"])
+      #expect(one.status == 0 && !one.output.isEmpty, "\(one.errors)")
+      #expect(one.output == both.output && one.output == four.output, "\(both.errors)")
+    }
+  }
+
+  @Test(arguments: ["evaluate", "predict"])
+  func ranksThatUseAModelNeedAFile(command: String) throws {
+    let refused = try Command([command, "run", "-"] + two)
+    #expect(
+      refused.status == 64 && refused.isOneSentence && refused.errors.contains("standard input"),
+      "\(refused.errors)")
   }
 }
 

@@ -52,7 +52,7 @@ public struct LaunchedRanks: Hashable, Sendable {
     CarouselError(
       .usage,
       "this is one of \(count) processes (\(variable)), but this program is built without MPI, and each would "
-        + "train the same run; build it with 'swift build -c release --traits MPI', or start one process"
+        + "do the same work; build it with 'swift build -c release --traits MPI', or start one process"
     )
   }
 }
