@@ -1,7 +1,7 @@
 """Measures training by several processes: `Tools/benchmark --ranks`, which says how it is used.
 
-Strong scaling trains the same batch with every number of ranks, weak scaling a batch that grows with them. Runs of
-different numbers of ranks alternate, and the median of the rounds counts.
+Strong scaling trains the same batch with every number of ranks, weak scaling a batch that grows with them. One process
+trains the batch without shards too. Runs of different numbers of ranks alternate, and the median of the rounds counts.
 """
 import argparse
 import json
@@ -44,9 +44,12 @@ def train(options, text, ranks, hidden, batch, shards):
 def measure(options, text):
     """A row for each scaling, hidden size and number of ranks."""
     cases = []
+    shards = options.shards or max(options.ranks)
     for hidden in options.hidden_sizes:
+        if 1 in options.ranks:
+            cases.append(("whole", hidden, 1, BATCH, 1))
         for ranks in options.ranks:
-            cases.append(("strong", hidden, ranks, BATCH, max(options.ranks)))
+            cases.append(("strong", hidden, ranks, BATCH, shards))
             cases.append(("weak", hidden, ranks, BATCH * ranks, ranks))
     found = {case: [] for case in cases}
     for case in cases:  # Compiles the kernels.
@@ -86,6 +89,11 @@ def show(rows):
               f"{row['bytesPerSecond'] / 1000:9.1f} {linear:9.2f} {row['updateSeconds'] * 1000:6.2f} ms "
               f"{row['bytesSentPerUpdate'] / 1e6:6.2f} MB {share:9.0%} "
               f"{row['hiddenSecondsPerUpdate'] / max(row['exchangeSecondsPerUpdate'], 1e-12):7.0%}")
+    for whole in [row for row in rows if row["scaling"] == "whole"]:
+        for row in rows:
+            if row["scaling"] == "strong" and row["ranks"] == 1 and row["hiddenSize"] == whole["hiddenSize"]:
+                cost = row["updateSeconds"] / whole["updateSeconds"] - 1
+                print(f"H {row['hiddenSize']}: {row['shards']} shards in one process cost {cost:+.1%}")
 
 
 def fit(rows):
@@ -108,8 +116,9 @@ def foretell(rows, latency):
     """What the model says of more ranks, with weak scaling: efficiency at 10 and 100 Gb/s."""
     print("\nforetold, weak scaling: the share of linear with exchanges after the backward pass, and hidden in it")
     for hidden in sorted({row["hiddenSize"] for row in rows}):
-        one = next(row for row in rows if row["hiddenSize"] == hidden and row["ranks"] == 1)
-        two = next((row for row in rows if row["hiddenSize"] == hidden and row["ranks"] == 2), None)
+        known = [row for row in rows if row["hiddenSize"] == hidden and row["scaling"] == "weak"]
+        one = next(row for row in known if row["ranks"] == 1)
+        two = next((row for row in known if row["ranks"] == 2), None)
         if two is None:
             continue
         whole = two["bytesSentPerUpdate"]  # 2 (R - 1)/R gradients with R = 2: one gradient.
@@ -128,6 +137,7 @@ def main():
     parser.add_argument("--ranks", type=numbers, default=[1, 2, 4])
     parser.add_argument("--mpi", choices=list(LAUNCHERS), default="openmpi")
     parser.add_argument("--hidden-sizes", type=numbers, default=[64, 256])
+    parser.add_argument("--shards", type=int, help="of strong scaling; without it as many as the most ranks")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of a rank on PoCL; 0 leaves it to the device")
     parser.add_argument("--updates", type=int, default=30)
