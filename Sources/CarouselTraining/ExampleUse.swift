@@ -186,7 +186,7 @@ public final class ExampleModel<B: Backend> {
   ) throws -> [BatchOutputs] {
     guard ranks.count > 1 else { return [own].compactMap(\.self) }
     let counts = try ranks.gather(Int64(own?.values.count ?? 0)).map(Int.init)
-    var rest = try ranks.gatherOnFirst(own?.values ?? [], counts: counts)[...]
+    var rest = try ranks.gather(own?.values ?? [], counts: counts)[...]
     guard ranks.isFirst else { return [] }
     let width = network.configuration.outputSize
     return counts.filter { $0 > 0 }.map { count in

@@ -107,23 +107,6 @@ extension Communicator {
     }
   }
 
-  /// The values of every rank on rank 0, in the order of ranks; nothing elsewhere.
-  func gatherOnFirst<Value: BitwiseCopyable>(_ values: [Value], counts: [Int]) throws -> [Value] {
-    guard count > 1 else { return values }
-    let size = MemoryLayout<Value>.stride
-    let none = [Int](repeating: 0, count: count)
-    let sent = [values.count * size] + none.dropFirst()
-    let received = isFirst ? counts.map { $0 * size } : none
-    let total = isFirst ? counts.reduce(0, +) : 0
-    return try [Value](unsafeUninitializedCapacity: total) { result, filled in
-      try values.withUnsafeBytes {
-        try allToAll(
-          $0, counts: sent, into: UnsafeMutableRawBufferPointer(result), counts: received)
-      }
-      filled = total
-    }
-  }
-
   /// Waits until every rank is here.
   public func barrier() throws { _ = try gather(UInt8(0)) }
 

@@ -19,10 +19,12 @@ public final class MPIRanks: Communicator {
   /// The library, for messages.
   public let library: String
 
-  /// How many seconds the others may take to send their gradients.
+  /// How many seconds the others may take to send what is due, once gradients were exchanged.
   ///
   /// Longer than anything that one rank does by itself between two updates: then they are gone, or the network is.
+  /// Before, some may still read their data.
   private let timeout: Double
+  private var hasBegun = false
 
   /// How long a rank that failed waits for the others to know of it.
   private static let patience = 4.0
@@ -90,6 +92,7 @@ public final class MPIRanks: Communicator {
       carousel_mpi_all_to_all(
         from, sent.counts, sent.starts, to, received.counts, received.starts, request)
     }
+    hasBegun = true
   }
 
   /// Receives by `MPI_Iallgatherv`.
@@ -97,7 +100,9 @@ public final class MPIRanks: Communicator {
     _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, counts: [Int]
   ) throws {
     let layout = try Layout(counts)
-    try transfer(send, into: receive, holding: [layout]) { from, to, request in
+    try transfer(
+      send, into: receive, holding: [layout], timeout: hasBegun ? timeout : .infinity
+    ) { from, to, request in
       carousel_mpi_all_gather(
         from, layout.counts[self.rank], to, layout.counts, layout.starts, request)
     }
@@ -108,7 +113,7 @@ public final class MPIRanks: Communicator {
   /// Where it throws, MPI still has the memory, which is then never freed: the process is about to end.
   private func transfer(
     _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer,
-    holding layouts: [Layout], timeout: Double = .infinity,
+    holding layouts: [Layout], timeout: Double,
     _ begin: (UnsafeRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt>) -> Int32
   ) throws {
     let from = UnsafeMutableRawBufferPointer.allocate(byteCount: max(send.count, 1), alignment: 64)
