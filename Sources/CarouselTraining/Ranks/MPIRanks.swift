@@ -227,8 +227,24 @@ public final class MPIRanks: Communicator {
     let failed = notices.filter { $0.key == $0.value.rank }
     let isShared = failed.count == count && Set(failed.values.map(\.sentence)).count == 1
     if !first.sentence.isEmpty { say(isShared ? first.sentence : "\(first)") }
+    waitForReader()
     carousel_mpi_abort(first.status)
     exit(first.status)
+  }
+
+  /// Waits, a second at most, until the launcher has read what this process said: when it ends all processes, it
+  /// leaves the rest unread.
+  private func waitForReader() {
+    for _ in 0..<100 {
+      var (unread, unsent): (Int32, Int32) = (0, 0)
+      // Of a pipe, and of a socket or a terminal.
+      _ = ioctl(STDERR_FILENO, UInt(FIONREAD), &unread)
+      _ = ioctl(STDERR_FILENO, UInt(TIOCOUTQ), &unsent)
+      if unread <= 0, unsent <= 0 { break }
+      usleep(10_000)
+    }
+    // It has to pass on what it read.
+    usleep(100_000)
   }
 
   /// Sends a notice to all others; one that has gone gets none.
