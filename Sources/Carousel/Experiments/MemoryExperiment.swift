@@ -11,10 +11,11 @@ struct MemoryExperiment<B: Backend> {
   private static var lengths: [Int] { [25, 50, 100, 200, 400] }
   /// The length that every network is trained on, whether it solved a shorter one or not.
   private static var comparedLength: Int { 200 }
-  private static var copyLength: Int { 20 }
   private static var evaluateEvery: Int { 50 }
   /// An error below this counts as solved; the mean alone has 0.167.
   private static var solvedError: Double { 0.01 }
+  /// The share of a network without memory's loss below which a copy counts as solved.
+  private static var copiedShare: Double { 0.05 }
 
   init(_ context: ExperimentContext<B>) {
     self.context = context
@@ -76,7 +77,8 @@ struct MemoryExperiment<B: Backend> {
         + Self.lengths.map { .init("error\($0)", "error, T = \($0)") }
         + [
           .init("updates", "updates", .count),
-          .init("copyLoss", "copy: share of the loss left", .percent),
+          .init("copied", "longest T copied", .count),
+          .init("copyLoss", "copy, T = \(Self.lengths[0]): share of the loss left", .percent),
         ],
       rows: cases.map(\.row))
     result.finding = Self.finding(cases.filter { !$0.row.all("longest").isEmpty })
@@ -85,7 +87,8 @@ struct MemoryExperiment<B: Backend> {
       "A length counts as solved where the error on about 1,000 other sequences is below 0.01; a network that "
         + "does not solve one within \(updates) updates is not asked for a longer one, but "
         + "trained anew on T = \(Self.comparedLength), for \(comparedUpdates) updates.",
-      "Copy: the cross-entropy after \(copyUpdates) updates as a share of that of a network without memory.",
+      "Copy: the cross-entropy as a share of that of a network without memory, after at most \(copyUpdates) updates; "
+        + "below \(Int(Self.copiedShare * 100)) % a length counts as copied, and the next one is asked for.",
     ]
     return result
   }
@@ -115,7 +118,7 @@ struct MemoryExperiment<B: Backend> {
       earlier = length
     }
     if !example.row.all("copyLoss").isEmpty {
-      lines.append(copySettings(example, seed).command(for: .copy))
+      lines.append(copySettings(example, Self.lengths[0], seed).command(for: .copy))
     }
     return lines.joined(separator: "\n")
   }
@@ -128,9 +131,10 @@ struct MemoryExperiment<B: Backend> {
       evaluateEvery: Self.evaluateEvery)
   }
 
-  private func copySettings(_ example: Case, _ seed: UInt64) -> TrainingSettings {
+  private func copySettings(_ example: Case, _ length: Int, _ seed: UInt64) -> TrainingSettings {
     var settings = TrainingSettings(
-      experiment: example.layers, sequenceLength: Self.copyLength, updates: copyUpdates, seed: seed)
+      experiment: example.layers, sequenceLength: length, updates: copyUpdates, seed: seed,
+      evaluateEvery: Self.evaluateEvery)
     settings.recurrent.inputSize = 16
     return settings
   }
@@ -146,7 +150,8 @@ struct MemoryExperiment<B: Backend> {
       """
       Each network begins at T = 25 and goes on with its weights at twice the length once it has solved one (a \
       curriculum, Bengio et al. 2009). One that gave up earlier is trained anew on T = \(comparedLength), so that there \
-      all stand side by side. Copy memory asks for 10 symbols again after a pause of \(copyLength) steps.
+      all stand side by side. Copy memory asks for 10 symbols again after a pause of T steps, and for longer pauses in \
+      the same way.
       """,
     ]
   }
@@ -183,12 +188,25 @@ struct MemoryExperiment<B: Backend> {
     context.advance()
   }
 
+  /// Trains on pauses of each length in turn, with the weights of the one before, until one is not solved.
   private func copy(_ example: inout Case, _ seed: UInt64) throws {
-    try context.begin("copy, \(example.row.name), seed \(seed)")
-    let data = try SyntheticData(.copy, length: Self.copyLength, batchSize: 32, seed: seed)
-    let curve = try context.train(
-      Trainer(.copy, settings: copySettings(example, seed), backend: context.backend))
-    example.row.add("copyLoss", curve.finalLoss / data.baseline)
+    var longest = 0
+    var weights: InitialWeights?
+    for length in Self.lengths {
+      try context.begin("copy, \(example.row.name), T = \(length), seed \(seed)")
+      let data = try SyntheticData(.copy, length: length, batchSize: 32, seed: seed)
+      let trainer = try Trainer(
+        .copy, settings: copySettings(example, length, seed), backend: context.backend
+      ) { _ in weights }
+      let curve = try context.train(trainer) {
+        ($0.validationLoss ?? .infinity) < Self.copiedShare * data.baseline
+      }
+      if longest == 0 { example.row.add("copyLoss", curve.finalLoss / data.baseline) }
+      guard curve.isSolved else { break }
+      longest = length
+      weights = try trainer.weights()
+    }
+    example.row.add("copied", Double(longest))
     context.advance()
   }
 }
