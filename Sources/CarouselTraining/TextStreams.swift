@@ -98,9 +98,10 @@ public struct TextStreams: Sendable {
     let steps = min(sequenceLength, streamLength - index * sequenceLength)
     for (place, stream) in streams.enumerated() {
       let first = stream * streamStride + index * sequenceLength
-      // One byte more than there are inputs: the last target.
-      let range = first..<min(first + steps + 1, text.count)
-      guard range.count > 1 else { continue }
+      // One byte more than there are inputs: the last target. The last stream may have ended before.
+      let end = min(first + steps + 1, text.count)
+      guard end - first > 1 else { continue }
+      let range = first..<end
       try text.withBytes(range) { bytes throws(CarouselError) in
         var token = try token(bytes[0], first)
         for step in 0..<range.count - 1 {
