@@ -113,8 +113,10 @@ package struct ONNXStateDict {
       && upper.inputSize == lower.outputSize
   }
 
-  /// The recurrent nodes whose outputs a tensor is made of, by operators without parameters that keep
-  /// or join numbers; nil among them stands for something else.
+  /// The recurrent nodes whose outputs a tensor is made of, by operators without parameters that keep or join
+  /// numbers.
+  ///
+  /// Where it is made of anything else too, nil is among them.
   private func sources(of name: String) -> Set<Int?> {
     var result: Set<Int?> = []
     var (seen, open): (Set<String>, [String?]) = ([], [name])

@@ -49,23 +49,6 @@ import Testing
     return run
   }
 
-  /// All tensors of a run, and what its metrics say.
-  private func bits(_ run: RunFolder) throws -> [String: [Double]] {
-    var result: [String: [Double]] = [:]
-    for (file, path) in [("best", run.best), ("last", run.last)] {
-      for (name, tensor) in try SafetensorsFile(contentsOf: path).tensorsByName {
-        result["\(file) \(name)"] = tensor.values
-      }
-    }
-    for (index, line) in try metrics(run).enumerated() {
-      result["metrics \(index)"] = [
-        Double(line.step), line.trainingLoss ?? -1, line.validationLoss ?? -1,
-        line.gradientNorm ?? -1, line.metrics?["accuracy"] ?? -1,
-      ]
-    }
-    return result
-  }
-
   private func expectClose(
     _ a: [String: [Double]], _ b: [String: [Double]], within bound: Double = 1e-9
   ) {

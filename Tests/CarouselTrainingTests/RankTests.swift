@@ -131,23 +131,6 @@ import Testing
     return run
   }
 
-  /// All tensors of a run, and the losses on its way.
-  private func bits(_ run: RunFolder) throws -> [String: [Double]] {
-    var result: [String: [Double]] = [:]
-    for (file, path) in [("best", run.best), ("last", run.last)] {
-      for (name, tensor) in try SafetensorsFile(contentsOf: path).tensorsByName {
-        result["\(file) \(name)"] = tensor.values
-      }
-    }
-    for (index, line) in try metrics(run).enumerated() {
-      result["metrics \(index)"] = [
-        Double(line.step), line.trainingLoss ?? -1, line.validationLoss ?? -1,
-        line.gradientNorm ?? -1, line.accuracy ?? -1, line.mae ?? -1,
-      ]
-    }
-    return result
-  }
-
   @Test(arguments: TrainingSources.Source.allCases)
   func anyNumberOfRanksGivesTheSameBits(data: TrainingSources.Source) throws {
     let one = try bits(train(data, settings(shards: 4), ranks: 1, in: "1"))

@@ -65,3 +65,21 @@ func expectError(
 func metrics(_ folder: RunFolder) throws -> [TrainingMetrics] {
   try JSONLines.read(TrainingMetrics.self, from: folder.metrics)
 }
+
+/// All tensors that a run saved, and what its metrics say.
+func bits(_ run: RunFolder) throws -> [String: [Double]] {
+  var result: [String: [Double]] = [:]
+  for (file, path) in [("best", run.best), ("last", run.last)] {
+    for (name, tensor) in try SafetensorsFile(contentsOf: path).tensorsByName {
+      result["\(file) \(name)"] = tensor.values
+    }
+  }
+  for (index, line) in try metrics(run).enumerated() {
+    result["metrics \(index)"] = [
+      Double(line.step), line.trainingLoss ?? -1, line.validationLoss ?? -1,
+      line.gradientNorm ?? -1, line.accuracy ?? -1, line.mae ?? -1,
+      line.metrics?["accuracy"] ?? -1,
+    ]
+  }
+  return result
+}

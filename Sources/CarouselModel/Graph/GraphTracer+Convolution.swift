@@ -162,7 +162,9 @@ extension GraphTracer {
     return try addChannels(bias, to: y)
   }
 
-  /// A convolution or its adjoint that copies no window on the way forward; only its weights' gradient does.
+  /// A convolution or its adjoint.
+  ///
+  /// Windows are copied for the gradient of the weights alone.
   private func convolved(
     _ x: Traced, _ weight: Traced, _ bias: Traced?, _ direct: DirectConvolution, shape: Shape
   ) throws(CarouselError) -> Traced {

@@ -7,6 +7,11 @@ struct Handshake {
   /// What is compared, in the order in which a difference is told, each with its value in words.
   private var items: [(name: String, value: String)] = []
 
+  /// Begins with the program, where each rank is a process.
+  init(_ ranks: any Communicator) {
+    if ranks.hasOwnProcess { add("program", Handshake.program) }
+  }
+
   /// Adds something that every rank has to have alike.
   mutating func add(_ name: String, _ value: String) { items.append((name, value)) }
 
@@ -91,8 +96,7 @@ extension Communicator {
   /// rank 0: before a model is used by several ranks together.
   public func shakeHands<B: Backend>(over network: Network<B>, files: [String] = []) throws {
     guard count > 1 else { return }
-    var handshake = Handshake()
-    if hasOwnProcess { handshake.add("program", Handshake.program) }
+    var handshake = Handshake(self)
     handshake.add("network", JSON.encode(network.configuration))
     for file in files { handshake.add("file '\(file)'", Handshake.contents(file)) }
     try handshake.add(network.parameters)
@@ -104,8 +108,7 @@ extension Trainer {
   /// Throws where a rank computes with other settings, data, weights or numbers than rank 0.
   func shakeHands() throws {
     guard ranks.count > 1 else { return }
-    var handshake = Handshake()
-    if ranks.hasOwnProcess { handshake.add("program", Handshake.program) }
+    var handshake = Handshake(ranks)
     handshake.add("task", task.rawValue)
     handshake.add("settings", JSON.encode(settings))
     handshake.add(
@@ -122,8 +125,7 @@ extension GraphTrainer {
   /// Throws where a rank computes with another graph, other settings, data, weights or numbers than rank 0.
   func shakeHands() throws {
     guard ranks.count > 1 else { return }
-    var handshake = Handshake()
-    if ranks.hasOwnProcess { handshake.add("program", Handshake.program) }
+    var handshake = Handshake(ranks)
     handshake.add("settings", JSON.encode(settings))
     handshake.add("data", "data with the hash \(parts.hash)")
     var hash = DataHash()
