@@ -77,8 +77,7 @@ func bits(_ run: RunFolder) throws -> [String: [Double]] {
   for (index, line) in try metrics(run).enumerated() {
     result["metrics \(index)"] = [
       Double(line.step), line.trainingLoss ?? -1, line.validationLoss ?? -1,
-      line.gradientNorm ?? -1, line.accuracy ?? -1, line.mae ?? -1,
-      line.metrics?["accuracy"] ?? -1,
+      line.gradientNorm ?? -1, line.accuracy ?? line.metrics?["accuracy"] ?? -1, line.mae ?? -1,
     ]
   }
   return result
