@@ -70,8 +70,3 @@ func folded(_ text: String, behind prefix: String = "") -> String {
 
 /// A number with this many digits behind the point.
 func decimal(_ value: Double, digits: Int = 1) -> String { String(format: "%.\(digits)f", value) }
-
-/// A number and what it counts: "1 step", "3 steps".
-func counted(_ count: Int, _ noun: String) -> String {
-  "\(count) \(noun)\(count == 1 ? "" : "s")"
-}

@@ -162,7 +162,7 @@ package struct SeriesStream: Sendable {
       guard cells.count == table.names.count else {
         throw CarouselError(
           .badData,
-          "\(place(from + line.lowerBound)): expected \(table.names.count) cells as in the first line, "
+          "\(place(from + line.lowerBound)): expected \(counted(table.names.count, "cell")) as in the first line, "
             + "found \(cells.count)")
       }
       if let column = table.time {

@@ -80,7 +80,7 @@ package final class TableReader {
     guard ends.count == columns.count else {
       throw CarouselError(
         .badData,
-        "\(name): line \(line): expected \(columns.count) cells as in the first line, found "
+        "\(name): line \(line): expected \(counted(columns.count, "cell")) as in the first line, found "
           + "\(ends.count)")
     }
     return true

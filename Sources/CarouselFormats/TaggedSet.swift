@@ -43,7 +43,7 @@ public struct TaggedSet: Sendable {
         throw CarouselError(
           .badData,
           "\(source): line \(number): expected \(expected < 2 ? "a word and its tag" : "\(expected) columns"), "
-            + "found \(cells.count) column\(cells.count == 1 ? "" : "s")")
+            + "found \(counted(cells.count, "column"))")
       }
       width = expected
       if !isInside { begin(line: number, hasTags: expected >= 2) }

@@ -66,7 +66,7 @@ extension SequenceSet {
       guard column.count == length else {
         throw CarouselError(
           .badData,
-          "\(place), channel \(channel + 1): expected \(length) values as in channel 1, found "
+          "\(place), channel \(channel + 1): expected \(counted(length, "value")) as in channel 1, found "
             + "\(column.count)")
       }
       for (step, cell) in column.enumerated() {
@@ -182,7 +182,7 @@ private struct TimeSeriesHeader {
     guard found == expected, found > 0 else {
       throw CarouselError(
         .badData,
-        "\(place): expected \(expected) channels"
+        "\(place): expected \(counted(expected, "channel"))"
           + (channels == expected ? " as the header says" : " as in the first case")
           + (classes.isEmpty ? "" : " and a class") + ", found \(found)")
     }
@@ -194,7 +194,7 @@ private struct TimeSeriesHeader {
     guard isEqualLength, let expected = length ?? known, expected != found else { return }
     throw CarouselError(
       .badData,
-      "\(place): expected \(expected) steps as '@equalLength true' says, found \(found)")
+      "\(place): expected \(counted(expected, "step")) as '@equalLength true' says, found \(found)")
   }
 }
 

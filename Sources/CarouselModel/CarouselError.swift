@@ -33,3 +33,8 @@ public struct CarouselError: Error, Equatable, Sendable, CustomStringConvertible
   /// The sentence.
   public var description: String { message }
 }
+
+/// A number and what it counts: "1 step", "3 steps".
+package func counted(_ count: Int, _ noun: String) -> String {
+  "\(count) \(noun)\(count == 1 ? "" : "s")"
+}

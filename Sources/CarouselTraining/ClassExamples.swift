@@ -41,7 +41,7 @@ struct ClassExamples: SequenceExamples {
     guard set.channels.count == description.channels.count else {
       throw CarouselError(
         .badData,
-        "\(set.source): expected \(description.channels.count) channels as in training, found "
+        "\(set.source): expected \(counted(description.channels.count, "channel")) as in training, found "
           + "\(set.channels.count)")
     }
     guard !knowsLabels || set.labels.count == set.count else {

@@ -111,8 +111,3 @@ extension Graph {
     outputs = [add(.unary(.negate), mean, name: name("loss"))]
   }
 }
-
-/// A count with its word in the number that it needs.
-private func counted(_ count: Int, _ word: String) -> String {
-  "\(count) \(word)\(count == 1 ? "" : "s")"
-}

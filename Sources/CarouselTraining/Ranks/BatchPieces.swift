@@ -41,7 +41,7 @@ extension Communicator {
     guard shards > 0, shards.isMultiple(of: count) else {
       throw CarouselError(
         .usage,
-        "\(count) rank\(count == 1 ? "" : "s") cannot share \(shards) shard\(shards == 1 ? "" : "s") evenly; "
+        "\(counted(count, "rank")) cannot share \(counted(shards, "shard")) evenly; "
           + "expected a number of ranks that divides --shards")
     }
   }
