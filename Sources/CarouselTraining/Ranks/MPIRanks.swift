@@ -108,28 +108,38 @@ public final class MPIRanks: Communicator {
     }
   }
 
+  /// What MPI sends from and receives into.
+  private var outbox = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  private var inbox = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+
+  /// Makes room for so many bytes, kept from one transfer to the next: fresh memory would cost more than
+  /// the copy.
+  private static func grow(_ memory: inout UnsafeMutableRawBufferPointer, to count: Int) {
+    guard memory.count < count else { return }
+    memory.deallocate()
+    memory = .allocate(byteCount: count, alignment: 64)
+  }
+
   /// Begins a transfer and waits for it.
   ///
-  /// Where it throws, MPI still has the memory, which is then never freed: the process is about to end.
+  /// Where it throws, MPI still has the memory, which is never freed: the process is about to end.
   private func transfer(
     _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer,
     holding layouts: [Layout], timeout: Double,
     _ begin: (UnsafeRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt>) -> Int32
   ) throws {
-    let from = UnsafeMutableRawBufferPointer.allocate(byteCount: max(send.count, 1), alignment: 64)
-    let to = UnsafeMutableRawBufferPointer.allocate(byteCount: max(receive.count, 1), alignment: 64)
-    from.copyMemory(from: send)
+    Self.grow(&outbox, to: max(send.count, 1))
+    Self.grow(&inbox, to: max(receive.count, 1))
+    outbox.copyMemory(from: send)
     var request: UInt = 0
     do {
-      try check(begin(UnsafeRawPointer(from.baseAddress), to.baseAddress, &request))
+      try check(begin(UnsafeRawPointer(outbox.baseAddress), inbox.baseAddress, &request))
       try wait(&request, timeout)
     } catch {
       for layout in layouts { _ = Unmanaged.passRetained(layout) }
       throw error
     }
-    receive.copyMemory(from: UnsafeRawBufferPointer(rebasing: to[..<receive.count]))
-    from.deallocate()
-    to.deallocate()
+    receive.copyMemory(from: UnsafeRawBufferPointer(rebasing: inbox[..<receive.count]))
   }
 
   /// Sizes as MPI takes them, at addresses that stay until a request is done.
