@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import random
+import shlex
 import statistics
 import subprocess
 import sys
@@ -34,7 +35,8 @@ def train(options, text, ranks, hidden, batch, shards):
         environment = dict(os.environ)
         if options.threads:
             environment["POCL_MAX_PTHREAD_COUNT"] = str(options.threads)
-        command = words if ranks == 1 else [*LAUNCHERS[options.mpi], "-n", str(ranks), *words]
+        launcher = shlex.split(options.launcher) if options.launcher else [*LAUNCHERS[options.mpi], "-n", str(ranks)]
+        command = words if ranks == 1 else [*launcher, *words]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             sys.exit(f"error: {' '.join(command)} ended with {done.returncode}: {done.stderr}")
@@ -112,6 +114,21 @@ def fit(rows):
     return (xb * yy - yb * xy) / determinant, (yb * xx - xb * xy) / determinant
 
 
+def check(rows, latency, per_byte):
+    """What the model with the fitted numbers says of each row of weak scaling, beside what was measured."""
+    print(f"\n{'H':>5} {'ranks':>5} {'compute':>9} {'exchanges':>9} {'fitted':>9} {'update':>9} {'foretold':>9}")
+    for row in rows:
+        if row["scaling"] != "weak" or row["ranks"] == 1:
+            continue
+        one = next(other for other in rows if other["ranks"] == 1 and other["scaling"] == "weak"
+                   and other["hiddenSize"] == row["hiddenSize"])
+        cost = 2 * (row["ranks"] - 1) * latency + row["bytesSentPerUpdate"] * per_byte
+        row["foretoldSeconds"] = one["updateSeconds"] + max(0.0, cost - row["hiddenSecondsPerUpdate"])
+        times = [one["updateSeconds"], row["exchangeSecondsPerUpdate"], cost, row["updateSeconds"],
+                 row["foretoldSeconds"]]
+        print(f"{row['hiddenSize']:5} {row['ranks']:5} " + " ".join(f"{time * 1e3:6.2f} ms" for time in times))
+
+
 def foretell(rows, latency):
     """What the model says of more ranks, with weak scaling: efficiency at 10 and 100 Gb/s."""
     print("\nforetold, weak scaling: the share of linear with exchanges after the backward pass, and hidden in it")
@@ -136,6 +153,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ranks", type=numbers, default=[1, 2, 4])
     parser.add_argument("--mpi", choices=list(LAUNCHERS), default="openmpi")
+    parser.add_argument("--launcher", help="the words before the program, where they are others")
     parser.add_argument("--hidden-sizes", type=numbers, default=[64, 256])
     parser.add_argument("--shards", type=int, help="of strong scaling; without it as many as the most ranks")
     parser.add_argument("--rounds", type=int, default=3)
@@ -153,9 +171,10 @@ def main():
     show(rows)
     found = fit(rows)
     if found:
-        latency, perByte = found
+        latency, per_byte = found
         print(f"\nfitted: a latency of {latency * 1e6:.0f} us for each of 2 (R - 1) messages, "
-              f"{perByte * 1e9:.2f} ns for each byte")
+              f"{per_byte * 1e9:.2f} ns for each byte")
+        check(rows, latency, per_byte)
     # What InfiniBand and fast Ethernet have; on one machine most of what was fitted is waiting.
     foretell(rows, 5e-6)
     if options.json:
