@@ -1,10 +1,10 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// The tests difference the reference millions of times: Tools/test has it optimised in a debug build too. A package
-// that others depend on may not say so, hence the environment.
-let optimized: [SwiftSetting] =
-  Context.environment["CAROUSEL_OPTIMIZED_REFERENCE"] == "1" ? [.unsafeFlags(["-O"])] : []
+// Tools/test runs the tests on the release build, whose modules it opens to them. A package that others depend on may
+// not say so, hence the environment.
+let testable: [SwiftSetting] =
+  Context.environment["CAROUSEL_TESTABLE"] == "1" ? [.unsafeFlags(["-enable-testing"])] : []
 
 // Training by several processes over MPI: `--traits MPI`, or this in the environment for tools that build.
 let defaultTraits: Set<String> = Context.environment["CAROUSEL_MPI_TRAIT"] == "1" ? ["MPI"] : []
@@ -34,13 +34,14 @@ let package = Package(
 
     // OpenCL in Swift; knows nothing of networks.
     .target(name: "COpenCL"),
-    .target(name: "OpenCLDriver", dependencies: ["COpenCL"]),
+    .target(name: "OpenCLDriver", dependencies: ["COpenCL"], swiftSettings: testable),
 
     // The words of the field, and the two backends that know how to compute them.
-    .target(name: "CarouselModel", swiftSettings: optimized),
+    .target(name: "CarouselModel", swiftSettings: testable),
+    .target(name: "CarouselReference", dependencies: ["CarouselModel"]),
     .target(
-      name: "CarouselReference", dependencies: ["CarouselModel"], swiftSettings: optimized),
-    .target(name: "CarouselOpenCL", dependencies: ["CarouselModel", "OpenCLDriver", "Kernels"]),
+      name: "CarouselOpenCL", dependencies: ["CarouselModel", "OpenCLDriver", "Kernels"],
+      swiftSettings: testable),
 
     // Files, and training.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -48,13 +49,13 @@ let package = Package(
       name: "CarouselFormats",
       dependencies: [
         "CarouselModel", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-      ], exclude: ["ONNX/onnx.proto"]),
+      ], exclude: ["ONNX/onnx.proto"], swiftSettings: testable),
     .target(
       name: "CarouselONNX",
       dependencies: [
         "CarouselModel", "CarouselFormats",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-      ]),
+      ], swiftSettings: testable),
     // MPI in C, loaded when ranks begin.
     .target(name: "CMPI"),
     .target(
@@ -62,7 +63,7 @@ let package = Package(
       dependencies: [
         "CarouselModel", "CarouselFormats",
         .target(name: "CMPI", condition: .when(traits: ["MPI"])),
-      ]),
+      ], swiftSettings: testable),
 
     // The one import for library users, and the command line.
     .target(
@@ -70,7 +71,7 @@ let package = Package(
       dependencies: [
         "CarouselModel", "CarouselReference", "CarouselOpenCL", "CarouselFormats", "CarouselONNX",
         "CarouselTraining", "OpenCLDriver",
-      ]),
+      ], swiftSettings: testable),
     .executableTarget(
       name: "CarouselCLI",
       dependencies: [
