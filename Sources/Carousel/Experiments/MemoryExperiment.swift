@@ -21,7 +21,7 @@ struct MemoryExperiment<B: Backend> {
     self.context = context
     hiddenSize = context.hiddenSize(32)
     updates = context.updates(1000)
-    copyUpdates = context.updates(300)
+    copyUpdates = context.updates(600)
     comparedUpdates = context.updates(400)
   }
 
@@ -44,6 +44,8 @@ struct MemoryExperiment<B: Backend> {
     var progress: [Progress] = []
     /// The errors of the first seed over the updates at the lengths that it was asked for one by one.
     var curve: [LineChart.Point] = []
+    /// The same of copies, as shares of the loss without memory.
+    var copyCurve: [LineChart.Point] = []
   }
 
   /// All networks and seeds at a length before the next length: a budget that is too small leaves out the longest.
@@ -55,8 +57,8 @@ struct MemoryExperiment<B: Backend> {
       for length in Self.lengths {
         // Copy memory takes less time than the longest sequences.
         if length == Self.lengths.last {
-          for seed in seeds {
-            for index in cases.indices { try copy(&cases[index], seed) }
+          for (place, seed) in seeds.enumerated() {
+            for index in cases.indices { try copy(&cases[index], place, seed) }
           }
         }
         for (place, seed) in seeds.enumerated() {
@@ -135,7 +137,12 @@ struct MemoryExperiment<B: Backend> {
     var settings = TrainingSettings(
       experiment: example.layers, sequenceLength: length, updates: copyUpdates, seed: seed,
       evaluateEvery: Self.evaluateEvery)
-    settings.recurrent.inputSize = 16
+    let task = TrainingSettings.defaults(for: .copy)
+    settings.recurrent.inputSize = task.recurrent.inputSize
+    if settings.recurrent.options.forgetBias != nil {
+      settings.recurrent.options.forgetBias = task.recurrent.options.forgetBias
+    }
+    settings.clipNorm = task.clipNorm
     return settings
   }
 
@@ -151,7 +158,7 @@ struct MemoryExperiment<B: Backend> {
       Each network begins at T = 25 and goes on with its weights at twice the length once it has solved one (a \
       curriculum, Bengio et al. 2009). One that gave up earlier is trained anew on T = \(comparedLength), so that there \
       all stand side by side. Copy memory asks for 10 symbols again after a pause of T steps, and for longer pauses in \
-      the same way.
+      the same way; the forget bias is 5 then, since a symbol waits for T + 10 steps.
       """,
     ]
   }
@@ -189,8 +196,8 @@ struct MemoryExperiment<B: Backend> {
   }
 
   /// Trains on pauses of each length in turn, with the weights of the one before, until one is not solved.
-  private func copy(_ example: inout Case, _ seed: UInt64) throws {
-    var longest = 0
+  private func copy(_ example: inout Case, _ place: Int, _ seed: UInt64) throws {
+    var (longest, updates) = (0, 0)
     var weights: InitialWeights?
     for length in Self.lengths {
       try context.begin("copy, \(example.row.name), T = \(length), seed \(seed)")
@@ -201,6 +208,13 @@ struct MemoryExperiment<B: Backend> {
       let curve = try context.train(trainer) {
         ($0.validationLoss ?? .infinity) < Self.copiedShare * data.baseline
       }
+      if place == 0 {
+        example.copyCurve += curve.evaluations.map {
+          LineChart.Point(
+            x: Double(updates + $0.step), y: ($0.validationLoss ?? .nan) / data.baseline)
+        }
+      }
+      updates += curve.steps
       if longest == 0 { example.row.add("copyLoss", curve.finalLoss / data.baseline) }
       guard curve.isSolved else { break }
       longest = length
@@ -248,35 +262,54 @@ extension MemoryExperiment {
   }
 
   private static func figures(_ cases: [Case]) -> [ExperimentResult.Figure] {
-    let shown = cases.enumerated().filter { !$0.element.curve.isEmpty }
-    guard !shown.isEmpty else { return [] }
-    let curves = LineChart(
-      "The error of each network over its updates",
-      x: LineChart.Axis("update, of all lengths together"),
-      y: LineChart.Axis("squared error on other sequences", scale: .logarithmic),
-      series: shown.map {
-        LineChart.Series($0.element.row.name, points: $0.element.curve, colour: $0.offset)
-      },
-      marks: [
-        LineChart.Mark(y: 1.0 / 6, name: "always the mean"),
-        LineChart.Mark(y: solvedError, name: "solved"),
-      ])
-    let longest = BarChart(
-      "The longest T that each network solves", axis: LineChart.Axis("longest T solved"),
-      series: ["longest T"],
-      groups: cases.filter { !$0.row.all("longest").isEmpty }.map {
-        BarChart.Group(
-          $0.row.name, [BarChart.Value($0.row.mean("longest"), spread: $0.row.spread("longest"))])
-      })
+    func curves(
+      _ name: String, _ title: String, y: LineChart.Axis,
+      _ points: KeyPath<Case, [LineChart.Point]>, marks: [LineChart.Mark], caption: String
+    ) -> ExperimentResult.Figure? {
+      let shown = cases.enumerated().filter { !$0.element[keyPath: points].isEmpty }
+      guard !shown.isEmpty else { return nil }
+      return ExperimentResult.Figure(
+        name: name,
+        picture: LineChart(
+          title, x: LineChart.Axis("update, of all lengths together"), y: y,
+          series: shown.map {
+            LineChart.Series(
+              $0.element.row.name, points: $0.element[keyPath: points], colour: $0.offset)
+          },
+          marks: marks),
+        caption: caption)
+    }
+    let measured = cases.filter { !$0.row.all("longest").isEmpty }
+    guard !measured.isEmpty else { return [] }
+    let longest = ExperimentResult.Figure(
+      name: "longest",
+      picture: BarChart(
+        "The longest T that each network solves", axis: LineChart.Axis("longest T solved"),
+        series: ["longest T"],
+        groups: measured.map {
+          BarChart.Group(
+            $0.row.name, [BarChart.Value($0.row.mean("longest"), spread: $0.row.spread("longest"))])
+        }),
+      caption:
+        "The longest T that is solved, the mean over the seeds, with lines from the least to the largest."
+    )
     return [
-      ExperimentResult.Figure(
-        name: "longest", picture: longest,
-        caption:
-          "The longest T that is solved, the mean over the seeds, with lines from the least to the largest."
-      ),
-      ExperimentResult.Figure(
-        name: "curves", picture: curves,
+      longest,
+      curves(
+        "curves", "The error of each network over its updates",
+        y: LineChart.Axis("squared error on other sequences", scale: .logarithmic), \.curve,
+        marks: [
+          LineChart.Mark(y: 1.0 / 6, name: "always the mean"),
+          LineChart.Mark(y: solvedError, name: "solved"),
+        ],
         caption: "The first seed: where the error falls below 0.01, T doubles and it rises again."),
-    ]
+      curves(
+        "copy", "Copy memory: the loss of each network over its updates",
+        y: LineChart.Axis("share of the loss without memory"), \.copyCurve,
+        marks: [LineChart.Mark(y: 1, name: "without memory")],
+        caption:
+          "The first seed, from T = \(lengths[0]) on: 10 symbols said again after a pause of T steps."
+      ),
+    ].compactMap { $0 }
   }
 }
