@@ -134,12 +134,17 @@ extension GraphInput {
 }
 
 extension Graph {
-  /// The extent of the axis from which the first `gather` with these indices takes, where that is a
-  /// parameter's.
+  /// The extent of the axis from which the first `gather` or embedding with these indices takes, where that is
+  /// a parameter's.
   fileprivate func gatheredExtent(by name: String) -> Int? {
-    for node in nodes {
-      guard case .gather(let axis) = node.operation, node.inputs.count > 1, node.inputs[1] == name,
-        let weight = node.inputs[0].flatMap({ parameter($0) })?.description.shape,
+    for node in nodes where node.inputs.count > 1 && node.inputs[1] == name {
+      let axis: Int
+      switch node.operation {
+      case .gather(let chosen): axis = chosen
+      case .embedding: axis = 0
+      default: continue
+      }
+      guard let weight = node.inputs[0].flatMap({ parameter($0) })?.description.shape,
         0..<weight.rank ~= axis
       else { continue }
       return weight[axis]

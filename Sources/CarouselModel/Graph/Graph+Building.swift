@@ -48,7 +48,7 @@ extension Graph {
     _ tokens: String, vocabularySize: Int, width: Int, name: String
   ) -> String {
     let weight = parameter(name + ".weight", [vocabularySize, width], .normal(1))
-    return add(.gather(axis: 0), weight, tokens, name: name)
+    return add(.embedding, weight, tokens, name: name)
   }
 
   /// A stack of recurrent layers over x `[T, N, C]`, whose parameters are named `name.weight_ih_l0`, … The

@@ -26,7 +26,9 @@ extension GraphCase {
       GraphCase("pad by wrapping", .pad(.wrap), [x, list([0, 0, 2, 0, 0, 1])], constants: [1]),
       GraphCase("gather", .gather(axis: 1), [x, whole([2, 0, -1, 2], [2, 2])]),
       GraphCase(
-        "embedding", .gather(axis: 0), [draw([5, 17], stream: 1), whole([1, 4, 1], [3, 1])]),
+        "gather of rows", .gather(axis: 0),
+        [draw([5, 17], stream: 1), whole([1, -1, 1], [3, 1])]),
+      GraphCase("embedding", .embedding, [draw([5, 17], stream: 1), whole([1, 4, 1], [3, 1])]),
       GraphCase(
         "gather of elements", .gatherElements(axis: 1),
         [draw([2, 3], stream: 1), whole([2, 2, 0, -1], [2, 2])]),
@@ -43,6 +45,9 @@ extension GraphCase {
         "cross-entropy", .loss(.crossEntropy(smoothing: 0.1)),
         [draw([2, 2, 3], stream: 1), classes, GraphTensor(Tensor([3], [0.5, 1, 2]))],
         constants: [2], wanted: [0]),
+      GraphCase(
+        "cross-entropy of classes alike", .loss(.crossEntropy(smoothing: 0)),
+        [draw([2, 2, 3], stream: 1), classes], wanted: [0]),
       GraphCase(
         "quantiles", .loss(.regression(.quantile([0.1, 0.9]))),
         [draw([3, 4], stream: 1), draw([3, 2], stream: 2), whole([1, 0, 1])], wanted: [0]),

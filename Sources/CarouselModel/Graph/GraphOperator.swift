@@ -21,6 +21,8 @@ public enum GraphOperator: Hashable, Sendable {
 
   /// x `[…, K]`, weight `[O, K]`, bias? `[O]` → `[…, O]`: `x·weightᵀ + bias`.
   case linear
+  /// weight `[V, E]`, tokens `[…]` → `[…, E]`: the rows of the weight that tokens from 0 to V − 1 name.
+  case embedding
   /// a `[…, M, K]`, b `[…, K, N]` → `[…, M, N]`, with NumPy's rules for vectors and for the other axes.
   case matMul
   /// a, b, c? → `α·a·b + β·c`, either factor transposed where wanted.
@@ -101,7 +103,7 @@ public enum GraphOperator: Hashable, Sendable {
   case tile
   /// x, pads, value?, axes? → x with more elements before and behind along each axis.
   case pad(PadMode)
-  /// x, indices → the slices of x at these places of an axis; an embedding is `weight, tokens`.
+  /// x, indices → the slices of x at these places of an axis, negative ones counted from its end.
   case gather(axis: Int)
   /// x, indices → `y[i][j] = x[indices[i][j]][j]` for axis 0.
   case gatherElements(axis: Int)

@@ -26,6 +26,14 @@ extension GraphPass {
         x: buffer(x), weight: buffer(weight), gradY: buffer(gradY), gradX: optional(gradX),
         gradWeight: buffer(gradWeight), gradBias: optional(gradBias), rows: rows,
         inputSize: inputSize, outputSize: outputSize)
+    case .embedding(let x, let index, let y, let count, let vocabulary, let width):
+      try backend.embeddingForward(
+        indices: indices[index], weight: buffer(x), y: buffer(y), count: count,
+        vocabulary: vocabulary, width: width)
+    case .embeddingBackward(let y, let index, let x, let count, let vocabulary, let width):
+      try backend.embeddingBackward(
+        indices: indices[index], gradY: buffer(y), gradWeight: buffer(x), count: count,
+        vocabulary: vocabulary, width: width)
     case .convolve(let convolution, let x, let weight, let bias, let y):
       try backend.convolve(
         convolution, buffer(x), weight: buffer(weight), bias: optional(bias), into: buffer(y))
@@ -66,7 +74,8 @@ extension GraphPass {
       try backend.dropout(
         buffer(x), y: buffer(y), count: count, probability: probability,
         random: Philox(
-          seed: seed.seed, stream: RandomStream.dropout(layer: 1 << 12 + stream, step: seed.step)))
+          seed: RandomStream.seed(seed.seed, segment: segment),
+          stream: RandomStream.dropout(layer: 1 << 12 + stream, step: seed.step)))
     case .recurrentForward, .recurrentBackward: try runRecurrent(instruction)
     case .crossEntropy, .regression, .ctc: try runLoss(instruction)
     }
@@ -79,7 +88,7 @@ extension GraphPass {
     case .recurrentForward(let work, _):
       try stacks[work.stack].forward(
         x: buffer(work.x), lengths: lengths(of: work), initial: work.initial.map(optional),
-        final: work.final.map(buffer), dropoutSeed: dropoutSeed)
+        final: work.final.map(optional), dropoutSeed: dropoutSeed, segment: segment)
     case .recurrentBackward(let work, _, let gradY, let gradFinal, let gradX, let gradInitial):
       // A stack writes its parameters' gradients; where another wrote there before, they are added.
       let shared = sharedGradients[work.stack]
@@ -89,10 +98,17 @@ extension GraphPass {
       try stacks[work.stack].backward(
         x: buffer(work.x), lengths: lengths(of: work), isGiven: work.initial.map { $0 != nil },
         gradY: buffer(gradY), gradFinal: gradFinal.map(optional), gradX: optional(gradX),
-        gradInitial: gradInitial.map(optional), dropoutSeed: dropoutSeed)
+        gradInitial: gradInitial.map(optional),
+        carried: carriedPlaces[work.stack].map {
+          (final: stateGradients.final?.stacks[$0], initial: stateGradients.initial?.stacks[$0])
+        }, dropoutSeed: dropoutSeed, segment: segment
+      ) { layer in
+        if shared.isEmpty { try finish(program.stacks[work.stack].parameterNames(layer: layer)) }
+      }
       for (gradient, kept, count) in shared {
         try backend.add(kept, to: gradient, count: count)
       }
+      if !shared.isEmpty { try finish(program.stacks[work.stack].parameters.map(\.name)) }
     default: preconditionFailure("no recurrent instruction")
     }
   }
@@ -102,11 +118,16 @@ extension GraphPass {
   }
 
   private func runLoss(_ instruction: ProgramInstruction) throws {
-    func scale(_ host: Int) -> Double { hostValues[host].first ?? 0 }
+    func scale(_ host: Int) -> Double { lossDivisor.map { 1 / $0 } ?? hostValues[host].first ?? 0 }
     switch instruction {
     case .crossEntropy(
       let logits, let targets, let weights, let smoothing, let gradient, let loss, let rows,
       let classes, let host):
+      guard weights != nil || smoothing != 0 else {
+        return try backend.softmaxCrossEntropy(
+          logits: buffer(logits), targets: indices[targets], gradLogits: optional(gradient),
+          loss: buffer(loss), rows: rows, classes: classes, scale: scale(host))
+      }
       try backend.crossEntropy(
         logits: buffer(logits), targets: indices[targets], classWeights: optional(weights),
         smoothing: smoothing, gradLogits: optional(gradient), loss: buffer(loss), rows: rows,

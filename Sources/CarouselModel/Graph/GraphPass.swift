@@ -10,25 +10,59 @@ public final class GraphPass<B: Backend> {
   let buffers: [B.Buffer?]
   let indices: [B.IndexBuffer]
   let stacks: [GraphStack<B>]
+  /// Of the stacks whose states are handed from pass to pass their places in `GraphStates.stacks`.
+  let carriedPlaces: [Int: Int]
+  private let stateInstructions: Int
   /// Of each stack the gradients that the backward pass of an earlier one wrote to as well, and memory in
   /// which they wait until this stack's are added.
   let sharedGradients: [[(gradient: B.Buffer, kept: B.Buffer, count: Int)]]
-  /// What the host knows of this pass.
+  /// What the host knows of this pass, and whether all that it computes of it is computed and written.
   private(set) var hostValues: [[Double]]
+  private var isPrepared = false
   /// The seed and the step of what is dropped; nil drops nothing.
   private(set) var dropoutSeed: (seed: UInt64, step: Int)?
+  /// The gradients of the states that are handed from pass to pass, in a backward pass.
+  private(set) var stateGradients: (final: GraphStates<B>?, initial: GraphStates<B>?)
+  private var finalGradients: FinalGradients?
   var backend: B { model.backend }
   private var given: Set<String> = []
+
+  /// The states with which stacks begin and in which they leave their last ones; nil where each pass begins
+  /// with zeros.
+  public let states: GraphStates<B>?
+  /// Which sequences of a larger batch these are, for what stacks draw at random; see `RecurrentStack.slice`.
+  package var slice: BatchSlice? {
+    didSet { for stack in stacks { stack.stack.slice = slice } }
+  }
+  /// Which part of a long window this is, for what is drawn at random; see `TrainingPass`.
+  package var segment = 0
+  /// What the sum that a cross-entropy or a regression is the mean of is divided by; nil divides by what counts in
+  /// this pass, `lossWeight`.
+  package var lossDivisor: Double?
+  /// Hears, as a backward pass is queued, from which offset of the parameters' store on gradients are final; nil
+  /// hears nothing.
+  package var gradientIsFinal: ((Int) throws -> Void)?
   /// Hears after each instruction was queued which node it belongs to.
   package var observer: ((ProgramLabel) -> Void)?
 
   /// Allocates the memory of a program.
-  public convenience init(_ program: GraphProgram, _ model: GraphModel<B>) throws {
-    try self.init(program, model, isPoisoned: false)
+  ///
+  /// With `states` its stacks begin with these, and leave their last ones there. Throws a usage error where they are
+  /// those of another graph or of other sizes, and where the device has no room.
+  public convenience init(
+    _ program: GraphProgram, _ model: GraphModel<B>, states: GraphStates<B>? = nil
+  ) throws {
+    try self.init(program, model, states: states, isPoisoned: false)
   }
 
   /// The same; with `isPoisoned` memory is NaN at first, so that an element that is not written shows.
-  package init(_ program: GraphProgram, _ model: GraphModel<B>, isPoisoned: Bool) throws {
+  package init(
+    _ program: GraphProgram, _ model: GraphModel<B>, states: GraphStates<B>? = nil, isPoisoned: Bool
+  ) throws {
+    guard states?.fit(program) ?? true else {
+      throw CarouselError(
+        .usage, "the states are not those of the graph: other stacks, or other sizes")
+    }
     let backend = model.backend
     func memory(_ count: Int) throws -> B.Buffer {
       let buffer = try backend.makeBuffer(count: count)
@@ -39,6 +73,11 @@ public final class GraphPass<B: Backend> {
     let shared = try plan.sizes.map(memory)
     let stacks = try program.stacks.map {
       try GraphStack($0, store: model.storeOfStack($0), training: program.training)
+    }
+    if let states {
+      for (stack, carried) in zip(program.carryingStacks, states.stacks) {
+        stacks[stack].carried = carried
+      }
     }
     buffers = try program.storages.enumerated().map { index, storage in
       switch storage.kind {
@@ -65,7 +104,11 @@ public final class GraphPass<B: Backend> {
     }
     self.program = program
     self.model = model
+    self.states = states
     self.stacks = stacks
+    carriedPlaces = Dictionary(
+      zip(program.carryingStacks, program.carryingStacks.indices), uniquingKeysWith: { $1 })
+    stateInstructions = program.stateInstructions
     for write in program.indexWrites {
       if case .known(let values) = program.hostValues[write.host] {
         try backend.write(values.map { Int32(clamping: Int($0)) }, to: indices[write.index])
@@ -94,6 +137,20 @@ public final class GraphPass<B: Backend> {
     case .constant: break
     }
     given.insert(name)
+    isPrepared = false
+  }
+
+  /// Gives inputs, and all that the host computes of those given so far.
+  ///
+  /// `forward` does this too. Done before other work is queued, it does not wait for that.
+  package func write(_ inputs: [String: GraphTensor]) throws {
+    for (name, tensor) in inputs.sorted(by: { $0.key < $1.key }) { try write(tensor, to: name) }
+    for name in program.inputs.keys.sorted() where !given.contains(name) {
+      throw CarouselError(.missingInput, "the graph's input '\(name)' was not given")
+    }
+    guard !isPrepared else { return }
+    try computeHostValues()
+    isPrepared = true
   }
 
   /// Computes the outputs: writes `inputs`, and queues the work; inputs that are not given keep what they
@@ -106,14 +163,28 @@ public final class GraphPass<B: Backend> {
   public func forward(
     _ inputs: [String: GraphTensor] = [:], dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
-    for (name, tensor) in inputs.sorted(by: { $0.key < $1.key }) { try write(tensor, to: name) }
-    for name in program.inputs.keys.sorted() where !given.contains(name) {
-      throw CarouselError(.missingInput, "the graph's input '\(name)' was not given")
-    }
+    try write(inputs)
+    try forwardStates(dropoutSeed: dropoutSeed)
+    try forwardOutputs()
+  }
+
+  /// The first part of a forward pass of the inputs that were written last: all that changes states.
+  package func forwardStates(dropoutSeed: (seed: UInt64, step: Int)?) throws {
     self.dropoutSeed = program.training ? dropoutSeed : nil
-    try computeHostValues()
-    try run(program.forward, program.forwardLabels)
+    try runForward(0..<stateInstructions)
+  }
+
+  /// The other part, up to the outputs.
+  package func forwardOutputs() throws {
+    try runForward(stateInstructions..<program.forward.count)
     for instruction in program.updates { try run(instruction) }
+  }
+
+  private func runForward(_ range: Range<Int>) throws {
+    for index in range {
+      try run(program.forward[index])
+      observer?(program.forwardLabels[index])
+    }
   }
 
   /// An output of the last `forward`; waits for the device.
@@ -141,6 +212,14 @@ public final class GraphPass<B: Backend> {
   ///   first output is a loss.
   /// - Throws: where one is missing or of another shape, or the device fails.
   public func backward(_ gradients: [String: Tensor] = [:]) throws {
+    try backward(gradients, gradFinal: nil, gradInitial: nil)
+  }
+
+  /// The same with the gradients of states: `gradFinal` are those of the last ones through later passes, nil means
+  /// zeros; `gradInitial` receives those of the first ones where wanted.
+  package func backward(
+    _ gradients: [String: Tensor] = [:], gradFinal: GraphStates<B>?, gradInitial: GraphStates<B>?
+  ) throws {
     guard program.training else {
       throw CarouselError(.usage, "the graph was not bound for training")
     }
@@ -156,14 +235,22 @@ public final class GraphPass<B: Backend> {
       }
       try backend.write(gradient.values, to: buffer(storage))
     }
-    try run(program.backward, program.backwardLabels)
+    stateGradients = (gradFinal, gradInitial)
+    defer { stateGradients = (nil, nil) }
+    finalGradients = gradientIsFinal.map { _ in FinalGradients(program, model.parameters) }
+    for (instruction, label) in zip(program.backward, program.backwardLabels) {
+      try run(instruction)
+      observer?(label)
+      // A stack tells of its layers itself.
+      if case .recurrentBackward = instruction { continue }
+      try finish(program.gradients(instruction))
+    }
   }
 
-  private func run(_ instructions: [ProgramInstruction], _ labels: [ProgramLabel]) throws {
-    for (index, instruction) in instructions.enumerated() {
-      try run(instruction)
-      observer?(labels[index])
-    }
+  /// Tells who wants to hear of it that these gradients are queued.
+  func finish(_ names: @autoclosure () -> [String]) throws {
+    guard finalGradients != nil, let offset = finalGradients?.write(names()) else { return }
+    try gradientIsFinal?(offset)
   }
 
   /// The gradient of an input after `backward`; nil where the graph does not depend on it.
@@ -184,6 +271,13 @@ public final class GraphPass<B: Backend> {
   }
 
   // MARK: Memory
+
+  /// Where an output is that the device computes.
+  package func buffer(of output: String) throws -> B.Buffer {
+    guard case .storage(let index)? = program.outputs.first(where: { $0.name == output })?.source
+    else { throw CarouselError(.usage, "the device computes no output '\(output)'") }
+    return try buffer(index)
+  }
 
   /// Where the loss of the last `forward` is, the first output; nil where the host knows it.
   package var lossBuffer: B.Buffer? {

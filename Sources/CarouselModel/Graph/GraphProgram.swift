@@ -101,6 +101,7 @@ public struct GraphProgram {
     }
     for case .storage(let index) in results.map(\.source) { tracer.keep(index) }
     for index in wanted.values { tracer.keep(index) }
+    tracer.leaveOutUnreadStates()
 
     self.graph = graph
     self.training = training
@@ -123,6 +124,22 @@ public struct GraphProgram {
 }
 
 extension GraphProgram {
+  /// The stacks whose first states the graph does not give, which may be handed from pass to pass.
+  var carryingStacks: [Int] {
+    forward.compactMap {
+      guard case .recurrentForward(let work, _) = $0, work.initial.allSatisfy({ $0 == nil }) else {
+        return nil
+      }
+      return work.stack
+    }
+  }
+
+  /// The instructions of a forward pass up to the last one of a recurrent stack: all that changes states.
+  var stateInstructions: Int {
+    let last = forward.lastIndex { if case .recurrentForward = $0 { true } else { false } }
+    return last.map { $0 + 1 } ?? 0
+  }
+
   /// Of each stack the trained parameters whose gradients an earlier one of the backward pass writes too.
   var sharedGradients: [[ParameterDescription]] {
     var written: Set<String> = []
@@ -288,6 +305,44 @@ extension GraphTracer {
       result[name] = storage(gradient)
     }
     return result
+  }
+
+  /// Has no pass copy the last states of stacks that nothing reads.
+  fileprivate func leaveOutUnreadStates() {
+    var read = Set<Int>()
+    for instruction in forward + statisticsUpdates + backward {
+      switch instruction {
+      case .recurrentForward(let work, let y):
+        read.formUnion([work.x, y] + work.initial.compactMap(\.self))
+      case .recurrentBackward(var work, let y, let gradY, let gradFinal, let gradX, let gradInitial):
+        work.final = []
+        read.formUnion(
+          work.storages + [y, gradY] + (gradFinal + [gradX] + gradInitial).compactMap(\.self))
+      default: read.formUnion(instruction.storages)
+      }
+    }
+    func wanted(_ work: ProgramRecurrentWork) -> ProgramRecurrentWork {
+      var work = work
+      work.final = work.final.map { index in
+        index.flatMap { read.contains($0) || !storages[$0].isTemporary ? $0 : nil }
+      }
+      return work
+    }
+    for (index, instruction) in forward.enumerated() {
+      if case .recurrentForward(let work, let y) = instruction {
+        forward[index] = .recurrentForward(wanted(work), y: y)
+      }
+    }
+    for (index, instruction) in backward.enumerated() {
+      if case .recurrentBackward(
+        let work, let y, let gradY, let gradFinal, let gradX, let initial) =
+        instruction
+      {
+        backward[index] = .recurrentBackward(
+          wanted(work), y: y, gradY: gradY, gradFinal: gradFinal, gradX: gradX,
+          gradInitial: initial)
+      }
+    }
   }
 
   /// Has a storage outlive its pass.

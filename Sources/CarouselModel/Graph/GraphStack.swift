@@ -1,12 +1,16 @@
 /// A recurrent stack of a graph with its states, which the graph holds side by side, `[L·D, N, …]`.
 final class GraphStack<B: Backend> {
   let stack: RecurrentStack<B>
+  /// What the stack begins with and leaves its last states in, where these are handed from pass to pass.
+  var carried: [RecurrentState<B.Buffer>]?
   private let backend: B
+  private let training: Bool
   private let initial: [RecurrentState<B.Buffer>], final: [RecurrentState<B.Buffer>]
   private let gradInitial: [RecurrentState<B.Buffer>], gradFinal: [RecurrentState<B.Buffer>]
 
   init(_ program: ProgramStack, store: ParameterStore<B>, training: Bool) throws {
     backend = store.backend
+    self.training = training
     stack = try RecurrentStack(
       program.operation.configuration, store: store, prefix: program.operation.prefix,
       sequenceLength: program.sequenceLength, batchSize: program.batchSize, training: training)
@@ -18,27 +22,38 @@ final class GraphStack<B: Backend> {
 
   /// `initial` are h₀ and c₀ where they are given, `final` where hₙ and cₙ go.
   func forward(
-    x: B.Buffer, lengths: B.IndexBuffer?, initial given: [B.Buffer?], final wanted: [B.Buffer],
-    dropoutSeed: (seed: UInt64, step: Int)?
+    x: B.Buffer, lengths: B.IndexBuffer?, initial given: [B.Buffer?], final wanted: [B.Buffer?],
+    dropoutSeed: (seed: UInt64, step: Int)?, segment: Int
   ) throws {
     try load(initial, from: given)
+    // The backward pass needs the states as they were before these are overwritten.
+    if let carried, training { try stack.copy(carried, to: initial) }
+    let first = carried.map { training ? initial : $0 } ?? (isGiven(given) ? initial : nil)
     try stack.forward(
-      x: x, lengths: lengths, initial: isGiven(given) ? initial : nil, final: final,
-      dropoutSeed: dropoutSeed)
-    try store(final, to: wanted)
+      x: x, lengths: lengths, initial: first, final: carried ?? final, dropoutSeed: dropoutSeed,
+      segment: segment)
+    try store(carried ?? final, to: wanted)
   }
 
+  /// `carried` are the gradients of the states that are handed from pass to pass: those of the last ones, which
+  /// are added to `given`, and where those of the first ones go.
   func backward(
     x: B.Buffer, lengths: B.IndexBuffer?, isGiven: [Bool], gradY: B.Buffer,
     gradFinal given: [B.Buffer?], gradX: B.Buffer?, gradInitial wanted: [B.Buffer?],
-    dropoutSeed: (seed: UInt64, step: Int)?
+    carried handed: (final: [RecurrentState<B.Buffer>]?, initial: [RecurrentState<B.Buffer>]?)?,
+    dropoutSeed: (seed: UInt64, step: Int)?, segment: Int, layerIsDone: (Int) throws -> Void
   ) throws {
     try load(gradFinal, from: given)
+    var last = self.isGiven(given) ? gradFinal : nil
+    if let more = handed?.final {
+      if last != nil { try add(more, to: gradFinal) } else { last = more }
+    }
     let wantsInitial = wanted.contains { $0 != nil }
     try stack.backward(
-      x: x, lengths: lengths, initial: isGiven.contains(true) ? initial : nil, gradY: gradY,
-      gradFinal: self.isGiven(given) ? gradFinal : nil, gradX: gradX,
-      gradInitial: wantsInitial ? gradInitial : nil, dropoutSeed: dropoutSeed)
+      x: x, lengths: lengths, initial: carried != nil || isGiven.contains(true) ? initial : nil,
+      gradY: gradY, gradFinal: last, gradX: gradX,
+      gradInitial: wantsInitial ? gradInitial : handed?.initial, dropoutSeed: dropoutSeed,
+      segment: segment, layerIsDone: layerIsDone)
     if wantsInitial { try store(gradInitial, to: wanted) }
   }
 
@@ -49,6 +64,14 @@ final class GraphStack<B: Backend> {
     let (sizes, sequences) = (stack.configuration, stack.batchSize)
     return [(state.hidden, sequences * sizes.stateSize)]
       + (state.memory.map { [($0, sequences * sizes.memorySize)] } ?? [])
+  }
+
+  private func add(
+    _ source: [RecurrentState<B.Buffer>], to sums: [RecurrentState<B.Buffer>]
+  ) throws {
+    for (more, sum) in zip(source.flatMap(counts), sums.flatMap(counts)) {
+      try backend.add(more.buffer, to: sum.buffer, count: sum.count)
+    }
   }
 
   /// Copies the states out of tensors; those that are not given are zeros where some are.

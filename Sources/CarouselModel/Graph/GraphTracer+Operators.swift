@@ -40,6 +40,7 @@ extension GraphTracer {
     case .select: return [try select(input(0), input(1), input(2))]
     case .cast(let type): return [try cast(input(0), to: type)]
     case .linear: return [try linear(input(0), input(1), maybe(2))]
+    case .embedding: return [try embedding(input(0), input(1))]
     case .matMul: return [try matrixProduct(input(0), input(1))]
     case .gemm(let alpha, let beta, let transposesA, let transposesB):
       return [

@@ -51,6 +51,29 @@ extension GraphTracer {
     return y
   }
 
+  /// The rows of a weight that tokens choose.
+  func embedding(_ weight: Traced, _ tokens: Traced) throws(CarouselError) -> Traced {
+    guard weight.shape.rank == 2 else {
+      throw failure("a weight of shape \(weight.shape) is none of an embedding, which is [V, E]")
+    }
+    let (V, E, count) = (weight.shape[0], weight.shape[1], tokens.shape.count)
+    let y = result(weight.type, Shape(tokens.shape.dimensions + [E]), from: [weight])
+    guard y.shape.count > 0 else { return y }
+    let indices = try indexBuffer(tokens)
+    emit(
+      .embedding(
+        storage(weight), indices: indices, into: storage(y), count: count, vocabulary: V, width: E))
+    whenBackward(y) { tracer, g in
+      let gradient = tracer.result(.float32, weight.shape, from: [])
+      tracer.emit(
+        .embeddingBackward(
+          tracer.storage(g), indices: indices, into: tracer.storage(gradient), count: count,
+          vocabulary: V, width: E))
+      try tracer.addGradient(gradient, to: weight)
+    }
+    return y
+  }
+
   /// NumPy's `matmul`.
   func matrixProduct(_ a: Traced, _ b: Traced) throws(CarouselError) -> Traced {
     guard a.shape.rank >= 1, b.shape.rank >= 1 else {

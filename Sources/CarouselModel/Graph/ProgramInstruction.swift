@@ -17,6 +17,8 @@ enum ProgramInstruction {
   case linearBackward(
     x: Int, weight: Int, gradY: Int, gradX: Int?, gradWeight: Int, gradBias: Int?, rows: Int,
     inputSize: Int, outputSize: Int)
+  case embedding(Int, indices: Int, into: Int, count: Int, vocabulary: Int, width: Int)
+  case embeddingBackward(Int, indices: Int, into: Int, count: Int, vocabulary: Int, width: Int)
   case convolve(DirectConvolution, Int, weight: Int, bias: Int?, into: Int)
   case unfold(Window, Int, into: Int, padding: Double)
   case unfoldRows(Window, channels: Int, Int, into: Int)
@@ -57,6 +59,7 @@ enum ProgramInstruction {
     case .linearBackward(
       let x, let weight, let gradY, let gradX, let gradWeight, let gradBias, _, _, _):
       [x, weight, gradY, gradWeight] + [gradX, gradBias].compactMap(\.self)
+    case .embedding(let x, _, let y, _, _, _), .embeddingBackward(let x, _, let y, _, _, _): [x, y]
     case .convolve(_, let x, let weight, let bias, let y):
       [x, weight, y] + [bias].compactMap(\.self)
     case .unfold(_, let x, let y, _), .unfoldRows(_, _, let x, let y), .fold(_, let x, let y):
@@ -90,7 +93,8 @@ extension ProgramInstruction {
       .reduce(_, _, _, _, let y, _), .product(_, _, _, let y), .linear(_, _, _, let y, _, _, _),
       .convolve(_, _, _, _, let y), .unfold(_, _, let y, _), .unfoldRows(_, _, _, let y),
       .fold(_, _, let y),
-      .gather(_, _, let y, _, _, _, _),
+      .gather(_, _, let y, _, _, _, _), .embedding(_, _, let y, _, _, _),
+      .embeddingBackward(_, _, let y, _, _, _),
       .scatter(_, _, let y, _, _, _, _), .softmax(_, let y, _, _, _),
       .softmaxBackward(_, _, let y, _, _, _), .normalizeBackward(_, _, _, _, let y, _, _),
       .dropout(_, let y, _, _, _):
@@ -109,10 +113,12 @@ struct ProgramRecurrentWork {
   /// The stack's place in the program.
   let stack: Int
   let x: Int
-  /// h₀ and c₀ where they are given; hₙ and, for a cell that has one, cₙ.
-  let initial: [Int?], final: [Int]
+  /// h₀ and c₀ where they are given.
+  let initial: [Int?]
+  /// hₙ and, for a cell that has one, cₙ; nil where nothing reads them.
+  var final: [Int?]
 
-  var storages: [Int] { [x] + initial.compactMap(\.self) + final }
+  var storages: [Int] { [x] + (initial + final).compactMap(\.self) }
 }
 
 /// A recurrent stack bound to sizes.
