@@ -66,7 +66,7 @@ public struct NetworkComparison: ComparisonCase {
     let network = try Network(configuration, backend: backend, seed: seed)
     let store = network.parameters
     let pass = try NetworkPass(
-      network, sequenceLength: sequenceLength, batchSize: batchSize, training: true)
+      network, sequenceLength: sequenceLength, batchSize: batchSize, purpose: .gradients)
     let losses = try (0..<2).map { window in
       let tokens = ComparisonInput.indices(
         count: sequenceLength * batchSize, below: configuration.outputSize, seed: seed,
@@ -92,7 +92,8 @@ public struct NetworkComparison: ComparisonCase {
 
   /// The logits of inference, one step at a time, states carried.
   private func inferredLogits<B: Backend>(_ network: Network<B>, seed: UInt64) throws -> Tensor {
-    let pass = try NetworkPass(network, sequenceLength: 1, batchSize: batchSize, training: false)
+    let pass = try NetworkPass(
+      network, sequenceLength: 1, batchSize: batchSize, purpose: .outputs)
     let shape: Shape = [1, batchSize, configuration.outputSize]
     for step in 0..<3 {
       let tokens = ComparisonInput.indices(

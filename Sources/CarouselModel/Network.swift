@@ -1,18 +1,20 @@
-/// A network with its parameters, in a backend's memory; `NetworkPass` computes with it.
+/// A network with its parameters, in a backend's memory: a graph, see `NetworkConfiguration.graph`; `NetworkPass`
+/// computes with it.
 public final class Network<B: Backend> {
   /// What the network is made of.
   public let configuration: NetworkConfiguration
+  /// The network as a graph with its parameters.
+  public let model: GraphModel<B>
   /// The parameters.
-  public let parameters: ParameterStore<B>
+  public var parameters: ParameterStore<B> { model.parameters }
   /// What computes.
-  public var backend: B { parameters.backend }
+  public var backend: B { model.backend }
 
   /// Allocates a network; `seed` draws its initial parameters, nil leaves them 0, to be loaded.
   public init(_ configuration: NetworkConfiguration, backend: B, seed: UInt64?) throws {
     try configuration.validate()
     self.configuration = configuration
-    parameters = try ParameterStore(
-      configuration.parameterDescriptions, backend: backend, seed: seed)
+    model = try GraphModel(configuration.graph, backend: backend, seed: seed)
   }
 }
 
@@ -20,145 +22,81 @@ public final class Network<B: Backend> {
 ///
 /// Several passes of different sizes may share one network.
 public final class NetworkPass<B: Backend> {
+  /// What a pass computes.
+  public enum Purpose: Sendable {
+    /// The outputs.
+    case outputs
+    /// The outputs and how far they are from targets.
+    case loss
+    /// That in training, and the gradients of all parameters.
+    case gradients
+  }
+
   /// The network whose parameters are used.
   public let network: Network<B>
   /// T and N.
   public let sequenceLength: Int, batchSize: Int
-  /// The states of every layer, zero at first: `forward` reads them and leaves the final ones, so
-  /// that the next call goes on where this one ended.
-  public let states: [RecurrentState<B.Buffer>]
-  /// `[T, N, O]`, after `forward`.
+  /// What the pass computes.
+  public let purpose: Purpose
+  /// The states of every layer, zero at first: a pass reads them and leaves the final ones, so that the next one
+  /// goes on where this one ended.
+  public var states: [RecurrentState<B.Buffer>] { carried.all }
+  /// `[T, N, O]`, after a pass.
   public let logits: B.Buffer
 
-  /// Which sequences of a larger batch these are, see `RecurrentStack.slice`.
-  package var slice: BatchSlice? {
-    get { stack.slice }
-    set { stack.slice = newValue }
-  }
+  private let carried: GraphStates<B>
+  private let pass: GraphPass<B>
 
-  /// Hears, as a backward pass is queued, from which offset of the store on its gradients are final; nil
-  /// hears nothing.
-  package var gradientIsFinal: ((Int) throws -> Void)?
-
-  let stack: RecurrentStack<B>
-  /// The loss that was queued last, 1 element.
-  let loss: B.Buffer
-  /// Tokens, and what counts or which class it is: `[T, N]` each.
-  private let tokens: B.IndexBuffer, targets: B.IndexBuffer
-  /// What the layers read, `[T, N, C]`, and the values of the targets.
-  private let x: B.Buffer, values: B.Buffer?
-  private let initial: [RecurrentState<B.Buffer>]
-  private let gradients: (logits: B.Buffer, y: B.Buffer, x: B.Buffer)?
-  private var backend: B { network.backend }
-  private var rows: Int { sequenceLength * batchSize }
-
-  /// Allocates the activations for T steps of N sequences; with `training`, for a backward pass too.
-  ///
-  /// `states` are those of another pass where this one is to go on with them.
+  /// Allocates the activations for T steps of N sequences.
   public init(
-    _ network: Network<B>, sequenceLength: Int, batchSize: Int, training: Bool,
-    states: [RecurrentState<B.Buffer>]? = nil
+    _ network: Network<B>, sequenceLength: Int, batchSize: Int, purpose: Purpose
   ) throws {
-    let (backend, configuration) = (network.backend, network.configuration)
-    let (O, E) = (configuration.outputSize, configuration.recurrent.inputSize)
+    let (configuration, backend) = (network.configuration, network.backend)
+    try backend.checkSizes(
+      sequenceLength: sequenceLength, batchSize: batchSize, width: configuration.outputSize)
     self.network = network
     self.sequenceLength = sequenceLength
     self.batchSize = batchSize
-    stack = try RecurrentStack(
-      configuration.recurrent, store: network.parameters, prefix: "recurrent.",
-      sequenceLength: sequenceLength,
-      batchSize: batchSize, training: training)
-    let rows = sequenceLength * batchSize
-    self.states = try states ?? stack.makeStates()
-    initial = training ? try stack.makeStates() : self.states
-    tokens = try backend.makeIndexBuffer(count: rows)
-    targets = try backend.makeIndexBuffer(count: rows)
-    x = try backend.makeBuffer(count: rows * E)
-    logits = try backend.makeBuffer(count: rows * O)
-    values =
-      configuration.vocabularySize == nil ? try backend.makeBuffer(count: rows * O) : nil
-    loss = try backend.makeBuffer(count: 1)
-    gradients =
-      training
-      ? (
-        try backend.makeBuffer(count: rows * O),
-        try backend.makeBuffer(count: rows * configuration.recurrent.outputSize),
-        try backend.makeBuffer(count: rows * E)
-      ) : nil
+    self.purpose = purpose
+    let (loss, y) = (NetworkConfiguration.lossName, NetworkConfiguration.outputName)
+    let graph = network.model.graph.selecting(outputs: purpose == .outputs ? [y] : [loss, y])
+    let program = try GraphProgram(
+      graph, shapes: graph.shapes(sequenceLength: sequenceLength, batchSize: batchSize),
+      training: purpose == .gradients)
+    carried = try GraphStates(program, backend: backend)
+    pass = try GraphPass(program, network.model, states: carried)
+    logits = try pass.buffer(of: y)
   }
 
-  /// Sets every state to zero: the next `forward` begins a new text.
-  public func resetStates() throws {
-    let recurrent = network.configuration.recurrent
-    for state in states {
-      try backend.fill(state.hidden, count: batchSize * recurrent.stateSize, with: 0)
-      if let memory = state.memory {
-        try backend.fill(memory, count: batchSize * recurrent.memorySize, with: 0)
-      }
+  /// Sets every state to zero: the next pass begins a new text.
+  public func resetStates() throws { try carried.reset() }
+
+  /// Queues a pass from `tokens [T, N]` to `logits`.
+  public func forward(tokens: [Int32]) throws { try forward(.tokens(tokens)) }
+
+  /// Queues a pass from an input to `logits`.
+  ///
+  /// Throws a usage error where the pass is one for a loss, which needs targets too.
+  public func forward(_ input: NetworkInput) throws {
+    guard purpose == .outputs else {
+      throw CarouselError(.usage, "the pass computes a loss, for which it needs targets")
     }
+    try pass.forward(network.configuration.tensors(input, nil, sequenceLength, batchSize))
   }
 
-  /// From `tokens [T, N]` to `logits`.
-  public func forward(
-    tokens: [Int32], dropoutSeed: (seed: UInt64, step: Int)? = nil
-  ) throws {
-    try forward(.tokens(tokens), dropoutSeed: dropoutSeed)
-  }
-
-  /// From an input to `logits`.
-  public func forward(
-    _ input: NetworkInput, dropoutSeed: (seed: UInt64, step: Int)? = nil
-  ) throws {
-    try write(input)
-    try forwardStates(dropoutSeed: dropoutSeed)
-    try queueLogits()
-  }
-
-  /// Hands the input of the next `forwardStates` to the backend, which may wait for what is queued.
-  func write(_ input: NetworkInput) throws {
-    try network.configuration.check(input, rows: rows)
-    switch input {
-    case .tokens(let values): try backend.write(values, to: tokens)
-    case .features(let values): try backend.write(values, to: x)
-    }
-  }
-
-  /// From the input that was written last to the outputs and states of the layers; `segment` says which
-  /// part of a long window it is, see `TrainingPass`.
-  func forwardStates(
-    dropoutSeed: (seed: UInt64, step: Int)?, segment: Int = 0
-  ) throws {
-    let (store, configuration) = (network.parameters, network.configuration)
-    if let vocabulary = configuration.vocabularySize {
-      try backend.embeddingForward(
-        indices: tokens, weight: store.value("embedding.weight"), y: x, count: rows,
-        vocabulary: vocabulary, width: configuration.recurrent.inputSize)
-    }
-    // The backward pass needs the states as they were before `forward` overwrites them.
-    if gradients != nil { try stack.copy(states, to: initial) }
-    try stack.forward(
-      x: x, initial: initial, final: states, dropoutSeed: dropoutSeed, segment: segment)
-  }
-
-  /// From the outputs of the layers to `logits`.
-  func queueLogits() throws {
-    let (store, configuration) = (network.parameters, network.configuration)
-    try backend.linearForward(
-      x: stack.y, weight: store.value("output.weight"), bias: store.value("output.bias"),
-      y: logits, rows: rows, inputSize: configuration.recurrent.outputSize,
-      outputSize: configuration.outputSize)
-  }
-
-  /// The mean cross-entropy of the last `forward` in nats, over the `targets [T, N]` that are not
-  /// negative.
+  /// The mean cross-entropy in nats of a pass over `tokens [T, N]`, over the `targets [T, N]` that are not negative.
   ///
   /// This waits for the device.
-  public func loss(targets: [Int32]) throws -> Double { try loss(.classes(targets)) }
+  public func loss(tokens: [Int32], targets: [Int32]) throws -> Double {
+    try loss(.tokens(tokens), .classes(targets))
+  }
 
-  /// The loss of the last `forward`; waits for the device.
-  public func loss(_ targets: NetworkTargets) throws -> Double {
-    try write(targets)
-    try queueLoss(targets, count: targets.count, gradLogits: nil)
+  /// The loss of a pass, without dropout; waits for the device.
+  public func loss(_ input: NetworkInput, _ targets: NetworkTargets) throws -> Double {
+    guard purpose != .outputs else {
+      throw CarouselError(.usage, "the pass was not made for a loss")
+    }
+    try pass.forward(network.configuration.tensors(input, targets, sequenceLength, batchSize))
     return try readLoss()
   }
 
@@ -175,91 +113,96 @@ public final class NetworkPass<B: Backend> {
 
   /// Queues a forward and a backward pass, which leaves the gradients in the network's store, without
   /// waiting; `readLoss` waits.
-  ///
-  /// `count` is what the loss is divided by, the steps that count where it is nil.
   public func queueGradients(
-    _ input: NetworkInput, _ targets: NetworkTargets, count: Int? = nil,
+    _ input: NetworkInput, _ targets: NetworkTargets,
     dropoutSeed: (seed: UInt64, step: Int)? = nil
   ) throws {
-    // Both before the pass, which a later write would wait for.
-    try write(input)
-    try write(targets)
-    try forwardStates(dropoutSeed: dropoutSeed)
-    try queueLogits()
-    try queueBackward(targets, count: count ?? targets.count, dropoutSeed: dropoutSeed)
-  }
-
-  /// Queues the loss and the backward pass of the last logits, for the targets that were written last.
-  ///
-  /// - Parameters:
-  ///   - targets: these, or those of the whole window.
-  ///   - count: the steps of sequences that the loss is the mean of, those of other parts of a window
-  ///     among them.
-  ///   - dropoutSeed: as in `forward`.
-  ///   - segment: as in `forward`.
-  ///   - gradFinal: ∂loss/∂ the last states through what follows; nil means zeros.
-  ///   - gradInitial: receives ∂loss/∂ the first states where wanted.
-  /// - Throws: where the device fails.
-  func queueBackward(
-    _ targets: NetworkTargets, count: Int, dropoutSeed: (seed: UInt64, step: Int)?,
-    segment: Int = 0, gradFinal: [RecurrentState<B.Buffer>]? = nil,
-    gradInitial: [RecurrentState<B.Buffer>]? = nil
-  ) throws {
-    guard let gradients else {
+    guard purpose == .gradients else {
       throw CarouselError(.usage, "the pass was not made for training")
     }
-    let (store, configuration) = (network.parameters, network.configuration)
-    try queueLoss(targets, count: count, gradLogits: gradients.logits)
-    try backend.linearBackward(
-      x: stack.y, weight: store.value("output.weight"), gradY: gradients.logits,
-      gradX: gradients.y, gradWeight: store.gradient("output.weight"),
-      gradBias: store.gradient("output.bias"), rows: rows,
-      inputSize: configuration.recurrent.outputSize, outputSize: configuration.outputSize)
-    try gradientIsFinal?(store.offset("output.weight"))
-    let vocabulary = configuration.vocabularySize
-    try stack.backward(
-      x: x, initial: initial, gradY: gradients.y, gradFinal: gradFinal,
-      gradX: vocabulary == nil ? nil : gradients.x, gradInitial: gradInitial,
-      dropoutSeed: dropoutSeed, segment: segment,
-      layerIsDone: { layer in
-        try gradientIsFinal?(store.offset("recurrent.weight_ih_l\(layer)"))
-      })
-    guard let vocabulary else { return }
-    try backend.embeddingBackward(
-      indices: tokens, gradY: gradients.x, gradWeight: store.gradient("embedding.weight"),
-      count: rows, vocabulary: vocabulary, width: configuration.recurrent.inputSize)
+    try pass.forward(
+      network.configuration.tensors(input, targets, sequenceLength, batchSize),
+      dropoutSeed: dropoutSeed)
+    try pass.backward()
   }
 
   /// The loss that was queued last; waits for the device.
-  public func readLoss() throws -> Double { try backend.read(loss, count: 1)[0] }
+  public func readLoss() throws -> Double { try pass.loss() }
+}
 
-  /// Hands what should be predicted to the backend, which may wait for what is queued.
-  func write(_ targets: NetworkTargets) throws {
-    try network.configuration.check(targets, rows: rows)
-    switch targets {
-    case .classes(let classes): try backend.write(classes, to: self.targets)
-    case .values(let numbers, let counted):
-      if let values { try backend.write(numbers, to: values) }
-      try backend.write(counted, to: self.targets)
+extension NetworkConfiguration {
+  /// The names of the tensors of `graph`.
+  static let inputName = "x"
+  static let outputName = "output"
+  static let lossName = "loss"
+  static let targetName = "targets"
+  static let countedName = "counted"
+
+  /// The network as a graph: what it reads, `x`, becomes its `output` `[T, N, O]`, and with the `targets` its `loss`,
+  /// the first output.
+  ///
+  /// Tokens `x [T, N]` are embedded, features `x [T, N, C]` are read as they are. Of tokens the targets are classes
+  /// `[T, N]`, of which a negative one does not count; of features values `[T, N, O]`, with `counted [T, N]`, 0 where
+  /// a step does not count. The graph's parameters are `parameterDescriptions`.
+  public var graph: Graph {
+    var graph = Graph()
+    var x: String
+    if let vocabularySize {
+      x = graph.embedding(
+        graph.input(Self.inputName, type: .int32, ["T", "N"]), vocabularySize: vocabularySize,
+        width: recurrent.inputSize, name: "embedding")
+    } else {
+      x = graph.input(Self.inputName, ["T", "N", .fixed(recurrent.inputSize)])
     }
+    x = graph.recurrent(x, recurrent, name: "recurrent")
+    let y = graph.linear(
+      x, inputSize: recurrent.outputSize, outputSize: outputSize, name: Self.outputName)
+    if vocabularySize == nil {
+      _ = graph.add(
+        .loss(.regression(.squared)), y,
+        graph.input(Self.targetName, ["T", "N", .fixed(outputSize)]),
+        graph.input(Self.countedName, type: .int32, ["T", "N"]), name: Self.lossName)
+    } else {
+      _ = graph.add(
+        .loss(.crossEntropy(smoothing: 0)), y,
+        graph.input(Self.targetName, type: .int32, ["T", "N"]), name: Self.lossName)
+    }
+    graph.outputs = [Self.lossName, y]
+    return graph
   }
 
-  /// Queues the loss for the targets that were written last, which are of the same kind as `targets`.
-  private func queueLoss(
-    _ targets: NetworkTargets, count: Int, gradLogits: B.Buffer?
-  ) throws {
-    let outputSize = network.configuration.outputSize
-    let scale = 1 / Double(max(count, 1))
-    switch targets {
-    case .classes:
-      try backend.softmaxCrossEntropy(
-        logits: logits, targets: self.targets, gradLogits: gradLogits, loss: loss, rows: rows,
-        classes: outputSize, scale: scale)
-    case .values:
-      guard let values else { return }
-      try backend.squaredError(
-        predictions: logits, targets: values, counted: self.targets, gradPredictions: gradLogits,
-        loss: loss, rows: rows, width: outputSize, scale: scale / Double(outputSize))
+  /// What counts of targets: the steps of sequences that do, or all their values.
+  package func count(_ targets: NetworkTargets) -> Double {
+    Double(targets.count * (vocabularySize == nil ? outputSize : 1))
+  }
+
+  /// The inputs of `graph` for a pass; throws where one is of another size or kind than the network's.
+  package func tensors(
+    _ input: NetworkInput, _ targets: NetworkTargets?, _ sequenceLength: Int, _ batchSize: Int
+  ) throws(CarouselError) -> [String: GraphTensor] {
+    let rows = sequenceLength * batchSize
+    func tensor(_ values: [Double], type: GraphType = .float32) -> GraphTensor {
+      let width = values.count / rows
+      let shape: Shape =
+        type.isReal ? [sequenceLength, batchSize, width] : [sequenceLength, batchSize]
+      return GraphTensor(Tensor(shape, values), type: type)
     }
+    func tensor(_ values: [Int32]) -> GraphTensor { tensor(values.map(Double.init), type: .int32) }
+    try check(input, rows: rows)
+    var result: [String: GraphTensor] = [:]
+    result[Self.inputName] =
+      switch input {
+      case .tokens(let tokens): tensor(tokens)
+      case .features(let features): tensor(features)
+      }
+    guard let targets else { return result }
+    try check(targets, rows: rows)
+    switch targets {
+    case .classes(let classes): result[Self.targetName] = tensor(classes)
+    case .values(let values, let counted):
+      result[Self.targetName] = tensor(values)
+      result[Self.countedName] = tensor(counted)
+    }
+    return result
   }
 }

@@ -34,7 +34,7 @@ public final class ExampleStream<B: Backend> {
     last = [Double](repeating: 0, count: description.channels.count)
     pass =
       model.task == .forecast
-      ? nil : try NetworkPass(model.network, sequenceLength: 1, batchSize: 1, training: false)
+      ? nil : try NetworkPass(model.network, sequenceLength: 1, batchSize: 1, purpose: .outputs)
     windows = PassCache(model.network, batchSize: 1, training: false, reading: .lastStep)
     if model.task == .tag {
       words = try LineReader("-")

@@ -149,7 +149,7 @@ package final class SyntheticDataEvaluator<B: Backend> {
     batchCount = (1000 + data.batchSize - 1) / data.batchSize
     passCount = (batchCount + ranks.count - 1) / ranks.count
     pass = try NetworkPass(
-      network, sequenceLength: data.sequenceLength, batchSize: data.batchSize, training: false)
+      network, sequenceLength: data.sequenceLength, batchSize: data.batchSize, purpose: .loss)
   }
 
   /// The mean loss; nil where `shouldStop` became true on the way.
@@ -161,8 +161,7 @@ package final class SyntheticDataEvaluator<B: Backend> {
       if start + ranks.rank < batchCount {
         let batch = data.batch(start + ranks.rank)
         try pass.resetStates()
-        try pass.forward(batch.input)
-        loss = try pass.loss(batch.targets)
+        loss = try pass.loss(batch.input, batch.targets)
       }
       for part in try ranks.gather(loss).prefix(batchCount - start) { sum += part }
     }

@@ -62,7 +62,7 @@ public final class TextEvaluator<B: Backend> {
     var passes: [Int: NetworkPass<B>] = [:]
     for size in Set(groups.map(\.count)) where size > 0 {
       passes[size] = try NetworkPass(
-        network, sequenceLength: streams.sequenceLength, batchSize: size, training: false)
+        network, sequenceLength: streams.sequenceLength, batchSize: size, purpose: .loss)
     }
     self.passes = passes
   }
@@ -98,9 +98,8 @@ public final class TextEvaluator<B: Backend> {
       guard let pass else { continue }
       let window = try streams.window(index, streams: group)
       let counted = window.targets.count { $0 >= 0 }
-      try pass.forward(tokens: window.inputs)
-      // The last streams of a text may have ended.
-      if counted > 0 { sum += try pass.loss(targets: window.targets) * Double(counted) }
+      // The last streams of a text may have ended: the loss is 0 then.
+      sum += try pass.loss(tokens: window.inputs, targets: window.targets) * Double(counted)
       count += counted
     }
     return (sum, count)

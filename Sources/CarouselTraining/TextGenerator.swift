@@ -13,7 +13,7 @@ public final class TextGenerator<B: Backend> {
         .usage, "the network does not read the \(vocabulary.count) bytes of the vocabulary")
     }
     self.vocabulary = vocabulary
-    pass = try NetworkPass(network, sequenceLength: 1, batchSize: 1, training: false)
+    pass = try NetworkPass(network, sequenceLength: 1, batchSize: 1, purpose: .outputs)
   }
 
   /// Reads `prompt` from a zero state on and hands `length` bytes that follow it to `body`, one by

@@ -158,13 +158,15 @@ public final class Trainer<B: Backend> {
       bytesPerCharacter: parts.bytesPerCharacter, backend: backend, ranks: ranks,
       resuming: checkpoint, initial: initial
     ) { network, pieces in
-      let work = try Self.windows(network, parts.training, settings, pieces, countsBytes: true)
+      let work = try WindowWork(
+        network, parts.training, pieces, checkpointSteps: settings.checkpointSteps,
+        countsBytes: true)
       let evaluator = try parts.heldOut.map {
         try TextEvaluator(
           network, text: $0, vocabulary: vocabulary, limit: settings.validationBytes,
           shards: settings.shards ?? 1, ranks: ranks)
       }
-      return (work, work.states.flatMap(\.self), evaluator)
+      return (work, work.states.flatMap(\.all), evaluator)
     }
   }
 
@@ -186,13 +188,14 @@ public final class Trainer<B: Backend> {
       task, settings: settings, configuration, backend: backend, ranks: ranks,
       resuming: checkpoint, initial: initial
     ) { network, pieces in
-      let work = try Self.windows(network, data, settings, pieces, countsBytes: false)
+      let work = try WindowWork(
+        network, data, pieces, checkpointSteps: settings.checkpointSteps, countsBytes: false)
       let evaluator = try SyntheticDataEvaluator(
         network,
         like: SyntheticData(
           task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed),
         ranks: ranks)
-      return (work, work.states.flatMap(\.self), evaluator)
+      return (work, work.states.flatMap(\.all), evaluator)
     }
   }
 
@@ -218,16 +221,6 @@ public final class Trainer<B: Backend> {
       }
       return (work, [], evaluator)
     }
-  }
-
-  private static func windows(
-    _ network: Network<B>, _ data: any WindowData, _ settings: TrainingSettings,
-    _ pieces: BatchPieces, countsBytes: Bool
-  ) throws -> WindowWork<B> {
-    let pass = try TrainingPass(
-      network, sequenceLength: data.sequenceLength, batchSize: pieces.size,
-      checkpointSteps: settings.checkpointSteps)
-    return try WindowWork(pass, data, pieces, countsBytes: countsBytes)
   }
 
   /// What a trainer computes with: the work of a step, the states that it carries, and what evaluates.

@@ -20,7 +20,7 @@ struct NetworkWork: Work {
     let store = network.parameters
     if let spoiled { try backend.write([.nan], to: store.value(spoiled)) }
     let pass = try NetworkPass(
-      network, sequenceLength: sequenceLength, batchSize: batchSize, training: true)
+      network, sequenceLength: sequenceLength, batchSize: batchSize, purpose: .gradients)
     let norm = try backend.makeBuffer(count: 1)
     let moments = try (0..<2).map { _ in try backend.makeBuffer(count: store.count) }
     let random = Philox(seed: 8, stream: RandomStream.input(0))

@@ -19,7 +19,7 @@ struct WindowWork: Work {
     let network = try Network(
       NetworkConfiguration(vocabularySize: 7, recurrent: recurrent), backend: backend, seed: 5)
     let pass = try TrainingPass(
-      network, sequenceLength: sequenceLength, batchSize: 3, checkpointSteps: kept)
+      network.model, sequenceLength: sequenceLength, batchSize: 3, checkpointSteps: kept)
     let random = Philox(seed: 8, stream: RandomStream.input(0))
     var result: [Outcome] = []
     for window in 0..<2 {
@@ -27,12 +27,14 @@ struct WindowWork: Work {
         (0..<3 * sequenceLength).map { Int32(random.uniform(9000 * window + first + $0) * 7) }
       }
       try pass.queueGradients(
-        .tokens(tokens(0)), .classes(tokens(4000)), dropoutSeed: (1, window))
+        network.configuration.tensors(
+          .tokens(tokens(0)), .classes(tokens(4000)), sequenceLength, 3),
+        count: Double(3 * sequenceLength), dropoutSeed: (1, window))
       result.append(Outcome(name: "loss \(window)", values: [try pass.readLoss()]))
       result += try network.parameters.gradientTensors().map {
         Outcome(name: "grad_\($0.name) \(window)", values: $0.tensor.values)
       }
-      for (index, state) in pass.states.enumerated() {
+      for (index, state) in pass.states.all.enumerated() {
         result.append(
           Outcome(name: "h \(index) \(window)", values: try backend.read(state.hidden, count: 18)))
       }

@@ -11,9 +11,19 @@ import Testing
   private let targets: [Int32] = [1, 2, 3, -1, 0, 4]
   private let backend = ReferenceBackend(sliceAlignment: 16)
 
-  private func makePass(training: Bool = true) throws -> NetworkPass<ReferenceBackend> {
+  private func makePass(
+    _ purpose: NetworkPass<ReferenceBackend>.Purpose = .gradients
+  ) throws -> NetworkPass<ReferenceBackend> {
     let network = try Network(configuration, backend: backend, seed: 3)
-    return try NetworkPass(network, sequenceLength: 3, batchSize: 2, training: training)
+    return try NetworkPass(network, sequenceLength: 3, batchSize: 2, purpose: purpose)
+  }
+
+  @Test(arguments: [5, nil])
+  func theGraphHasTheParametersOfTheNetwork(vocabularySize: Int?) {
+    var network = configuration
+    network.vocabularySize = vocabularySize
+    #expect(network.graph.trainedParameters == network.parameterDescriptions)
+    #expect(network.graph.fixedParameters.isEmpty)
   }
 
   @Test func everyGradientOfTheSquaredErrorIsTheDerivative() throws {
@@ -22,7 +32,7 @@ import Testing
         vocabularySize: nil,
         recurrent: RecurrentConfiguration(cell: .gru, inputSize: 2, hiddenSize: 4), outputSize: 3),
       backend: backend, seed: 3)
-    let pass = try NetworkPass(network, sequenceLength: 3, batchSize: 2, training: true)
+    let pass = try NetworkPass(network, sequenceLength: 3, batchSize: 2, purpose: .gradients)
     var targets = normal(3 * 2 * 3, stream: 1)
     targets[3] = .nan  // of a row that does not count
     func loss() throws -> Double {
@@ -49,7 +59,7 @@ import Testing
 
   @Test func everyGradientIsTheDerivativeOfTheLossFromCarriedStates() throws {
     let pass = try makePass()
-    try pass.forward(tokens: tokens.reversed())
+    _ = try pass.loss(tokens: tokens.reversed(), targets: targets)
     let carried = try values(pass.states)
     #expect(carried.allSatisfy { $0.contains { $0 != 0 } })
     func loss() throws -> Double {
@@ -69,17 +79,17 @@ import Testing
 
   @Test func aLossWithoutDropoutIsThatOfAPassThatCannotTrain() throws {
     let training = try makePass()
-    let plain = try NetworkPass(training.network, sequenceLength: 3, batchSize: 2, training: false)
+    let plain = try NetworkPass(training.network, sequenceLength: 3, batchSize: 2, purpose: .loss)
     let loss = try training.lossAndGradients(tokens: tokens, targets: targets)
-    try plain.forward(tokens: tokens)
-    #expect(try plain.loss(targets: targets) == loss)
+    #expect(try plain.loss(tokens: tokens, targets: targets) == loss)
     #expect(try values(plain.states) == values(training.states))
     #expect(loss > 0 && loss < 2 * log(5))
   }
 
   @Test func trainingGoesOnFromTheStatesItLeft() throws {
     let training = try makePass()
-    let plain = try NetworkPass(training.network, sequenceLength: 3, batchSize: 2, training: false)
+    let plain = try NetworkPass(
+      training.network, sequenceLength: 3, batchSize: 2, purpose: .outputs)
     var losses: [Double] = []
     for _ in 0..<3 {
       losses.append(try training.lossAndGradients(tokens: tokens, targets: targets))
@@ -99,7 +109,7 @@ import Testing
   }
 
   @Test func resetStatesBeginANewText() throws {
-    let pass = try makePass(training: false)
+    let pass = try makePass(.outputs)
     try pass.forward(tokens: tokens)
     let first = backend.values(pass.logits)
     try pass.forward(tokens: tokens)
@@ -107,6 +117,16 @@ import Testing
     try pass.resetStates()
     try pass.forward(tokens: tokens)
     #expect(backend.values(pass.logits) == first)
+  }
+
+  @Test func aPassComputesWhatItWasMadeFor() throws {
+    #expect(throws: CarouselError.self) { try makePass(.loss).forward(tokens: tokens) }
+    #expect(throws: CarouselError.self) {
+      try makePass(.outputs).loss(tokens: tokens, targets: targets)
+    }
+    #expect(throws: CarouselError.self) {
+      try makePass(.loss).lossAndGradients(tokens: tokens, targets: targets)
+    }
   }
 
   @Test func adamFitsAShortText() throws {

@@ -23,15 +23,19 @@ import Testing
   @Test(arguments: Cell.allCases, [64, 100, 128, 150])
   func aWindowInSegmentsHasTheGradientsOfOneInOnePiece(cell: Cell, sequenceLength: Int) throws {
     let (whole, parts) = (try network(cell), try network(cell))
-    let pass = try NetworkPass(whole, sequenceLength: sequenceLength, batchSize: 2, training: true)
+    let pass = try NetworkPass(
+      whole, sequenceLength: sequenceLength, batchSize: 2, purpose: .gradients)
     let segmented = try TrainingPass(
-      parts, sequenceLength: sequenceLength, batchSize: 2, checkpointSteps: 1)
+      parts.model, sequenceLength: sequenceLength, batchSize: 2, checkpointSteps: 1)
     for window in 0..<2 {
       let input = tokens(2 * sequenceLength, stream: 2 * window)
       var targets = tokens(2 * sequenceLength, stream: 2 * window + 1)
       targets[7] = -1
       try pass.queueGradients(.tokens(input), .classes(targets))
-      try segmented.queueGradients(.tokens(input), .classes(targets))
+      try segmented.queueGradients(
+        parts.configuration.tensors(
+          .tokens(input), .classes(targets), sequenceLength, 2),
+        count: Double(2 * sequenceLength - 1))
       #expect(abs(try segmented.readLoss() - pass.readLoss()) < 1e-13)
       for (left, right) in zip(
         try parts.parameters.gradientTensors(), try whole.parameters.gradientTensors())
@@ -42,7 +46,7 @@ import Testing
           #expect(abs(a - b) <= 1e-12 * scale, "\(left.name)")
         }
       }
-      for (left, right) in zip(segmented.states, pass.states) {
+      for (left, right) in zip(segmented.states.all, pass.states) {
         #expect(backend.values(left.hidden) == backend.values(right.hidden))
       }
     }
@@ -53,11 +57,12 @@ import Testing
     let (whole, parts) = (
       try network(.gru, direction: .bidirectional), try network(.gru, direction: .bidirectional)
     )
-    let pass = try NetworkPass(whole, sequenceLength: 70, batchSize: 1, training: true)
-    let segmented = try TrainingPass(parts, sequenceLength: 70, batchSize: 1)
+    let pass = try NetworkPass(whole, sequenceLength: 70, batchSize: 1, purpose: .gradients)
+    let segmented = try TrainingPass(parts.model, sequenceLength: 70, batchSize: 1)
     let (input, targets) = (tokens(70, stream: 0), tokens(70, stream: 1))
     try pass.queueGradients(.tokens(input), .classes(targets))
-    try segmented.queueGradients(.tokens(input), .classes(targets))
+    try segmented.queueGradients(
+      parts.configuration.tensors(.tokens(input), .classes(targets), 70, 1), count: 70)
     #expect(
       try parts.parameters.gradientTensors().map(\.tensor)
         == whole.parameters.gradientTensors().map(\.tensor))

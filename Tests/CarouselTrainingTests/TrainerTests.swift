@@ -67,9 +67,9 @@ import Testing
     let evaluation = try #require(found)
     #expect(evaluation.count == tokens.count - 1)
     let pass = try NetworkPass(
-      trainer.network, sequenceLength: tokens.count - 1, batchSize: 1, training: false)
-    try pass.forward(tokens: Array(tokens.dropLast()))
-    let loss = try pass.loss(targets: Array(tokens.dropFirst()))
+      trainer.network, sequenceLength: tokens.count - 1, batchSize: 1, purpose: .loss)
+    let loss = try pass.loss(
+      tokens: Array(tokens.dropLast()), targets: Array(tokens.dropFirst()))
     #expect(abs(evaluation.loss - loss) < 1e-12)
     #expect(abs(evaluation.perplexity - exp(loss)) < 1e-10)
   }
@@ -85,9 +85,10 @@ import Testing
     var sum = 0.0
     for stream in [tokens[0...1300], tokens[1300...2599]] {
       let pass = try NetworkPass(
-        trainer.network, sequenceLength: stream.count - 1, batchSize: 1, training: false)
-      try pass.forward(tokens: Array(stream.dropLast()))
-      sum += try pass.loss(targets: Array(stream.dropFirst())) * Double(stream.count - 1)
+        trainer.network, sequenceLength: stream.count - 1, batchSize: 1, purpose: .loss)
+      let loss = try pass.loss(
+        tokens: Array(stream.dropLast()), targets: Array(stream.dropFirst()))
+      sum += loss * Double(stream.count - 1)
     }
     #expect(found?.count == 2599)
     #expect(abs(try #require(found).loss - sum / 2599) < 1e-12)

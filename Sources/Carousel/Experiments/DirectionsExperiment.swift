@@ -110,7 +110,7 @@ struct DirectionsExperiment<B: Backend> {
     let data = MarkedSymbols(seed: seed &+ 1 << 32, count: N, length: T)
     let words = trainer.dataDescription?.words ?? []
     let classes = trainer.dataDescription?.classes ?? []
-    let pass = try NetworkPass(trainer.network, sequenceLength: T, batchSize: N, training: false)
+    let pass = try NetworkPass(trainer.network, sequenceLength: T, batchSize: N, purpose: .outputs)
     var tokens = [Int32](repeating: 0, count: T * N)
     for n in 0..<N {
       for t in 0..<T {
