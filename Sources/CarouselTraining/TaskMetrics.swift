@@ -24,6 +24,8 @@ public struct TaskMetrics: Hashable, Sendable {
   public var persistence: ForecastErrors?, seasonalPersistence: ForecastErrors?
   /// The share of numbers between the lowest and the highest quantile.
   public var coverage: Double?
+  /// What `Metric`s of one's own are, by their names; not in JSON, where lines of metrics have them.
+  public var others: [String: Double]?
 
   /// Takes the loss of a task without a text.
   public init(loss: Double) { self.loss = loss }

@@ -9,13 +9,13 @@ import Foundation
 /// bytes of each, the recurrent states are carried from window to window and set to zero where an
 /// epoch begins. All that a step needs is a function of the settings and of how many steps were taken
 /// before, so a resumed run computes the same bits as one that was never interrupted.
-public final class Trainer<B: Backend> {
+public final class Trainer<B: Backend>: TrainingLoop {
   /// How the network is trained.
-  public private(set) var settings: TrainingSettings
+  public var settings: TrainingSettings { loop.settings }
   /// How often the run is saved beside its evaluations; decides no bit of the result.
   public var saveEvery: SaveInterval {
     get { settings.saveEvery ?? .standard }
-    set { settings.saveEvery = newValue }
+    set { loop.settings.saveEvery = newValue }
   }
   /// What the network is trained for.
   public let task: TrainingTask
@@ -24,76 +24,41 @@ public final class Trainer<B: Backend> {
   /// The network.
   public let network: Network<B>
   /// How far the training has come.
-  public internal(set) var position = TrainingPosition()
-
-  /// The seconds of this session; tests set a clock of their own.
-  var now: () -> Double = {
-    let start = ContinuousClock.now
-    return { start.duration(to: .now).seconds }
-  }()
+  public var position: TrainingPosition { loop.position }
+  /// The steps of an epoch.
+  public var epochSteps: Int { loop.work.epochSteps }
 
   /// Measures how the gradient travels back through time, at every line of metrics; nil measures
   /// nothing.
   public var gradientProbe: ((Network<B>) throws -> [GradientNorm])?
 
   /// Whether `TrainingEvent.ranks` follows each line of metrics; the same on every rank.
-  public var logsRanks = false
+  public var logsRanks: Bool {
+    get { loop.logsRanks }
+    set { loop.logsRanks = newValue }
+  }
 
   /// What `config.yaml` of the run's folder holds: the options of a command that repeats the run; nil writes
   /// none.
   public var configuration: String?
 
   /// The ranks that train the network together.
-  public let ranks: any Communicator
+  public var ranks: any Communicator { loop.ranks }
+  /// What this rank's exchanges have cost so far; nil of one that has no others.
+  public var communication: Communication? { communicated }
 
-  /// Whether the run was not resumed.
-  let isNew: Bool
+  let loop: LoopState<B>
   let identity: TrainingText.Identity?
   /// The bytes of a character in what is trained on and what is held out, of a text in UTF-8.
   let bytesPerCharacter: (training: Double?, heldOut: Double?)
   /// What the parameters began with in place of what was drawn, until the beginning is saved.
   var initialWeights: InitialWeights?
-  let work: any TrainingWork
   let pieces: BatchPieces
   /// The states that one step hands on to the next, of this rank's pieces; none where each sequence begins with
   /// zeros.
   let carriedStates: [RecurrentState<B.Buffer>]
   /// What the model remembers of one's own data.
   public let dataDescription: DataDescription?
-  let optimizer: OptimizerState<B>
-  /// The average of the parameters that is evaluated in their place.
-  let average: WeightAverage<B>?
-  let evaluator: (any TrainingEvaluator)?
-  /// The seconds of earlier sessions.
-  var earlierSeconds = 0.0
-  /// What computed the session before.
-  var earlierBackend: BackendRecord?
-  var session = Session()
-  /// The metrics of the run; nil before its first step, and where nothing is kept.
-  var log: JSONLines?
-
-  /// What this session's rate is computed from.
-  struct Session {
-    /// The seconds in steps and the number of them, and those of the seconds that exchanges with other ranks took.
-    var seconds = 0.0
-    var steps = 0
-    var communicationSeconds = 0.0
-    /// The same where the last line of metrics was written.
-    var loggedSeconds = 0.0
-    var loggedSteps = 0
-    /// The loss and the learning rate of the last step.
-    var loss = 0.0
-    var learningRate = 0.0
-    /// The lines of metrics that were written last, all of one step.
-    var lines: [TrainingMetrics] = []
-    /// What `last.safetensors` holds, and when it was written; nil before the first time.
-    var saved: (position: TrainingPosition, seconds: Double)?
-    /// The least time from the end of one step to that of the next; nil before the second step.
-    var stepSeconds: Double?
-    /// How long it takes to save and to evaluate, as measured last.
-    var savingSeconds = 0.0
-    var evaluatingSeconds: Double?
-  }
 
   /// Begins a run with parameters drawn by the settings' seed.
   ///
@@ -239,15 +204,12 @@ public final class Trainer<B: Backend> {
     parts: (Network<B>, BatchPieces) throws -> Parts
   ) throws {
     self.task = task
-    self.settings = settings
     self.vocabulary = vocabulary
     self.identity = identity
     self.bytesPerCharacter = bytesPerCharacter
     dataDescription = data
     let ranks = ranks.count > 1 ? MeasuredRanks(ranks) : ranks
-    self.ranks = ranks
     pieces = try BatchPieces(settings, ranks: ranks)
-    isNew = checkpoint == nil
     network =
       if let checkpoint {
         try checkpoint.makeNetwork(backend: backend)
@@ -256,12 +218,11 @@ public final class Trainer<B: Backend> {
       }
     initialWeights = checkpoint == nil ? try initial(configuration) : nil
     try initialWeights?.write(to: network.parameters)
-    (work, carriedStates, evaluator) = try parts(network, pieces)
-    optimizer = try OptimizerState(
-      settings.optimizer.optimizer, store: network.parameters, ranks: ranks,
-      isSharded: settings.shardOptimizer ?? false)
-    let store = network.parameters
-    average = try settings.averageDecay.map { try WeightAverage(store, decay: $0) }
+    let (work, states, evaluator) = try parts(network, pieces)
+    carriedStates = states
+    loop = try LoopState(
+      network.parameters, settings: settings, work: work, evaluator: evaluator,
+      evaluatesFirst: false, ranks: ranks, isNew: checkpoint == nil)
     if let checkpoint { try load(checkpoint) }
   }
 
@@ -282,50 +243,7 @@ public final class Trainer<B: Backend> {
     in folder: RunFolder? = nil, shouldStop: () -> Bool = { false },
     report: (TrainingEvent) throws -> Void
   ) throws -> TrainingResult {
-    let folder = ranks.isFirst ? try folder?.owned() : folder
-    func stops() throws -> Bool { try ranks.onAny(shouldStop()) }
-    try shakeHands()
-    // The first step of a new run does not wait for the disk.
-    let isBeginning = isNew && position.step == 0
-    func begin() throws {
-      guard let folder, log == nil else { return }
-      guard ranks.isFirst else {
-        // As the first notes when it saves what a new run began as.
-        if isBeginning, session.saved == nil { session.saved = (TrainingPosition(), now()) }
-        return
-      }
-      try self.begin(folder, isBeginning: isBeginning, report)
-    }
-    if !isBeginning { try begin() }
-    var reason = TrainingResult.Reason?.none
-    while reason == nil {
-      if isEvaluationDue, position.evaluation?.step != position.step {
-        guard try evaluate(due: true, folder, stops, report) else { break }
-      }
-      reason = try ranks.agree(on: endReason)
-      if reason == nil {
-        if try stops() { break }
-        do {
-          try takeStep(folder)
-        } catch {
-          try? begin()
-          throw error
-        }
-        try report(.stepped(progress))
-        try begin()
-        try logIfDue(report)
-        try estimateEvaluation(stops)
-        if try isSaveDue { try saveLast(folder, report) }
-      }
-    }
-    try begin()
-    if reason != nil, position.evaluation?.step != position.step {
-      if try !evaluate(due: false, folder, stops, report) { reason = nil }
-    }
-    if session.saved?.position != position { try saveLast(folder, report) }
-    return TrainingResult(
-      reason: reason ?? .interrupted, position: position, epoch: epoch,
-      rate: rate(seconds: session.seconds, steps: session.steps))
+    try train(in: folder, shouldStop, report)
   }
 
   /// Trains until a bound is met or patience is used up, and reports nothing on the way.
@@ -333,50 +251,38 @@ public final class Trainer<B: Backend> {
     try run(in: folder) { _ in }
   }
 
-  private func takeStep(_ folder: RunFolder?) throws {
-    let began = now()
-    let exchanged = communication?.seconds ?? 0
-    let learningRate = settings.schedule.learningRate(
-      step: position.step, fraction: try agreedScheduleFraction())
-    try work.queueGradients(step: position.step, seed: settings.seed)
-    try optimizer.queueStep(
-      position.step + 1, learningRate: learningRate, clipNorm: settings.clipNorm)
-    try average?.queueStep(position.step + 1)
-    let loss = try work.readLoss()
-    guard loss.isFinite else {
-      throw divergence("the loss became \(loss) in step \(position.step + 1)", folder)
-    }
-    position.step += 1
-    position.logged.add(loss)
-    position.evaluated.add(loss)
-    let seconds = earlierSeconds + now()
-    if session.steps > 0 {
-      session.stepSeconds = min(session.stepSeconds ?? .infinity, seconds - position.seconds)
-    }
-    position.seconds = seconds
-    session.loss = loss
-    session.learningRate = learningRate
-    session.steps += 1
-    session.seconds += now() - began
-    session.communicationSeconds += (communication?.seconds ?? 0) - exchanged
+  /// Whether a part of the data is held out, on which evaluations measure the network.
+  public var holdsOut: Bool { loop.evaluator != nil }
+
+  /// What a loss in training says.
+  public func trainingMetrics(_ loss: Double) -> TaskMetrics {
+    task == .text
+      ? TaskMetrics(lossPerByte: loss, bytesPerCharacter: bytesPerCharacter.training)
+      : TaskMetrics(loss: loss)
   }
 
-  private func logIfDue(_ report: (TrainingEvent) throws -> Void) throws {
-    guard position.step % settings.logEvery == 0, let mean = position.logged.value else { return }
-    var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
-    line.learningRate = session.learningRate
-    line.trainingLoss = mean
-    if settings.clipNorm != nil { line.gradientNorm = try optimizer.readGradientNorm() }
-    let rate = rate(
-      seconds: session.seconds - session.loggedSeconds, steps: session.steps - session.loggedSteps)
+  /// What the loss of an evaluation says: of the held-out part, or of the training steps where nothing
+  /// is held out.
+  public func evaluationMetrics(_ loss: Double) -> TaskMetrics {
+    guard task == .text, holdsOut else { return trainingMetrics(loss) }
+    return TaskMetrics(lossPerByte: loss, bytesPerCharacter: bytesPerCharacter.heldOut)
+  }
+
+  /// Computes with the weights that evaluations measure: the average where there is one.
+  public func withEvaluatedWeights<Result>(_ body: () throws -> Result) throws -> Result {
+    try withAverage(body)
+  }
+
+  func judge(_ measured: TaskMetrics) -> (found: TaskMetrics, kept: TaskMetrics?) {
+    task.readsExamples ? (measured, measured) : (evaluationMetrics(measured.loss), nil)
+  }
+
+  func complete(_ line: inout TrainingMetrics, rate: Double) throws {
     if task == .text { line.bytesPerSecond = rate } else { line.sequencesPerSecond = rate }
     line.gradientNorms = try gradientProbe?(network)
-    session.loggedSeconds = session.seconds
-    session.loggedSteps = session.steps
-    position.trainingLoss = mean
-    position.logged = RunningMean()
-    try write(line)
-    try report(.logged(line, progress))
-    if logsRanks { try report(.ranks(step: position.step, rankProgress())) }
+  }
+
+  func keepBest(in folder: RunFolder?) throws {
+    if let folder { try save(to: folder.best, resumable: false, folder) }
   }
 }

@@ -46,6 +46,7 @@ extension TrainingMetrics {
     (mae, rmse) = (metrics.forecast?.mae, metrics.forecast?.rmse)
     (mase, smape) = (metrics.forecast?.mase, metrics.forecast?.smape)
     coverage = metrics.coverage
+    self.metrics = metrics.others
   }
 }
 

@@ -103,6 +103,25 @@ enum OwnExamples {
     #expect(try metrics(whole.run).last?.metrics?["accuracy"] != nil)
   }
 
+  @Test func aDamagedLineOfMetricsIsToldAndCutOut() throws {
+    let folder = try TemporaryFolder()
+    let settings = OwnExamples.settings(maxSteps: 9)
+    let first = try trainer(OwnExamples.graph(), settings)
+    try first.run(in: folder.run, shouldStop: { first.position.step >= 6 })
+    let lines = try String(contentsOfFile: folder.run.metrics, encoding: .utf8)
+    try ("no JSON\n" + lines).write(toFile: folder.run.metrics, atomically: true, encoding: .utf8)
+    var warnings: [String] = []
+    try trainer(
+      OwnExamples.graph(), settings, resuming: GraphCheckpoint(contentsOf: folder.run.last)
+    ).run(
+      in: folder.run,
+      report: { event in
+        if case .warned(let text) = event { warnings.append(text) }
+      })
+    #expect(warnings.count == 1 && warnings[0].contains("line 1, which is cut out"))
+    #expect(try metrics(folder.run).last?.step == 9)
+  }
+
   @Test func patienceEndsTheRunAndTheBestModelComesBack() throws {
     var settings = OwnExamples.settings(maxSteps: 400)
     settings.patience = 3

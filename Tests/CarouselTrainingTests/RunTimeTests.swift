@@ -21,9 +21,9 @@ import Testing
     settings.batchSize = 100
     settings.evaluateEvery = evaluateEvery
     let trainer = try Trainer(.adding, settings: settings, backend: ReferenceBackend())
-    #expect(trainer.evaluator?.passCount == 10)
+    #expect(trainer.loop.evaluator?.passCount == 10)
     let clock = Clock()
-    trainer.now = { clock.seconds }
+    trainer.loop.now = { clock.seconds }
     return try trainer.run(
       shouldStop: {
         clock.seconds += 1
@@ -50,5 +50,24 @@ import Testing
   @Test func anEvaluationThatNeedsAllTheTimeLeavesOneStep() throws {
     let position = try run(TrainingBounds(maxSeconds: 5))
     #expect(position.step == 1 && position.evaluation?.step == 1)
+  }
+
+  @Test func theLastEvaluationOfAGraphIsPartOfTheTimeToo() throws {
+    var settings = OwnExamples.settings(maxSteps: 1)
+    settings.bounds = TrainingBounds(maxSeconds: 40)
+    settings.evaluateEvery = 1000
+    let trainer = try GraphTrainer(
+      OwnExamples.graph(), training: OwnExamples.make(22),
+      validation: OwnExamples.make(14, seed: 2), settings: settings, backend: ReferenceBackend())
+    #expect(trainer.loop.evaluator?.passCount == 4)
+    let clock = Clock()
+    trainer.loop.now = { clock.seconds }
+    let position = try trainer.run(shouldStop: {
+      clock.seconds += 1
+      return false
+    }).position
+    // Four passes before the first step, and four at the end.
+    #expect(position.seconds == 40 && position.step == 32)
+    #expect(position.evaluation?.step == 32)
   }
 }

@@ -9,7 +9,7 @@ public struct GraphEvaluation: Hashable, Sendable {
 }
 
 /// Measures a graph on data; several ranks compute the batches in turn, and each counts what all computed.
-final class GraphEvaluator<B: Backend> {
+final class GraphEvaluator<B: Backend>: TrainingEvaluator {
   let passCount: Int
   private let data: any TrainingData
   private let metrics: [Metric]
@@ -47,7 +47,7 @@ final class GraphEvaluator<B: Backend> {
   /// Measures the model.
   ///
   /// Asks `shouldStop` before each pass, and returns nil once it says true.
-  func measure(shouldStop: () throws -> Bool) throws -> GraphEvaluation? {
+  func evaluate(shouldStop: () throws -> Bool) throws -> GraphEvaluation? {
     // Of every batch the loss, weighed, then the sum and the count of each metric.
     let width = 1 + 2 * metrics.count
     var sums = [Double](repeating: 0, count: width)
@@ -64,6 +64,14 @@ final class GraphEvaluator<B: Backend> {
       result.metrics[metric.name] = sums[1 + 2 * index] / sums[2 + 2 * index]
     }
     return result
+  }
+
+  func measure(shouldStop: () throws -> Bool) throws -> TaskMetrics? {
+    try evaluate(shouldStop: shouldStop).map { found in
+      var result = TaskMetrics(loss: found.loss)
+      if !metrics.isEmpty { result.others = found.metrics }
+      return result
+    }
   }
 
   /// What a batch adds to the sums.

@@ -73,32 +73,22 @@ extension GraphTrainer {
   private var description: GraphCheckpoint.Description {
     GraphCheckpoint.Description(
       settings: settings, dataHash: parts.hash, modelHash: modelHash, position: position,
-      computedOn: backend.record,
-      metrics: session.lines)
+      computedOn: backend.record, metrics: loop.session.lines)
   }
 
-  /// Prepares a folder for this run and opens its metrics.
-  func begin(_ folder: RunFolder, _ report: (TrainingEvent) throws -> Void) throws {
-    if isNew, position.step == 0 {
-      try save(folder, report)
-    }
-    guard ranks.isFirst else { return }
-    if isNew, position.step == 0 { try folder.removeResults() }
+  func saveBeginning(to folder: RunFolder) throws {
+    try save(to: folder.last, resumable: true, folder)
+  }
+
+  func writeSettings(to folder: RunFolder) throws {
     try AtomicFile.write(
       JSON.encode(GraphTrainingSettings.Record(settings), pretty: true) + "\n", to: folder.settings)
-    let known = session.lines.first?.step
-    _ = try JSONLines.cut(folder.metrics, keeping: TrainingMetrics.self) { line in
-      known.map { line.step < $0 } ?? (line.step <= position.step)
-    }
-    let log = try JSONLines(appendingTo: folder.metrics)
-    for line in session.lines { try log.append(line) }
-    self.log = log
   }
 
-  func append(_ line: TrainingMetrics) throws {
-    if session.lines.first?.step != line.step { session.lines = [] }
-    session.lines.append(line)
-    try log?.append(line)
+  func stateTensors() -> [(name: String, tensor: Tensor)] { [] }
+
+  func write(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws {
+    try GraphCheckpoint.write(description, tensors, elementType: backend.elementType, to: path)
   }
 
   /// The names of the running statistics of batch normalisation that training moves.
@@ -115,10 +105,10 @@ extension GraphTrainer {
 
   /// What the best model is made of: the trained parameters, and the running statistics.
   func bestTensors() throws -> [String: Tensor] {
-    Dictionary(uniqueKeysWithValues: try namedTensors().map { ($0.name, $0.tensor) })
+    Dictionary(uniqueKeysWithValues: try modelTensors().map { ($0.name, $0.tensor) })
   }
 
-  private func namedTensors() throws -> [(name: String, tensor: Tensor)] {
+  func modelTensors() throws -> [(name: String, tensor: Tensor)] {
     let moved = statistics
     return try model.parameters.tensors()
       + (moved.isEmpty ? [] : model.fixedParameters.tensors().filter { moved.contains($0.name) })
@@ -150,30 +140,6 @@ extension GraphTrainer {
     try loadParameters(GraphCheckpoint(contentsOf: folder.best).parameters())
   }
 
-  /// Saves what the best model is made of.
-  func saveBest(_ folder: RunFolder) throws {
-    try GraphCheckpoint.write(
-      description, namedTensors(), elementType: backend.elementType, to: folder.best)
-  }
-
-  /// Saves all that a resumed run needs, behind the metrics that it counts on; the first rank writes.
-  func save(_ folder: RunFolder, _ report: (TrainingEvent) throws -> Void) throws {
-    // What ranks have of their own comes from each.
-    let moments = try optimizer.tensors()
-    (session.savedStep, session.savedSeconds) = (position.step, now())
-    guard ranks.isFirst else { return }
-    try log?.synchronize()
-    let tensors = try namedTensors() + moments + (average?.tensors() ?? [])
-    for (name, tensor) in tensors where tensor.firstNonFinite(in: tensor.elementType) != nil {
-      throw divergence(
-        "the tensor '\(name)' holds a number that is not finite after step \(position.step)",
-        folder)
-    }
-    try GraphCheckpoint.write(
-      description, tensors, elementType: backend.elementType, to: folder.last)
-    try report(.saved(step: position.step))
-  }
-
   /// Takes over what a run saved; throws where the data are no longer what they were.
   func load(_ checkpoint: GraphCheckpoint) throws {
     let known = checkpoint.description
@@ -197,47 +163,10 @@ extension GraphTrainer {
       tensors[parameter.name] = try checkpoint.tensor(parameter.name, shape: parameter.shape)
     }
     try loadParameters(tensors)
-    try optimizer.load { name, shape in try checkpoint.tensor(name, shape: shape) }
-    try average?.load { name, shape in try checkpoint.tensor(name, shape: shape) }
-    position = known.position
-    session.lines = known.metrics
-    session.savedStep = position.step
-    earlierSeconds = position.seconds
-  }
-
-  // MARK: Progress
-
-  /// The training steps of an epoch.
-  public var epochSteps: Int { work.epochSteps }
-
-  /// The epoch of the last step, counted from 1.
-  var epoch: Int { position.epoch(epochSteps) }
-
-  /// The examples trained on per second in this session, evaluations left out.
-  var rate: Double {
-    session.seconds > 0
-      ? Double(session.steps * settings.training.updateSize) / session.seconds : 0
-  }
-
-  var isSaveDue: Bool {
-    settings.training.isSaveDue(position, age: now() - session.savedSeconds)
-  }
-
-  /// Which bound the run has met; nil where it goes on.
-  var endReason: TrainingResult.Reason? {
-    settings.training.endReason(position, epochSteps: epochSteps)
-  }
-
-  /// How much of the run after the warm-up is over, as the schedule measures it.
-  var scheduleFraction: Double {
-    settings.training.scheduleFraction(position, epochSteps: epochSteps)
-  }
-
-  /// How far the run is.
-  var progress: TrainingProgress {
-    settings.training.progress(
-      position, epochSteps: epochSteps,
-      stepSeconds: session.steps == 0 ? nil : session.seconds / Double(session.steps),
-      loss: session.loss, rate: rate)
+    try loop.optimizer.load { name, shape in try checkpoint.tensor(name, shape: shape) }
+    try loop.average?.load { name, shape in try checkpoint.tensor(name, shape: shape) }
+    loop.resume(known.position, known.metrics, known.computedOn)
+    // The folder has just this.
+    loop.session.saved = (known.position, 0)
   }
 }

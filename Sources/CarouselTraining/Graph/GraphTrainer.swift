@@ -19,11 +19,15 @@ import CarouselModel
 ///
 /// Several ranks may train together (`LocalRanks`, `MPIRanks`): each makes a trainer of the same arguments on a
 /// backend of its own, and runs it. `settings.shards` cuts each batch, and their number decides no bit.
-public final class GraphTrainer<B: Backend> {
+public final class GraphTrainer<B: Backend>: TrainingLoop {
   /// How the graph is trained.
-  public var settings: GraphTrainingSettings
+  public var settings: GraphTrainingSettings {
+    didSet { loop.settings = settings.training }
+  }
   /// How far the training has come.
-  public internal(set) var position = TrainingPosition()
+  public var position: TrainingPosition { loop.position }
+  /// The training steps of an epoch.
+  public var epochSteps: Int { loop.work.epochSteps }
   /// The examples to learn from, those held out, and those of the test.
   public let counts: (training: Int, validation: Int, test: Int)
   /// The graph with its parameters as they are now.
@@ -38,30 +42,25 @@ public final class GraphTrainer<B: Backend> {
   public var backend: B { model.backend }
 
   /// Whether `TrainingEvent.ranks` follows each line of metrics; the same on every rank.
-  public var logsRanks = false
+  public var logsRanks: Bool {
+    get { loop.logsRanks }
+    set { loop.logsRanks = newValue }
+  }
   /// The ranks that train the graph together.
-  public let ranks: any Communicator
-  let optimizer: OptimizerState<B>
-  /// The average of the parameters that is evaluated in their place.
-  let average: WeightAverage<B>?
+  public var ranks: any Communicator { loop.ranks }
+  /// What this rank's exchanges have cost so far; nil of one that has no others.
+  public var communication: Communication? { communicated }
+
+  let loop: LoopState<B>
   let parts: GraphTrainingParts
-  let isNew: Bool
   /// A hash of the parameters that the run began with.
   let modelHash: String
-  let work: GraphWork<B>
   private let metrics: [Metric]
-  private let evaluator: GraphEvaluator<B>?
-  /// The seconds of this session; tests set a clock of their own.
-  var now: () -> Double = {
-    let start = ContinuousClock.now
-    return { start.duration(to: .now).seconds }
-  }()
-  var earlierSeconds = 0.0
-  var session = GraphSession()
-  var log: JSONLines?
   /// Where the best parameters are: in a run's folder, or here.
   var folder: RunFolder?
   var best: [String: Tensor]?
+  /// What is given the best parameters whenever there are better ones, while the run lasts.
+  private var writeBest: ([String: Tensor]) throws -> Void = { _ in }
 
   /// Begins a run on examples of one's own, or goes on with one from what it saved.
   ///
@@ -117,27 +116,24 @@ public final class GraphTrainer<B: Backend> {
   ) throws {
     try settings.validate()
     let ranks = ranks.count > 1 ? MeasuredRanks(ranks) : ranks
-    self.ranks = ranks
     self.settings = settings
     self.parts = parts
     self.metrics = metrics
-    isNew = checkpoint == nil
     let training = settings.training
     let (selected, factors) = try settings.selection.apply(
       to: parts.graph, learningRate: training.schedule.peak)
     modelHash = Self.hash(of: parameters)
-    model = try GraphModel(selected, backend: backend)
+    let model = try GraphModel(selected, backend: backend)
+    self.model = model
     try model.load(parameters, source: settings.model)
-    optimizer = try OptimizerState(
-      training.optimizer.optimizer, store: model.parameters, factors: factors, ranks: ranks,
-      isSharded: training.shardOptimizer ?? false)
-    let store = model.parameters
-    average = try training.averageDecay.map { try WeightAverage(store, decay: $0) }
-    work = try GraphWork(model, parts.training, training, ranks: ranks)
-    evaluator = try parts.validation.map { [model] in
+    let work = try GraphWork(model, parts.training, training, ranks: ranks)
+    let evaluator = try parts.validation.map {
       try GraphEvaluator(
         model, $0, batchSize: training.batchSize, metrics: metrics, ranks: ranks)
     }
+    loop = try LoopState(
+      model.parameters, settings: training, factors: factors, work: work, evaluator: evaluator,
+      evaluatesFirst: true, ranks: ranks, isNew: checkpoint == nil)
     counts = (parts.training.count, parts.validation?.count ?? 0, parts.test?.count ?? 0)
     if let checkpoint { try load(checkpoint) }
     do {
@@ -172,33 +168,13 @@ public final class GraphTrainer<B: Backend> {
     report: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingResult {
     let folder = ranks.isFirst ? try folder?.owned() : folder
-    func stops() throws -> Bool { try ranks.onAny(shouldStop()) }
-    try shakeHands()
     // Its place alone: the run owns it no longer than it lasts.
     self.folder = folder.map { RunFolder($0.path) }
-    if let folder { try begin(folder, report) }
-    var reason = TrainingResult.Reason?.none
-    while reason == nil {
-      if position.step % settings.training.evaluateEvery == 0,
-        position.evaluation?.step != position.step
-      {
-        guard try evaluate(due: position.step > 0, folder, stops, write, report) else { break }
-      }
-      reason = try ranks.agree(on: endReason)
-      if reason == nil {
-        if try stops() { break }
-        try takeStep(folder)
-        try report(.stepped(progress))
-        try logIfDue(report)
-        if try ranks.fromFirst(isSaveDue), let folder { try save(folder, report) }
-      }
+    return try withoutActuallyEscaping(write) { write in
+      writeBest = write
+      defer { writeBest = { _ in } }
+      return try train(in: folder, shouldStop, report)
     }
-    if reason != nil, position.evaluation?.step != position.step {
-      if try !evaluate(due: false, folder, stops, write, report) { reason = nil }
-    }
-    if let folder, session.savedStep != position.step { try save(folder, report) }
-    return TrainingResult(
-      reason: reason ?? .interrupted, position: position, epoch: epoch, rate: rate)
   }
 
   /// The parameters as they are now on other data, measured by this rank alone.
@@ -218,7 +194,7 @@ public final class GraphTrainer<B: Backend> {
     }
     return try GraphEvaluator(
       model, data, batchSize: settings.training.batchSize, metrics: metrics, ranks: ranks
-    ).measure(shouldStop: shouldStop)
+    ).evaluate(shouldStop: shouldStop)
   }
 
   /// The mean loss of the parts of the data under the best parameters; `best` gives them.
@@ -244,105 +220,18 @@ public final class GraphTrainer<B: Backend> {
     return losses[0].map { ($0, losses[1], losses[2]) }
   }
 
-  // MARK: Steps
+  // MARK: What the loop asks
 
-  private func takeStep(_ folder: RunFolder?) throws {
-    let began = now()
-    let exchanged = communication?.seconds ?? 0
-    let training = settings.training
-    let fraction =
-      training.scheduleBy == .time ? try ranks.fromFirst(scheduleFraction) : scheduleFraction
-    let learningRate = training.schedule.learningRate(step: position.step, fraction: fraction)
-    try work.queueGradients(step: position.step, seed: training.seed)
-    try optimizer.queueStep(
-      position.step + 1, learningRate: learningRate, clipNorm: training.clipNorm)
-    try average?.queueStep(position.step + 1)
-    let loss = try work.readLoss()
-    guard loss.isFinite else {
-      throw divergence("the loss became \(loss) in step \(position.step + 1)", folder)
-    }
-    position.take(loss, seconds: earlierSeconds + now())
-    session.loss = loss
-    session.learningRate = learningRate
-    session.steps += 1
-    session.seconds += now() - began
-    session.communicationSeconds += (communication?.seconds ?? 0) - exchanged
+  func judge(_ measured: TaskMetrics) -> (found: TaskMetrics, kept: TaskMetrics?) {
+    (measured, nil)
   }
 
-  private func logIfDue(_ report: (TrainingEvent) throws -> Void) throws {
-    guard position.step % settings.training.logEvery == 0, let mean = position.logged.value else {
-      return
-    }
-    var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
-    line.learningRate = session.learningRate
-    line.trainingLoss = mean
-    if settings.training.clipNorm != nil { line.gradientNorm = try optimizer.readGradientNorm() }
-    line.sequencesPerSecond = rate
-    position.trainingLoss = mean
-    position.logged = RunningMean()
-    try append(line)
-    try report(.logged(line, progress))
-    if logsRanks { try report(.ranks(step: position.step, rankProgress())) }
-  }
+  func complete(_ line: inout TrainingMetrics, rate: Double) { line.sequencesPerSecond = rate }
 
-  /// Measures what is held out, and saves what is best and what is last; false where it was asked to stop.
-  private func evaluate(
-    due: Bool, _ folder: RunFolder?, _ shouldStop: () throws -> Bool,
-    _ write: ([String: Tensor]) throws -> Void, _ report: (TrainingEvent) throws -> Void
-  ) throws -> Bool {
-    var line = TrainingMetrics(step: position.step, epoch: epoch, seconds: position.seconds)
-    // Before the first step there is nothing to go by but what is held out.
-    guard evaluator != nil || position.evaluated.value != nil else { return true }
-    func measure() throws -> Bool {
-      if let evaluator {
-        var done = 0
-        let found = try evaluator.measure {
-          try report(.evaluating(Double(done) / Double(evaluator.passCount)))
-          done += 1
-          return try shouldStop()
-        }
-        guard let found else { return false }
-        line.validationLoss = found.loss
-        if !metrics.isEmpty { line.metrics = found.metrics }
-      }
-      let loss = line.validationLoss ?? position.evaluated.value ?? .nan
-      guard loss.isFinite else {
-        throw divergence("the validation loss became \(loss) after step \(position.step)", folder)
-      }
-      let isBest = position.record(loss, due: due)
-      position.seconds = earlierSeconds + now()
-      line.isBest = isBest
-      try append(line)
-      guard isBest else { return true }
-      let tensors = try bestTensors()
-      best = folder == nil ? tensors : nil
-      guard ranks.isFirst else { return true }
-      if let folder { try saveBest(folder) }
-      try write(tensors)
-      return true
-    }
-    guard try average.map({ try $0.inPlace(measure) }) ?? measure() else { return false }
-    if let folder { try save(folder, report) }
-    try report(.evaluated(line, progress))
-    return true
+  func keepBest(in folder: RunFolder?) throws {
+    let tensors = try bestTensors()
+    best = folder == nil ? tensors : nil
+    if let folder { try save(to: folder.best, resumable: false, folder) }
+    if ranks.isFirst { try writeBest(tensors) }
   }
-
-  /// The error for numbers that are no longer finite.
-  func divergence(_ event: String, _ folder: RunFolder?) -> CarouselError {
-    let kept = folder.map { "; '\($0.last)' keeps the last good checkpoint" } ?? ""
-    return CarouselError(
-      .checkFailed, "training stopped because \(event), expected a finite number\(kept)")
-  }
-}
-
-/// What the rate of a session is computed from, and what was saved.
-struct GraphSession {
-  var seconds = 0.0
-  var steps = 0
-  var communicationSeconds = 0.0
-  var loss = 0.0
-  var learningRate = 0.0
-  var lines: [TrainingMetrics] = []
-  var savedStep: Int?
-  var savedSeconds = 0.0
 }

@@ -59,9 +59,10 @@ final class GraphPassCache<B: Backend> {
 /// The pieces of an update that this rank computes are computed one after the other. Each has the mean loss of its
 /// examples; the update has the mean over all, in which a piece weighs as much as its loss counts
 /// (`GraphPass.lossWeight`), or as many examples as it has.
-final class GraphWork<B: Backend> {
+final class GraphWork<B: Backend>: TrainingWork {
   /// The training steps of an epoch.
   var epochSteps: Int { plan.epochSteps }
+  var unitsPerStep: Int { plan.batchSize }
 
   private let data: any TrainingData
   private let batcher: ExampleBatcher

@@ -105,27 +105,18 @@ extension Communicator {
 }
 
 extension Trainer {
-  /// Throws where a rank computes with other settings, data, weights or numbers than rank 0.
-  func shakeHands() throws {
-    guard ranks.count > 1 else { return }
-    var handshake = Handshake(ranks)
+  func describe(_ handshake: inout Handshake) {
     handshake.add("task", task.rawValue)
     handshake.add("settings", JSON.encode(settings))
     handshake.add(
       "text", identity.map { "\($0.byteCount) bytes with the hash \($0.hash)" } ?? "none")
     handshake.add("data", dataDescription.map { "data with the hash \($0.hash)" } ?? "none")
     handshake.add("network", JSON.encode(network.configuration))
-    handshake.add("position", "step \(position.step)")
-    try handshake.add(network.parameters)
-    try handshake.check(ranks)
   }
 }
 
 extension GraphTrainer {
-  /// Throws where a rank computes with another graph, other settings, data, weights or numbers than rank 0.
-  func shakeHands() throws {
-    guard ranks.count > 1 else { return }
-    var handshake = Handshake(ranks)
+  func describe(_ handshake: inout Handshake) throws {
     handshake.add("settings", JSON.encode(settings))
     handshake.add("data", "data with the hash \(parts.hash)")
     var hash = DataHash()
@@ -138,11 +129,8 @@ extension GraphTrainer {
       for value in value.values { hash.add(value.bitPattern) }
     }
     handshake.add("graph", "a graph with the hash \(hash.text)")
-    handshake.add("position", "step \(position.step)")
-    try handshake.add(model.parameters)
     if model.fixedParameters.count > 0 {
       try handshake.add(model.fixedParameters, name: "set of fixed weights")
     }
-    try handshake.check(ranks)
   }
 }

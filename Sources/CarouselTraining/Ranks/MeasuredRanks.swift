@@ -71,27 +71,15 @@ public struct RankProgress: Hashable, Sendable, Codable {
   public var communicationShare: Double
 }
 
-extension Trainer {
+extension TrainingLoop {
   /// What this rank's exchanges have cost so far; nil of one that has no others.
-  public var communication: Communication? { (ranks as? MeasuredRanks)?.communication }
+  var communicated: Communication? { (loop.ranks as? MeasuredRanks)?.communication }
 
   /// How every rank has fared in this session; every rank has to ask.
   func rankProgress() throws -> [RankProgress] {
-    try ranks.progress(
-      units: session.steps * work.unitsPerStep, seconds: session.seconds,
-      exchanging: session.communicationSeconds)
-  }
-}
-
-extension GraphTrainer {
-  /// What this rank's exchanges have cost so far; nil of one that has no others.
-  public var communication: Communication? { (ranks as? MeasuredRanks)?.communication }
-
-  /// How every rank has fared in this session; every rank has to ask.
-  func rankProgress() throws -> [RankProgress] {
-    try ranks.progress(
-      units: session.steps * settings.training.updateSize, seconds: session.seconds,
-      exchanging: session.communicationSeconds)
+    try loop.ranks.progress(
+      units: loop.session.steps * loop.work.unitsPerStep, seconds: loop.session.seconds,
+      exchanging: loop.session.communicationSeconds)
   }
 }
 
