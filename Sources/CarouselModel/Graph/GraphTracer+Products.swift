@@ -218,6 +218,13 @@ extension GraphTracer {
       }
     }
     let known = extents
+    if let product = GraphProduct(
+      batch: batch, rows: rows, inner: inner, columns: columns, extents: known,
+      places: [left, right, output].map { places($0, known) })
+    {
+      return stridedProduct(
+        product, values[0], values[1], shape: Shape(output.map { known[$0] ?? 1 }))
+    }
     func count(_ letters: [Character]) -> Int { letters.reduce(1) { $0 * (known[$1] ?? 1) } }
     func arranged(
       _ index: Int, _ groups: [[Character]]
@@ -235,5 +242,83 @@ extension GraphTracer {
 
   private func order(of wanted: [Character], in letters: [Character]) -> [Int] {
     wanted.compactMap { letters.firstIndex(of: $0) }
+  }
+
+  /// The stride of each letter in a contiguous tensor of these axes.
+  private func places(
+    _ letters: [Character], _ extents: [Character: Int]
+  ) -> [Character: Int] {
+    let strides = StridedView.strides(of: letters.map { extents[$0] ?? 1 })
+    return Dictionary(uniqueKeysWithValues: zip(letters, strides))
+  }
+
+  /// A product that reads and writes every element of its tensors where it lies, with its gradients.
+  private func stridedProduct(
+    _ given: GraphProduct, _ a: Traced, _ b: Traced, shape: Shape
+  ) -> Traced {
+    let y = product(given, a, b, shape: shape)
+    whenBackward(y) { tracer, g in
+      if a.needsGradient {
+        try tracer.addGradient(tracer.product(given.gradientOfA, g, b, shape: a.shape), to: a)
+      }
+      if b.needsGradient {
+        try tracer.addGradient(tracer.product(given.gradientOfB, a, g, shape: b.shape), to: b)
+      }
+    }
+    return y
+  }
+}
+
+extension GraphProduct {
+  /// The product that an Einstein sum is: a, b and y have the strides `places`, by letter; nil where some letters lie
+  /// so that no strides of a product say where.
+  fileprivate init?(
+    batch: [Character], rows: [Character], inner: [Character], columns: [Character],
+    extents: [Character: Int], places: [[Character: Int]]
+  ) {
+    guard batch.count <= 2 else { return nil }
+    func extent(_ letters: [Character]) -> Int { letters.reduce(1) { $0 * (extents[$1] ?? 1) } }
+    // The stride of letters that are counted as one axis.
+    func stride(_ letters: [Character], in operand: Int) -> Int? {
+      let counted = letters.filter { extents[$0] != 1 }
+      let strides = counted.map { places[operand][$0] ?? 0 }
+      for index in strides.indices.dropLast()
+      where strides[index] != strides[index + 1] * (extents[counted[index + 1]] ?? 1) {
+        return nil
+      }
+      return strides.last ?? 0
+    }
+    guard let aRow = stride(rows, in: 0), let aInner = stride(inner, in: 0),
+      let bColumn = stride(columns, in: 1), let bInner = stride(inner, in: 1),
+      let yRow = stride(rows, in: 2), let yColumn = stride(columns, in: 2)
+    else { return nil }
+    func levels(_ values: [Int], _ absent: Int) -> [Int] {
+      [Int](repeating: absent, count: 2 - values.count) + values
+    }
+    func batchStrides(_ operand: Int) -> [Int] { levels(batch.map { places[operand][$0] ?? 0 }, 0) }
+    self.init(
+      batch: levels(batch.map { extents[$0] ?? 1 }, 1), rows: extent(rows),
+      columns: extent(columns), depth: [1, extent(inner)],
+      a: Operand(batch: batchStrides(0), outer: aRow, depth: [0, aInner]),
+      b: Operand(batch: batchStrides(1), outer: bColumn, depth: [0, bInner]),
+      yBatch: batchStrides(2), yRow: yRow, yColumn: yColumn)
+  }
+
+  /// `gradA[b, m, k] = Σₙ gradY[b, m, n]·w[b, k, n]`, of a product with one level of k.
+  fileprivate var gradientOfA: GraphProduct {
+    GraphProduct(
+      batch: batch, rows: rows, columns: depth[1], depth: [1, columns],
+      a: Operand(batch: yBatch, outer: yRow, depth: [0, yColumn]),
+      b: Operand(batch: b.batch, outer: b.depth[1], depth: [0, b.outer]),
+      yBatch: a.batch, yRow: a.outer, yColumn: a.depth[1])
+  }
+
+  /// `gradW[b, k, n] = Σₘ a[b, m, k]·gradY[b, m, n]`, of the same.
+  fileprivate var gradientOfB: GraphProduct {
+    GraphProduct(
+      batch: batch, rows: depth[1], columns: columns, depth: [1, rows],
+      a: Operand(batch: a.batch, outer: a.depth[1], depth: [0, a.outer]),
+      b: Operand(batch: yBatch, outer: yColumn, depth: [0, yRow]),
+      yBatch: b.batch, yRow: b.depth[1], yColumn: b.outer)
   }
 }
