@@ -12,6 +12,10 @@ extension GraphTracer {
     }
     let (kept, over) = (part(false), part(true))
     let shape = Shape(all.extents.indices.map { axes.contains($0) ? 1 : all.extents[$0] })
+    // Of one element each is that element.
+    if over.count == 1, scale == 1, [.sum, .maximum, .minimum, .product].contains(reduction) {
+      return try alias(x, shape)
+    }
     if x.isOnHost {
       return try hostResult(x.type, shape, from: [x]) { values in
         HostLoops.reduce(reduction, kept: kept, reduced: over, scale: scale) { values[0][$0] }

@@ -203,6 +203,13 @@ extension GraphTracer {
     let outer = dimensions[..<axis].reduce(1, *)
     let inner = dimensions[(axis + 1)...].reduce(1, *)
     let shape = Shape(dimensions[..<axis] + indices.shape.dimensions + dimensions[(axis + 1)...])
+    // One slice, or slices that follow each other, as a view.
+    if let known = places.constant?.values, let first = known.first,
+      known.enumerated().allSatisfy({ $1 == first + Double($0) })
+    {
+      return try alias(
+        sliced(x, axis: axis, start: Int(first), count: known.count), shape)
+    }
     return try gatheredRows(x, places, into: shape, outer: outer, extent: extent, inner: inner)
   }
 
