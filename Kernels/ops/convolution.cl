@@ -2,14 +2,14 @@
 //
 // y[n, g R + r, oh, ow] = bias[g R + r] + sum over d, kh, kw of w[g, r, d, kh, kw] x[n, g D + d, h,
 // w], where h = (oh SH + BH + kh TH) / UH and w = (ow SW + BW + kw TW) / UW; what is beyond x, or
-// between its elements, is 0. With `rectifies` a negative y is 0. A convolution has U = 1, B =
-// -padding, T = dilation; its adjoint, which a transposed convolution is, S = 1, B = padding, T =
-// -dilation, U = stride. Sums run in the order of d, kh, kw.
+// between its elements, is 0; `activation` is applied to y. A convolution has U = 1, B = -padding, T =
+// dilation; its adjoint, which a transposed convolution is, S = 1, B = padding, T = -dilation, U =
+// stride. Sums run in the order of d, kh, kw.
 //
 // Layouts: x [N, groups D, IH, IW], y [N, groups R, OH, OW]; r and d of the weights are w_row and
 // w_depth apart.
 
-#include "common/vector.cl"
+#include "ops/convolution_geometry.cl"
 
 // The rows and vectors of columns whose sums are made at once: they stay in registers.
 #define ROWS 4
@@ -22,18 +22,6 @@
 #else
 #define LOAD_HALF vload2
 #endif
-
-/// Sizes and steps as above.
-typedef struct {
-  int D, R, KH, KW, IH, IW, OH, OW, SH, SW, UH, UW, BH, BW, TH, TW, w_row, w_depth;
-  int rectifies;
-} Geometry;
-
-/// x, or 0 where it is less, with `rectifies`.
-INLINE REAL rectified(REAL x, int rectifies) {
-  if (!rectifies) return x;
-  return isless(x, (REAL)(0.0f)) ? (REAL)(0.0f) : x;
-}
 
 /// Rows of y from `r` on, and columns of row `oh` from `column` on; `x` and `w` begin at the group.
 typedef struct {
@@ -77,12 +65,6 @@ INLINE REAL row_lanes(global const float *row, int first, int stride, int up, in
   return any_lanes(row, first, stride, up, count);
 }
 
-/// The row of x that element kh of row `oh` of y meets; -1 where there is none.
-INLINE int input_row(const Geometry *g, int oh, int kh) {
-  const int scaled = oh * g->SH + g->BH + kh * g->TH, h = g->UH == 1 ? scaled : scaled / g->UH;
-  return scaled < 0 || h >= g->IH || h * g->UH != scaled ? -1 : h;
-}
-
 #if WIDTH == 1
 /// Up to ROWS rows of one column.
 INLINE void block_sums(const Block *block) {
@@ -110,7 +92,7 @@ INLINE void block_sums(const Block *block) {
     }
   }
   global float *y = block->y + block->r * plane + (size_t)block->oh * g->OW + block->column;
-  for (int i = 0; i < ROWS && i < block->rows; ++i) y[i * plane] = rectified(sums[i], g->rectifies);
+  for (int i = 0; i < ROWS && i < block->rows; ++i) y[i * plane] = activated(sums[i], g->activation);
 }
 
 INLINE void convolve_row(const Block *given, int first_row, int end_row, int first, int end) {
@@ -189,7 +171,7 @@ INLINE void add_windows(const int rows, const int vectors, REAL panel[PANEL][VEC
   for (int i = 0; i < rows; ++i) {
 #pragma unroll
     for (int v = 0; v < vectors; ++v) {
-      const REAL sum = is_last ? rectified(sums[i][v], g->rectifies) : sums[i][v];
+      const REAL sum = is_last ? activated(sums[i][v], g->activation) : sums[i][v];
       if (i < block->rows) store_lanes(sum, y + i * plane + v * WIDTH, left - v * WIDTH);
     }
   }
@@ -230,11 +212,8 @@ OUTLINE void convolve_row(const Block *given, int first_row, int end_row, int fi
 /// ceil(R / rows_per_item).
 kernel void
 convolve(global const float *x, global const float *w, global const float *bias, global float *y,
-         int groups, int D, int R, int KH, int KW, int IH, int IW, int OH, int OW, int SH, int SW,
-         int UH, int UW, int BH, int BW, int TH, int TW, int w_row, int w_depth, int rectifies,
-         int chunk, int tiles_per_item, int rows_per_item) {
-  const Geometry geometry = {D,  R,  KH, KW, IH, IW, OH,    OW,      SH,       SW,
-                             UH, UW, BH, BW, TH, TW, w_row, w_depth, rectifies};
+         int groups, GEOMETRY_PARAMETERS, int chunk, int tiles_per_item, int rows_per_item) {
+  const Geometry geometry = GEOMETRY;
   const int image = get_global_id(1), group = image % groups;
   const int first_row = get_global_id(2) * rows_per_item,
             end_row = min(first_row + rows_per_item, R);

@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-// The twin of convolution.cl.
+// The twin of convolution.cl and few_windows.cl.
 extension OpenCLBackend {
   /// Queues one launch.
   public func convolve(
@@ -9,6 +9,9 @@ extension OpenCLBackend {
   ) throws {
     try checkConvolution(convolution, x: x, weight: weight, bias: bias, y: y)
     guard convolution.outputCount > 0 else { return }
+    if convolution.hasFewWindows, let panels = products as? PanelProducts {
+      return try convolveFew(convolution, panels, x, weight: weight, bias: bias, into: y)
+    }
     let steps = ConvolutionSteps(convolution)
     let (D, R, K) = (
       convolution.inputs, convolution.outputs, steps.kernel[0] * steps.kernel[1]
@@ -19,21 +22,58 @@ extension OpenCLBackend {
     let buffers: KernelArguments = [
       "x": .buffer(x), "w": .buffer(weight), "bias": .optional(bias), "y": .buffer(y),
     ]
-    let channels: KernelArguments = [
-      "groups": .int(convolution.groups), "D": .int(D), "R": .int(R),
-    ]
-    let parts: KernelArguments = [
-      "w_row": .int(convolution.isAdjoint ? K : D * K),
-      "w_depth": .int(convolution.isAdjoint ? R * K : K),
-      "rectifies": .int(convolution.isRectified), "chunk": .int(division.chunk),
-      "tiles_per_item": .int(division.tilesPerItem), "rows_per_item": .int(division.rowsPerItem),
-    ]
-    let elements = convolution.inputCount + convolution.weightCount + convolution.outputCount
     try launcher.launch(
       launcher.kernel("convolve", in: ["ops/convolution.cl"]),
-      global: division.items, flops: convolution.flops, bytes: 4 * Double(elements),
-      buffers + channels + steps.arguments + parts)
+      global: division.items, flops: convolution.flops, bytes: convolution.bytes,
+      buffers + ["groups": .int(convolution.groups)] + steps.arguments(convolution) + [
+        "chunk": .int(division.chunk), "tiles_per_item": .int(division.tilesPerItem),
+        "rows_per_item": .int(division.rowsPerItem),
+      ])
   }
+
+  /// Queues one launch, a work-item for each core; the weights are packed once.
+  private func convolveFew(
+    _ convolution: DirectConvolution, _ products: PanelProducts, _ x: Buffer, weight: Buffer,
+    bias: Buffer?, into y: Buffer
+  ) throws {
+    let depth = convolution.inputs * convolution.window.kernel.reduce(1, *)
+    let panels = ceilDivide(convolution.outputs, products.panelWidth)
+    let panelsPerItem = ceilDivide(panels, launcher.plannedDevice.computeUnits)
+    let items = ceilDivide(panels, panelsPerItem) * convolution.batch
+    let windows = try launcher.scratch(count: items * convolution.windows * depth)
+    try launcher.launch(
+      launcher.kernel(
+        "convolve_few", in: ["ops/few_windows.cl"], options: launcher.precision.panelOptions),
+      global: [ceilDivide(panels, panelsPerItem), convolution.batch], local: [1, 1],
+      flops: convolution.flops, bytes: convolution.bytes,
+      [
+        "x": .buffer(x),
+        "panels": .buffer(
+          try products.packed(weight, transposed: true, depth: depth, columns: convolution.outputs)),
+        "bias": .optional(bias), "y": .buffer(y), "windows": .buffer(windows),
+      ] + ConvolutionSteps(convolution).arguments(convolution) + [
+        "panels_per_item": .int(panelsPerItem)
+      ])
+  }
+}
+
+extension DirectConvolution {
+  /// The windows of an image.
+  fileprivate var windows: Int { outputExtents[0] * outputExtents[1] }
+
+  /// Whether its weights take longer to read than to multiply, so that they are packed in panels: as many as
+  /// make it worth copying the windows, which are few.
+  fileprivate var hasFewWindows: Bool {
+    groups == 1 && !isAdjoint && batch * windows <= 16 && outputs >= 16 && weightCount >= 1 << 12
+  }
+
+  /// What is read or written at least once.
+  fileprivate var bytes: Double { 4 * Double(inputCount + weightCount + outputCount) }
+}
+
+extension DirectConvolution.Activation {
+  /// Its number in `convolution.cl`.
+  fileprivate var number: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }
 
 /// Where a convolution reads, along both axes: element k of place p is at `(p·stride + begin + k·tap)/upsampling`.
@@ -65,13 +105,17 @@ struct ConvolutionSteps: Equatable {
     taps = [1, taps[0] * width]
   }
 
-  /// As `convolution.cl` names them.
-  fileprivate var arguments: KernelArguments {
-    [
-      "KH": .int(kernel[0]), "KW": .int(kernel[1]), "IH": .int(input[0]), "IW": .int(input[1]),
+  /// GEOMETRY_PARAMETERS of `convolution_geometry.cl`.
+  fileprivate func arguments(_ convolution: DirectConvolution) -> KernelArguments {
+    let (D, R, K) = (convolution.inputs, convolution.outputs, kernel[0] * kernel[1])
+    return [
+      "D": .int(D), "R": .int(R), "KH": .int(kernel[0]), "KW": .int(kernel[1]), "IH": .int(input[0]), "IW": .int(input[1]),
       "OH": .int(output[0]), "OW": .int(output[1]), "SH": .int(strides[0]), "SW": .int(strides[1]),
       "UH": .int(upsampling[0]), "UW": .int(upsampling[1]), "BH": .int(begin[0]),
       "BW": .int(begin[1]), "TH": .int(taps[0]), "TW": .int(taps[1]),
+      "w_row": .int(convolution.isAdjoint ? K : D * K),
+      "w_depth": .int(convolution.isAdjoint ? R * K : K),
+      "activation": .int(convolution.activation.number),
     ]
   }
 }

@@ -33,6 +33,7 @@ extension ReferenceBackend {
     let (D, R, kernel) = (convolution.inputs, convolution.outputs, convolution.window.kernel)
     let (input, output) = (convolution.inputExtents, convolution.outputExtents)
     let taps = kernel[0] * kernel[1]
+    let activation = convolution.activation.function
     // What each row or column of y meets: elements of the window, and their places in x.
     func places(_ axis: Int) -> [[(Int, Int)]] {
       (0..<output[axis]).map { p in
@@ -54,7 +55,7 @@ extension ReferenceBackend {
           }
         }
       }
-      return convolution.isRectified && sum < 0 ? 0 : sum
+      return convolution.activation == .none ? sum : activation.value(sum)
     }
     let (allRows, allColumns) = (places(0), places(1))
     var index = 0

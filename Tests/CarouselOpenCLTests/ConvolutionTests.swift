@@ -1,5 +1,6 @@
 import CarouselModel
 import CarouselReference
+import Foundation
 import Testing
 
 @testable import CarouselOpenCL
@@ -43,13 +44,14 @@ struct ConvolutionTests {
       (window([1, 64], [1, 60], strides: [1, 2]), 1, 1, 9, 4),
       (window([3, 3], [3, 3], padding: [2, 2]), 1, 1, 2, 2),
     ]
+    let activations = DirectConvolution.Activation.allCases
     return all.enumerated().flatMap { index, item in
       [false, true].map { isAdjoint in
         var convolution = DirectConvolution(
           item.0, batch: item.batch, groups: item.groups,
           inputs: isAdjoint ? item.outputs : item.inputs,
           outputs: isAdjoint ? item.inputs : item.outputs, isAdjoint: isAdjoint)
-        convolution.isRectified = index.isMultiple(of: 3)
+        convolution.activation = activations[index % activations.count]
         return Case(convolution: convolution, hasBias: index.isMultiple(of: 2))
       }
     }
@@ -82,7 +84,15 @@ struct ConvolutionTests {
         }
       }
     }
-    return convolution.isRectified ? y.map { max($0, 0) } : y
+    return y.map {
+      switch convolution.activation {
+      case .none: $0
+      case .relu: max($0, 0)
+      case .sigmoid: 1 / (1 + exp(-$0))
+      case .tanh: Foundation.tanh($0)
+      case .silu: $0 / (1 + exp(-$0))
+      }
+    }
   }
 
   private func output<B: Backend>(
@@ -114,7 +124,7 @@ struct ConvolutionTests {
   @Test(arguments: KernelForm.both) func whatIsNoNumberStaysNone(form: KernelForm) throws {
     var convolution = DirectConvolution(
       Self.window([1, 40], [1, 1]), batch: 1, groups: 2, inputs: 1, outputs: 1, isAdjoint: false)
-    convolution.isRectified = true
+    convolution.activation = .relu
     var x = numbers(80, stream: 1)
     x[7] = .nan
     let item = Case(convolution: convolution, hasBias: false)

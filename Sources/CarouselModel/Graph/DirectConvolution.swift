@@ -3,8 +3,8 @@
 /// `y[n, g·R + r, p] = bias[g·R + r] + Σ w·x[n, g·D + d, q]` over the D channels d of the group and the elements k
 /// of a window. A convolution has the weights `[groups·R, D, Kh, Kw]`, and p counts the windows:
 /// `q = p·stride − before + k·dilation`. The adjoint, which is a transposed convolution, has `[groups·D, R, Kh, Kw]`
-/// and x counts the windows: the sum is over those whose element k is over p. Beyond x is 0. With a rectifier behind
-/// it, y is 0 where the sum is less.
+/// and x counts the windows: the sum is over those whose element k is over p. Beyond x is 0. An activation behind it
+/// is applied to each sum.
 public struct DirectConvolution: Hashable, Sendable {
   /// Windows over planes `[H, W]`: those of x, or for the adjoint those of y.
   public var window: Window
@@ -14,8 +14,26 @@ public struct DirectConvolution: Hashable, Sendable {
   public var inputs: Int, outputs: Int
   /// Whether it is the adjoint.
   public var isAdjoint: Bool
-  /// Whether a negative y becomes 0.
-  public var isRectified = false
+  /// What y is of the sum.
+  public var activation = Activation.none
+
+  /// A function that is applied to sums before they are written.
+  public enum Activation: String, Hashable, Sendable, CaseIterable {
+    case none, relu, sigmoid, tanh
+    /// `x / (1 + e⁻ˣ)`
+    case silu
+
+    /// The function of one number.
+    public var function: UnaryFunction {
+      switch self {
+      case .none: .identity
+      case .relu: .relu
+      case .sigmoid: .sigmoid
+      case .tanh: .tanh
+      case .silu: .silu
+      }
+    }
+  }
 
   /// Names the sizes.
   public init(
