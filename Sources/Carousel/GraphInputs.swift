@@ -100,8 +100,10 @@ public struct GraphInputs: Sendable {
     if let number = options.numbers[input.name] { return (filled(number), "all \(number)") }
     let drawn = "drawn with the seed \(options.seed)"
     if input.type.isReal {
-      let tensor = ComparisonInput.normal(shape, seed: options.seed, index: index)
-      return (GraphTensor(tensor, type: input.type), drawn)
+      let numbers = ComparisonInput.normal(shape, seed: options.seed, index: index).values
+      return (
+        GraphTensor(Tensor(shape, .float32(numbers.map(Float.init))), type: input.type), drawn
+      )
     }
     if let extent = graph.gatheredExtent(by: input.name) {
       let indices = ComparisonInput.indices(

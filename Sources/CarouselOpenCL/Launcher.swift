@@ -43,6 +43,8 @@ final class Launcher {
   let pool: BufferPool
   let form: KernelForm
   let parameters: KernelParameters
+  /// Takes note of launches while work is recorded.
+  var recording: RecordedLaunches?
   /// How the layer at work is computed.
   var tuning = LayerTuning()
   /// How often a part of a layer looks for the others before it does their work: some 50 µs.
@@ -106,10 +108,31 @@ final class Launcher {
   /// Queues a launch that does `flops` operations and moves `bytes` bytes at least.
   func launch(
     _ kernel: Kernel, global: [Int], local: [Int]? = nil, flops: Double = 0, bytes: Double,
-    _ arguments: KernelArguments
+    _ arguments: KernelArguments, changing: ChangingArgument? = nil
   ) throws {
     let event = try queue.launch(kernel, global: global, local: local, arguments: arguments)
     if let event { pending.append((kernel.name, flops, bytes, event)) }
+    guard let recording else { return }
+    let prepared = try PreparedLaunch(kernel, global: global, local: local, arguments: arguments)
+    recording.append(prepared, flops: flops, bytes: bytes, changing: changing)
+  }
+
+  /// Queues a launch that was prepared.
+  func launch(_ prepared: PreparedLaunch, flops: Double, bytes: Double) throws {
+    let event = try queue.launch(prepared)
+    if let event { pending.append((prepared.name, flops, bytes, event)) }
+  }
+
+  /// What `make` computes from a buffer's contents by launches, again only after they may have changed.
+  func derived(
+    _ buffer: Buffer, _ key: AnyHashable, make: (_ stale: Buffer?) throws -> Buffer
+  ) rethrows -> Buffer {
+    let result = try buffer.derived(key) { stale in
+      recording?.refuse()
+      return try make(stale)
+    }
+    recording?.depend(on: buffer)
+    return result
   }
 
   /// The plan for a layer's work as it is tuned, made once for its reserve.

@@ -26,6 +26,8 @@ extension OpenCLBackend {
   ) throws {
     let pass = RecurrentPass(work: work, plan: launcher.plan(work))
     let strategy = try strategy(for: pass)
+    // Others count their launches.
+    if !(strategy is SequenceStrategy) { launcher.recording?.refuse() }
     work.reserve.weightHH = try launcher.recurrentWeights(pass)
     work.reserve.masks = try launcher.drawMasks(pass)
     let multipliesBefore = pass.plan.inputs.value == .before

@@ -64,7 +64,7 @@ struct PanelProducts: MatrixProducts {
     let key = PackedWeight(
       offset: offset, transposed: transposed, depth: depth, columns: columns)
     let bytes = launcher.precision.packedBytes * panelCount(depth: depth, columns: columns)
-    return try b.derived(key) { stale in
+    return try launcher.derived(b, key) { stale in
       let panels = try stale ?? launcher.scratch(bytes: bytes)
       try launcher.launch(
         packPanels, global: [ceilDivide(columns, panelWidth)], local: [1],

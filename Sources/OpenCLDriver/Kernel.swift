@@ -25,6 +25,15 @@ package final class Kernel {
     parameters = try? Kernel.parameters(of: handle, name)
   }
 
+  /// Makes another object for a kernel that was launched before, with arguments of its own.
+  init(copying kernel: Kernel) throws(OpenCLError) {
+    (program, name, parameters) = (kernel.program, kernel.name, kernel.parameters)
+    var code: cl_int = 0
+    let object = clCreateKernel(program.handle, name, &code)
+    handle = try made(object, code, "looking for kernel \(name) in \(program.name)")
+    wasLaunched = true
+  }
+
   deinit {
     succeeds(clReleaseKernel(handle), "releasing a kernel")
   }

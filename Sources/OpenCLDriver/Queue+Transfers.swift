@@ -3,7 +3,7 @@ import COpenCL
 extension Queue {
   /// Writes host memory to `buffer` from `byteOffset` on; the memory may go then.
   ///
-  /// Waits for the device, but for a few bytes that the command can carry.
+  /// Waits for the device only where there is much to write.
   @discardableResult
   package func write(
     _ bytes: UnsafeRawBufferPointer, to buffer: Buffer, byteOffset: Int = 0
@@ -21,10 +21,30 @@ extension Queue {
           handle, buffer.root.handle, address, bytes.count, offset, bytes.count, 0, nil, $0)
       }
     }
+    if bytes.count <= Self.mostStaged - staged.byteCount {
+      let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 16)
+      copy.copyMemory(from: address, byteCount: bytes.count)
+      staged.memory.append(copy)
+      staged.byteCount += bytes.count
+      return try enqueue("write") {
+        clEnqueueWriteBuffer(
+          handle, buffer.root.handle, cl_bool(CL_FALSE), offset, bytes.count, copy, 0, nil, $0)
+      }
+    }
+    defer { if staged.byteCount > 0 { try? finish() } }
     return try enqueue("write", isBlocking: true) {
       clEnqueueWriteBuffer(
         handle, buffer.root.handle, cl_bool(CL_TRUE), offset, bytes.count, address, 0, nil, $0)
     }
+  }
+
+  /// The bytes that wait in copies of their own to be written, at most: to copy more takes longer than to wait.
+  private static let mostStaged = 64 << 10
+
+  /// Frees the copies that were written.
+  func releaseStaged() {
+    for memory in staged.memory { memory.deallocate() }
+    staged = ([], 0)
   }
 
   /// Whether as many bytes are a pattern of clEnqueueFillBuffer, which takes a copy: a power of 2 up to 128.

@@ -11,8 +11,12 @@ package final class Queue {
   package let context: Context
   /// Whether commands give events with times.
   package let profiling: Bool
+  /// The commands that were queued so far.
+  package private(set) var commandCount = 0
   let handle: cl_command_queue
   private var activeWait: ActiveWait?
+  /// What writes to buffers are read from that were not waited for, and how many bytes they are.
+  var staged: (memory: [UnsafeMutableRawPointer], byteCount: Int) = ([], 0)
   /// The last command that was not waited for, where there is active waiting behind it.
   private var last: Event?
 
@@ -29,7 +33,8 @@ package final class Queue {
   deinit {
     // A process that ends while the device computes may crash in the driver.
     activeWait?.end()
-    succeeds(clFinish(handle), "waiting for a device")
+    // A device that cannot even be waited for keeps the memory.
+    if succeeds(clFinish(handle), "waiting for a device") { releaseStaged() }
     succeeds(clReleaseCommandQueue(handle), "releasing a queue")
   }
 
@@ -37,6 +42,7 @@ package final class Queue {
   package func finish() throws(OpenCLError) {
     guard let activeWait else {
       try check(clFinish(handle), "waiting for \(context.device.name)")
+      releaseStaged()
       return
     }
     guard let event = last else { return }
@@ -44,6 +50,7 @@ package final class Queue {
     // Whether there is a waiting behind it or not, the command is what has to be done.
     try? activeWait.renew(on: handle)
     try event.wait()
+    releaseStaged()
   }
 
   /// Whether the device has threads that `waitActively(with:)` can keep awake: those of PoCL, which
@@ -67,6 +74,7 @@ package final class Queue {
 
   /// Takes note of a command whose event somebody else has.
   func noteCommand(_ event: Event) {
+    commandCount += 1
     guard let activeWait else { return }
     activeWait.countCommand()
     last = event
@@ -78,6 +86,7 @@ package final class Queue {
     _ command: String, isBlocking: Bool = false,
     _ body: (UnsafeMutablePointer<cl_event?>?) -> cl_int
   ) throws(OpenCLError) -> Event? {
+    commandCount += 1
     guard profiling || activeWait != nil else {
       try check(body(nil), "queueing \(command) on \(context.device.name)")
       return nil

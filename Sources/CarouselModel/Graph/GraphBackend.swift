@@ -30,6 +30,9 @@ public protocol GraphBackend: AnyObject {
   /// `y[b, m, n] = Σₖ a[b, m, k]·w[b, k, n]`, with views for all three; see `GraphProduct`.
   func product(_ product: GraphProduct, _ a: Buffer, _ b: Buffer, into y: Buffer) throws
 
+  /// Queues work, and returns what queues the same again; nil where that cannot be said.
+  func recording(_ work: () throws -> Void) throws -> (any RepeatedWork)?
+
   /// A convolution or its adjoint, with a bias for each channel of y or none.
   func convolve(
     _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, into y: Buffer)
@@ -69,6 +72,20 @@ public protocol GraphBackend: AnyObject {
   func normalizeBackward(
     y: Buffer, statistics: Buffer, weights: Buffer?, gradY: Buffer, into gradX: Buffer, rows: Int,
     width: Int) throws
+}
+
+/// Work that was queued once and can be queued again, for the same buffers, in less time.
+public protocol RepeatedWork: AnyObject {
+  /// Queues it; returns false, and queues nothing, where something has changed since and it has to be described anew.
+  func queue() throws -> Bool
+}
+
+extension GraphBackend {
+  /// Queues work, and returns what queues the same again; nil where that would be of no use.
+  public func recording(_ work: () throws -> Void) throws -> (any RepeatedWork)? {
+    try work()
+    return nil
+  }
 }
 
 /// Where the elements of a tensor lie in a buffer: index (i, j, …) at `offset + i·strides[0] + …`.

@@ -8,11 +8,13 @@ public final class GraphPass<B: Backend> {
   public let model: GraphModel<B>
 
   let buffers: [B.Buffer?]
+  private var forwardSteps: [Step], backwardSteps: [Step]
   let indices: [B.IndexBuffer]
   let stacks: [GraphStack<B>]
   /// Of the stacks whose states are handed from pass to pass their places in `GraphStates.stacks`.
   let carriedPlaces: [Int: Int]
-  private let stateInstructions: Int
+  /// Those of the forward steps that change states.
+  private let stateSteps: Range<Int>
   /// Of each stack the gradients that the backward pass of an earlier one wrote to as well, and memory in
   /// which they wait until this stack's are added.
   let sharedGradients: [[(gradient: B.Buffer, kept: B.Buffer, count: Int)]]
@@ -69,7 +71,7 @@ public final class GraphPass<B: Backend> {
       if isPoisoned { try backend.fill(buffer, count: count, with: .nan) }
       return buffer
     }
-    let plan = GraphPlan(program)
+    let plan = GraphPlan(program, alignment: backend.sliceAlignment)
     let shared = try plan.sizes.map(memory)
     let stacks = try program.stacks.map {
       try GraphStack($0, store: model.storeOfStack($0), training: program.training)
@@ -79,7 +81,8 @@ public final class GraphPass<B: Backend> {
         stacks[stack].carried = carried
       }
     }
-    buffers = try program.storages.enumerated().map { index, storage in
+    let whole: [B.Buffer?] = try program.storages.enumerated().map { index, storage in
+      if plan.parts[index].storage != index { return nil }
       switch storage.kind {
       case .temporary: return plan.places[index].map { shared[$0] }
       case .kept, .input, .upload: return try memory(storage.count)
@@ -92,6 +95,14 @@ public final class GraphPass<B: Backend> {
         return buffer
       }
     }
+    buffers = try zip(program.storages, plan.parts).map { storage, part in
+      guard let buffer = whole[part.storage], part.offset > 0 else { return whole[part.storage] }
+      return try backend.slice(buffer, offset: part.offset, count: storage.count)
+    }
+    forwardSteps = plan.forward.map {
+      Step(instruction: $0, label: $1, recordingsLeft: program.isSameEveryTime($0) ? 3 : 0)
+    }
+    backwardSteps = plan.backward.map { Step(instruction: $0, label: $1, recordingsLeft: 0) }
     indices = try program.indexWrites.map { try backend.makeIndexBuffer(count: $0.count) }
     hostValues = program.hostValues.map { if case .known(let values) = $0 { values } else { [] } }
     sharedGradients = try program.sharedGradients.map { names in
@@ -108,7 +119,7 @@ public final class GraphPass<B: Backend> {
     self.stacks = stacks
     carriedPlaces = Dictionary(
       zip(program.carryingStacks, program.carryingStacks.indices), uniquingKeysWith: { $1 })
-    stateInstructions = program.stateInstructions
+    stateSteps = 0..<plan.stateSteps
     for write in program.indexWrites {
       if case .known(let values) = program.hostValues[write.host] {
         try backend.write(values.map { Int32(clamping: Int($0)) }, to: indices[write.index])
@@ -128,7 +139,7 @@ public final class GraphPass<B: Backend> {
         .badData, "the input '\(name)' has the shape \(tensor.shape), expected \(input.shape)")
     }
     switch input.source {
-    case .storage(let index): try backend.write(tensor.values, to: buffer(index))
+    case .storage(let index): try backend.write(tensor.tensor, to: buffer(index))
     case .host(let index):
       guard tensor.values.allSatisfy({ $0.magnitude <= 0x1p53 }) else {
         throw CarouselError(.badData, "the input '\(name)' holds a whole number beyond 2^53")
@@ -171,20 +182,13 @@ public final class GraphPass<B: Backend> {
   /// The first part of a forward pass of the inputs that were written last: all that changes states.
   package func forwardStates(dropoutSeed: (seed: UInt64, step: Int)?) throws {
     self.dropoutSeed = program.training ? dropoutSeed : nil
-    try runForward(0..<stateInstructions)
+    try run(&forwardSteps, stateSteps)
   }
 
   /// The other part, up to the outputs.
   package func forwardOutputs() throws {
-    try runForward(stateInstructions..<program.forward.count)
+    try run(&forwardSteps, stateSteps.upperBound..<forwardSteps.count)
     for instruction in program.updates { try run(instruction) }
-  }
-
-  private func runForward(_ range: Range<Int>) throws {
-    for index in range {
-      try run(program.forward[index])
-      observer?(program.forwardLabels[index])
-    }
   }
 
   /// An output of the last `forward`; waits for the device.
@@ -192,13 +196,13 @@ public final class GraphPass<B: Backend> {
     guard let output = program.outputs.first(where: { $0.name == name }) else {
       throw CarouselError(.usage, "the graph has no output '\(name)'")
     }
-    let values: [Double]
+    let tensor: Tensor
     switch output.source {
-    case .constant(let tensor): values = tensor.values
-    case .host(let index): values = hostValues[index]
-    case .storage(let index): values = try backend.read(buffer(index), count: output.shape.count)
+    case .constant(let value): tensor = try Tensor(shape: output.shape, values: value.values)
+    case .host(let index): tensor = try Tensor(shape: output.shape, values: hostValues[index])
+    case .storage(let index): tensor = try backend.readTensor(buffer(index), output.shape)
     }
-    return GraphTensor(try Tensor(shape: output.shape, values: values), type: output.type)
+    return GraphTensor(tensor, type: output.type)
   }
 
   /// All outputs of the last `forward`, in order.
@@ -238,9 +242,9 @@ public final class GraphPass<B: Backend> {
     stateGradients = (gradFinal, gradInitial)
     defer { stateGradients = (nil, nil) }
     finalGradients = gradientIsFinal.map { _ in FinalGradients(program, model.parameters) }
-    for (instruction, label) in zip(program.backward, program.backwardLabels) {
-      try run(instruction)
-      observer?(label)
+    for index in backwardSteps.indices {
+      try run(&backwardSteps, index..<index + 1)
+      let instruction = backwardSteps[index].instruction
       // A stack tells of its layers itself.
       if case .recurrentBackward = instruction { continue }
       try finish(program.gradients(instruction))
@@ -251,6 +255,34 @@ public final class GraphPass<B: Backend> {
   func finish(_ names: @autoclosure () -> [String]) throws {
     guard finalGradients != nil, let offset = finalGradients?.write(names()) else { return }
     try gradientIsFinal?(offset)
+  }
+
+  /// An instruction, and what queues it again.
+  private struct Step {
+    let instruction: ProgramInstruction
+    let label: ProgramLabel
+    /// How often what queues it again may still be looked for: the first time something may be packed, and what
+    /// changes every time is not worth it.
+    var recordingsLeft: Int
+    var recorded: (any RepeatedWork)?
+  }
+
+  private func run(_ steps: inout [Step], _ range: Range<Int>) throws {
+    for index in range {
+      try run(&steps[index])
+      observer?(steps[index].label)
+    }
+  }
+
+  private func run(_ step: inout Step) throws {
+    if let recorded = step.recorded {
+      if try recorded.queue() { return }
+      step.recorded = nil
+    }
+    guard step.recordingsLeft > 0 else { return try run(step.instruction) }
+    step.recordingsLeft -= 1
+    let instruction = step.instruction
+    step.recorded = try backend.recording { try run(instruction) }
   }
 
   /// The gradient of an input after `backward`; nil where the graph does not depend on it.
@@ -324,6 +356,25 @@ public final class GraphPass<B: Backend> {
       if case .known = program.hostValues[write.host] { continue }
       try backend.write(
         hostValues[write.host].map { Int32(clamping: Int($0)) }, to: indices[write.index])
+    }
+  }
+}
+
+extension GraphProgram {
+  /// Whether what an instruction queues depends on nothing but the program: not on numbers that the host is given,
+  /// which a backend checks each time, nor on random ones.
+  fileprivate func isSameEveryTime(_ instruction: ProgramInstruction) -> Bool {
+    func isKnown(_ index: Int) -> Bool {
+      if case .known = hostValues[indexWrites[index].host] { true } else { false }
+    }
+    switch instruction {
+    case _ where training: return false
+    case .dropout, .crossEntropy, .regression, .ctc: return false
+    case .gather(_, let index, _, _, _, _, _), .scatter(_, let index, _, _, _, _, _),
+      .embedding(_, let index, _, _, _, _), .embeddingBackward(_, let index, _, _, _, _):
+      return isKnown(index)
+    case .recurrentForward(let work, _): return stacks[work.stack].lengths.map(isKnown) ?? true
+    default: return true
     }
   }
 }

@@ -5,7 +5,10 @@ final class GraphStack<B: Backend> {
   var carried: [RecurrentState<B.Buffer>]?
   private let backend: B
   private let training: Bool
-  private let initial: [RecurrentState<B.Buffer>], final: [RecurrentState<B.Buffer>]
+  /// Memory for states that cannot be read or written where the graph has them.
+  private let ownInitial: [RecurrentState<B.Buffer>], ownFinal: [RecurrentState<B.Buffer>]
+  /// What the last `forward` read.
+  private var initial: [RecurrentState<B.Buffer>] = []
   private let gradInitial: [RecurrentState<B.Buffer>], gradFinal: [RecurrentState<B.Buffer>]
 
   init(_ program: ProgramStack, store: ParameterStore<B>, training: Bool) throws {
@@ -14,8 +17,8 @@ final class GraphStack<B: Backend> {
     stack = try RecurrentStack(
       program.operation.configuration, store: store, prefix: program.operation.prefix,
       sequenceLength: program.sequenceLength, batchSize: program.batchSize, training: training)
-    initial = try stack.makeStates()
-    final = try stack.makeStates()
+    ownInitial = try stack.makeStates()
+    ownFinal = try stack.makeStates()
     gradInitial = training ? try stack.makeStates() : []
     gradFinal = training ? try stack.makeStates() : []
   }
@@ -25,14 +28,37 @@ final class GraphStack<B: Backend> {
     x: B.Buffer, lengths: B.IndexBuffer?, initial given: [B.Buffer?], final wanted: [B.Buffer?],
     dropoutSeed: (seed: UInt64, step: Int)?, segment: Int
   ) throws {
-    try load(initial, from: given)
+    if carried == nil, let inPlace = try states(in: given) {
+      initial = inPlace
+    } else {
+      initial = ownInitial
+      try load(initial, from: given)
+    }
     // The backward pass needs the states as they were before these are overwritten.
     if let carried, training { try stack.copy(carried, to: initial) }
     let first = carried.map { training ? initial : $0 } ?? (isGiven(given) ? initial : nil)
+    let inPlace = carried == nil ? try states(in: wanted) : nil
+    let final = carried ?? inPlace ?? ownFinal
     try stack.forward(
-      x: x, lengths: lengths, initial: first, final: carried ?? final, dropoutSeed: dropoutSeed,
+      x: x, lengths: lengths, initial: first, final: final, dropoutSeed: dropoutSeed,
       segment: segment)
-    try store(carried ?? final, to: wanted)
+    if inPlace == nil { try store(final, to: wanted) }
+  }
+
+  /// The states in tensors `[L·D, N, …]`, one beside the other; nil where one is missing, or begins where no slice
+  /// may.
+  private func states(in tensors: [B.Buffer?]) throws -> [RecurrentState<B.Buffer>]? {
+    let given = tensors.compactMap(\.self)
+    let sizes = counts(ownInitial[0]).map(\.count)
+    guard given.count == sizes.count,
+      ownInitial.count == 1 || sizes.allSatisfy({ $0.isMultiple(of: backend.sliceAlignment) })
+    else { return nil }
+    return try ownInitial.indices.map { unit in
+      let parts = try zip(given, sizes).map { tensor, count in
+        unit == 0 ? tensor : try backend.slice(tensor, offset: unit * count, count: count)
+      }
+      return RecurrentState(hidden: parts[0], memory: parts.count > 1 ? parts[1] : nil)
+    }
   }
 
   /// `carried` are the gradients of the states that are handed from pass to pass: those of the last ones, which

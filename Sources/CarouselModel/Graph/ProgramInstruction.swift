@@ -102,8 +102,9 @@ extension ProgramInstruction {
     case .linearBackward(_, _, _, let gradX, let gradWeight, let gradBias, _, _, _):
       [gradWeight] + [gradX, gradBias].compactMap(\.self)
     case .normalize(_, _, let y, let statistics, _, _, _): [y, statistics]
-    // What a stack or a loss is handed is few; all of it counts.
-    case .recurrentForward, .recurrentBackward, .crossEntropy, .regression, .ctc: storages
+    case .recurrentForward(let work, let y): work.final.compactMap(\.self) + [y]
+    // What a loss, or a stack on its way back, is handed is few; all of it counts.
+    case .recurrentBackward, .crossEntropy, .regression, .ctc: storages
     }
   }
 }

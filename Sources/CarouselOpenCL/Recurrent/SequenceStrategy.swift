@@ -135,12 +135,14 @@ struct SequenceStrategy: RecurrentStrategy {
   ) throws {
     let splits = division.splits
     let sync = splits > 0 ? try parts.sync(count: splits) : nil
-    try launcher.launch(
-      kernel, global: [division.count], local: [1], flops: flops, bytes: bytes,
+    let arguments =
       arguments + [
         "order": .optional(try order(pass, slices: division.slices)), "sync": .optional(sync),
         "step_base": .int32(parts.stepBase), "polls": .int(launcher.splitPolls),
-      ])
+      ]
+    try launcher.launch(
+      kernel, global: [division.count], local: [1], flops: flops, bytes: bytes, arguments,
+      changing: sync.map { parts.stepBase(steps, in: $0, position: arguments.elements.count - 2) })
     if sync != nil { parts.advance(steps: steps) }
   }
 
@@ -148,7 +150,9 @@ struct SequenceStrategy: RecurrentStrategy {
   /// until the lengths change.
   private func order(_ pass: RecurrentPass, slices: Int) throws -> Buffer? {
     let (N, T) = (pass.batchSize, pass.sequenceLength)
-    return try pass.lengths?.derived(RowOrder(batchSize: N, steps: T, slices: slices)) { stale in
+    guard let lengths = pass.lengths else { return nil }
+    let key = RowOrder(batchSize: N, steps: T, slices: slices)
+    return try launcher.derived(lengths, key) { stale in
       let order = try stale ?? launcher.scratch(count: N + T * N)
       try launcher.launch(
         orderRows(), global: [1], local: [1], bytes: Double(8 * N + 4 * T * N),
@@ -166,7 +170,8 @@ struct SequenceStrategy: RecurrentStrategy {
     let (H, gates, units) = (pass.hiddenSize, pass.layer.gateCount, pass.plan.sequence.tileUnits)
     let tiles = ceilDivide(H, units)
     let bytes = tiles * units * gates * depth * launcher.precision.packedBytes
-    return try weight.derived(PackedGates(gates: gates, hiddenSize: H, depth: depth)) { stale in
+    let key = PackedGates(gates: gates, hiddenSize: H, depth: depth)
+    return try launcher.derived(weight, key) { stale in
       let panels = try stale ?? launcher.scratch(bytes: bytes)
       try launcher.launch(
         packGates, global: [tiles], local: [1], bytes: Double(4 * gates * H * depth + bytes),
@@ -214,4 +219,14 @@ private final class Parts {
   }
 
   func advance(steps: Int) { stepBase &+= Int32(truncatingIfNeeded: steps) }
+
+  /// `step_base` of a launch of so many steps that is queued again.
+  func stepBase(_ steps: Int, in sync: Buffer, position: Int) -> ChangingArgument {
+    ChangingArgument(
+      name: "step_base", position: position, isCurrent: { self.buffer === sync },
+      next: {
+        defer { self.advance(steps: steps) }
+        return .int32(self.stepBase)
+      })
+  }
 }
