@@ -45,7 +45,11 @@ OUTLINE REAL any_lanes(global const float *row, int first, int stride, int up, i
 INLINE REAL row_lanes(global const float *row, int first, int stride, int up, int count) {
 #if WIDTH > 1
   if (up == 1 && first >= 0) {
-    if (stride == 1 && first + WIDTH <= count) return load_vector(row + first);
+    if (stride == 1 && first + WIDTH <= count) {
+      // The same row of x is read next for the columns behind this block.
+      fetch_second(row + first + VECTORS * WIDTH);
+      return load_vector(row + first);
+    }
     if (stride == 2 && first + 2 * WIDTH <= count) {
       REAL lanes;
       lanes.lo = load_vector(row + first).even;
@@ -109,20 +113,42 @@ INLINE void convolve_row(const Block *given, int first_row, int end_row, int fir
 // The elements of windows that are read at once, for as many rows as there are.
 #define PANEL 256
 
+/// The columns in their own rows of WIDTH columns of a plane whose rows are one.
+INLINE INTEGER own_columns(int column, int period) {
+  int lanes[WIDTH];
+  for (int i = 0; i < WIDTH; ++i) lanes[i] = i;
+  INTEGER own = VLOAD(0, lanes) + column % period;
+  for (int width = 0; width < WIDTH; width += period) own = own >= period ? own - period : own;
+  return own;
+}
+
 /// Elements k from `from` to `to` of the windows of a block, k = (d KH + kh) KW + kw.
 INLINE void
 read_windows(REAL panel[PANEL][VECTORS], const int vectors, const Block *block, int from, int to) {
   const Geometry *g = block->geometry;
+  const int is_joined = g->period > 0;
+  INTEGER own[VECTORS];
+  for (int v = 0; v < vectors && is_joined; ++v) {
+    own[v] = own_columns(block->column + v * WIDTH, g->period) * g->SW + g->BW;
+  }
   int kw = from % g->KW, kh = from / g->KW % g->KH, d = from / g->KW / g->KH;
   for (int k = from; k < to;) {
-    const int h = input_row(g, block->oh, kh), end = min(to, k + g->KW - kw);
-    global const float *row = block->x + ((size_t)d * g->IH + max(h, 0)) * g->IW;
+    const int h = is_joined ? 0 : input_row(g, block->oh, kh), end = min(to, k + g->KW - kw);
+    const int skipped = kh * g->row_tap;
+    global const float *row = block->x + ((size_t)d * g->IH + max(h, 0)) * g->IW + skipped;
     for (; k < end; ++k, ++kw) {
       const int first = block->column * g->SW + g->BW + kw * g->TW;
 #pragma unroll
       for (int v = 0; v < vectors; ++v) {
-        panel[k - from][v] =
-            h < 0 ? (REAL)(0.0f) : row_lanes(row, first + v * WIDTH * g->SW, g->SW, g->UW, g->IW);
+        REAL lanes = (REAL)(0.0f);
+        if (h >= 0) {
+          lanes = row_lanes(row, first + v * WIDTH * g->SW, g->SW, g->UW, g->IW - skipped);
+        }
+        if (is_joined) {
+          const INTEGER place = own[v] + kw * g->TW;
+          lanes = ((place >= 0) & (place < g->limit)) ? lanes : (REAL)(0.0f);
+        }
+        panel[k - from][v] = lanes;
       }
     }
     kw = 0;
@@ -150,6 +176,10 @@ INLINE void add_windows(const int rows, const int vectors, REAL panel[PANEL][VEC
       else sums[i][v] = (REAL)(block->bias ? block->bias[block->r + own] : 0.0f);
     }
   }
+  // What the next rows are stored to.
+  for (int i = 0; i < rows; ++i) {
+    for (int v = 0; v < vectors; ++v) fetch(y + (i + ROWS) * plane + v * WIDTH);
+  }
   // The weights of all elements lie alike, or else those of each d.
   const int is_even = K == 1 || g->w_depth == K, step = K == 1 ? g->w_depth : 1;
   for (int k = from; k < to;) {
@@ -171,8 +201,22 @@ INLINE void add_windows(const int rows, const int vectors, REAL panel[PANEL][VEC
   for (int i = 0; i < rows; ++i) {
 #pragma unroll
     for (int v = 0; v < vectors; ++v) {
-      const REAL sum = is_last ? activated(sums[i][v], g->activation) : sums[i][v];
+      const REAL sum = is_last ? rectified(sums[i][v], g->activation) : sums[i][v];
       if (i < block->rows) store_lanes(sum, y + i * plane + v * WIDTH, left - v * WIDTH);
+    }
+  }
+}
+
+/// Applies the activation to what a block wrote, where it takes a call, which would move sums out of
+/// their registers.
+OUTLINE void activate_block(const Block *block, int vectors) {
+  const Geometry *g = block->geometry;
+  const size_t plane = (size_t)g->OH * g->OW;
+  global float *y = block->y + block->r * plane + (size_t)block->oh * g->OW + block->column;
+  for (int i = 0; i < block->rows; ++i, y += plane) {
+    for (int v = 0; v < vectors; ++v) {
+      const int left = g->OW - block->column - v * WIDTH;
+      store_lanes(curved(load_lanes(y + v * WIDTH, left), g->activation), y + v * WIDTH, left);
     }
   }
 }
@@ -189,6 +233,7 @@ INLINE void column_sums(const int vectors, Block *block, int first_row, int end_
       block->rows = min(end_row - block->r, ROWS);
       if (block->rows == 1) add_windows(1, vectors, panel, block, from, to);
       else add_windows(ROWS, vectors, panel, block, from, to);
+      if (to == depth && g->activation > RECTIFIES) activate_block(block, vectors);
     }
   }
 }

@@ -3,26 +3,31 @@
 
 #include "common/activation.cl"
 
-/// Sizes and steps as convolution.cl has them.
+/// Sizes and steps as convolution.cl has them. Where `period` is not 0 all rows of a plane are one:
+/// OH and IH are 1, OW and IW count the elements of a plane, every `period` columns of y begin
+/// another row, whose windows see 0 beyond `limit` columns, and `row_tap` elements of x lie between
+/// those that kh and kh + 1 meet.
 typedef struct {
   int D, R, KH, KW, IH, IW, OH, OW, SH, SW, UH, UW, BH, BW, TH, TW, w_row, w_depth;
-  int activation;
+  int activation, period, limit, row_tap;
 } Geometry;
 
-/// The function of DirectConvolution.Activation: none, relu, sigmoid, tanh, silu.
-OUTLINE REAL activated(REAL x, int activation) {
-  switch (activation) {
-  case 0:
-    return x;
-  case 1:
-    return activate(RELU, x, x, x);
-  case 2:
-    return sigmoid(x);
-  case 3:
-    return hyperbolic_tangent(x);
-  default:
-    return x * sigmoid(x);
-  }
+// The functions of DirectConvolution.Activation, by number.
+enum { NO_ACTIVATION, RECTIFIES, APPLIES_SIGMOID, APPLIES_TANH, APPLIES_SILU };
+
+/// What takes long enough to be worth a call.
+OUTLINE REAL curved(REAL x, int activation) {
+  if (activation == APPLIES_TANH) return hyperbolic_tangent(x);
+  return activation == APPLIES_SILU ? x * sigmoid(x) : sigmoid(x);
+}
+
+/// x or, where it is less and the activation is a rectifier, 0.
+INLINE REAL rectified(REAL x, int activation) {
+  return activation == RECTIFIES ? activate(RELU, x, x, x) : x;
+}
+
+INLINE REAL activated(REAL x, int activation) {
+  return activation > RECTIFIES ? curved(x, activation) : rectified(x, activation);
 }
 
 /// The row of x that element kh of row `oh` of y meets; -1 where there is none.
@@ -33,10 +38,12 @@ INLINE int input_row(const Geometry *g, int oh, int kh) {
 
 #define GEOMETRY_PARAMETERS                                                                        \
   int D, int R, int KH, int KW, int IH, int IW, int OH, int OW, int SH, int SW, int UH, int UW,    \
-      int BH, int BW, int TH, int TW, int w_row, int w_depth, int activation
+      int BH, int BW, int TH, int TW, int w_row, int w_depth, int activation, \
+      int period, int limit, int row_tap
 
 /// The Geometry of a kernel with GEOMETRY_PARAMETERS.
 #define GEOMETRY                                                                                   \
   {                                                                                                \
-    D, R, KH, KW, IH, IW, OH, OW, SH, SW, UH, UW, BH, BW, TH, TW, w_row, w_depth, activation       \
+    D, R, KH, KW, IH, IW, OH, OW, SH, SW, UH, UW, BH, BW, TH, TW, w_row, w_depth, activation,      \
+        period, limit, row_tap                                                                     \
   }

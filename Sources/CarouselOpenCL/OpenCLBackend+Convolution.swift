@@ -12,13 +12,14 @@ extension OpenCLBackend {
     if convolution.hasFewWindows, let panels = products as? PanelProducts {
       return try convolveFew(convolution, panels, x, weight: weight, bias: bias, into: y)
     }
-    let steps = ConvolutionSteps(convolution)
+    let isCPU = launcher.parameters.lanes == 1
+    let steps = ConvolutionSteps(convolution, joinsRows: isCPU)
     let (D, R, K) = (
       convolution.inputs, convolution.outputs, steps.kernel[0] * steps.kernel[1]
     )
     let division = ConvolutionDivision(
       steps, products: D * R * K, rows: R, batch: convolution.batch * convolution.groups,
-      isCPU: launcher.parameters.lanes == 1)
+      isCPU: isCPU)
     let buffers: KernelArguments = [
       "x": .buffer(x), "w": .buffer(weight), "bias": .optional(bias), "y": .buffer(y),
     ]
@@ -80,9 +81,12 @@ extension DirectConvolution.Activation {
 struct ConvolutionSteps: Equatable {
   var kernel: [Int], input: [Int], output: [Int]
   var strides: [Int], upsampling: [Int], begin: [Int], taps: [Int]
+  /// `period`, `limit` and `row_tap` of `convolution_geometry.cl`; 0 where rows are apart.
+  var period = 0, limit = 0, rowTap = 0
 
-  /// Planes that are crossed along their rows alone are taken as one row, which whole vectors fill.
-  init(_ convolution: DirectConvolution) {
+  /// Planes whose rows follow each other in the same way in x and y are taken as one row, which whole vectors fill;
+  /// with `joinsRows` those too in which a window reaches beyond its row.
+  init(_ convolution: DirectConvolution, joinsRows: Bool = false) {
     let window = convolution.window
     (kernel, input, output) = (
       window.kernel, convolution.inputExtents, convolution.outputExtents
@@ -94,15 +98,29 @@ struct ConvolutionSteps: Equatable {
       (strides, upsampling) = (window.strides, [1, 1])
       (begin, taps) = (window.before.map(-), window.dilations)
     }
-    guard kernel[1] == 1, begin[1] == 0, strides == [1, 1], upsampling == [1, 1],
-      input[1] == output[1]
-    else { return }
     let width = input[1]
+    guard kernel[1] == 1, begin[1] == 0, strides == [1, 1], upsampling == [1, 1],
+      width == output[1]
+    else {
+      if joinsRows { joinRows() }
+      return
+    }
     kernel = [1, kernel[0]]
     input = [1, input[0] * width]
     output = [1, output[0] * width]
     begin = [0, begin[0] * width]
     taps = [1, taps[0] * width]
+  }
+
+  /// Takes all rows of a plane as one, where no window reaches above or below it.
+  private mutating func joinRows() {
+    guard strides[0] == 1, upsampling[0] == 1, begin[0] == 0, kernel[0] == 1 || taps[0] > 0,
+      input[0] >= output[0] + (kernel[0] - 1) * taps[0], output[0] > 1,
+      input[1] * upsampling[1] == output[1] * strides[1]
+    else { return }
+    (period, limit, rowTap) = (output[1], input[1] * upsampling[1], taps[0] * input[1])
+    input = [1, input[0] * input[1]]
+    output = [1, output[0] * output[1]]
   }
 
   /// GEOMETRY_PARAMETERS of `convolution_geometry.cl`.
@@ -115,7 +133,8 @@ struct ConvolutionSteps: Equatable {
       "BW": .int(begin[1]), "TH": .int(taps[0]), "TW": .int(taps[1]),
       "w_row": .int(convolution.isAdjoint ? K : D * K),
       "w_depth": .int(convolution.isAdjoint ? R * K : K),
-      "activation": .int(convolution.activation.number),
+      "activation": .int(convolution.activation.number), "period": .int(period),
+      "limit": .int(limit), "row_tap": .int(rowTap),
     ]
   }
 }
