@@ -2,9 +2,10 @@
 //
 // y[n, g R + r, oh, ow] = bias[g R + r] + sum over d, kh, kw of w[g, r, d, kh, kw] x[n, g D + d, h,
 // w], where h = (oh SH + BH + kh TH) / UH and w = (ow SW + BW + kw TW) / UW; what is beyond x, or
-// between its elements, is 0; `activation` is applied to y. A convolution has U = 1, B = -padding, T =
-// dilation; its adjoint, which a transposed convolution is, S = 1, B = padding, T = -dilation, U =
-// stride. Sums run in the order of d, kh, kw.
+// between its elements, is 0. The activation is applied to y, and then `added` [N, groups R, OH,
+// OW] is added, which may be null. A convolution has U = 1, B = -padding, T = dilation; its
+// adjoint, which a transposed convolution is, S = 1, B = padding, T = -dilation, U = stride. Sums
+// run in the order of d, kh, kw.
 //
 // Layouts: x [N, groups D, IH, IW], y [N, groups R, OH, OW]; r and d of the weights are w_row and
 // w_depth apart.
@@ -23,13 +24,20 @@
 #define LOAD_HALF vload2
 #endif
 
-/// Rows of y from `r` on, and columns of row `oh` from `column` on; `x` and `w` begin at the group.
+/// Rows of y from `r` on, and columns of row `oh` from `column` on, which is `own_column` where rows
+/// are one; `x` and `w` begin at the group.
 typedef struct {
   const Geometry *geometry;
-  global const float *x, *w, *bias;
+  global const float *x, *w, *bias, *added;
   global float *y;
-  int r, rows, oh, column;
+  int r, rows, oh, column, own_column;
 } Block;
+
+/// Where the first element of a block is in y, and in `added`.
+INLINE size_t first_element(const Block *block) {
+  const Geometry *g = block->geometry;
+  return (size_t)block->r * g->OH * g->OW + (size_t)block->oh * g->OW + block->column;
+}
 
 /// Lane i: the element of a row at (first + i stride) / up, or 0.
 OUTLINE REAL any_lanes(global const float *row, int first, int stride, int up, int count) {
@@ -95,8 +103,11 @@ INLINE void block_sums(const Block *block) {
       }
     }
   }
-  global float *y = block->y + block->r * plane + (size_t)block->oh * g->OW + block->column;
-  for (int i = 0; i < ROWS && i < block->rows; ++i) y[i * plane] = activated(sums[i], g->activation);
+  const size_t first = first_element(block);
+  for (int i = 0; i < ROWS && i < block->rows; ++i) {
+    const float y = activated(sums[i], g->activation);
+    block->y[first + i * plane] = block->added ? y + block->added[first + i * plane] : y;
+  }
 }
 
 INLINE void convolve_row(const Block *given, int first_row, int end_row, int first, int end) {
@@ -113,12 +124,14 @@ INLINE void convolve_row(const Block *given, int first_row, int end_row, int fir
 // The elements of windows that are read at once, for as many rows as there are.
 #define PANEL 256
 
-/// The columns in their own rows of WIDTH columns of a plane whose rows are one.
+/// WIDTH columns from `column` on in their own rows of `period` columns.
 INLINE INTEGER own_columns(int column, int period) {
   int lanes[WIDTH];
   for (int i = 0; i < WIDTH; ++i) lanes[i] = i;
-  INTEGER own = VLOAD(0, lanes) + column % period;
-  for (int width = 0; width < WIDTH; width += period) own = own >= period ? own - period : own;
+  INTEGER own = VLOAD(0, lanes) + column;
+  for (int most = column + WIDTH - 1; most >= period; most -= period) {
+    own = own >= period ? own - period : own;
+  }
   return own;
 }
 
@@ -129,20 +142,19 @@ read_windows(REAL panel[PANEL][VECTORS], const int vectors, const Block *block, 
   const int is_joined = g->period > 0;
   INTEGER own[VECTORS];
   for (int v = 0; v < vectors && is_joined; ++v) {
-    own[v] = own_columns(block->column + v * WIDTH, g->period) * g->SW + g->BW;
+    own[v] = own_columns(block->own_column + v * WIDTH, g->period) * g->SW + g->own_begin;
   }
   int kw = from % g->KW, kh = from / g->KW % g->KH, d = from / g->KW / g->KH;
   for (int k = from; k < to;) {
     const int h = is_joined ? 0 : input_row(g, block->oh, kh), end = min(to, k + g->KW - kw);
-    const int skipped = kh * g->row_tap;
-    global const float *row = block->x + ((size_t)d * g->IH + max(h, 0)) * g->IW + skipped;
+    global const float *row = block->x + ((size_t)d * g->IH + max(h, 0)) * g->IW;
     for (; k < end; ++k, ++kw) {
-      const int first = block->column * g->SW + g->BW + kw * g->TW;
+      const int first = block->column * g->SW + g->BW + kh * g->row_tap + kw * g->TW;
 #pragma unroll
       for (int v = 0; v < vectors; ++v) {
         REAL lanes = (REAL)(0.0f);
         if (h >= 0) {
-          lanes = row_lanes(row, first + v * WIDTH * g->SW, g->SW, g->UW, g->IW - skipped);
+          lanes = row_lanes(row, first + v * WIDTH * g->SW, g->SW, g->UW, g->IW);
         }
         if (is_joined) {
           const INTEGER place = own[v] + kw * g->TW;
@@ -163,7 +175,7 @@ INLINE void add_windows(const int rows, const int vectors, REAL panel[PANEL][VEC
   const Geometry *g = block->geometry;
   const size_t plane = (size_t)g->OH * g->OW;
   const int K = g->KH * g->KW, left = g->OW - block->column, is_last = to == g->D * K;
-  global float *y = block->y + block->r * plane + (size_t)block->oh * g->OW + block->column;
+  global float *y = block->y + first_element(block);
   global const float *w[ROWS];
   REAL sums[ROWS][VECTORS];
 #pragma unroll
@@ -207,16 +219,19 @@ INLINE void add_windows(const int rows, const int vectors, REAL panel[PANEL][VEC
   }
 }
 
-/// Applies the activation to what a block wrote, where it takes a call, which would move sums out of
+/// Does to what a block wrote what follows its sums, but for a rectifier: here it moves no sums out of
 /// their registers.
-OUTLINE void activate_block(const Block *block, int vectors) {
+OUTLINE void finish_block(const Block *block, int vectors) {
   const Geometry *g = block->geometry;
-  const size_t plane = (size_t)g->OH * g->OW;
-  global float *y = block->y + block->r * plane + (size_t)block->oh * g->OW + block->column;
-  for (int i = 0; i < block->rows; ++i, y += plane) {
+  const size_t first = first_element(block);
+  for (int i = 0; i < block->rows; ++i) {
     for (int v = 0; v < vectors; ++v) {
+      const size_t place = first + (size_t)i * g->OH * g->OW + v * WIDTH;
       const int left = g->OW - block->column - v * WIDTH;
-      store_lanes(curved(load_lanes(y + v * WIDTH, left), g->activation), y + v * WIDTH, left);
+      REAL y = load_lanes(block->y + place, left);
+      if (g->activation > RECTIFIES) y = curved(y, g->activation);
+      if (block->added) y += load_lanes(block->added + place, left);
+      store_lanes(y, block->y + place, left);
     }
   }
 }
@@ -233,7 +248,7 @@ INLINE void column_sums(const int vectors, Block *block, int first_row, int end_
       block->rows = min(end_row - block->r, ROWS);
       if (block->rows == 1) add_windows(1, vectors, panel, block, from, to);
       else add_windows(ROWS, vectors, panel, block, from, to);
-      if (to == depth && g->activation > RECTIFIES) activate_block(block, vectors);
+      if (to == depth && (g->activation > RECTIFIES || block->added)) finish_block(block, vectors);
     }
   }
 }
@@ -241,14 +256,13 @@ INLINE void column_sums(const int vectors, Block *block, int first_row, int end_
 /// The columns from `first` to `end` of a row of y.
 OUTLINE void convolve_row(const Block *given, int first_row, int end_row, int first, int end) {
   Block block = *given;
-  for (block.column = first; block.column < end;) {
-    if (end - block.column > WIDTH) {
-      column_sums(VECTORS, &block, first_row, end_row);
-      block.column += VECTORS * WIDTH;
-    } else {
-      column_sums(1, &block, first_row, end_row);
-      block.column += WIDTH;
-    }
+  const int period = block.geometry->period, step = VECTORS * WIDTH;
+  block.own_column = period ? first % period : 0;
+  for (block.column = first; block.column < end; block.column += step) {
+    if (end - block.column > WIDTH) column_sums(VECTORS, &block, first_row, end_row);
+    else column_sums(1, &block, first_row, end_row);
+    block.own_column += step;
+    while (period && block.own_column >= period) block.own_column -= period;
   }
 }
 #endif
@@ -256,8 +270,8 @@ OUTLINE void convolve_row(const Block *given, int first_row, int end_row, int fi
 /// A tile is `chunk` columns of a row of y. Global size: ceil(tiles / tiles_per_item), N groups,
 /// ceil(R / rows_per_item).
 kernel void
-convolve(global const float *x, global const float *w, global const float *bias, global float *y,
-         int groups, GEOMETRY_PARAMETERS, int chunk, int tiles_per_item, int rows_per_item) {
+convolve(global const float *x, global const float *w, global const float *bias,
+         global const float *added, global float *y, int groups, GEOMETRY_PARAMETERS, int chunk, int tiles_per_item, int rows_per_item) {
   const Geometry geometry = GEOMETRY;
   const int image = get_global_id(1), group = image % groups;
   const int first_row = get_global_id(2) * rows_per_item,
@@ -267,6 +281,7 @@ convolve(global const float *x, global const float *w, global const float *bias,
   block.w = w + (size_t)group * D * R * KH * KW;
   block.bias = bias ? bias + group * R : 0;
   block.y = y + (size_t)image * R * OH * OW;
+  block.added = added ? added + (size_t)image * R * OH * OW : 0;
   const int chunks = (OW + chunk - 1) / chunk, first = get_global_id(0) * tiles_per_item;
   for (int tile = first; tile < min(first + tiles_per_item, OH * chunks); ++tile) {
     const int column = tile % chunks * chunk;

@@ -4,12 +4,12 @@
 #include "common/activation.cl"
 
 /// Sizes and steps as convolution.cl has them. Where `period` is not 0 all rows of a plane are one:
-/// OH and IH are 1, OW and IW count the elements of a plane, every `period` columns of y begin
-/// another row, whose windows see 0 beyond `limit` columns, and `row_tap` elements of x lie between
-/// those that kh and kh + 1 meet.
+/// OH and IH are 1, OW and IW count the elements of a plane, and BW is where its first window
+/// begins. Every `period` columns of y begin another row, whose first window begins at `own_begin`,
+/// and which is 0 beyond `limit` columns; kh + 1 is `row_tap` columns behind kh.
 typedef struct {
   int D, R, KH, KW, IH, IW, OH, OW, SH, SW, UH, UW, BH, BW, TH, TW, w_row, w_depth;
-  int activation, period, limit, row_tap;
+  int activation, period, limit, row_tap, own_begin;
 } Geometry;
 
 // The functions of DirectConvolution.Activation, by number.
@@ -39,11 +39,11 @@ INLINE int input_row(const Geometry *g, int oh, int kh) {
 #define GEOMETRY_PARAMETERS                                                                        \
   int D, int R, int KH, int KW, int IH, int IW, int OH, int OW, int SH, int SW, int UH, int UW,    \
       int BH, int BW, int TH, int TW, int w_row, int w_depth, int activation, \
-      int period, int limit, int row_tap
+      int period, int limit, int row_tap, int own_begin
 
 /// The Geometry of a kernel with GEOMETRY_PARAMETERS.
 #define GEOMETRY                                                                                   \
   {                                                                                                \
     D, R, KH, KW, IH, IW, OH, OW, SH, SW, UH, UW, BH, BW, TH, TW, w_row, w_depth, activation,      \
-        period, limit, row_tap                                                                     \
+        period, limit, row_tap, own_begin                                                          \
   }

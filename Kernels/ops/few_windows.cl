@@ -1,8 +1,8 @@
 // Convolutions of few windows: the weights take longer to read than to multiply.
 //
-// y[n, r, p] = activation(bias[r] + sum over k of w[r, k] window[n, p, k]), where p = oh OW + ow, k
-// = (d KH + kh) KW + kw, and sizes and steps are those of convolution.cl, in one group and without
-// upsampling. The weights are packed in panels of output channels (panel_products.cl), so that the
+// y[n, r, p] = activation(bias[r] + sum over k of w[r, k] window[n, p, k]) + added[n, r, p], where p
+// = oh OW + ow, k = (d KH + kh) KW + kw, and sizes and steps are those of convolution.cl, in one
+// group and without upsampling. The weights are packed in panels of output channels (panel_products.cl), so that the
 // windows are the rows of a product.
 
 #include "gemm/panel.cl"
@@ -11,7 +11,7 @@
 /// Windows as rows of K numbers, panels of weights, and y of one image.
 typedef struct {
   const Geometry *geometry;
-  global const float *windows, *bias;
+  global const float *windows, *bias, *added;
   global const Packed *panels;
   global float *y;
   int P, K;
@@ -38,14 +38,13 @@ INLINE void store_windows(const Windows *all, int rows, REAL sums[ROWS][2], int 
     for (int v = 0; v < 2; ++v) {
       const int count = all->geometry->R - r - v * WIDTH;
       const REAL value = activated(sums[i][v], all->geometry->activation);
-      global float *y = all->y + (size_t)(r + v * WIDTH) * all->P + p + i;
-      if (all->P == 1) {
-        store_lanes(value, y, count);
-        continue;
-      }
+      const size_t place = (size_t)(r + v * WIDTH) * all->P + p + i;
       float lanes[WIDTH];
       VSTORE(value, 0, lanes);
-      for (int lane = 0; lane < WIDTH && lane < count; ++lane) y[lane * all->P] = lanes[lane];
+      for (int lane = 0; lane < WIDTH && lane < count; ++lane) {
+        const size_t own = place + (size_t)lane * all->P;
+        all->y[own] = all->added ? lanes[lane] + all->added[own] : lanes[lane];
+      }
     }
   }
 }
@@ -76,7 +75,7 @@ OUTLINE void multiply_windows(const Windows *all, int first, int end) {
 /// N.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 convolve_few(global const float *x, global const Packed *panels, global const float *bias,
-             global float *y, global float *windows, GEOMETRY_PARAMETERS, int panels_per_item) {
+             global const float *added, global float *y, global float *windows, GEOMETRY_PARAMETERS, int panels_per_item) {
   const Geometry geometry = GEOMETRY;
   const int P = OH * OW, K = D * KH * KW, n = get_group_id(1), item = get_group_id(0);
   const int count = (R + COLUMNS - 1) / COLUMNS, first = item * panels_per_item;
@@ -89,6 +88,7 @@ convolve_few(global const float *x, global const Packed *panels, global const fl
       .windows = windows,
       .bias = bias,
       .panels = panels,
+      .added = added ? added + (size_t)n * R * P : 0,
       .y = y + (size_t)n * R * P,
       .P = P,
       .K = K,

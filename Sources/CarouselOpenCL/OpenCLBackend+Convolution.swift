@@ -5,12 +5,13 @@ import OpenCLDriver
 extension OpenCLBackend {
   /// Queues one launch.
   public func convolve(
-    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, into y: Buffer
+    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, added: Buffer?,
+    into y: Buffer
   ) throws {
-    try checkConvolution(convolution, x: x, weight: weight, bias: bias, y: y)
+    try checkConvolution(convolution, x: x, weight: weight, bias: bias, added: added, y: y)
     guard convolution.outputCount > 0 else { return }
     if convolution.hasFewWindows, let panels = products as? PanelProducts {
-      return try convolveFew(convolution, panels, x, weight: weight, bias: bias, into: y)
+      return try convolveFew(convolution, panels, x, weight: weight, bias: bias, added: added, into: y)
     }
     let isCPU = launcher.parameters.lanes == 1
     let steps = ConvolutionSteps(convolution, joinsRows: isCPU)
@@ -21,7 +22,8 @@ extension OpenCLBackend {
       steps, products: D * R * K, rows: R, batch: convolution.batch * convolution.groups,
       isCPU: isCPU)
     let buffers: KernelArguments = [
-      "x": .buffer(x), "w": .buffer(weight), "bias": .optional(bias), "y": .buffer(y),
+      "x": .buffer(x), "w": .buffer(weight), "bias": .optional(bias), "added": .optional(added),
+      "y": .buffer(y),
     ]
     try launcher.launch(
       launcher.kernel("convolve", in: ["ops/convolution.cl"]),
@@ -35,7 +37,7 @@ extension OpenCLBackend {
   /// Queues one launch, a work-item for each core; the weights are packed once.
   private func convolveFew(
     _ convolution: DirectConvolution, _ products: PanelProducts, _ x: Buffer, weight: Buffer,
-    bias: Buffer?, into y: Buffer
+    bias: Buffer?, added: Buffer?, into y: Buffer
   ) throws {
     let depth = convolution.inputs * convolution.window.kernel.reduce(1, *)
     let panels = ceilDivide(convolution.outputs, products.panelWidth)
@@ -51,7 +53,8 @@ extension OpenCLBackend {
         "x": .buffer(x),
         "panels": .buffer(
           try products.packed(weight, transposed: true, depth: depth, columns: convolution.outputs)),
-        "bias": .optional(bias), "y": .buffer(y), "windows": .buffer(windows),
+        "bias": .optional(bias), "added": .optional(added), "y": .buffer(y),
+        "windows": .buffer(windows),
       ] + ConvolutionSteps(convolution).arguments(convolution) + [
         "panels_per_item": .int(panelsPerItem)
       ])
@@ -81,8 +84,9 @@ extension DirectConvolution.Activation {
 struct ConvolutionSteps: Equatable {
   var kernel: [Int], input: [Int], output: [Int]
   var strides: [Int], upsampling: [Int], begin: [Int], taps: [Int]
-  /// `period`, `limit` and `row_tap` of `convolution_geometry.cl`; 0 where rows are apart.
-  var period = 0, limit = 0, rowTap = 0
+  /// Where rows are joined the columns of a row, as many as its windows are over, the elements between two rows of a
+  /// window, and where a row's first window begins in it: as `convolution_geometry.cl` has them.
+  var period = 0, limit = 0, rowTap = 0, ownBegin = 0
 
   /// Planes whose rows follow each other in the same way in x and y are taken as one row, which whole vectors fill;
   /// with `joinsRows` those too in which a window reaches beyond its row.
@@ -112,13 +116,15 @@ struct ConvolutionSteps: Equatable {
     taps = [1, taps[0] * width]
   }
 
-  /// Takes all rows of a plane as one, where no window reaches above or below it.
+  /// Takes all rows of a plane as one: what a window is over above or below the plane lies before its first element
+  /// then, or behind its last.
   private mutating func joinRows() {
-    guard strides[0] == 1, upsampling[0] == 1, begin[0] == 0, kernel[0] == 1 || taps[0] > 0,
-      input[0] >= output[0] + (kernel[0] - 1) * taps[0], output[0] > 1,
+    guard strides[0] == 1, upsampling[0] == 1, output[0] > 1,
       input[1] * upsampling[1] == output[1] * strides[1]
     else { return }
-    (period, limit, rowTap) = (output[1], input[1] * upsampling[1], taps[0] * input[1])
+    let width = input[1] * upsampling[1]
+    (period, limit, rowTap, ownBegin) = (output[1], width, taps[0] * width, begin[1])
+    begin = [0, begin[0] * width + begin[1]]
     input = [1, input[0] * input[1]]
     output = [1, output[0] * output[1]]
   }
@@ -134,7 +140,7 @@ struct ConvolutionSteps: Equatable {
       "w_row": .int(convolution.isAdjoint ? K : D * K),
       "w_depth": .int(convolution.isAdjoint ? R * K : K),
       "activation": .int(convolution.activation.number), "period": .int(period),
-      "limit": .int(limit), "row_tap": .int(rowTap),
+      "limit": .int(limit), "row_tap": .int(rowTap), "own_begin": .int(ownBegin),
     ]
   }
 }

@@ -27,9 +27,10 @@ extension ReferenceBackend {
 
   /// A convolution or its adjoint.
   public func convolve(
-    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, into y: Buffer
+    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, added: Buffer?,
+    into y: Buffer
   ) throws {
-    try checkConvolution(convolution, x: x, weight: weight, bias: bias, y: y)
+    try checkConvolution(convolution, x: x, weight: weight, bias: bias, added: added, y: y)
     let (D, R, kernel) = (convolution.inputs, convolution.outputs, convolution.window.kernel)
     let (input, output) = (convolution.inputExtents, convolution.outputExtents)
     let taps = kernel[0] * kernel[1]
@@ -63,7 +64,8 @@ extension ReferenceBackend {
       for r in 0..<R {
         for rows in allRows {
           for columns in allColumns {
-            y.elements[index] = sum(image, r, rows, columns)
+            y.elements[index] =
+              sum(image, r, rows, columns) + (added.map { $0.elements[index] } ?? 0)
             index += 1
           }
         }

@@ -10,8 +10,8 @@ import Testing
 struct ConvolutionTests {
   private struct Case: CustomTestStringConvertible {
     let convolution: DirectConvolution
-    let hasBias: Bool
-    var testDescription: String { "\(convolution), bias \(hasBias)" }
+    let hasBias: Bool, isAdded: Bool
+    var testDescription: String { "\(convolution), bias \(hasBias), added \(isAdded)" }
   }
 
   /// Windows of `kernel` over planes `input`, with as much padding in front as behind.
@@ -43,6 +43,14 @@ struct ConvolutionTests {
       (window([1, 1100], [1, 7], dilations: [1, 5], padding: [0, 15]), 1, 1, 2, 9),
       (window([1, 64], [1, 60], strides: [1, 2]), 1, 1, 9, 4),
       (window([3, 3], [3, 3], padding: [2, 2]), 1, 1, 2, 2),
+      // Rows that are taken as one.
+      (window([37, 8], [1, 3], padding: [0, 1]), 1, 3, 1, 1),
+      (window([29, 32], [1, 4], strides: [1, 2], padding: [0, 1]), 2, 2, 3, 2),
+      (window([11, 5], [3, 3], dilations: [2, 1], padding: [3, 1]), 1, 1, 2, 3),
+      // Few windows over many channels.
+      (window([1, 64], [1, 60], strides: [1, 4]), 1, 1, 9, 40),
+      (window([1, 4], [1, 3], padding: [0, 1]), 2, 1, 70, 33),
+      (window([3, 3], [3, 3]), 1, 1, 20, 40),
     ]
     let activations = DirectConvolution.Activation.allCases
     return all.enumerated().flatMap { index, item in
@@ -52,7 +60,8 @@ struct ConvolutionTests {
           inputs: isAdjoint ? item.outputs : item.inputs,
           outputs: isAdjoint ? item.inputs : item.outputs, isAdjoint: isAdjoint)
         convolution.activation = activations[index % activations.count]
-        return Case(convolution: convolution, hasBias: index.isMultiple(of: 2))
+        return Case(
+          convolution: convolution, hasBias: index.isMultiple(of: 2), isAdded: index % 4 > 1)
       }
     }
   }()
@@ -84,7 +93,7 @@ struct ConvolutionTests {
         }
       }
     }
-    return y.map {
+    let sums = y.map {
       switch convolution.activation {
       case .none: $0
       case .relu: max($0, 0)
@@ -93,6 +102,12 @@ struct ConvolutionTests {
       case .silu: $0 / (1 + exp(-$0))
       }
     }
+    return item.isAdded ? zip(sums, added(item)).map(+) : sums
+  }
+
+  /// What is added to a case's result.
+  private func added(_ item: Case) -> [Double] {
+    numbers(item.convolution.outputCount, stream: 4)
   }
 
   private func output<B: Backend>(
@@ -101,7 +116,8 @@ struct ConvolutionTests {
     let y = try backend.output(item.convolution.outputCount)
     try backend.convolve(
       item.convolution, backend.input(x), weight: backend.input(weight),
-      bias: bias.map { try backend.input($0) }, into: y)
+      bias: bias.map { try backend.input($0) },
+      added: item.isAdded ? backend.input(added(item)) : nil, into: y)
     return try backend.outcome("y", y, item.convolution.outputCount).values
   }
 
@@ -127,7 +143,7 @@ struct ConvolutionTests {
     convolution.activation = .relu
     var x = numbers(80, stream: 1)
     x[7] = .nan
-    let item = Case(convolution: convolution, hasBias: false)
+    let item = Case(convolution: convolution, hasBias: false, isAdded: false)
     let y = try output(item, Machine.backend(form), x: x, weight: [1, -1], bias: nil)
     #expect(y.indices.filter { y[$0].isNaN } == [7])
   }

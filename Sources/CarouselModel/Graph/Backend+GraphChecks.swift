@@ -73,7 +73,8 @@ extension Backend {
   }
 
   package func checkConvolution(
-    _ convolution: DirectConvolution, x: Buffer, weight: Buffer, bias: Buffer?, y: Buffer
+    _ convolution: DirectConvolution, x: Buffer, weight: Buffer, bias: Buffer?, added: Buffer?,
+    y: Buffer
   ) throws(CarouselError) {
     let window = convolution.window
     guard
@@ -84,6 +85,7 @@ extension Backend {
     try check(x, "x", convolution.inputCount)
     try check(weight, "weight", convolution.weightCount)
     if let bias { try check(bias, "bias", convolution.groups * convolution.outputs) }
+    if let added { try check(added, "added", convolution.outputCount) }
     try check(y, "y", convolution.outputCount)
   }
 

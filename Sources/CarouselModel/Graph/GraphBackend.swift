@@ -33,10 +33,11 @@ public protocol GraphBackend: AnyObject {
   /// Queues work, and returns what queues the same again; nil where that cannot be said.
   func recording(_ work: () throws -> Void) throws -> (any RepeatedWork)?
 
-  /// A convolution or its adjoint, with a bias for each channel of y or none.
+  /// A convolution or its adjoint, with a bias for each channel of y or none; `added`, of y's elements, is added
+  /// behind the activation.
   func convolve(
-    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, into y: Buffer)
-    throws
+    _ convolution: DirectConvolution, _ x: Buffer, weight: Buffer, bias: Buffer?, added: Buffer?,
+    into y: Buffer) throws
   /// The windows of `x [P, H, W]` as columns `[P, Kh·Kw, Ho·Wo]`, `padding` where they reach beyond x.
   func unfold(_ window: Window, _ x: Buffer, into columns: Buffer, padding: Double) throws
   /// The same windows as rows `[P/C, Ho·Wo, C·Kh·Kw]`, of images of C planes each; 0 beyond x.

@@ -34,9 +34,10 @@ extension GraphPass {
       try backend.embeddingBackward(
         indices: indices[index], gradY: buffer(y), gradWeight: buffer(x), count: count,
         vocabulary: vocabulary, width: width)
-    case .convolve(let convolution, let x, let weight, let bias, let y):
+    case .convolve(let work, let y):
       try backend.convolve(
-        convolution, buffer(x), weight: buffer(weight), bias: optional(bias), into: buffer(y))
+        work.operation, buffer(work.x), weight: buffer(work.weight), bias: optional(work.bias),
+        added: optional(work.added), into: buffer(y))
     case .unfold(let window, let x, let y, let padding):
       try backend.unfold(window, buffer(x), into: buffer(y), padding: padding)
     case .unfoldRows(let window, let channels, let x, let y):

@@ -175,15 +175,17 @@ extension GraphTracer {
     let y = result(x.type, shape, from: [x, weight] + [bias].compactMap(\.self))
     emit(
       .convolve(
-        direct, storage(x), weight: storage(weight), bias: bias.map { storage($0) },
-        into: storage(y)))
+        ProgramConvolution(
+          operation: direct, x: storage(x), weight: storage(weight),
+          bias: bias.map { storage($0) }), into: storage(y)))
     whenBackward(y) { tracer, g in
       if x.needsGradient {
         let gradient = tracer.result(x.type, x.shape, from: [g])
         tracer.emit(
           .convolve(
-            direct.adjoint, tracer.storage(g), weight: tracer.storage(weight), bias: nil,
-            into: tracer.storage(gradient)))
+            ProgramConvolution(
+              operation: direct.adjoint, x: tracer.storage(g), weight: tracer.storage(weight),
+              bias: nil), into: tracer.storage(gradient)))
         try tracer.addGradient(gradient, to: x)
       }
       if weight.needsGradient {

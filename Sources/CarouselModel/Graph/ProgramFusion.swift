@@ -3,14 +3,13 @@
 ///
 /// A function of another's result is joined with it where both count through the same elements, where the two
 /// read at most four tensors together, and where nothing else reads the result. So a training pass joins
-/// only what its backward pass does not read. A function of a copy reads what was copied where it lies. A convolution
-/// applies the activation behind it itself.
+/// only what its backward pass does not read. A function of a copy reads what was copied where it lies.
 struct ProgramFusion {
-  private var instructions: [ProgramInstruction?]
-  private var labels: [ProgramLabel]
-  private let storages: [ProgramStorage]
+  var instructions: [ProgramInstruction?]
+  var labels: [ProgramLabel]
+  let storages: [ProgramStorage]
   /// How many instructions of all lists name a storage.
-  private var uses: [Int]
+  private(set) var uses: [Int]
 
   /// Joins the instructions of one list; `others` are the lists that are run too.
   static func fused(
@@ -24,34 +23,13 @@ struct ProgramFusion {
     }
     var fusion = ProgramFusion(
       instructions: instructions, labels: labels, storages: storages, uses: uses)
+    for index in instructions.indices { fusion.readWithoutPads(index) }
+    for index in instructions.indices { fusion.activate(index) }
     for index in instructions.indices { fusion.joinWithReader(index) }
     for index in instructions.indices { fusion.activate(index) }
+    for index in instructions.indices { fusion.add(index) }
     let kept = instructions.indices.filter { fusion.instructions[$0] != nil }
     return (kept.compactMap { fusion.instructions[$0] }, kept.map { fusion.labels[$0] })
-  }
-
-  /// Joins a convolution with the activation that alone reads its result.
-  private mutating func activate(_ index: Int) {
-    guard
-      case .convolve(var convolution, let x, let weight, let bias, let result)? =
-        instructions[index], convolution.activation == .none, storages[result].isTemporary,
-      uses[result] == 2,
-      let readerIndex = instructions[(index + 1)...].firstIndex(where: {
-        $0?.storages.contains(result) ?? false
-      }),
-      case .elementwise(let function, let inputs, let y, _)? = instructions[readerIndex],
-      let activation = function.activation, inputs.count == 1, inputs[0].1.isContiguous,
-      inputs[0].1.count == convolution.outputCount
-    else { return }
-    let between = instructions[(index + 1)..<readerIndex].compactMap(\.self)
-    let read = [x, weight] + [bias].compactMap(\.self)
-    guard !between.contains(where: { !Set($0.written).isDisjoint(with: read) }) else { return }
-    convolution.activation = activation
-    instructions[index] = nil
-    instructions[readerIndex] = .convolve(convolution, x, weight: weight, bias: bias, into: y)
-    labels[readerIndex] = ProgramLabel(
-      node: labels[readerIndex].node,
-      operation: labels[index].operation + " + " + labels[readerIndex].operation)
   }
 
   /// Joins an instruction with the one that reads its result, where that may be.
@@ -128,28 +106,9 @@ extension ProgramInstruction {
   }
 }
 
-extension ElementwiseFunction {
-  /// The activation of a convolution that it is.
-  fileprivate var activation: DirectConvolution.Activation? {
-    switch self {
-    case .unary(let function):
-      return DirectConvolution.Activation.allCases.first { $0 != .none && $0.function == function }
-    // x·sigmoid(x), as exporters write it.
-    case .chain(let chain):
-      let isSilu =
-        chain.inputCount == 1 && chain.steps.count == 2
-        && chain.steps[0] == .init(.unary(.sigmoid), [0])
-        && chain.steps[1].function == .binary(.multiply)
-        && chain.steps[1].operands.sorted() == [0, 1]
-      return isSilu ? .silu : nil
-    default: return nil
-    }
-  }
-}
-
 extension StridedView {
   /// Whether its elements follow each other without a gap from the first place on.
-  fileprivate var isContiguous: Bool {
+  var isContiguous: Bool {
     let own = Self.strides(of: extents)
     return offset == 0
       && extents.indices.allSatisfy { extents[$0] == 1 || strides[$0] == own[$0] }

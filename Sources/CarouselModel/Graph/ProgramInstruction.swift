@@ -19,7 +19,7 @@ enum ProgramInstruction {
     inputSize: Int, outputSize: Int)
   case embedding(Int, indices: Int, into: Int, count: Int, vocabulary: Int, width: Int)
   case embeddingBackward(Int, indices: Int, into: Int, count: Int, vocabulary: Int, width: Int)
-  case convolve(DirectConvolution, Int, weight: Int, bias: Int?, into: Int)
+  case convolve(ProgramConvolution, into: Int)
   case unfold(Window, Int, into: Int, padding: Double)
   case unfoldRows(Window, channels: Int, Int, into: Int)
   case fold(Window, Int, into: Int)
@@ -60,8 +60,7 @@ enum ProgramInstruction {
       let x, let weight, let gradY, let gradX, let gradWeight, let gradBias, _, _, _):
       [x, weight, gradY, gradWeight] + [gradX, gradBias].compactMap(\.self)
     case .embedding(let x, _, let y, _, _, _), .embeddingBackward(let x, _, let y, _, _, _): [x, y]
-    case .convolve(_, let x, let weight, let bias, let y):
-      [x, weight, y] + [bias].compactMap(\.self)
+    case .convolve(let convolution, let y): convolution.read + [y]
     case .unfold(_, let x, let y, _), .unfoldRows(_, _, let x, let y), .fold(_, let x, let y):
       [x, y]
     case .gather(let x, _, let y, _, _, _, _), .scatter(let x, _, let y, _, _, _, _): [x, y]
@@ -91,7 +90,7 @@ extension ProgramInstruction {
     switch self {
     case .fill(let y, _, _), .copy(_, _, let y, _, _), .elementwise(_, _, let y, _),
       .reduce(_, _, _, _, let y, _), .product(_, _, _, let y), .linear(_, _, _, let y, _, _, _),
-      .convolve(_, _, _, _, let y), .unfold(_, _, let y, _), .unfoldRows(_, _, _, let y),
+      .convolve(_, let y), .unfold(_, _, let y, _), .unfoldRows(_, _, _, let y),
       .fold(_, _, let y),
       .gather(_, _, let y, _, _, _, _), .embedding(_, _, let y, _, _, _),
       .embeddingBackward(_, _, let y, _, _, _),
@@ -107,6 +106,17 @@ extension ProgramInstruction {
     case .recurrentBackward, .crossEntropy, .regression, .ctc: storages
     }
   }
+}
+
+/// A convolution with what it reads.
+struct ProgramConvolution {
+  var operation: DirectConvolution
+  var x: Int
+  let weight: Int, bias: Int?
+  /// What is added to its result.
+  var added: Int?
+
+  var read: [Int] { [x, weight] + [bias, added].compactMap(\.self) }
 }
 
 /// The tensors of a stack in one pass.
