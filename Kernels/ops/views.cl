@@ -74,6 +74,36 @@ kernel void copy_view(global const float *x, global float *y, global const int *
   }
 }
 
+/// `rows` rows of y, `stride` apart, from as many columns of x, whose elements lie `step` apart.
+OUTLINE void transpose_rows(global const float *x, int step, global float *y, int stride, int rows,
+                            int count) {
+  for (int j = 0; j < count; j += WIDTH) {
+    const int columns = min(WIDTH, count - j);
+    float tile[WIDTH * WIDTH];
+    for (int k = 0; k < columns; ++k) {
+      global const float *source = x + (size_t)(j + k) * step;
+      // The next rows begin behind these.
+      fetch_second(source + WIDTH);
+      VSTORE(load_lanes(source, rows), k, tile);
+    }
+    for (int i = 0; i < rows; ++i) {
+      float lanes[WIDTH];
+      for (int k = 0; k < WIDTH; ++k) lanes[k] = k < columns ? tile[k * WIDTH + i] : 0.0f;
+      store_lanes(VLOAD(0, lanes), y + (size_t)i * stride + j, columns);
+    }
+  }
+}
+
+/// y = x, where y lies along the last axis and x along the one before it. Global size: vectors of
+/// that axis, the indices of the axes before.
+kernel void copy_transposed(global const float *x, global float *y, global const int *layout) {
+  const int rank = layout[0], extent = layout[rank - 1], count = layout[rank];
+  const int row = get_global_id(0) * WIDTH, first = (get_global_id(1) * extent + row) * count;
+  const int stride = layout[1 + rank + rank - 1];
+  transpose_rows(x + place_of(layout, 1, first), last_stride(layout, 1),
+                 y + place_of(layout, 0, first), stride, min(WIDTH, extent - row), count);
+}
+
 #define ZERO ((REAL)(0.0f))
 #define ONE ((REAL)(1.0f))
 #define PICK(condition, a, b) ((condition) ? (a) : (b))

@@ -19,12 +19,22 @@ extension OpenCLBackend {
     try checkCopy(x, from, y, into)
     let count = from.count
     guard count > 0 else { return }
+    let layout = ViewLayout([into, from])
+    if !accumulates, launcher.parameters.lanes == 1, let rows = layout.transposedRows {
+      return try launcher.launch(
+        viewKernel("copy_transposed"),
+        global: [ceilDivide(rows, launcher.parameters.width), count / (rows * layout.extents.last!)],
+        bytes: 8 * Double(count),
+        [
+          "x": .buffer(x), "y": .buffer(y), "layout": .buffer(launcher.layout(layout.numbers)),
+        ])
+    }
     try launcher.launch(
       viewKernel("copy_view"), global: [ceilDivide(count, elementsPerItem)],
       flops: accumulates ? Double(count) : 0, bytes: 8 * Double(count),
       [
         "x": .buffer(x), "y": .buffer(y),
-        "layout": .buffer(launcher.layout(ViewLayout([into, from]).numbers)),
+        "layout": .buffer(launcher.layout(layout.numbers)),
         "count": .int(count), "accumulate": .int(accumulates),
       ])
   }

@@ -36,6 +36,16 @@ struct ViewLayout {
     return ([extents.count] + extents + operands).map(Int32.init)
   }
 
+  /// The extent of the last axis but one, where the second operand lies along it and the first along the last: as many
+  /// rows as a vector has lanes are then copied at once.
+  var transposedRows: Int? {
+    let last = extents.count - 1
+    guard last > 0, strides[0][last] == 1, strides[1][last] != 1, strides[1][last - 1] == 1,
+      extents[last - 1] >= 16, extents[last] >= 4
+    else { return nil }
+    return extents[last - 1]
+  }
+
   /// The rank, the extents and the strides of the first operand, as `reduce_axes.cl` reads them.
   var axes: [Int32] { ([extents.count] + extents + strides[0]).map(Int32.init) }
 }

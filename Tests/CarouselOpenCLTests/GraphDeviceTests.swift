@@ -60,6 +60,27 @@ struct GraphDeviceTests {
     #expect(nrms(actual, expected) <= 8 * 0x1p-23)
   }
 
+  @Test(arguments: KernelForm.both)
+  func everyOrderOfAxesIsCopied(form: KernelForm) throws {
+    let shape: Shape = [3, 37, 40]
+    let values = (0..<shape.count).map(Double.init)
+    for order in [[0, 2, 1], [2, 0, 1], [1, 2, 0], [2, 1, 0], [1, 0, 2]] {
+      var graph = Graph()
+      let x = graph.input("x", shape.dimensions.map { .fixed($0) })
+      graph.outputs = [graph.add(.transpose(order), x, name: "y")]
+      func output<B: Backend>(_ backend: B) throws -> [Double] {
+        let program = try GraphProgram(graph, shapes: ["x": shape])
+        let pass = try GraphPass(program, GraphModel(graph, backend: backend), isPoisoned: true)
+        try pass.forward(["x": GraphTensor(Tensor(shape, values))])
+        return try pass.output("y").values
+      }
+      let strides = [37 * 40, 40, 1]
+      let view = StridedView(
+        extents: order.map { shape[$0] }, strides: order.map { strides[$0] })
+      #expect(try output(Machine.backend(form)) == view.places.map { values[$0] }, "\(order)")
+    }
+  }
+
   /// Of several images, where the windows are rows of one product, and of sums of 60 and 190 elements.
   @Test(arguments: KernelForm.both)
   func aConvolutionIsTheSameWhetherAPassKeepsAnythingOrNot(form: KernelForm) throws {
