@@ -24,8 +24,8 @@
 #define LOAD_HALF vload2
 #endif
 
-/// Rows of y from `r` on, and columns of row `oh` from `column` on, which is `own_column` where rows
-/// are one; `x` and `w` begin at the group.
+/// Rows of y from `r` on, and columns of row `oh` from `column` on, which is `own_column` where
+/// rows are one; `x` and `w` begin at the group.
 typedef struct {
   const Geometry *geometry;
   global const float *x, *w, *bias, *added;
@@ -176,6 +176,9 @@ INLINE void add_windows(const int rows, const int vectors, REAL panel[PANEL][VEC
   const size_t plane = (size_t)g->OH * g->OW;
   const int K = g->KH * g->KW, left = g->OW - block->column, is_last = to == g->D * K;
   global float *y = block->y + first_element(block);
+  // Behind other activations than a rectifier it is added later.
+  global const float *added =
+      block->added && g->activation <= RECTIFIES ? block->added + first_element(block) : 0;
   global const float *w[ROWS];
   REAL sums[ROWS][VECTORS];
 #pragma unroll
@@ -188,9 +191,12 @@ INLINE void add_windows(const int rows, const int vectors, REAL panel[PANEL][VEC
       else sums[i][v] = (REAL)(block->bias ? block->bias[block->r + own] : 0.0f);
     }
   }
-  // What the next rows are stored to.
+  // What the next rows are stored to, and what is added to them.
   for (int i = 0; i < rows; ++i) {
-    for (int v = 0; v < vectors; ++v) fetch(y + (i + ROWS) * plane + v * WIDTH);
+    for (int v = 0; v < vectors; ++v) {
+      fetch(y + (i + ROWS) * plane + v * WIDTH);
+      if (added) fetch(added + (i + ROWS) * plane + v * WIDTH);
+    }
   }
   // The weights of all elements lie alike, or else those of each d.
   const int is_even = K == 1 || g->w_depth == K, step = K == 1 ? g->w_depth : 1;
@@ -213,23 +219,26 @@ INLINE void add_windows(const int rows, const int vectors, REAL panel[PANEL][VEC
   for (int i = 0; i < rows; ++i) {
 #pragma unroll
     for (int v = 0; v < vectors; ++v) {
-      const REAL sum = is_last ? rectified(sums[i][v], g->activation) : sums[i][v];
-      if (i < block->rows) store_lanes(sum, y + i * plane + v * WIDTH, left - v * WIDTH);
+      if (i >= block->rows) continue;
+      const size_t place = i * plane + v * WIDTH;
+      REAL sum = sums[i][v];
+      if (is_last) sum = rectified(sum, g->activation);
+      if (is_last && added) sum += load_lanes(added + place, left - v * WIDTH);
+      store_lanes(sum, y + place, left - v * WIDTH);
     }
   }
 }
 
-/// Does to what a block wrote what follows its sums, but for a rectifier: here it moves no sums out of
-/// their registers.
-OUTLINE void finish_block(const Block *block, int vectors) {
+/// Applies other activations than a rectifier to what a block wrote: here the call moves no sums
+/// out of their registers.
+OUTLINE void curve_block(const Block *block, int vectors) {
   const Geometry *g = block->geometry;
   const size_t first = first_element(block);
   for (int i = 0; i < block->rows; ++i) {
     for (int v = 0; v < vectors; ++v) {
       const size_t place = first + (size_t)i * g->OH * g->OW + v * WIDTH;
       const int left = g->OW - block->column - v * WIDTH;
-      REAL y = load_lanes(block->y + place, left);
-      if (g->activation > RECTIFIES) y = curved(y, g->activation);
+      REAL y = curved(load_lanes(block->y + place, left), g->activation);
       if (block->added) y += load_lanes(block->added + place, left);
       store_lanes(y, block->y + place, left);
     }
@@ -248,7 +257,7 @@ INLINE void column_sums(const int vectors, Block *block, int first_row, int end_
       block->rows = min(end_row - block->r, ROWS);
       if (block->rows == 1) add_windows(1, vectors, panel, block, from, to);
       else add_windows(ROWS, vectors, panel, block, from, to);
-      if (to == depth && (g->activation > RECTIFIES || block->added)) finish_block(block, vectors);
+      if (to == depth && g->activation > RECTIFIES) curve_block(block, vectors);
     }
   }
 }
@@ -269,9 +278,9 @@ OUTLINE void convolve_row(const Block *given, int first_row, int end_row, int fi
 
 /// A tile is `chunk` columns of a row of y. Global size: ceil(tiles / tiles_per_item), N groups,
 /// ceil(R / rows_per_item).
-kernel void
-convolve(global const float *x, global const float *w, global const float *bias,
-         global const float *added, global float *y, int groups, GEOMETRY_PARAMETERS, int chunk, int tiles_per_item, int rows_per_item) {
+kernel void convolve(global const float *x, global const float *w, global const float *bias,
+                     global const float *added, global float *y, int groups, GEOMETRY_PARAMETERS,
+                     int chunk, int tiles_per_item, int rows_per_item) {
   const Geometry geometry = GEOMETRY;
   const int image = get_global_id(1), group = image % groups;
   const int first_row = get_global_id(2) * rows_per_item,

@@ -1,5 +1,5 @@
 // Where a convolution reads, and what follows its sums: shared by convolution.cl and
-// few_windows.cl.
+// window_products.cl.
 
 #include "common/activation.cl"
 
@@ -38,8 +38,8 @@ INLINE int input_row(const Geometry *g, int oh, int kh) {
 
 #define GEOMETRY_PARAMETERS                                                                        \
   int D, int R, int KH, int KW, int IH, int IW, int OH, int OW, int SH, int SW, int UH, int UW,    \
-      int BH, int BW, int TH, int TW, int w_row, int w_depth, int activation, \
-      int period, int limit, int row_tap, int own_begin
+      int BH, int BW, int TH, int TW, int w_row, int w_depth, int activation, int period,          \
+      int limit, int row_tap, int own_begin
 
 /// The Geometry of a kernel with GEOMETRY_PARAMETERS.
 #define GEOMETRY                                                                                   \

@@ -75,8 +75,8 @@ kernel void copy_view(global const float *x, global float *y, global const int *
 }
 
 /// `rows` rows of y, `stride` apart, from as many columns of x, whose elements lie `step` apart.
-OUTLINE void transpose_rows(global const float *x, int step, global float *y, int stride, int rows,
-                            int count) {
+OUTLINE void
+transpose_rows(global const float *x, int step, global float *y, int stride, int rows, int count) {
   for (int j = 0; j < count; j += WIDTH) {
     const int columns = min(WIDTH, count - j);
     float tile[WIDTH * WIDTH];

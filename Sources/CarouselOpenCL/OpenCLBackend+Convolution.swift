@@ -1,7 +1,7 @@
 import CarouselModel
 import OpenCLDriver
 
-// The twin of convolution.cl and few_windows.cl.
+// The twin of convolution.cl and window_products.cl.
 extension OpenCLBackend {
   /// Queues one launch.
   public func convolve(
@@ -10,8 +10,9 @@ extension OpenCLBackend {
   ) throws {
     try checkConvolution(convolution, x: x, weight: weight, bias: bias, added: added, y: y)
     guard convolution.outputCount > 0 else { return }
-    if convolution.hasFewWindows, let panels = products as? PanelProducts {
-      return try convolveFew(convolution, panels, x, weight: weight, bias: bias, added: added, into: y)
+    if convolution.isProduct, let panels = products as? PanelProducts {
+      return try multiplyWindows(
+        convolution, panels, x, weight: weight, bias: bias, added: added, into: y)
     }
     let isCPU = launcher.parameters.lanes == 1
     let steps = ConvolutionSteps(convolution, joinsRows: isCPU)
@@ -34,30 +35,53 @@ extension OpenCLBackend {
       ])
   }
 
-  /// Queues one launch, a work-item for each core; the weights are packed once.
-  private func convolveFew(
+  /// Queues one launch; the weights are packed once.
+  private func multiplyWindows(
     _ convolution: DirectConvolution, _ products: PanelProducts, _ x: Buffer, weight: Buffer,
     bias: Buffer?, added: Buffer?, into y: Buffer
   ) throws {
     let depth = convolution.inputs * convolution.window.kernel.reduce(1, *)
-    let panels = ceilDivide(convolution.outputs, products.panelWidth)
-    let panelsPerItem = ceilDivide(panels, launcher.plannedDevice.computeUnits)
-    let items = ceilDivide(panels, panelsPerItem) * convolution.batch
-    let windows = try launcher.scratch(count: items * convolution.windows * depth)
+    let division = WindowDivision(
+      tiles: ceilDivide(convolution.windows, PanelProducts.tileRows) * convolution.batch,
+      panels: ceilDivide(convolution.outputs, products.panelWidth),
+      cores: launcher.plannedDevice.computeUnits)
+    let room = division.items.reduce(1, *) * WindowDivision.tilesTogether * PanelProducts.tileRows
     try launcher.launch(
       launcher.kernel(
-        "convolve_few", in: ["ops/few_windows.cl"], options: launcher.precision.panelOptions),
-      global: [ceilDivide(panels, panelsPerItem), convolution.batch], local: [1, 1],
-      flops: convolution.flops, bytes: convolution.bytes,
+        "convolve_windows", in: ["ops/window_products.cl"],
+        options: launcher.precision.panelOptions),
+      global: division.items, local: [1, 1], flops: convolution.flops, bytes: convolution.bytes,
       [
         "x": .buffer(x),
         "panels": .buffer(
-          try products.packed(weight, transposed: true, depth: depth, columns: convolution.outputs)),
+          try products.packed(
+            weight, transposed: true, depth: depth, columns: convolution.outputs)),
         "bias": .optional(bias), "added": .optional(added), "y": .buffer(y),
-        "windows": .buffer(windows),
+        "tiles": .buffer(try launcher.scratch(count: room * depth)), "N": .int(convolution.batch),
       ] + ConvolutionSteps(convolution).arguments(convolution) + [
-        "panels_per_item": .int(panelsPerItem)
+        "tiles_per_item": .int(division.tilesPerItem),
+        "panels_per_item": .int(division.panelsPerItem),
       ])
+  }
+}
+
+/// What of a product of windows each work-item computes.
+struct WindowDivision: Equatable {
+  let tilesPerItem: Int, panelsPerItem: Int
+  /// The work-items along tiles and along panels.
+  let items: [Int]
+
+  /// TILES of `window_products.cl`.
+  static let tilesTogether = 4
+
+  /// Several ranges of tiles for each core; where there are few tiles, panels are shared out in their place, so that
+  /// each weight is read by one core.
+  init(tiles: Int, panels: Int, cores: Int) {
+    let isFew = tiles < 2 * Self.tilesTogether * cores && panels >= cores
+    tilesPerItem =
+      isFew ? tiles : roundUp(ceilDivide(tiles, 4 * cores), to: Self.tilesTogether)
+    panelsPerItem = isFew ? ceilDivide(panels, cores) : panels
+    items = [ceilDivide(tiles, tilesPerItem), ceilDivide(panels, panelsPerItem)]
   }
 }
 
@@ -65,10 +89,11 @@ extension DirectConvolution {
   /// The windows of an image.
   fileprivate var windows: Int { outputExtents[0] * outputExtents[1] }
 
-  /// Whether its weights take longer to read than to multiply, so that they are packed in panels: as many as
-  /// make it worth copying the windows, which are few.
-  fileprivate var hasFewWindows: Bool {
-    groups == 1 && !isAdjoint && batch * windows <= 16 && outputs >= 16 && weightCount >= 1 << 12
+  /// Whether it is computed as a product with packed weights: as many as make it worth copying the windows, whose
+  /// results, a few for each channel, stay in a cache.
+  fileprivate var isProduct: Bool {
+    groups == 1 && !isAdjoint && outputs >= 16 && weightCount >= 1 << 12
+      && batch * windows <= 1 << 12
   }
 
   /// What is read or written at least once.
@@ -133,7 +158,8 @@ struct ConvolutionSteps: Equatable {
   fileprivate func arguments(_ convolution: DirectConvolution) -> KernelArguments {
     let (D, R, K) = (convolution.inputs, convolution.outputs, kernel[0] * kernel[1])
     return [
-      "D": .int(D), "R": .int(R), "KH": .int(kernel[0]), "KW": .int(kernel[1]), "IH": .int(input[0]), "IW": .int(input[1]),
+      "D": .int(D), "R": .int(R), "KH": .int(kernel[0]), "KW": .int(kernel[1]),
+      "IH": .int(input[0]), "IW": .int(input[1]),
       "OH": .int(output[0]), "OW": .int(output[1]), "SH": .int(strides[0]), "SW": .int(strides[1]),
       "UH": .int(upsampling[0]), "UW": .int(upsampling[1]), "BH": .int(begin[0]),
       "BW": .int(begin[1]), "TH": .int(taps[0]), "TW": .int(taps[1]),

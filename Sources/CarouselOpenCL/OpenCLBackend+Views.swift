@@ -20,14 +20,12 @@ extension OpenCLBackend {
     let count = from.count
     guard count > 0 else { return }
     let layout = ViewLayout([into, from])
-    if !accumulates, launcher.parameters.lanes == 1, let rows = layout.transposedRows {
+    if !accumulates, launcher.parameters.lanes == 1, let plane = layout.transposedPlane {
+      let rowVectors = ceilDivide(plane.rows, launcher.parameters.width)
       return try launcher.launch(
         viewKernel("copy_transposed"),
-        global: [ceilDivide(rows, launcher.parameters.width), count / (rows * layout.extents.last!)],
-        bytes: 8 * Double(count),
-        [
-          "x": .buffer(x), "y": .buffer(y), "layout": .buffer(launcher.layout(layout.numbers)),
-        ])
+        global: [rowVectors, count / (plane.rows * plane.columns)], bytes: 8 * Double(count),
+        ["x": .buffer(x), "y": .buffer(y), "layout": .buffer(launcher.layout(layout.numbers))])
     }
     try launcher.launch(
       viewKernel("copy_view"), global: [ceilDivide(count, elementsPerItem)],

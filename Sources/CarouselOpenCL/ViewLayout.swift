@@ -36,14 +36,14 @@ struct ViewLayout {
     return ([extents.count] + extents + operands).map(Int32.init)
   }
 
-  /// The extent of the last axis but one, where the second operand lies along it and the first along the last: as many
-  /// rows as a vector has lanes are then copied at once.
-  var transposedRows: Int? {
+  /// The extents of the last two axes, where the first operand lies along the last and the second along the one before:
+  /// as many rows as a vector has lanes are then copied at once.
+  var transposedPlane: (rows: Int, columns: Int)? {
     let last = extents.count - 1
     guard last > 0, strides[0][last] == 1, strides[1][last] != 1, strides[1][last - 1] == 1,
       extents[last - 1] >= 16, extents[last] >= 4
     else { return nil }
-    return extents[last - 1]
+    return (extents[last - 1], extents[last])
   }
 
   /// The rank, the extents and the strides of the first operand, as `reduce_axes.cl` reads them.

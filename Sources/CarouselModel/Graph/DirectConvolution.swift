@@ -61,12 +61,11 @@ public struct DirectConvolution: Hashable, Sendable {
 
   /// Whether it takes less time than copied windows and a product of matrices: of so few products for each
   /// output, or of so few outputs, that a packed matrix is not worth its copies.
-  ///
-  /// A captcha reader's pass takes 6 % longer where all its convolutions are direct; one chunk of Silero's detector
-  /// 8 % where those of a window of 387 elements and four outputs are not (Zen 4, best passes).
   var isPreferred: Bool {
-    groups > 1 || inputs * window.kernel[0] * window.kernel[1] <= 256
-      || batch * outputExtents[0] * outputExtents[1] <= 16
+    let depth = inputs * window.kernel[0] * window.kernel[1]
+    let count = outputExtents.reduce(batch, *)
+    return groups > 1 || depth <= 256 || count <= 16
+      || !isAdjoint && depth <= 1024 && count <= 1 << 12
   }
 
   /// The convolution whose gradient of x, or whose gradient's gradient, this is: x and y change places.

@@ -80,7 +80,8 @@ struct GraphParts {
     let times = members[x].flatMap { accesses[$0].map(\.time) }
     guard storages[x].isTemporary, places[x].storage == x, source == 0..<storages[x].count,
       storages[place.storage].isTemporary || storages[place.storage].isKept, place.storage != x,
-      accesses[x].allSatisfy({ !$0.writes || $0.time < time }), accesses[x].contains(where: \.writes),
+      accesses[x].allSatisfy({ !$0.writes || $0.time < time }),
+      accesses[x].contains(where: \.writes),
       let first = times.min(), let last = times.max(), place.offset.isMultiple(of: alignment),
       members[x].allSatisfy({ places[$0].offset.isMultiple(of: alignment) }),
       !meets(
