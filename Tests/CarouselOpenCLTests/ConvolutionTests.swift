@@ -169,6 +169,15 @@ struct ConvolutionTests {
       Self.window([1, 640], [1, 256], strides: [1, 128]), batch: 1, groups: 1, inputs: 1,
       outputs: 258, isAdjoint: false)
     #expect(division(few).items == [1, 1, 13])
+    // Products of windows: tiles are shared out, or panels where tiles are few.
+    let large = WindowDivision(tiles: 80, panels: 6, cores: 2)
+    #expect((large.items, large.tilesPerItem, large.panelsPerItem) == ([7, 1], 12, 6))
+    let small = WindowDivision(tiles: 1, panels: 9, cores: 2)
+    #expect((small.items, small.tilesPerItem, small.panelsPerItem) == ([1, 2], 1, 5))
+    // Rows that are joined: what reaches beyond one of them is told by the columns of a row.
+    let joined = ConvolutionSteps(single, joinsRows: true)
+    #expect((joined.input, joined.output) == ([1, 32_000], [1, 32_000]))
+    #expect((joined.period, joined.limit, joined.begin, joined.ownBegin) == (32, 32, [0, -1], -1))
     // Planes that are crossed along their rows alone are one row.
     let flat = DirectConvolution(
       Self.window([1000, 96], [5, 1]), batch: 1, groups: 2, inputs: 32, outputs: 5,

@@ -60,6 +60,90 @@ struct GraphDeviceTests {
     #expect(nrms(actual, expected) <= 8 * 0x1p-23)
   }
 
+  /// y = silu(pad(x) * w + b) + z is one operation; a training pass keeps its parts.
+  @Test(arguments: KernelForm.both)
+  func aConvolutionDoesWhatStandsAroundIt(form: KernelForm) throws {
+    var graph = Graph()
+    let x = graph.input("x", [1, 3, 9, 21])
+    let weight = graph.input("weight", [5, 3, 3, 3])
+    let bias = graph.input("bias", [5])
+    let z = graph.input("z", [1, 5, 9, 21])
+    let pads = graph.constant(GraphTensor(wholeNumbers: [0, 0, 2, 1, 0, 0, 0, 1]))
+    let sum = graph.add(
+      .convolution(.init()), graph.add(.pad(.constant), x, pads), weight, bias)
+    let silu = graph.add(.binary(.multiply), sum, graph.add(.unary(.sigmoid), sum))
+    graph.outputs = [graph.add(.binary(.add), z, silu, name: "y")]
+    let shapes: [String: Shape] = [
+      "x": [1, 3, 9, 21], "weight": [5, 3, 3, 3], "bias": [5], "z": [1, 5, 9, 21],
+    ]
+    #expect(try GraphProgram(graph, shapes: shapes).operationCounts.forward == 1)
+    let inputs = shapes.mapValues { shape in
+      GraphTensor(Tensor(shape, (1...shape.count).map { sin(Double($0 * $0 % 7919)) }))
+    }
+    func output<B: Backend>(_ backend: B, training: Bool) throws -> [Double] {
+      let program = try GraphProgram(
+        graph, shapes: shapes, training: training, gradientsOf: ["y"],
+        inputGradients: ["x", "weight"])
+      let pass = try GraphPass(program, GraphModel(graph, backend: backend), isPoisoned: true)
+      try pass.forward(inputs)
+      return try pass.output("y").values
+    }
+    let kept = try output(ReferenceBackend(), training: true)
+    #expect(try nrms(output(ReferenceBackend(), training: false), kept) <= 0x1p-45)
+    for training in [false, true] {
+      #expect(try nrms(output(Machine.backend(form), training: training), kept) <= 32 * 0x1p-23)
+    }
+  }
+
+  /// What a pass recorded is queued again with other inputs, and described anew with other weights.
+  @Test(arguments: KernelForm.both)
+  func aRepeatedPassReadsWhatChanged(form: KernelForm) throws {
+    let layer = RecurrentOperator(
+      RecurrentConfiguration(cell: .lstm, inputSize: 96, hiddenSize: 128), prefix: "lstm.")
+    var graph = Graph()
+    let x = graph.input("x", [1, 40, 9])
+    let state = graph.input("state", [2, 1, 1, 128])
+    let weight = graph.parameter("weight", [96, 40, 9], .normal(0.1))
+    let states = (0..<2).map { index in
+      graph.add(
+        .gather(axis: 0), state, graph.constant(GraphTensor(scalar: Double(index), type: .int64)))
+    }
+    let windows = graph.add(.convolution(.init()), x, weight)
+    let shape = graph.constant(GraphTensor(wholeNumbers: [1, 1, 96]))
+    let steps = graph.add(.reshape(allowsZero: false), windows, shape)
+    graph.parameters += layer.configuration.parameterDescriptions.map {
+      GraphParameter(ParameterDescription(layer.prefix + $0.name, $0.shape, $0.initializer))
+    }
+    graph.nodes.append(
+      GraphNode(
+        "lstm", .recurrent(layer), inputs: [steps, nil, states[0], states[1]],
+        outputs: ["y", "h", "c"]))
+    graph.outputs = [graph.add(.concatenate(axis: 0), "h", "c", name: "next")]
+    func outputs<B: Backend>(_ backend: B) throws -> [[Double]] {
+      let model = try GraphModel(graph, backend: backend, seed: 3)
+      let pass = try model.pass(shapes: ["x": [1, 40, 9], "state": [2, 1, 1, 128]])
+      return try (0..<8).map { turn in
+        if turn == 5 {
+          let other = try GraphModel(graph, backend: backend, seed: 4).tensors()
+          try model.load(
+            Dictionary(uniqueKeysWithValues: other.map { ($0.name, $0.tensor) }), source: "other")
+        }
+        try pass.forward([
+          "x": GraphTensor(
+            Tensor([1, 40, 9], (0..<360).map { sin(Double($0 * (turn + 1))) })),
+          "state": GraphTensor(
+            Tensor([2, 1, 1, 128], (0..<256).map { cos(Double($0 * (turn + 1))) })),
+        ])
+        return try pass.output("next").values
+      }
+    }
+    let expected = try outputs(ReferenceBackend())
+    for (turn, (actual, expected)) in zip(try outputs(Machine.backend(form)), expected).enumerated()
+    {
+      #expect(nrms(actual, expected) <= 64 * 0x1p-23, "\(turn)")
+    }
+  }
+
   @Test(arguments: KernelForm.both)
   func everyOrderOfAxesIsCopied(form: KernelForm) throws {
     let shape: Shape = [3, 37, 40]

@@ -37,27 +37,49 @@ extension ProgramFusion {
 
   /// Joins a convolution with the activation of its result.
   mutating func activate(_ index: Int) {
-    guard var (convolution, _, reader) = convolution(index),
-      convolution.operation.activation == .none,
-      case .elementwise(let function, let inputs, let y, _)? = instructions[reader],
+    guard var found = convolution(index), found.convolution.operation.activation == .none,
+      case .elementwise(let function, let inputs, let y, _)? = instructions[found.reader],
       let activation = function.activation, inputs[0].1.isContiguous,
-      inputs[0].1.count == convolution.operation.outputCount
+      inputs[0].1.count == found.convolution.operation.outputCount
     else { return }
-    convolution.operation.activation = activation
-    replace(index, reader, by: convolution, into: y)
+    found.convolution.operation.activation = activation
+    replace(index, found.reader, by: found.convolution, into: y)
+  }
+
+  /// Joins a convolution with x·sigmoid(x) of its result x, as exporters write it.
+  mutating func gate(_ index: Int) {
+    guard case .convolve(var convolution, let result)? = instructions[index],
+      storages[result].isTemporary, uses[result] == 3, convolution.added == nil,
+      convolution.operation.activation == .none, let first = next(result, after: index),
+      case .elementwise(.unary(.sigmoid), let inputs, let sigmoid, _)? = instructions[first],
+      storages[sigmoid].isTemporary, uses[sigmoid] == 2,
+      let second = next(result, after: first), second == next(sigmoid, after: first),
+      case .elementwise(.binary(.multiply), let factors, let y, _)? = instructions[second],
+      Set(factors.map(\.0)) == [result, sigmoid],
+      !isWritten(convolution.read, between: index, second),
+      (inputs + factors).allSatisfy({
+        $0.1.isContiguous && $0.1.count == convolution.operation.outputCount
+      })
+    else { return }
+    convolution.operation.activation = .silu
+    labels[second] = ProgramLabel(
+      node: labels[second].node,
+      operation: labels[first].operation + " + " + labels[second].operation)
+    instructions[first] = nil
+    replace(index, second, by: convolution, into: y)
   }
 
   /// Joins a convolution with the sum of its result and another tensor.
   mutating func add(_ index: Int) {
-    guard var (convolution, result, reader) = convolution(index),
-      case .elementwise(.binary(.add), let inputs, let y, _)? = instructions[reader],
-      let added = inputs.map(\.0).first(where: { $0 != result }),
+    guard var found = convolution(index),
+      case .elementwise(.binary(.add), let inputs, let y, _)? = instructions[found.reader],
+      let added = inputs.map(\.0).first(where: { $0 != found.result }),
       inputs.allSatisfy({
-        $0.1.isContiguous && $0.1.count == convolution.operation.outputCount
+        $0.1.isContiguous && $0.1.count == found.convolution.operation.outputCount
       })
     else { return }
-    convolution.added = added
-    replace(index, reader, by: convolution, into: y)
+    found.convolution.added = added
+    replace(index, found.reader, by: found.convolution, into: y)
   }
 
   /// Has a convolution read where it lies what is copied into zeros for it alone; `index` is the place of these.
@@ -103,20 +125,7 @@ extension Window {
 extension ElementwiseFunction {
   /// The activation of a convolution that it is.
   fileprivate var activation: DirectConvolution.Activation? {
-    switch self {
-    case .unary(let function):
-      return DirectConvolution.Activation.allCases.first {
-        $0 != .none && $0.function == function
-      }
-    // x·sigmoid(x), as exporters write it.
-    case .chain(let chain):
-      let isSilu =
-        chain.inputCount == 1 && chain.steps.count == 2
-        && chain.steps[0] == .init(.unary(.sigmoid), [0])
-        && chain.steps[1].function == .binary(.multiply)
-        && chain.steps[1].operands.sorted() == [0, 1]
-      return isSilu ? .silu : nil
-    default: return nil
-    }
+    guard case .unary(let function) = self else { return nil }
+    return DirectConvolution.Activation.allCases.first { $0 != .none && $0.function == function }
   }
 }

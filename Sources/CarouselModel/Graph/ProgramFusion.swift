@@ -25,9 +25,9 @@ struct ProgramFusion {
       instructions: instructions, labels: labels, storages: storages, uses: uses)
     for index in instructions.indices { fusion.readWithoutPads(index) }
     for index in instructions.indices { fusion.activate(index) }
-    for index in instructions.indices { fusion.joinWithReader(index) }
-    for index in instructions.indices { fusion.activate(index) }
+    for index in instructions.indices { fusion.gate(index) }
     for index in instructions.indices { fusion.add(index) }
+    for index in instructions.indices { fusion.joinWithReader(index) }
     let kept = instructions.indices.filter { fusion.instructions[$0] != nil }
     return (kept.compactMap { fusion.instructions[$0] }, kept.map { fusion.labels[$0] })
   }
