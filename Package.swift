@@ -5,6 +5,9 @@ import PackageDescription
 // not say so, hence the environment.
 let testable: [SwiftSetting] =
   Context.environment["CAROUSEL_TESTABLE"] == "1" ? [.unsafeFlags(["-enable-testing"])] : []
+// Swift 6.2 cannot optimise what the macros of its own Testing library write.
+let tests: [SwiftSetting] =
+  Context.environment["CAROUSEL_TESTABLE"] == "1" ? [.unsafeFlags(["-Onone"])] : []
 
 // Training by several processes over MPI: `--traits MPI`, or this in the environment for tools that build.
 let defaultTraits: Set<String> = Context.environment["CAROUSEL_MPI_TRAIT"] == "1" ? ["MPI"] : []
@@ -106,35 +109,36 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    .testTarget(name: "OpenCLDriverTests", dependencies: ["OpenCLDriver"]),
-    .testTarget(name: "CarouselModelTests", dependencies: ["CarouselModel"]),
+    .testTarget(name: "OpenCLDriverTests", dependencies: ["OpenCLDriver"], swiftSettings: tests),
+    .testTarget(name: "CarouselModelTests", dependencies: ["CarouselModel"], swiftSettings: tests),
     .testTarget(
       name: "CarouselReferenceTests",
       dependencies: ["CarouselReference", "CarouselModel"],
-      resources: [.copy("Goldens")]),
+      resources: [.copy("Goldens")], swiftSettings: tests),
     .testTarget(
       name: "CarouselOpenCLTests",
-      dependencies: ["CarouselOpenCL", "CarouselReference", "CarouselModel", "OpenCLDriver"]),
+      dependencies: ["CarouselOpenCL", "CarouselReference", "CarouselModel", "OpenCLDriver"],
+      swiftSettings: tests),
     .testTarget(
       name: "CarouselFormatsTests",
       dependencies: [
         "CarouselFormats", "CarouselModel",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-      ], resources: [.copy("NumPy"), .copy("PyTorch")]),
+      ], resources: [.copy("NumPy"), .copy("PyTorch")], swiftSettings: tests),
     .testTarget(
       name: "CarouselONNXTests",
       dependencies: [
         "CarouselONNX", "CarouselFormats", "CarouselModel", "CarouselReference",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-      ]),
+      ], swiftSettings: tests),
     .testTarget(
       name: "CarouselTrainingTests",
       dependencies: [
         "CarouselTraining", "CarouselReference", "CarouselModel", "CarouselFormats",
-      ]),
+      ], swiftSettings: tests),
     .testTarget(
       name: "CarouselCLITests", dependencies: ["Carousel", "CarouselFormats", "CarouselModel"],
-      exclude: ["frozen-bits.txt"]),
+      exclude: ["frozen-bits.txt"], swiftSettings: tests),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x
