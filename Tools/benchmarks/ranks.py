@@ -109,7 +109,7 @@ def fit(rows):
     xx, xy, yy = sum(x * x for x, _ in a), sum(x * y for x, y in a), sum(y * y for _, y in a)
     xb, yb = sum(x * t for (x, _), t in zip(a, b)), sum(y * t for (_, y), t in zip(a, b))
     determinant = xx * yy - xy * xy
-    if determinant <= 1e-9 * xx * yy:
+    if determinant <= 1e-4 * xx * yy:
         return None
     return (xb * yy - yb * xy) / determinant, (yb * xx - xb * xy) / determinant
 
