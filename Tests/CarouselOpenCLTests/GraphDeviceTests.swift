@@ -77,22 +77,7 @@ struct GraphDeviceTests {
       "x": [1, 3, 9, 21], "weight": [5, 3, 3, 3], "bias": [5], "z": [1, 5, 9, 21],
     ]
     #expect(try GraphProgram(graph, shapes: shapes).operationCounts.forward == 1)
-    let inputs = shapes.mapValues { shape in
-      GraphTensor(Tensor(shape, (1...shape.count).map { sin(Double($0 * $0 % 7919)) }))
-    }
-    func output<B: Backend>(_ backend: B, training: Bool) throws -> [Double] {
-      let program = try GraphProgram(
-        graph, shapes: shapes, training: training, gradientsOf: ["y"],
-        inputGradients: ["x", "weight"])
-      let pass = try GraphPass(program, GraphModel(graph, backend: backend), isPoisoned: true)
-      try pass.forward(inputs)
-      return try pass.output("y").values
-    }
-    let kept = try output(ReferenceBackend(), training: true)
-    #expect(try nrms(output(ReferenceBackend(), training: false), kept) <= 0x1p-45)
-    for training in [false, true] {
-      #expect(try nrms(output(Machine.backend(form), training: training), kept) <= 32 * 0x1p-23)
-    }
+    try expectSameWhetherKept(graph, shapes, form)
   }
 
   /// What a pass recorded is queued again with other inputs, and described anew with other weights.
@@ -187,23 +172,30 @@ struct GraphDeviceTests {
       let y = graph.add(.convolution(convolution), x, weight, bias)
       graph.outputs = [graph.add(.unary(.relu), y, name: "y")]
       let shapes: [String: Shape] = ["x": shape, "weight": weightShape, "bias": [weightShape[0]]]
-      let inputs = shapes.mapValues { shape in
-        GraphTensor(Tensor(shape, (1...shape.count).map { sin(Double($0 * $0 % 7919)) }))
-      }
-      func output<B: Backend>(_ backend: B, training: Bool) throws -> [Double] {
-        let program = try GraphProgram(
-          graph, shapes: shapes, training: training, gradientsOf: ["y"],
-          inputGradients: ["x", "weight"])
-        let pass = try GraphPass(program, GraphModel(graph, backend: backend), isPoisoned: true)
-        try pass.forward(inputs)
-        return try pass.output("y").values
-      }
-      let kept = try output(ReferenceBackend(), training: true)
-      let reference = try output(ReferenceBackend(), training: false)
-      #expect(nrms(reference, kept) <= 0x1p-45)
-      for training in [false, true] {
-        #expect(try nrms(output(Machine.backend(form), training: training), kept) <= 32 * 0x1p-23)
-      }
+      try expectSameWhetherKept(graph, shapes, form)
+    }
+  }
+
+  /// Expects that y of x and of a convolution's weights is the same whether a pass keeps what a backward one needs
+  /// or not, on the reference and on the device.
+  private func expectSameWhetherKept(
+    _ graph: Graph, _ shapes: [String: Shape], _ form: KernelForm
+  ) throws {
+    let inputs = shapes.mapValues { shape in
+      GraphTensor(Tensor(shape, (1...shape.count).map { sin(Double($0 * $0 % 7919)) }))
+    }
+    func output<B: Backend>(_ backend: B, training: Bool) throws -> [Double] {
+      let program = try GraphProgram(
+        graph, shapes: shapes, training: training, gradientsOf: ["y"],
+        inputGradients: ["x", "weight"])
+      let pass = try GraphPass(program, GraphModel(graph, backend: backend), isPoisoned: true)
+      try pass.forward(inputs)
+      return try pass.output("y").values
+    }
+    let kept = try output(ReferenceBackend(), training: true)
+    #expect(try nrms(output(ReferenceBackend(), training: false), kept) <= 0x1p-45)
+    for training in [false, true] {
+      #expect(try nrms(output(Machine.backend(form), training: training), kept) <= 32 * 0x1p-23)
     }
   }
 }

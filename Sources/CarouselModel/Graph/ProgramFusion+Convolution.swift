@@ -24,7 +24,7 @@ extension ProgramFusion {
     return (convolution, result, reader)
   }
 
-  /// Has a convolution stand in the place of the function that read its result.
+  /// Puts a convolution where the function that read its result was, and leaves that function out.
   private mutating func replace(
     _ index: Int, _ reader: Int, by convolution: ProgramConvolution, into y: Int
   ) {
