@@ -31,11 +31,13 @@ extension Queue {
           handle, buffer.root.handle, cl_bool(CL_FALSE), offset, bytes.count, copy, 0, nil, $0)
       }
     }
-    defer { if staged.byteCount > 0 { try? finish() } }
-    return try enqueue("write", isBlocking: true) {
+    let event = try enqueue("write", isBlocking: true) {
       clEnqueueWriteBuffer(
         handle, buffer.root.handle, cl_bool(CL_TRUE), offset, bytes.count, address, 0, nil, $0)
     }
+    // Commands are done in order: those before are too.
+    releaseStaged()
+    return event
   }
 
   /// The bytes that wait in copies of their own to be written, at most: to copy more takes longer than to wait.
