@@ -26,7 +26,7 @@ extension OpenCLBackend {
   ) throws {
     let pass = RecurrentPass(work: work, plan: launcher.plan(work))
     let strategy = try strategy(for: pass)
-    // Others count their launches.
+    // The other strategies count their launches, and one that is queued again would not be counted.
     if !(strategy is SequenceStrategy) { launcher.recording?.refuse() }
     work.reserve.weightHH = try launcher.recurrentWeights(pass)
     work.reserve.masks = try launcher.drawMasks(pass)

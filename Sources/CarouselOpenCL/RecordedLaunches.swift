@@ -9,7 +9,7 @@ final class RecordedLaunches: RepeatedWork {
   private struct Entry {
     let launch: PreparedLaunch
     let flops: Double, bytes: Double
-    let changing: ChangingArgument?
+    let changing: (argument: ChangingArgument, position: Int)?
   }
 
   private let launcher: Launcher
@@ -29,7 +29,10 @@ final class RecordedLaunches: RepeatedWork {
   func append(
     _ launch: PreparedLaunch, flops: Double, bytes: Double, changing: ChangingArgument?
   ) {
-    entries.append(Entry(launch: launch, flops: flops, bytes: bytes, changing: changing))
+    let place = changing.flatMap { argument in
+      launch.position(of: argument.name).map { (argument: argument, position: $0) }
+    }
+    entries.append(Entry(launch: launch, flops: flops, bytes: bytes, changing: place))
   }
 
   /// Takes note of contents that something was packed from.
@@ -45,11 +48,11 @@ final class RecordedLaunches: RepeatedWork {
 
   func queue() throws -> Bool {
     guard sources.allSatisfy({ $0.buffer.version == $0.version }),
-      entries.allSatisfy({ $0.changing?.isCurrent() ?? true })
+      entries.allSatisfy({ $0.changing?.argument.isCurrent() ?? true })
     else { return false }
     for entry in entries {
-      if let changing = entry.changing {
-        try entry.launch.set(changing.next(), at: changing.position, changing.name)
+      if let (argument, position) = entry.changing {
+        try entry.launch.set(argument.next(), at: position, argument.name)
       }
       try launcher.launch(entry.launch, flops: entry.flops, bytes: entry.bytes)
     }
@@ -60,8 +63,6 @@ final class RecordedLaunches: RepeatedWork {
 /// An argument that is another one in each launch.
 struct ChangingArgument {
   let name: StaticString
-  /// The parameter's place.
-  let position: Int
   /// Whether what it counts with is what the launch was made with.
   let isCurrent: () -> Bool
   /// Its value for the next launch.

@@ -8,6 +8,7 @@ package final class PreparedLaunch {
   /// The kernel's name.
   package var name: String { kernel.name }
   let global: [Int], local: [Int]?
+  private let names: [StaticString]
   private let buffers: [Buffer]
   /// Those that the kernel may write to.
   let written: [Buffer]
@@ -19,6 +20,7 @@ package final class PreparedLaunch {
     self.kernel = try Kernel(copying: kernel)
     self.global = global
     self.local = local
+    names = arguments.elements.map(\.0)
     var buffers: [Buffer] = []
     var written: [Buffer] = []
     for (position, (name, value)) in arguments.elements.enumerated() {
@@ -29,6 +31,11 @@ package final class PreparedLaunch {
     }
     self.buffers = buffers
     self.written = written
+  }
+
+  /// The place of an argument; nil where none has that name.
+  package func position(of name: StaticString) -> Int? {
+    names.firstIndex { $0.description == name.description }
   }
 
   /// Sets another value of the parameter at a position.

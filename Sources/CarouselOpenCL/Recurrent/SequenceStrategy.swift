@@ -142,7 +142,7 @@ struct SequenceStrategy: RecurrentStrategy {
       ]
     try launcher.launch(
       kernel, global: [division.count], local: [1], flops: flops, bytes: bytes, arguments,
-      changing: sync.map { parts.stepBase(steps, in: $0, position: arguments.elements.count - 2) })
+      changing: sync.map { parts.stepBase(steps, in: $0) })
     if sync != nil { parts.advance(steps: steps) }
   }
 
@@ -221,9 +221,9 @@ private final class Parts {
   func advance(steps: Int) { stepBase &+= Int32(truncatingIfNeeded: steps) }
 
   /// `step_base` of a launch of so many steps that is queued again.
-  func stepBase(_ steps: Int, in sync: Buffer, position: Int) -> ChangingArgument {
+  func stepBase(_ steps: Int, in sync: Buffer) -> ChangingArgument {
     ChangingArgument(
-      name: "step_base", position: position, isCurrent: { self.buffer === sync },
+      name: "step_base", isCurrent: { self.buffer === sync },
       next: {
         defer { self.advance(steps: steps) }
         return .int32(self.stepBase)
