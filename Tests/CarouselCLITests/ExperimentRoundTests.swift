@@ -53,6 +53,22 @@ import Testing
     }
   }
 
+  /// Trainings take turns: what another does meanwhile is not a training's time.
+  @Test func theRateOfATrainingIsThatOfItsStepsAlone() throws {
+    let context = ExperimentContext(
+      experiment: .reductions, settings: ExperimentSettings(), backend: ReferenceBackend(),
+      monitor: ExperimentMonitor())
+    let layers = RecurrentConfiguration(experiment: .rnn, inputSize: 2, hiddenSize: 2)
+    let settings = TrainingSettings(
+      experiment: layers, sequenceLength: 5, updates: 8, seed: 1, evaluateEvery: 4)
+    let run = TrainingRun(try Trainer(.adding, settings: settings, backend: context.backend))
+    try context.train(run, to: 4)
+    Thread.sleep(forTimeInterval: 0.5)
+    try context.train(run, to: 8)
+    #expect(run.curve.stepSeconds.count == 6 && run.curve.stepSeconds.allSatisfy { $0 < 0.5 })
+    #expect(run.curve.stepsPerSecond > 2)
+  }
+
   private func rows(_ words: [String]) throws -> [[String: Any]] {
     let command = try Command(["experiment"] + words + ["--json"])
     #expect(command.status == 0, "\(command.errors)")

@@ -119,12 +119,16 @@ final class ExperimentContext<B: Backend> {
     func isAtEnd() -> Bool {
       trainer.position.step >= last && run.curve.evaluations.last?.step == trainer.position.step
     }
+    var ended: ContinuousClock.Instant?
     do {
       _ = try trainer.run(
         shouldStop: { run.curve.isSolved || isAtEnd() || self.isOver },
         report: { event in
           switch event {
           case .stepped(let progress):
+            let now = ContinuousClock.now
+            if let ended { run.curve.stepSeconds.append(ended.duration(to: now) / .seconds(1)) }
+            ended = now
             report(Double(progress.step - first) / Double(max(last - first, 1)))
           case .logged(let metrics, _): run.curve.lines.append(metrics)
           case .evaluated(let metrics, _):
@@ -154,12 +158,18 @@ struct TrainingCurve {
   var evaluations: [TrainingMetrics] = [], lines: [TrainingMetrics] = []
   /// Whether it was stopped because it had learned its task; whether its loss was no longer finite.
   var isSolved = false, diverged = false
+  /// The seconds from the end of each step to that of the next in the same round.
+  var stepSeconds: [Double] = []
 
   /// The loss of the last evaluation; NaN where there is none.
   var finalLoss: Double { diverged ? .nan : evaluations.last?.validationLoss ?? .nan }
-  /// The training steps and seconds that were taken.
+  /// The training steps that were taken.
   var steps: Int { max(evaluations.last?.step ?? 0, lines.last?.step ?? 0) }
-  var seconds: Double { max(evaluations.last?.seconds ?? 0, lines.last?.seconds ?? 0) }
+  /// How many steps a second has room for, by their median: neither kernels that were compiled count, nor evaluations,
+  /// nor other trainings that took their turns meanwhile. 0 without two steps.
+  var stepsPerSecond: Double {
+    stepSeconds.isEmpty ? 0 : 1 / stepSeconds.sorted()[stepSeconds.count / 2]
+  }
 }
 
 extension Trainer {

@@ -139,7 +139,7 @@ struct ReductionsExperiment<B: Backend> {
     try context.train(runs.adding, to: round.updates(of: addingUpdates))
     let curve = runs.text.curve
     return [
-      "updatesPerSecond": Double(curve.steps) / curve.seconds,
+      "updatesPerSecond": curve.stepsPerSecond,
       "bitsPerByte": curve.evaluations.last?.bitsPerByte ?? .nan,
       "addingError": runs.adding.curve.finalLoss,
     ]
