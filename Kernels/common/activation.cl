@@ -17,7 +17,7 @@ constant const Numbers numbers = {
     .sigmoid_least = (REAL)(-88.5f),
     .sigmoid_most = (REAL)(88.0f),
     .log2_e = (REAL)(1.44269504f),
-    .rounding = (REAL)(12582912.0f),
+    .rounding = (REAL)(12583039.0f), // 1.5 * 2^23 + 127
     .ln2_high = (REAL)(0.693145752f),
     .ln2_low = (REAL)(1.42860677e-6f),
     .one = (REAL)(1.0f),
@@ -53,7 +53,8 @@ INLINE constant const Numbers *the_numbers(void) {
 /// receives 2^n, which is 0 for n = -127 and infinite for n = 128.
 INLINE REAL exponential_parts(const float sign, REAL x, REAL *rest, REAL *scale) {
   constant const Numbers *c = the_numbers();
-  // Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
+  // Adding 1.5 * 2^23 + 127 leaves n + 127 in the low bits, with n the nearest integer: shifted to
+  // the place of an exponent they are those of 2^n.
   const REAL shifted = fma(x, sign * c->log2_e, c->rounding);
   const REAL n = shifted - c->rounding;
   REAL r = fma(n, -c->ln2_high, sign * x);
@@ -63,7 +64,7 @@ INLINE REAL exponential_parts(const float sign, REAL x, REAL *rest, REAL *scale)
   p = fma(p, r, c->e3);
   p = fma(p, r, c->e2);
   *rest = r;
-  *scale = AS_REAL((AS_INTEGER(shifted) << 23) + AS_INTEGER(c->one));
+  *scale = AS_REAL(AS_INTEGER(shifted) << 23);
   return fma(p, r, c->one);
 }
 
@@ -109,14 +110,15 @@ INLINE REAL hyperbolic_tangent(REAL x) {
   const INTEGER sign = AS_INTEGER(x) & (INTEGER)(-0x7fffffff - 1);
   REAL a = AS_REAL(AS_INTEGER(x) ^ sign);
   a = a > c->tanh_most ? c->tanh_most : a;
-  const REAL shifted = fma(a, c->double_log2_e, c->rounding);
-  const REAL n = shifted - c->rounding;
+  // -n, so that shifted to an exponent it is u.
+  const REAL shifted = fma(a, -c->double_log2_e, c->rounding);
+  const REAL n = c->rounding - shifted;
   const REAL w = fma(n, -c->half_ln2, a);
   const REAL s = w * w;
   REAL p = fma(s, c->t7, c->t5);
   p = fma(p, s, c->t3);
   const REAL t = fma(w * s, p, w);
-  const REAL u = AS_REAL(AS_INTEGER(c->one) - (AS_INTEGER(shifted) << 23));
+  const REAL u = AS_REAL(AS_INTEGER(shifted) << 23);
   const REAL limit = c->one - u;
   const REAL quotient = fma(c->three - u, t, -limit) / fma(limit, t, c->one + u);
   const REAL y = fma(u, quotient, limit);
