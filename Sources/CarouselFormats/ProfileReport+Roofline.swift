@@ -137,13 +137,7 @@ struct RooflinePlot {
       <text class="kernel halo" x="\(place.x.fixed(1))" y="\((place.y + 10.5).fixed(1))">\
       \(String(short).htmlEscaped)</text>
       """
-    guard place.distance(to: dot.box) > 8 else { return ("", text) }
-    let end = place.nearest(toX: dot.x, y: dot.y)
-    let lead = """
-      <line class="lead" x1="\(dot.x.fixed(1))" y1="\(dot.y.fixed(1))" x2="\(end.x.fixed(1))" \
-      y2="\(end.y.fixed(1))"/>
-      """
-    return (lead, text)
+    return (place.lead(from: dot.box) ?? "", text)
   }
 
   private struct Dot {

@@ -108,6 +108,11 @@ import FoundationXML
       #expect(
         places[..<index].allSatisfy { abs($0.0 - place.0) > 60 || abs($0.1 - place.1) >= 14 })
     }
+    // A name that stands farther off has a line from its own dot.
+    let leads = try elements(chart, "//line[@class='lead']")
+    let dots = try elements(chart, "//circle[@r='5']").map { try number($0, "cx") }
+    #expect(!leads.isEmpty && leads.count < 6)
+    #expect(try leads.allSatisfy { dots.contains(try number($0, "x1")) })
   }
 
   @Test func aChartOfNothingIsEmpty() throws {

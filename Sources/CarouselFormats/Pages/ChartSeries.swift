@@ -64,7 +64,7 @@ struct ChartSeries {
       Box(x: x.position($0.x) - 6, y: y.position($0.y) - 6, width: 12, height: 12)
     }
     placer.occupied += boxes
-    return zip(shown, boxes).map { point, box in
+    let drawn = zip(shown, boxes).map { point, box in
       let (cx, cy) = at(point)
       let whisker = point.spread.map { spread in
         """
@@ -72,19 +72,25 @@ struct ChartSeries {
         x2="\(cx)" y2="\(y.position(visible(spread.upperBound)).fixed(1))"/>
         """
       }
-      let name = point.name.flatMap { name in
-        placer.place(width: PictureStyle.width(of: name), around: box).map { place in
-          """
-          <text class="strong halo" x="\(place.x.fixed(1))" y="\((place.y + 14.5).fixed(1))">\
-          \(name.htmlEscaped)</text>
-          """
-        }
-      }
       let title = point.name.map { "<title>\($0.htmlEscaped)</title>" } ?? ""
-      return [
-        whisker,
-        "<circle cx=\"\(cx)\" cy=\"\(cy)\" r=\"5\" fill=\"\(colour)\">\(title)</circle>", name,
-      ].compactMap(\.self).joined()
-    }.joined(separator: "\n")
+      let dot = "<circle cx=\"\(cx)\" cy=\"\(cy)\" r=\"5\" fill=\"\(colour)\">\(title)</circle>"
+      guard let name = point.name,
+        let place = placer.place(width: PictureStyle.width(of: name), around: box)
+      else { return (dot: (whisker ?? "") + dot, lead: "", name: "") }
+      // Letters may be smaller than there is room for: they stand at the dot's end of it.
+      let isLeft = place.x + place.width / 2 < box.x + box.width / 2
+      let (end, anchor) =
+        isLeft ? (place.x + place.width, " text-anchor=\"end\"") : (place.x, "")
+      return (
+        dot: (whisker ?? "") + dot, lead: place.lead(from: box) ?? "",
+        name: """
+        <text class="strong halo"\(anchor) x="\(end.fixed(1))" y="\((place.y + 14.5).fixed(1))">\
+        \(name.htmlEscaped)</text>
+        """
+      )
+    }
+    // Names last, so that no other dot's line crosses them out.
+    return (drawn.map(\.lead) + drawn.map(\.dot) + drawn.map(\.name)).filter { !$0.isEmpty }
+      .joined(separator: "\n")
   }
 }

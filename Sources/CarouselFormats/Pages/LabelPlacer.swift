@@ -22,6 +22,19 @@ struct Box {
   }
 }
 
+extension Box {
+  /// A line from the middle of a dot to its label, which this is; nil where that stands beside the dot.
+  func lead(from dot: Box) -> String? {
+    guard distance(to: dot) > 8 else { return nil }
+    let begin = (x: dot.x + dot.width / 2, y: dot.y + dot.height / 2)
+    let end = nearest(toX: begin.x, y: begin.y)
+    return """
+      <line class="lead" x1="\(begin.x.fixed(1))" y1="\(begin.y.fixed(1))" x2="\(end.x.fixed(1))" \
+      y2="\(end.y.fixed(1))"/>
+      """
+  }
+}
+
 /// Finds places for labels where they cover neither dots nor each other.
 struct LabelPlacer {
   /// The rectangle that labels stay in.

@@ -75,6 +75,7 @@ enum PictureStyle {
     svg .band { fill-opacity: .16; }
     svg .mark { stroke: var(--quiet); stroke-width: 1; stroke-dasharray: 2 4; }
     svg .whisker { stroke: var(--ink); stroke-width: 1.25; }
+    svg .lead { stroke: var(--quiet); stroke-width: .75; }
     svg .halo { stroke: var(--ground); stroke-width: 4px; paint-order: stroke; }
     @media (max-width: 560px) { svg text { font-size: 19px; } }
     """
