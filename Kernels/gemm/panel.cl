@@ -188,7 +188,7 @@ INLINE void row_product(REAL sums[2], global const float *a, global const Packed
 /// What the rows from `row` on, which the next call takes, fetch of a panel that comes `distance`
 /// elements after the one that they are multiplied with: four calls fetch it all.
 INLINE global const Packed *
-quarter_ahead(global const Packed *panel, size_t distance, int K, int row) {
+quarter_ahead(global const Packed *panel, long distance, int K, int row) {
   return panel + distance + (size_t)min(row / CALL_ROWS, 3) * K * (COLUMNS / 4);
 }
 

@@ -131,7 +131,7 @@ INLINE void fetch_tile_rows(int rows, const Tile *tile) {
 #pragma clang loop vectorize(disable)
   for (int r = tile->row; r < tile->row + rows; ++r) {
     for (int slot = 0; slot < SLOTS && has_gates; ++slot) {
-      fetch_second(block->gates[r] + (size_t)slot * H + first + TILE_UNITS);
+      fetch_second(block->gates[r] + (size_t)slot * H + first + tile->way * TILE_UNITS);
     }
     if (inputs_only) continue;
     fetch(block->y[r] + first);
@@ -170,17 +170,20 @@ typedef struct {
 /// The tiles of a work-item at one step, for the rows up to `end`.
 INLINE void forward_step(const Layer *layer, const Inputs *inputs, const Slice *slice,
                          const Step *step, int end, Copies copies) {
-  for (int begin = slice->first; begin < end; begin += ROWS_TOGETHER) {
-    const int count = min(end - begin, ROWS_TOGETHER);
+  const int blocks = (end - slice->first + ROWS_TOGETHER - 1) / ROWS_TOGETHER;
+  const int tiles = slice->end_tile - slice->first_tile;
+  for (int begin = slice->first, time = step->t * blocks; begin < end; begin += ROWS_TOGETHER) {
+    const int count = min(end - begin, ROWS_TOGETHER), way = way_of(time++);
     RowBlock block;
     find_block(&block, layer, inputs, slice, step, begin, count);
     if (copies.rows && step->has_recurrent_input) {
       copy_recurrent_inputs(&block, count, layer->H, copies.rows, copies.stride);
     }
-    for (int i = slice->first_tile; i < slice->end_tile; ++i) {
+    for (int i = 0; i < tiles; ++i) {
+      const int first = tile_on(way, slice->first_tile, slice->end_tile, i) * TILE_UNITS;
       for (int row = 0; row < count;) {
         const int rows = next_rows(count - row, step->alone);
-        const Tile tile = {layer, inputs, step, &block, row, i * TILE_UNITS};
+        const Tile tile = {layer, inputs, step, &block, row, first, way};
         forward_tile(rows, &tile);
         row += rows;
       }

@@ -35,14 +35,14 @@ typedef struct {
   global float *dh, *dc, *h_0;
 } Gradients;
 
-/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on. With t outside
-/// the sequence the gradient of h_0 is made.
+/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on; `way` is where
+/// the next tile is. With t outside the sequence the gradient of h_0 is made.
 typedef struct {
   const Layer *layer;
   const Slice *slice;
   const Products *products;
   const Gradients *gradients;
-  int t, row, first;
+  int t, row, first, way;
 } Tile;
 
 INLINE int is_initial(const Tile *tile) { return tile->t < 0 || tile->t >= tile->layer->T; }
@@ -114,11 +114,12 @@ INLINE void add_diagonal(int rows, REAL sums[ROWS][2], const Layer *layer,
 }
 
 /// sums[r] += the gradients that reach the states from the step after: the product of the gates'
-/// gradients `after` with weight_hh, for COLUMNS units from `unit` on. The rows begin at `row` of
-/// their slice.
-INLINE void add_recurrent_product(int rows, int row, REAL sums[ROWS][2], const Layer *layer,
-                                  global const float *const after[ROWS], int unit) {
-  const int H = layer->H, called = call_rows(rows, multiplies_alone(layer->N, GATES * H));
+/// gradients `after` with weight_hh.
+INLINE void add_recurrent_product(int rows, const Tile *tile, REAL sums[ROWS][2],
+                                  global const float *const after[ROWS]) {
+  const Layer *layer = tile->layer;
+  const int H = layer->H, unit = tile->first, row = tile->row - tile->slice->first;
+  const int called = call_rows(rows, multiplies_alone(layer->N, GATES * H));
   global const Packed *panel =
       packed(layer->weights) + (size_t)(unit / COLUMNS) * GATES * H * COLUMNS;
   // The gates whose slots and rows follow each other are one product.
@@ -133,7 +134,7 @@ INLINE void add_recurrent_product(int rows, int row, REAL sums[ROWS][2], const L
     global const Packed *gate_panel = panel + (size_t)(gate * H + begin) * COLUMNS;
     const int depth = (gates - 1) * H + end - begin;
     row_products(called, sums, a, gate_panel, depth,
-                 quarter_ahead(gate_panel, (size_t)GATES * H * COLUMNS, depth, row));
+                 quarter_ahead(gate_panel, (long)tile->way * GATES * H * COLUMNS, depth, row));
   }
 }
 
@@ -205,7 +206,7 @@ INLINE void backward_tile(int rows, const Tile *tile) {
   for (int r = 0; r < ROWS; ++r) sums[r][0] = sums[r][1] = (REAL)(0.0f);
   if (RECURRENT && t != last_step(layer)) {
     if (DIAGONAL) add_diagonal(rows, sums, layer, at.after, first);
-    else add_recurrent_product(rows, tile->row - tile->slice->first, sums, layer, at.after, first);
+    else add_recurrent_product(rows, tile, sums, at.after);
   }
   for (int v = 0; v < 2; ++v) {
     const int unit = first + v * WIDTH, count = H - unit;
@@ -316,12 +317,13 @@ INLINE void backward_units(const Layer *layer, const Slice *slice, const Product
                            const Gradients *gradients, int s, int end) {
   const int t = layer->reverse ? s : layer->T - 1 - s;
   const int alone = multiplies_alone(layer->N, GATES * layer->H);
-  for (int i = slice->first_tile; i < slice->end_tile; ++i) {
-    const int first = i * COLUMNS;
+  const int way = way_of(s);
+  for (int i = 0; i < slice->end_tile - slice->first_tile; ++i) {
+    const int first = tile_on(way, slice->first_tile, slice->end_tile, i) * COLUMNS;
     if (s == 0) begin_tile(layer, slice, gradients, first);
     for (int row = slice->first; row < end;) {
       const int rows = next_rows(end - row, alone);
-      const Tile tile = {layer, slice, products, gradients, t, row, first};
+      const Tile tile = {layer, slice, products, gradients, t, row, first, way};
       backward_tile(rows, &tile);
       row += rows;
     }
@@ -335,9 +337,10 @@ INLINE void backward_inputs(const Layer *layer, const Slice *slice, const Produc
                             int end, int end_after) {
   const int t = layer->reverse ? s : layer->T - 1 - s, t_after = layer->reverse ? t - 1 : t + 1;
   const int panels = panel_count(products->C), split = slice->claimed_split;
+  const int begin = split_begin(slice, panels, split);
   const int last = split_begin(slice, panels, split + 1);
-  for (int i = split_begin(slice, panels, split); i < last; ++i) {
-    const int input = i * COLUMNS;
+  for (int i = 0; i < last - begin; ++i) {
+    const int input = tile_on(way_of(s), begin, last, i) * COLUMNS;
     if (s < layer->T) pack_inputs(layer, slice, products, t, end, input);
     if (s == 0 || !products->grad_x) continue;
     for (int row = slice->first; row < end_after;) {

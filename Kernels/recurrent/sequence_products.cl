@@ -69,13 +69,14 @@ typedef struct {
   global const float *h[BLOCK_ROOM], *c[BLOCK_ROOM];
 } RowBlock;
 
-/// Some rows of a block, from `row` on, for the units of one tile, from `first` on.
+/// Some rows of a block, from `row` on, for the units of one tile, from `first` on; `way` is where
+/// the next tile is.
 typedef struct {
   const Layer *layer;
   const Inputs *inputs;
   const Step *step;
   const RowBlock *block;
-  int row, first;
+  int row, first, way;
 } Tile;
 
 /// A pair of sums of a tile: its panel, which products are added to it, and for both vectors the
@@ -127,11 +128,11 @@ INLINE void load_input_product(int rows, REAL sums[ROWS][TILE_SUMS], const Pair 
 }
 
 /// Two products with panels: rows x, C long, and rows h, K long. There is none where a panel is
-/// null.
+/// null. `way` is that of the tile.
 typedef struct {
   global const float *const *x, *const *h;
   global const Packed *panel_x, *panel_h;
-  int C, K;
+  int C, K, way;
 } PanelPair;
 
 #define BEGIN_SUMS(r)                                                                              \
@@ -166,7 +167,7 @@ INLINE void add_products(const int rows, int row, REAL sums[ROWS][TILE_SUMS], co
     global const float *const *a = i ? products->h : products->x;
     const int depth = i ? products->K : products->C;
     // The same panel of the next tile.
-    const size_t distance = (size_t)TILE_PANELS * depth * COLUMNS;
+    const long distance = (long)products->way * TILE_PANELS * depth * COLUMNS;
     global const Packed *ahead = quarter_ahead(panel, distance, depth, row);
     if (rows == 1) row_product(registers[0], a[0], panel, depth);
     else panel_product(rows, registers, a, panel, depth, ahead);
@@ -226,7 +227,7 @@ INLINE void tile_sums(int rows, REAL sums[ROWS][TILE_SUMS], const Tile *tile) {
     const size_t panel = (size_t)(first / TILE_UNITS) * TILE_PANELS + pair.panel;
     const int multiplies_x = pair.has_input && inputs->x;
     const int multiplies_h = pair.has_recurrent && step->has_recurrent_input;
-    PanelPair products = {block->x + row, recurrent_input, 0, 0, C, end - from};
+    PanelPair products = {block->x + row, recurrent_input, 0, 0, C, end - from, tile->way};
     if (multiplies_x) products.panel_x = inputs->weights + panel * C * COLUMNS;
     if (!DIAGONAL && multiplies_h)
       products.panel_h = packed(layer->weights) + (panel * H + from) * COLUMNS;
