@@ -27,28 +27,34 @@ typedef struct {
 typedef float8 UnalignedRow __attribute__((aligned(4)));
 
 /// The windows of an image from p on as a tile; 0 in the place of those beyond the last.
+///
+/// A tap's elements of ROWS windows lie at the same places of every channel.
 INLINE void read_tile(const Windows *all, global const float *x, int p, global float *tile) {
   const Geometry *g = all->geometry;
+  const int D = g->D, plane = g->IH * g->IW, taps = g->KH * g->KW;
   int oh[ROWS], first[ROWS];
   for (int i = 0; i < ROWS; ++i) {
     oh[i] = (p + i) / g->OW;
     first[i] = p + i < all->P ? (p + i) % g->OW * g->SW + g->BW : -(1 << 30);
   }
-  const int is_run = g->SW == 1 && p + ROWS <= all->P && oh[0] == oh[ROWS - 1];
-  for (int d = 0; d < g->D; ++d, x += (size_t)g->IH * g->IW) {
-    for (int kh = 0; kh < g->KH; ++kh) {
-      const int h = is_run ? input_row(g, oh[0], kh) : -1;
-      for (int kw = 0; kw < g->KW; ++kw, tile += ROWS) {
-        const int w = first[0] + kw * g->TW;
-        if (h >= 0 && w >= 0 && w + ROWS <= g->IW) {
-          *(global UnalignedRow *)tile = *(global const UnalignedRow *)(x + (size_t)h * g->IW + w);
-          continue;
-        }
-        for (int i = 0; i < ROWS; ++i) {
-          const int row = input_row(g, oh[i], kh), own = first[i] + kw * g->TW;
-          tile[i] = row >= 0 && own >= 0 && own < g->IW ? x[(size_t)row * g->IW + own] : 0.0f;
-        }
+  for (int tap = 0; tap < taps; ++tap) {
+    const int kh = tap / g->KW, kw = tap % g->KW;
+    // All bits of an element that is there, else none.
+    int place[ROWS], bits[ROWS], is_run = 1;
+    for (int i = 0; i < ROWS; ++i) {
+      const int h = input_row(g, oh[i], kh), w = first[i] + kw * g->TW;
+      bits[i] = h >= 0 && w >= 0 && w < g->IW ? -1 : 0;
+      place[i] = (h * g->IW + w) & bits[i];
+      is_run &= bits[i] && place[i] == place[0] + i;
+    }
+    global const float *from = x;
+    global float *to = tile + tap * ROWS;
+    for (int d = 0; d < D; ++d, from += plane, to += taps * ROWS) {
+      if (is_run) {
+        *(global UnalignedRow *)to = *(global const UnalignedRow *)(from + place[0]);
+        continue;
       }
+      for (int i = 0; i < ROWS; ++i) to[i] = as_float(as_int(from[place[i]]) & bits[i]);
     }
   }
 }

@@ -165,8 +165,9 @@ struct TrainingCurve {
   var finalLoss: Double { diverged ? .nan : evaluations.last?.validationLoss ?? .nan }
   /// The training steps that were taken.
   var steps: Int { max(evaluations.last?.step ?? 0, lines.last?.step ?? 0) }
-  /// How many steps a second has room for, by their median: neither kernels that were compiled count, nor evaluations,
-  /// nor other trainings that took their turns meanwhile. 0 without two steps.
+  /// How many steps a second has room for, by their median; 0 without two steps.
+  ///
+  /// Kernels that were compiled do not count, nor evaluations, nor other trainings that took their turns meanwhile.
   var stepsPerSecond: Double {
     stepSeconds.isEmpty ? 0 : 1 / stepSeconds.sorted()[stepSeconds.count / 2]
   }
