@@ -21,8 +21,8 @@ struct PanelProducts: MatrixProducts {
   /// processors with narrow vectors are small.
   private let panelsPerItem: Int
 
-  /// Whether what is multiplied soon comes to the second cache before: with vectors of 16 the products stand
-  /// near the peak without.
+  /// Whether what is multiplied soon comes to the second cache before: with vectors of 16 each product asks for its
+  /// own panel.
   let fetchesAhead: Bool
 
   /// The numbers for which it is worth waking another core to pack them.

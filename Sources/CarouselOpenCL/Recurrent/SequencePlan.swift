@@ -144,14 +144,13 @@ struct SequencePlanner {
       : "\(bytes) KiB of weights do not stay in the caches, as less than \(limit) KiB would"
   }
 
-  /// Fetching pays on narrow vectors where weights come from memory.
+  /// Fetching panels of the next tile pays on narrow vectors where weights come from memory.
   ///
-  /// LSTM T50 N64 C1024 H1024 forward 271 to
-  /// 222 ms, with 512 units 1 to 3 %; with 256 units, whose weights stay, it cost 3 %. With vectors of 16 the
-  /// products are near the peak without.
+  /// LSTM T50 N64 C1024 H1024 forward 271 to 222 ms, with 512 units 1 to 3 %; with 256 units, whose weights stay, it
+  /// cost 3 %. With vectors of 16 each product asks for its own panel, see `gemm/panel.cl`.
   private var fetchesAhead: Choice<Bool> {
     if device.vectorWidth == 16 {
-      return Choice(false, "with vectors of 16 products are near the peak without")
+      return Choice(false, "with vectors of 16 a product asks for its own weights in time")
     }
     if layer.recurrence != .dense {
       return Choice(false, "the recurrent weights are few: \(layer.recurrence.rawValue)")
