@@ -24,18 +24,16 @@ public struct Conversion: Sendable {
   ///
   /// Throws as opening does, and a usage error for another ending.
   public init(from input: String, to output: String) throws(CarouselError) {
-    let formats: [(ending: String, TensorFile.Format)] = [
-      (".safetensors", .safetensors), (".npz", .npz), (".npy", .npy),
-    ]
-    guard let format = formats.first(where: { output.lowercased().hasSuffix($0.ending) }) else {
+    guard let format = TensorFile.Format(endingOf: output) else {
       throw CarouselError(
         .usage,
         "\(output): expected a name that ends with "
-          + formats.map(\.ending).joined(separator: ", ") + ", which says what is written")
+          + TensorFile.Format.endings.map(\.ending).joined(separator: ", ")
+          + ", which says what is written")
     }
     file = try TensorFile(RunFolder.model(at: input))
     path = output
-    self.format = format.1
+    self.format = format
   }
 
   /// Reads all tensors and writes them.

@@ -30,7 +30,7 @@ extension Run {
       tensors.map { ($0.name, $0.tensor.tensor) },
       elementTypes: Dictionary(
         uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor.type.elementType) })
-    ).write(to: outputs)
+    ).write(inFormatOf: outputs)
     let report = ONNXRunReport(
       model: model.source, device: backend.name, gradients: gradients,
       inputs: pass.inputs.map { .init($0.key, $0.value) }.sorted { $0.name < $1.name },

@@ -30,10 +30,11 @@ struct Run: PagedCommand {
   @Argument(help: "A .onnx model, a .safetensors or .pt file with parameters, or a run's folder.")
   var model: String
 
-  @Option(help: ArgumentHelp("A .safetensors or .pt file with the inputs.", valueName: "in"))
+  @Option(
+    help: ArgumentHelp("A .safetensors, .npz, .npy or .pt file with the inputs.", valueName: "in"))
   var inputs: String?
 
-  @Option(help: ArgumentHelp("The .safetensors file to write.", valueName: "out"))
+  @Option(help: ArgumentHelp("The .safetensors, .npz or .npy file to write.", valueName: "out"))
   var outputs: String?
 
   @Flag(help: "Pass backward too.")
@@ -133,7 +134,7 @@ struct Run: PagedCommand {
       }
     }
     Progress.show(Status("writing \(outputs)"))
-    try SafetensorsFile(tensors).write(to: outputs)
+    try SafetensorsFile(tensors).write(inFormatOf: outputs)
     for warning in report.add(tensors, path: outputs) { Output.note("carousel: \(warning)") }
     if output.json { try Output.write(json: report) }
   }

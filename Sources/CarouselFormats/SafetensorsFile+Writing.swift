@@ -25,6 +25,34 @@ extension SafetensorsFile {
     }
   }
 
+  /// Writes the tensors in the format that the path's ending says: `.npz`, `.npy` for a single tensor, else
+  /// safetensors; floats as Float32.
+  ///
+  /// Throws as `write(to:elementType:)` does.
+  public func write(inFormatOf path: String) throws(CarouselError) {
+    let format = TensorFile.Format(endingOf: path) ?? .safetensors
+    guard format != .safetensors else { return try write(to: path) }
+    let types = tensors.map { storedType(of: $0.name, floats: .float32) }
+    do {
+      try validate(types, floats: .float32)
+    } catch {
+      throw CarouselError(.usage, "\(path): \(error.sentence)")
+    }
+    let stored = zip(tensors, types).map { entry, type in
+      var bytes: [UInt8] = []
+      bytes.append(entry.tensor.values, as: type)
+      return StoredTensor(name: entry.name, type: type, shape: entry.tensor.shape, bytes: bytes)
+    }
+    guard format == .npy else { return try NumPyFile.write(stored, to: path) }
+    guard stored.count == 1 else {
+      throw CarouselError(
+        .usage,
+        "\(path): expected one tensor, found \(stored.map(\.name).joined(separator: ", ")); .npz holds several"
+      )
+    }
+    try NumPyFile.write(stored[0], to: path)
+  }
+
   private func validate(
     _ types: [ElementType], floats: ElementType
   ) throws(FileDamage) {

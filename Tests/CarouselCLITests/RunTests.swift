@@ -36,6 +36,24 @@ import Testing
     #expect(out.tensors.map(\.name) == ["y", "h_n", "c_n"])
   }
 
+  @Test func theEndingOfTheOutputsSaysTheirFormat() throws {
+    let folder = try Models.folder()
+    #expect(try folder.run().status == 0)
+    let expected = try SafetensorsFile(contentsOf: folder["o"]).tensorsByName
+    func run(_ name: String) throws -> Command {
+      try Command([
+        "run", folder["m"], "--inputs", folder["i"], "--outputs", folder[name], "--device",
+        "reference",
+      ])
+    }
+    #expect(try run("o.npz").status == 0)
+    #expect(try TensorFile(folder["o.npz"]).format == .npz)
+    #expect(try SafetensorsFile(contentsOf: folder["o.npz"]).tensorsByName == expected)
+    let several = try run("o.npy")
+    #expect(several.status == 64)
+    #expect(several.errors.contains("expected one tensor, found y, h_n, c_n; .npz holds several"))
+  }
+
   @Test func oneUnitIsWhatThePaperSays() throws {
     let weights: [(String, Tensor)] = [
       ("weight_ih_l0", Tensor([4, 1], [0.5, -0.25, 0.75, 1])),
