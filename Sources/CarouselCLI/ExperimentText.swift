@@ -1,11 +1,11 @@
 import Carousel
 
 extension ExperimentResult {
-  /// The result as `experiment` prints it: question, table, what was seen, and the commands.
+  /// The result as `experiment` prints it: question, equations, table, what was seen, and the commands.
   var text: String {
     var table = Table(titles)
     for row in texts { table.add(row) }
-    return ([experiment.question, table.text] + sentences + [Self.text(of: commands)])
+    return (introduction + [table.text] + sentences + [Self.text(of: commands)])
       .joined(separator: "\n\n")
   }
 
@@ -23,9 +23,11 @@ extension ExperimentResult {
     }
     var seen: Set<String> = []
     let commands = results.flatMap(\.commands).filter { seen.insert($0).inserted }
-    return ([first.experiment.question, table.text] + sentences + [text(of: commands)])
+    return (first.introduction + [table.text] + sentences + [text(of: commands)])
       .joined(separator: "\n\n")
   }
+
+  private var introduction: [String] { [experiment.question] + explanation.map { folded($0) } }
 
   /// What was seen, how it ended, and what to know beside it.
   private var sentences: [String] {

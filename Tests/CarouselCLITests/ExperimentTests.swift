@@ -119,6 +119,14 @@ import Testing
     #expect(result.page.html.contains(experiment.question))
   }
 
+  @Test func equationsArePrintedBeforeTheTable() throws {
+    let command = try Command([
+      "experiment", "directions", "--seeds", "1", "--budget", "1s", "--device", "reference",
+    ])
+    let parts = command.output.components(separatedBy: "Schuster & Paliwal 1997")
+    #expect(parts.count == 2 && parts[1].contains("→h_t") && parts[1].contains("parameters"))
+  }
+
   @Test func aHeldGateLeavesAnEquationForEachValue() {
     for cell in Experiment.gates.possibleCells {
       for gate in HeldGate.names(of: cell) {
