@@ -123,7 +123,7 @@ import Testing
     let command = try Command([
       "experiment", "directions", "--seeds", "1", "--budget", "1s", "--device", "reference",
     ])
-    let parts = command.output.components(separatedBy: "Schuster & Paliwal 1997")
+    let parts = command.output.components(separatedBy: "Paliwal 1997")
     #expect(parts.count == 2 && parts[1].contains("→h_t") && parts[1].contains("parameters"))
   }
 
