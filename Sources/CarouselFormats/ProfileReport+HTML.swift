@@ -88,7 +88,6 @@ extension ProfileReport {
     svg.roofline text.kernel {
       fill: var(--ink); font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 11px;
     }
-    svg.roofline .lead { stroke: var(--quiet); stroke-width: .75; }
     svg.roofline circle { fill-opacity: .78; stroke: var(--ground); stroke-width: 1.5; }
     svg.roofline circle.compute { fill: var(--compute); }
     svg.roofline circle.memory { fill: var(--memory); }

@@ -11,12 +11,7 @@ extension SafetensorsFile {
   public func write(
     to path: String, elementType: ElementType = .float32
   ) throws(CarouselError) {
-    let types = tensors.map { storedType(of: $0.name, floats: elementType) }
-    do {
-      try validate(types, floats: elementType)
-    } catch {
-      throw CarouselError(.usage, "\(path): \(error.sentence)")
-    }
+    let types = try types(floats: elementType, path: path)
     let header = Self.header(
       zip(tensors, types).map { ($0.name, $1, $0.tensor.shape) }, metadata: metadata)
     try AtomicFile.write(to: path) { writer in
@@ -32,12 +27,7 @@ extension SafetensorsFile {
   public func write(inFormatOf path: String) throws(CarouselError) {
     let format = TensorFile.Format(endingOf: path) ?? .safetensors
     guard format != .safetensors else { return try write(to: path) }
-    let types = tensors.map { storedType(of: $0.name, floats: .float32) }
-    do {
-      try validate(types, floats: .float32)
-    } catch {
-      throw CarouselError(.usage, "\(path): \(error.sentence)")
-    }
+    let types = try types(floats: .float32, path: path)
     let stored = zip(tensors, types).map { entry, type in
       var bytes: [UInt8] = []
       bytes.append(entry.tensor.values, as: type)
@@ -51,6 +41,19 @@ extension SafetensorsFile {
       )
     }
     try NumPyFile.write(stored[0], to: path)
+  }
+
+  /// What each tensor is stored as; throws where one cannot be.
+  private func types(
+    floats: ElementType, path: String
+  ) throws(CarouselError) -> [ElementType] {
+    let types = tensors.map { storedType(of: $0.name, floats: floats) }
+    do {
+      try validate(types, floats: floats)
+    } catch {
+      throw CarouselError(.usage, "\(path): \(error.sentence)")
+    }
+    return types
   }
 
   private func validate(

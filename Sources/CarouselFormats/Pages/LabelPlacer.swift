@@ -23,7 +23,7 @@ struct Box {
 }
 
 extension Box {
-  /// A line from the middle of a dot to its label, which this is; nil where that stands beside the dot.
+  /// The line from a dot to this box, which has its name; nil where the name stands beside the dot.
   func lead(from dot: Box) -> String? {
     guard distance(to: dot) > 8 else { return nil }
     let begin = (x: dot.x + dot.width / 2, y: dot.y + dot.height / 2)
