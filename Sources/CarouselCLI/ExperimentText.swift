@@ -5,7 +5,7 @@ extension ExperimentResult {
   var text: String {
     var table = Table(titles)
     for row in texts { table.add(row) }
-    return (introduction + [table.text] + sentences + [Self.text(of: commands)])
+    return (introduction + [table.foldedText] + sentences + [Self.text(of: commands)])
       .joined(separator: "\n\n")
   }
 
@@ -23,7 +23,7 @@ extension ExperimentResult {
     }
     var seen: Set<String> = []
     let commands = results.flatMap(\.commands).filter { seen.insert($0).inserted }
-    return (first.introduction + [table.text] + sentences + [text(of: commands)])
+    return (first.introduction + [table.foldedText] + sentences + [text(of: commands)])
       .joined(separator: "\n\n")
   }
 

@@ -14,15 +14,35 @@ struct Table {
   }
 
   /// The table as lines of text.
-  var text: String {
+  var text: String { text(of: Array(header.indices)) }
+
+  /// The same in lines of 80 columns where its words allow it: what does not fit is a table of its own below, behind
+  /// the first column again.
+  var foldedText: String {
+    var parts = [[0]]
+    var width = widths[0]
+    for column in header.indices.dropFirst() {
+      width += 2 + widths[column]
+      if width > 80, parts[parts.count - 1].count > 1 {
+        parts.append([0])
+        width = widths[0] + 2 + widths[column]
+      }
+      parts[parts.count - 1].append(column)
+    }
+    return parts.map { text(of: $0) }.joined(separator: "\n\n")
+  }
+
+  private var widths: [Int] {
+    header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
+  }
+
+  private func text(of columns: [Int]) -> String {
     let isNumeric = header.indices.map { column in
       !rows.isEmpty && rows.allSatisfy { $0[column].first?.isNumber ?? true }
     }
-    let widths = header.indices.map { column in
-      ([header] + rows).map { $0[column].count }.max() ?? 0
-    }
+    let widths = widths
     return ([header] + rows).map { row in
-      let words = row.indices.map { column in
+      let words = columns.map { column in
         let padding = String(repeating: " ", count: widths[column] - row[column].count)
         return isNumeric[column] ? padding + row[column] : row[column] + padding
       }
