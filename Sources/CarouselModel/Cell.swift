@@ -40,42 +40,44 @@ public enum Cell: String, Sendable, Codable, CaseIterable {
   /// What the cell is made of: the table that everything else reads.
   public var traits: CellTraits {
     switch self {
-    case .rnn:
-      CellTraits(
-        gates: [.init("hidden", "h", .tanh, canBeHeld: false)],
-        options: [.layerNorm, .recurrentDropout, .dropConnect, .recurrence])
-    case .lstm:
-      CellTraits(
-        gates: [
-          .init("input", "i", .sigmoid), .init("forget", "f", .sigmoid), .init("cell", "g", .tanh),
-          .init("output", "o", .sigmoid),
-        ],
-        outputActivation: .tanh, memory: [.init("c")], normalizesMemory: true,
-        options: [
-          .peepholes, .forgetGate, .forgetBias, .cellClip, .projection, .layerNorm,
-          .recurrentDropout, .zoneoutCell, .dropConnect, .recurrence,
-        ])
-    case .gru:
-      CellTraits(
-        gates: [
-          .init("reset", "r", .sigmoid), .init("update", "z", .sigmoid), .init("new", "n", .tanh),
-        ],
-        hasDirectPath: true, splitsLastGate: true,
-        options: [.layerNorm, .recurrentDropout, .dropConnect, .recurrence, .gruReset])
-    case .mingru:
-      CellTraits(
-        gates: [.init("update", "z", .sigmoid), .init("new", "g", .affine)],
-        hasRecurrentWeights: false, hasDirectPath: true, options: [])
-    case .slstm:
-      CellTraits(
-        gates: [
-          .init("input", "i", nil, canBeHeld: false), .init("forget", "f", nil, canBeHeld: false),
-          .init("cell", "z", .tanh), .init("output", "o", .sigmoid),
-        ],
-        memory: [.init("c"), .init("n", isPositive: true), .init("m")],
-        options: [
-          .forgetBias, .projection, .layerNorm, .recurrentDropout, .dropConnect, .recurrence,
-        ])
+    case .rnn: Self.rnnTraits
+    case .lstm: Self.lstmTraits
+    case .gru: Self.gruTraits
+    case .mingru: Self.mingruTraits
+    case .slstm: Self.slstmTraits
     }
   }
+
+  // Made once: a pass of a layer reads its cell's row some fifty times.
+  private static let rnnTraits = CellTraits(
+    gates: [.init("hidden", "h", .tanh, canBeHeld: false)],
+    options: [.layerNorm, .recurrentDropout, .dropConnect, .recurrence])
+  private static let lstmTraits = CellTraits(
+    gates: [
+      .init("input", "i", .sigmoid), .init("forget", "f", .sigmoid), .init("cell", "g", .tanh),
+      .init("output", "o", .sigmoid),
+    ],
+    outputActivation: .tanh, memory: [.init("c")], normalizesMemory: true,
+    options: [
+      .peepholes, .forgetGate, .forgetBias, .cellClip, .projection, .layerNorm,
+      .recurrentDropout, .zoneoutCell, .dropConnect, .recurrence,
+    ])
+  private static let gruTraits = CellTraits(
+    gates: [
+      .init("reset", "r", .sigmoid), .init("update", "z", .sigmoid), .init("new", "n", .tanh),
+    ],
+    hasDirectPath: true, splitsLastGate: true,
+    options: [.layerNorm, .recurrentDropout, .dropConnect, .recurrence, .gruReset])
+  private static let mingruTraits = CellTraits(
+    gates: [.init("update", "z", .sigmoid), .init("new", "g", .affine)],
+    hasRecurrentWeights: false, hasDirectPath: true, options: [])
+  private static let slstmTraits = CellTraits(
+    gates: [
+      .init("input", "i", nil, canBeHeld: false), .init("forget", "f", nil, canBeHeld: false),
+      .init("cell", "z", .tanh), .init("output", "o", .sigmoid),
+    ],
+    memory: [.init("c"), .init("n", isPositive: true), .init("m")],
+    options: [
+      .forgetBias, .projection, .layerNorm, .recurrentDropout, .dropConnect, .recurrence,
+    ])
 }
