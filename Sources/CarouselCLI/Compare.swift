@@ -85,10 +85,21 @@ struct Compare: PagedCommand {
     let others = (otherForm == nil ? [] : ComparisonCases.otherForm).map {
       Work(work: $0, seed: seed.seed, form: otherForm)
     }
+    if CompileAhead.isThis {
+      if let otherForm { compile(others, on: try device.makeOpenCLBackend(kernels: otherForm)) }
+      return compile(cases, on: backend)
+    }
     var run = Run(count: cases.count + others.count, isQuiet: output.json)
     try run.compare(cases, on: backend)
     if let otherForm { try run.compare(others, on: device.makeOpenCLBackend(kernels: otherForm)) }
     try finish(run.results, on: backend)
+  }
+
+  /// Compares the cases from the last on, for what they compile; see `CompileAhead`.
+  private func compile(_ cases: [Work], on backend: some Backend) {
+    for work in cases.reversed() where CompileAhead.isAwaited {
+      _ = try? work.work.compare(on: backend, seed: work.seed, bound: 1)
+    }
   }
 
   /// The form of the kernels that is compared beside the one that the device uses by itself.
@@ -142,9 +153,16 @@ struct Compare: PagedCommand {
     /// How many cases there will be.
     let count: Int
     let isQuiet: Bool
+    /// Begins with the first case that had to compile.
+    private var compileAhead: CompileAhead?
+
+    init(count: Int, isQuiet: Bool) {
+      (self.count, self.isQuiet) = (count, isQuiet)
+    }
 
     mutating func compare<B: Backend>(_ cases: [Work], on backend: B) throws {
-      let precision = (backend as? OpenCLBackend)?.precision ?? .float32
+      let device = backend as? OpenCLBackend
+      let precision = device?.precision ?? .float32
       for work in cases {
         let words = CaseResult.titleWords(work.work)
         let status = Status("case", results.count + 1, of: count, words: words)
@@ -157,6 +175,11 @@ struct Compare: PagedCommand {
         if !isQuiet { try Output.write(result.text) }
         if let command = result.command { Output.note("repeat with: \(command)") }
         results.append(result)
+        if let device, compileAhead == nil, results.count + 1 < count,
+          DriverActivity.compiledPrograms > 0
+        {
+          compileAhead = CompileAhead(for: device)
+        }
       }
     }
   }

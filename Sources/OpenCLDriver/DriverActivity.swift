@@ -20,6 +20,9 @@ package enum DriverActivity: Hashable, Sendable {
     self.observer.withLock { $0 = observer }
   }
 
+  /// How many programs this process has begun to compile.
+  package static var compiledPrograms: Int { compiled.load(ordering: .relaxed) }
+
   /// The activity for a program that is about to be compiled.
   static func compiling(_ program: String) -> DriverActivity {
     .compiling(

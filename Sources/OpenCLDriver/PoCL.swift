@@ -112,7 +112,7 @@ extension Platform {
 
 extension Device {
   /// Whether it is one of PoCL's.
-  var isPoCL: Bool { platformName == PoCL.platformName }
+  package var isPoCL: Bool { platformName == PoCL.platformName }
 
   /// Throws where the driver is known to end the process instead of building a program.
   func checkCanBuild() throws(OpenCLError) {

@@ -18,13 +18,21 @@ struct Command {
   /// Whether an OpenCL device can be used on this machine.
   static let hasDevice = (try? Command(["devices"]).status) == 0
 
+  /// The cache of programs that the commands of a test run share: without one each of them compiles anew.
+  private static let cache: String = {
+    let folder = FileManager.default.temporaryDirectory.appending(
+      path: "carousel-test-\(UUID().uuidString)")
+    atexit { try? FileManager.default.removeItem(atPath: Command.cache) }
+    return folder.path
+  }()
+
   /// What of this process's environment a command must not see, and what it sees instead: no program
   /// comes from the user's cache or goes there, and the device is the one that is tested.
   private static let environment: [String: String] = {
     var result = ProcessInfo.processInfo.environment
     for name in ["CAROUSEL_DEVICE", "CAROUSEL_KERNELS"] { result[name] = nil }
     result["CAROUSEL_DEVICE"] = result["CAROUSEL_TEST_DEVICE"]
-    result["CAROUSEL_CACHE"] = "off"
+    result["CAROUSEL_CACHE"] = cache
     return result
   }()
 

@@ -30,6 +30,41 @@ import Testing
     }
   }
 
+  /// Runs a line of shell in a folder of its own, with caches that are empty and there.
+  private func cold(_ line: String) throws -> Command {
+    let folder = try Folder()
+    return try Command(
+      shell: "cd \(folder["."]); export POCL_CACHE_DIR=$PWD/pocl CAROUSEL_CACHE=$PWD/kept; " + line)
+  }
+
+  /// It says nothing, leaves nothing to compile for the first, and does no case where the first has gone.
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
+  func aSecondProcessCompilesForTheFirst() throws {
+    let compare = "$carousel compare --cell rnn --hidden-size 3"
+    let command = try cold(
+      """
+      mkfifo life; exec 3<>life
+      count() { ls kept | wc -l; }
+      CAROUSEL_COMPILE_AHEAD=1 \(compare) </dev/null; count
+      CAROUSEL_COMPILE_AHEAD=1 \(compare) <&3; count
+      \(compare) >/dev/null; count
+      """)
+    let counts = command.output.split(separator: "\n").compactMap { Int($0) }
+    try #require(command.output.split(separator: "\n").count == 3 && counts.count == 3)
+    #expect(counts[0] < counts[1] && counts[1] == counts[2])
+  }
+
+  @Test(.enabled(if: Command.hasDevice, "no OpenCL device"))
+  func aFirstComparisonIsThatOfAWarmCacheAndLeavesNoProcess() throws {
+    let command = try cold(
+      """
+      seed=90210
+      compare() { $carousel compare --random 3 --tiny --seed $seed; }
+      compare >cold; pgrep -f "tiny --seed [9]0210"; compare | cmp - cold
+      """)
+    #expect(command.status == 0 && command.output.isEmpty)
+  }
+
   @Test func referenceAgreesWithItself() throws {
     try check(Command(["compare", "--tiny", "--device", "reference", "--json"]))
   }

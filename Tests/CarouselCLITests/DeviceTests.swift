@@ -68,8 +68,10 @@ import Testing
         .contains("programs  1, 3 bytes of at most 512.0 MiB"))
     #expect(try cache("--clear-cache")["files"] as? Int == 0)
     #expect(try cache("--cache")["files"] as? Int == 0)
-    #expect(try Command(["devices", "--cache"]).output.hasPrefix("no cache"))
-    #expect(try Command(["devices", "--clear-cache"]).status == 64)
+    let off = ["CAROUSEL_CACHE": "off"]
+    #expect(
+      try Command(["devices", "--cache"], environment: off).output.hasPrefix("no cache"))
+    #expect(try Command(["devices", "--clear-cache"], environment: off).status == 64)
     #expect(try Command(["devices", "--cache", "--clear-cache"]).status == 64)
   }
 

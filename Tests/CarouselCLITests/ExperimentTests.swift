@@ -119,6 +119,20 @@ import Testing
     #expect(result.page.html.contains(experiment.question))
   }
 
+  /// What stands before the commands, which are lines to be copied, fits a terminal: columns that do not stand below
+  /// behind the name of their row.
+  @Test(arguments: Experiment.allCases)
+  func resultsFitATerminal(experiment: Experiment) throws {
+    let command = try Command([
+      "experiment", experiment.rawValue, "--seeds", "1", "--budget", "1s", "--device", "reference",
+    ])
+    let lines = command.output.components(separatedBy: "The commands behind")[0]
+      .split(separator: "\n")
+    #expect(lines.count > 3 && lines.allSatisfy { $0.count <= 80 })
+    let rows = lines.count { $0.hasPrefix("lstm, free ") }
+    #expect(experiment == .gates ? rows > 1 : rows == 0)
+  }
+
   @Test func equationsArePrintedBeforeTheTable() throws {
     let command = try Command([
       "experiment", "directions", "--seeds", "1", "--budget", "1s", "--device", "reference",
