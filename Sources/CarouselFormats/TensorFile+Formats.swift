@@ -30,6 +30,11 @@ extension TensorFile.Contents {
         "expected a safetensors file, or a PyTorch file that torch.save wrote, found a bare pickle, of "
           + "which nothing is executed")
     }
+    if let format = TensorFile.Format(endingOf: file.path), format != .safetensors {
+      throw FileDamage(
+        "expected an array of NumPy's or a zip archive of such, found "
+          + (head.isEmpty ? "an empty file" : "neither's first bytes"))
+    }
     return try safetensors(file, limits: limits)
   }
 

@@ -96,6 +96,15 @@ import Testing
     }
   }
 
+  /// A file that is called NumPy's and is not is told so.
+  @Test(arguments: ["a.npz", "a.npy"], [[], Array("PK".utf8), Array("0123456789".utf8)])
+  func aFileThatIsNotWhatItIsCalledIsNamed(name: String, bytes: [UInt8]) throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file(name, holding: bytes)
+    let error = failure { () throws(CarouselError) in _ = try TensorFile(path) }
+    #expect(error?.kind == .badData && error?.message.contains("NumPy's") == true)
+  }
+
   @Test func damageOfAPackedArrayIsFoundByItsChecksum() throws {
     let folder = try TemporaryFolder()
     let whole = try [UInt8](contentsOfFile: path("packed.npz"))
