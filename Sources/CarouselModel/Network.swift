@@ -132,11 +132,12 @@ public final class NetworkPass<B: Backend> {
 
 extension NetworkConfiguration {
   /// The names of the tensors of `graph`.
-  static let inputName = "x"
-  static let outputName = "output"
-  static let lossName = "loss"
-  static let targetName = "targets"
-  static let countedName = "counted"
+  package static let inputName = "x"
+  package static let lengthsName = "lengths"
+  package static let outputName = "output"
+  package static let lossName = "loss"
+  package static let targetName = "targets"
+  package static let countedName = "counted"
 
   /// The network as a graph: what it reads, `x`, becomes its `output` `[T, N, O]`, and with the `targets` its `loss`,
   /// the first output.
@@ -145,6 +146,19 @@ extension NetworkConfiguration {
   /// `[T, N]`, of which a negative one does not count; of features values `[T, N, O]`, with `counted [T, N]`, 0 where
   /// a step does not count. The graph's parameters are `parameterDescriptions`.
   public var graph: Graph {
+    graph(loss: vocabularySize == nil ? .regression(.squared) : .crossEntropy(smoothing: 0))
+  }
+
+  /// The same with another loss, and for sequences that are read otherwise.
+  ///
+  /// With `pooling` the linear layer reads what that makes of the steps of each sequence, and the `output` is `[N, O]`;
+  /// outputs and targets have a row for each sequence then. With `hasLengths` the steps of each sequence are an input,
+  /// `lengths [N]`. The targets of a cross-entropy are classes, which `classWeights [O]` weigh; those of a regression
+  /// are values, as many in a row as its O predictions are for.
+  package func graph(
+    pooling: TimePooling? = nil, hasLengths: Bool = false, loss: GraphLoss,
+    classWeights: [Double]? = nil
+  ) -> Graph {
     var graph = Graph()
     var x: String
     if let vocabularySize {
@@ -154,18 +168,22 @@ extension NetworkConfiguration {
     } else {
       x = graph.input(Self.inputName, ["T", "N", .fixed(recurrent.inputSize)])
     }
-    x = graph.recurrent(x, recurrent, name: "recurrent")
+    let lengths = hasLengths ? graph.input(Self.lengthsName, type: .int32, ["N"]) : nil
+    x = graph.recurrent(x, lengths: lengths, recurrent, name: "recurrent")
+    if let pooling { x = graph.add(.timePool(pooling), x, lengths, name: "pooled") }
     let y = graph.linear(
       x, inputSize: recurrent.outputSize, outputSize: outputSize, name: Self.outputName)
-    if vocabularySize == nil {
+    let rows: [Dimension] = pooling == nil ? ["T", "N"] : ["N"]
+    if case .regression(let kind) = loss {
+      let width = outputSize / kind.predictionsPerTarget
       _ = graph.add(
-        .loss(.regression(.squared)), y,
-        graph.input(Self.targetName, ["T", "N", .fixed(outputSize)]),
-        graph.input(Self.countedName, type: .int32, ["T", "N"]), name: Self.lossName)
+        .loss(loss), y, graph.input(Self.targetName, rows + [.fixed(width)]),
+        graph.input(Self.countedName, type: .int32, rows), name: Self.lossName)
     } else {
+      let weights = classWeights.map { graph.constant(GraphTensor(Tensor([outputSize], $0))) }
       _ = graph.add(
-        .loss(.crossEntropy(smoothing: 0)), y,
-        graph.input(Self.targetName, type: .int32, ["T", "N"]), name: Self.lossName)
+        .loss(loss), y, graph.input(Self.targetName, type: .int32, rows), weights,
+        name: Self.lossName)
     }
     graph.outputs = [Self.lossName, y]
     return graph
@@ -180,29 +198,50 @@ extension NetworkConfiguration {
   package func tensors(
     _ input: NetworkInput, _ targets: NetworkTargets?, _ sequenceLength: Int, _ batchSize: Int
   ) throws(CarouselError) -> [String: GraphTensor] {
-    let rows = sequenceLength * batchSize
-    func tensor(_ values: [Double], type: GraphType = .float32) -> GraphTensor {
-      let width = values.count / rows
-      let shape: Shape =
-        type.isReal ? [sequenceLength, batchSize, width] : [sequenceLength, batchSize]
-      return GraphTensor(Tensor(shape, values), type: type)
-    }
-    func tensor(_ values: [Int32]) -> GraphTensor { tensor(values.map(Double.init), type: .int32) }
-    try check(input, rows: rows)
-    var result: [String: GraphTensor] = [:]
-    result[Self.inputName] =
-      switch input {
-      case .tokens(let tokens): tensor(tokens)
-      case .features(let features): tensor(features)
-      }
+    var result = try tensors(input, sequenceLength, batchSize)
     guard let targets else { return result }
-    try check(targets, rows: rows)
-    switch targets {
-    case .classes(let classes): result[Self.targetName] = tensor(classes)
-    case .values(let values, let counted):
-      result[Self.targetName] = tensor(values)
-      result[Self.countedName] = tensor(counted)
-    }
+    try check(targets, rows: sequenceLength * batchSize)
+    result.merge(tensors(targets, [sequenceLength, batchSize])) { $1 }
     return result
+  }
+
+  /// The input of `graph(pooling:hasLengths:loss:classWeights:)`, and with `lengths` those; throws where the input is
+  /// of another size or kind than the network's.
+  package func tensors(
+    _ input: NetworkInput, lengths: [Int32]? = nil, _ sequenceLength: Int, _ batchSize: Int
+  ) throws(CarouselError) -> [String: GraphTensor] {
+    try check(input, rows: sequenceLength * batchSize)
+    let axes = [sequenceLength, batchSize]
+    var result: [String: GraphTensor] = [:]
+    switch input {
+    case .tokens(let tokens): result[Self.inputName] = GraphTensor(tokens, axes)
+    case .features(let features): result[Self.inputName] = GraphTensor(features, axes)
+    }
+    if let lengths { result[Self.lengthsName] = GraphTensor(lengths, [batchSize]) }
+    return result
+  }
+
+  /// The targets of the same graph, of rows with these axes.
+  package func tensors(_ targets: NetworkTargets, _ axes: [Int]) -> [String: GraphTensor] {
+    switch targets {
+    case .classes(let classes): [Self.targetName: GraphTensor(classes, axes)]
+    case .values(let values, let counted):
+      [
+        Self.targetName: GraphTensor(values, axes),
+        Self.countedName: GraphTensor(counted, axes),
+      ]
+    }
+  }
+}
+
+extension GraphTensor {
+  /// Numbers of rows with these axes, as many in each.
+  fileprivate init(_ values: [Double], _ axes: [Int]) {
+    self.init(Tensor(Shape(axes + [values.count / axes.reduce(1, *)]), values))
+  }
+
+  /// A whole number for each row.
+  fileprivate init(_ values: [Int32], _ axes: [Int]) {
+    self.init(Tensor(Shape(axes), values.map(Double.init)), type: .int32)
   }
 }

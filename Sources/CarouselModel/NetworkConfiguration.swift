@@ -132,14 +132,6 @@ public enum NetworkInput: Sendable, Equatable {
   case tokens([Int32])
   /// Features `[T, N, C]`.
   case features([Double])
-
-  /// The rows `range` of `[T·N]`, of which there are `count`.
-  func rows(_ range: Range<Int>, of count: Int) -> NetworkInput {
-    switch self {
-    case .tokens(let tokens): .tokens(tokens.rows(range, of: count))
-    case .features(let features): .features(features.rows(range, of: count))
-    }
-  }
 }
 
 /// What a network has to predict in one pass.
@@ -151,28 +143,11 @@ public enum NetworkTargets: Sendable, Equatable {
   /// squared error.
   case values([Double], counted: [Int32])
 
-  /// The rows `range` of `[T·N]`, of which there are `count`.
-  func rows(_ range: Range<Int>, of count: Int) -> NetworkTargets {
-    switch self {
-    case .classes(let classes): .classes(classes.rows(range, of: count))
-    case .values(let values, let counted):
-      .values(values.rows(range, of: count), counted: counted.rows(range, of: count))
-    }
-  }
-
   /// How many steps of sequences count.
   public var count: Int {
     switch self {
     case .classes(let classes): classes.count { $0 >= 0 }
     case .values(_, let counted): counted.count { $0 != 0 }
     }
-  }
-}
-
-extension Array {
-  /// The rows `range` of a matrix of `count` rows.
-  fileprivate func rows(_ range: Range<Int>, of count: Int) -> [Element] {
-    let width = self.count / count
-    return Array(self[range.lowerBound * width..<range.upperBound * width])
   }
 }

@@ -20,9 +20,9 @@ struct ClassExamples: SequenceExamples {
   var count: Int { self.set.count }
   func length(_ index: Int) -> Int { set.length(index) }
 
-  var reading: SequenceReading {
-    guard pooling == .last else { return .meanOfSteps }
-    return (0..<count).allSatisfy { length($0) == length(0) } ? .lastStep : .allSteps
+  var timePooling: TimePooling? {
+    guard pooling == .last else { return .mean }
+    return haveOneLength ? .last : nil
   }
 
   /// Reads sequences as a model does that was trained on others.
@@ -92,7 +92,7 @@ struct ClassExamples: SequenceExamples {
     return pooling == .last ? result : result.map { $0 / Double(rows.count) }
   }
 
-  var sequenceLoss: SequenceLoss { .crossEntropy(weights: weights, smoothing: smoothing) }
+  var graphLoss: GraphLoss { .crossEntropy(smoothing: smoothing) }
 
   func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
     var result = [Int32](repeating: -1, count: rows * batch.batchSize)

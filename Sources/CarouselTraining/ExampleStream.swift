@@ -9,7 +9,8 @@ public final class ExampleStream<B: Backend> {
   private let model: ExampleModel<B>
   private let missing: MissingValues
   private let pass: NetworkPass<B>?
-  private let windows: PassCache<B>
+  /// The passes over windows, once there is one.
+  private var windows: ExamplePasses<B>?
   private var table: TableReader?
   private var columns: [Int] = []
   private var words: LineReader?
@@ -35,7 +36,6 @@ public final class ExampleStream<B: Backend> {
     pass =
       model.task == .forecast
       ? nil : try NetworkPass(model.network, sequenceLength: 1, batchSize: 1, purpose: .outputs)
-    windows = PassCache(model.network, batchSize: 1, training: false, reading: .lastStep)
     if model.task == .tag {
       words = try LineReader("-")
       return
@@ -120,6 +120,8 @@ public final class ExampleStream<B: Backend> {
       values: history)
     let examples = try ForecastExamples(endsOf: set, description)
     let batch = try examples.batch([0], sequenceLength: description.settings.window, batchSize: 1)
-    return .numbers(id: nil, examples.predictions(try windows.outputs(batch), 0))
+    let passes = windows ?? ExamplePasses(model.network, examples, training: false)
+    windows = passes
+    return .numbers(id: nil, examples.predictions(try passes.outputs(batch), 0))
   }
 }

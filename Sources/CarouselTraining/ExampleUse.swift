@@ -159,8 +159,7 @@ public final class ExampleModel<B: Backend> {
     _ examples: any SequenceExamples, _ ranks: any Communicator, _ shouldStop: () throws -> Bool,
     _ body: (_ outputs: BatchOutputs, _ sequence: Int, _ example: Int) throws -> Void
   ) throws {
-    let passes = PassCache(
-      network, batchSize: batchSize, training: false, reading: examples.reading)
+    let passes = ExamplePasses(network, examples, training: false)
     let classes = BatchPlan.classes((0..<examples.count).map(examples.length))
     func outputs(_ indices: Range<Int>) throws -> BatchOutputs {
       let longest = indices.reduce(1) { max($0, examples.length($1)) }

@@ -49,7 +49,7 @@ struct ForecastExamples: SequenceExamples {
 
   var count: Int { stream?.count ?? windows.count }
   func length(_ index: Int) -> Int { settings.window }
-  var reading: SequenceReading { .lastStep }
+  var timePooling: TimePooling? { .last }
 
   var targetCount: Int { self.set.targets.count }
   private var width: Int { self.set.width }
@@ -147,9 +147,8 @@ struct ForecastExamples: SequenceExamples {
     }
   }
 
-  var sequenceLoss: SequenceLoss {
-    .regression(settings.loss.regression, width: settings.horizon * targetCount)
-  }
+  var graphLoss: GraphLoss { .regression(settings.loss.regression) }
+  var weights: [Double]? { nil }
 
   func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
     let width = settings.horizon * targetCount

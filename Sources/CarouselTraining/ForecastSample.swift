@@ -47,8 +47,7 @@ extension Trainer {
       set: part.set, windows: Array(windows.suffix(isLong ? 1 : 120)), settings: part.settings,
       scaling: part.scaling, mean: part.mean, scale: part.scale, naiveErrors: part.naiveErrors)
     let predictions: [[ForecastNumber]] = try withBestNetwork(in: folder) { network in
-      let passes = PassCache(
-        network, batchSize: settings.batchSize, training: false, reading: .lastStep)
+      let passes = ExamplePasses(network, chosen, training: false)
       var result: [[ForecastNumber]] = []
       for start in stride(from: 0, to: chosen.count, by: settings.batchSize) {
         let indices = Array(start..<min(start + settings.batchSize, chosen.count))

@@ -47,8 +47,8 @@ protocol SequenceExamples: Sendable {
   var count: Int { get }
   /// T of an example.
   func length(_ index: Int) -> Int
-  /// What of a sequence's steps counts; `.lastStep` only where every example has the same T.
-  var reading: SequenceReading { get }
+  /// What the linear layer reads of a sequence's steps; nil reads every step.
+  var timePooling: TimePooling? { get }
   /// Reads the numbers of examples that stay in a file; nil where all are in memory.
   func load(_ examples: [Int]) throws(CarouselError) -> [[Double]]?
   /// What the network reads of examples, `[T, N]` rows with zeros past each end; `loaded` is what `load` gave;
@@ -58,8 +58,10 @@ protocol SequenceExamples: Sendable {
     noise: ExampleNoise?
   ) -> NetworkInput
   /// The loss as a device computes it.
-  var sequenceLoss: SequenceLoss { get }
-  /// What `sequenceLoss` compares `[rows, N]` outputs with; rows is T, or 1 where one row is read of a sequence.
+  var graphLoss: GraphLoss { get }
+  /// The weight of each class in it; nil weighs all alike, and where there are none.
+  var weights: [Double]? { get }
+  /// What `graphLoss` compares `[rows, N]` outputs with; rows is T, or 1 where one row is read of a sequence.
   func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets
   /// What the sum of the losses of examples is divided by.
   func weight(_ examples: [Int]) -> Double
@@ -77,6 +79,9 @@ protocol ExampleTally {
 }
 
 extension SequenceExamples {
+  /// Whether all have the same steps, at least one.
+  var haveOneLength: Bool { (0..<count).allSatisfy { length($0) == max(length(0), 1) } }
+
   /// The length of the longest example; 0 without any.
   var longest: Int { (0..<count).reduce(0) { max($0, length($1)) } }
 

@@ -12,39 +12,67 @@ protocol TrainingWork: AnyObject {
   func readLoss() throws -> Double
 }
 
-/// Passes of a network for the sizes that are asked for, each made once.
-final class PassCache<B: Backend> {
-  private let network: Network<B>
-  private let batchSize: Int
-  private let training: Bool
-  private let reading: SequenceReading
-  private let loss: SequenceLoss?
-  private var passes: [Int: SequencePass<B>] = [:]
+/// Passes of a network over batches of examples: its graph as they are read, bound to the sizes that batches have.
+final class ExamplePasses<B: Backend> {
+  private let configuration: NetworkConfiguration
+  private let examples: any SequenceExamples
+  private let hasLengths: Bool
+  private let passes: GraphPassCache<B>
 
-  init(
-    _ network: Network<B>, batchSize: Int, training: Bool, reading: SequenceReading,
-    loss: SequenceLoss? = nil
-  ) {
-    (self.network, self.batchSize, self.loss) = (network, batchSize, loss)
-    (self.training, self.reading) = (training, reading)
+  /// Prepares passes for the loss where `training`, else for the outputs.
+  init(_ network: Network<B>, _ examples: any SequenceExamples, training: Bool) {
+    (configuration, self.examples) = (network.configuration, examples)
+    hasLengths = !examples.haveOneLength
+    // Weights of ones too: the gradient of a loss with weights is rounded once.
+    let weights =
+      examples.weights ?? [Double](repeating: 1, count: network.configuration.outputSize)
+    let graph = network.configuration.graph(
+      pooling: examples.timePooling, hasLengths: hasLengths, loss: examples.graphLoss,
+      classWeights: weights)
+    let output = training ? NetworkConfiguration.lossName : NetworkConfiguration.outputName
+    passes = GraphPassCache(
+      graph.selecting(outputs: [output]), network.model, training: training)
   }
 
-  /// The pass for T steps.
-  func pass(_ sequenceLength: Int) throws -> SequencePass<B> {
-    if let pass = passes[sequenceLength] { return pass }
-    let pass = try SequencePass(
-      network, sequenceLength: sequenceLength, batchSize: batchSize, training: training,
-      reading: reading, loss: loss)
-    passes[sequenceLength] = pass
+  /// Queues a forward and a backward pass over a batch of `slice`, whose losses are divided by `weight`, and returns
+  /// the pass, which has the loss.
+  ///
+  /// `gradientIsFinal` hears what `GraphPass` says of the gradients.
+  func queueGradients(
+    _ batch: ExampleBatch, slice: BatchSlice?, weight: Double,
+    dropoutSeed: (seed: UInt64, step: Int), gradientIsFinal: ((Int) throws -> Void)?
+  ) throws -> GraphPass<B> {
+    let rows = rows(batch)
+    let axes = examples.timePooling == nil ? [rows, batch.batchSize] : [batch.batchSize]
+    let inputs = try inputs(batch).merging(
+      configuration.tensors(examples.targets(batch, rows: rows), axes)
+    ) { $1 }
+    let pass = try passes.pass(like: inputs)
+    pass.slice = slice
+    pass.lossDivisor = weight
+    pass.gradientIsFinal = gradientIsFinal
+    try pass.forward(inputs, dropoutSeed: dropoutSeed)
+    try pass.backward()
     return pass
   }
 
   /// The outputs for a batch; waits for the device.
   func outputs(_ batch: ExampleBatch) throws -> BatchOutputs {
-    let pass = try pass(batch.sequenceLength)
+    let pass = try passes.forward(inputs(batch))
     return BatchOutputs(
-      values: try pass.forward(batch.input, lengths: batch.lengths), rows: pass.outputRows,
-      batchSize: batchSize, width: network.configuration.outputSize)
+      values: try pass.output(NetworkConfiguration.outputName).values, rows: rows(batch),
+      batchSize: batch.batchSize, width: configuration.outputSize)
+  }
+
+  /// R of the outputs `[R, N, O]`.
+  private func rows(_ batch: ExampleBatch) -> Int {
+    examples.timePooling == nil ? batch.sequenceLength : 1
+  }
+
+  private func inputs(_ batch: ExampleBatch) throws -> [String: GraphTensor] {
+    let (T, N) = (batch.sequenceLength, batch.batchSize)
+    let lengths = batch.lengths ?? [Int32](repeating: Int32(T), count: N)
+    return try configuration.tensors(batch.input, lengths: hasLengths ? lengths : nil, T, N)
   }
 }
 
@@ -52,14 +80,13 @@ final class PassCache<B: Backend> {
 ///
 /// The next batch is made while the device computes.
 final class SequenceWork<B: Backend>: TrainingWork {
-  private let network: Network<B>
   private let examples: any SequenceExamples
   private let plan: BatchPlan
-  private let passes: PassCache<B>
+  private let passes: ExamplePasses<B>
   private let pieces: BatchPieces
   private let tree: GradientTree<B>?
   private var next: (step: Int, update: Update)?
-  private var lastPass: SequencePass<B>?
+  private var lastPass: GraphPass<B>?
 
   /// What an update learns from.
   private struct Update {
@@ -73,13 +100,11 @@ final class SequenceWork<B: Backend>: TrainingWork {
     _ network: Network<B>, _ examples: any SequenceExamples, _ settings: TrainingSettings,
     _ pieces: BatchPieces
   ) throws {
-    (self.network, self.examples, self.pieces) = (network, examples, pieces)
+    (self.examples, self.pieces) = (examples, pieces)
     plan = BatchPlan(
       lengths: (0..<examples.count).map(examples.length), batchSize: settings.updateSize,
       seed: settings.seed)
-    passes = PassCache(
-      network, batchSize: pieces.size, training: true,
-      reading: examples.reading, loss: examples.sequenceLoss)
+    passes = ExamplePasses(network, examples, training: true)
     tree = pieces.count > 1 ? try GradientTree(network.parameters, pieces) : nil
   }
 
@@ -111,18 +136,14 @@ final class SequenceWork<B: Backend>: TrainingWork {
   func queueGradients(step: Int, seed: UInt64) throws {
     let known = next?.step == step ? next?.update : nil
     let update = try known ?? self.update(step, seed)
-    let scale = 1 / max(update.weight, .leastNormalMagnitude)
-    let noise = (seed: seed, step: step)
+    let weight = max(update.weight, .leastNormalMagnitude)
     for (piece, batch) in update.batches {
-      let pass = try passes.pass(batch.sequenceLength)
-      pass.slice = pieces.slice(piece)
-      pass.gradientIsFinal = try tree?.begin(
-        piece: piece, isLast: piece == update.batches[update.batches.count - 1].piece)
-      try pass.queueGradients(
-        batch.input, lengths: batch.lengths, examples.targets(batch, rows: pass.outputRows),
-        scale: scale, dropoutSeed: noise)
+      let isLast = piece == update.batches[update.batches.count - 1].piece
+      let pass = try passes.queueGradients(
+        batch, slice: pieces.slice(piece), weight: weight, dropoutSeed: (seed: seed, step: step),
+        gradientIsFinal: tree?.begin(piece: piece, isLast: isLast))
       lastPass = pass
-      try tree?.add(piece: piece, loss: pass.loss)
+      try tree?.add(piece: piece, loss: pass.lossBuffer)
     }
     try tree?.finish(present: update.present)
     next = (step + 1, try self.update(step + 1, seed))
@@ -130,14 +151,14 @@ final class SequenceWork<B: Backend>: TrainingWork {
 
   func readLoss() throws -> Double {
     if let tree { return try tree.readLoss() }
-    return try lastPass?.readLoss() ?? .nan
+    return try lastPass?.loss() ?? .nan
   }
 }
 
 /// Measures a network on examples.
 final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
   private let examples: any SequenceExamples
-  private let passes: PassCache<B>
+  private let passes: ExamplePasses<B>
   /// The batches: examples sorted by length, so that little is computed past their ends.
   private let batches: [(examples: [Int], sequenceLength: Int)]
   private let batchSize: Int
@@ -155,8 +176,7 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
     self.batchSize = batchSize
     self.ranks = ranks
     width = network.configuration.outputSize
-    passes = PassCache(
-      network, batchSize: batchSize, training: false, reading: examples.reading)
+    passes = ExamplePasses(network, examples, training: false)
     let step = limit.map { max(1, (examples.count + $0 - 1) / max($0, 1)) } ?? 1
     batches = Self.batches(
       Array(stride(from: 0, to: examples.count, by: step)), examples, batchSize)

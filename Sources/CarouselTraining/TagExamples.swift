@@ -16,7 +16,7 @@ struct TagExamples: SequenceExamples {
 
   var count: Int { tokens.count }
   func length(_ index: Int) -> Int { tokens[index].count }
-  var reading: SequenceReading { .allSteps }
+  var timePooling: TimePooling? { nil }
 
   /// Reads sequences as a model does that was trained on others; throws where a tag is not known.
   init(
@@ -78,7 +78,7 @@ struct TagExamples: SequenceExamples {
     return Array(outputs.values[start..<start + outputs.width])
   }
 
-  var sequenceLoss: SequenceLoss { .crossEntropy(weights: weights, smoothing: smoothing) }
+  var graphLoss: GraphLoss { .crossEntropy(smoothing: smoothing) }
 
   func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
     var result = [Int32](repeating: -1, count: rows * batch.batchSize)

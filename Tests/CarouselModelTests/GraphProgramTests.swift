@@ -93,6 +93,24 @@ import Testing
     #expect(program.operationCounts.forward == 8)
   }
 
+  @Test func aPoolOverSequencesOfOneLengthNeedsNoMask() throws {
+    func operations(_ pooling: TimePooling, hasLengths: Bool, training: Bool) throws -> (Int, Int) {
+      var graph = Graph()
+      let x = graph.input("x", ["T", "N", 3])
+      let lengths = hasLengths ? graph.input("lengths", type: .int32, ["N"]) : nil
+      graph.outputs = [graph.add(.timePool(pooling), x, lengths, name: "y")]
+      let program = try GraphProgram(
+        graph, shapes: ["x": [5, 2, 3], "lengths": [2]], training: training,
+        gradientsOf: ["y"], inputGradients: ["x"])
+      return program.operationCounts
+    }
+    // The last step is copied, or read in its place; of its gradient the other steps are zeros.
+    #expect(try operations(.last, hasLengths: false, training: true) == (1, 2))
+    // The shares of steps, and the sum.
+    #expect(try operations(.mean, hasLengths: false, training: true) == (2, 1))
+    #expect(try operations(.mean, hasLengths: true, training: true) == (2, 1))
+  }
+
   @Test func whatDecidesAShapeHasToBeKnown() {
     var graph = Graph()
     let x = graph.input("x", [6])

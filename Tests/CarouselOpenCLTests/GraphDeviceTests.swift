@@ -29,6 +29,32 @@ struct GraphDeviceTests {
     }
   }
 
+  /// Gradients of a stack over sequences of which none is shorter than T.
+  @Test(arguments: KernelForm.both)
+  func lengthsThatAreAllThoseOfThePassGiveTheSameBitsAsNone(form: KernelForm) throws {
+    let (T, N, configuration) = (
+      21, 5, RecurrentConfiguration(inputSize: 3, hiddenSize: 33, direction: .bidirectional)
+    )
+    func gradients(_ lengths: [Int]?) throws -> [Tensor] {
+      var graph = Graph()
+      let x = graph.input("x", ["T", "N", 3])
+      let steps = lengths.map { _ in graph.input("lengths", type: .int32, ["N"]) }
+      graph.outputs = [graph.recurrent(x, lengths: steps, configuration, name: "y")]
+      let values = (1...T * N * 3).map { sin(Double($0)) }
+      var inputs = ["x": GraphTensor(Tensor([T, N, 3], values))]
+      inputs["lengths"] = lengths.map { GraphTensor(wholeNumbers: $0, type: .int32) }
+      let program = try GraphProgram(
+        graph, shapes: inputs.mapValues(\.shape), training: true, gradientsOf: ["y"])
+      let pass = try GraphPass(program, GraphModel(graph, backend: Machine.backend(form), seed: 3))
+      try pass.forward(inputs)
+      try pass.backward(["y": Tensor([T, N, 66], (1...T * N * 66).map { cos(Double($0)) })])
+      return try pass.model.parameters.gradientTensors().map(\.tensor)
+    }
+    let all = [Int](repeating: T, count: N)
+    #expect(try gradients(all) == gradients(nil))
+    #expect(try gradients(all.dropLast() + [T - 1]) != gradients(nil))
+  }
+
   /// y = elu(x·w + b)·sigmoid(x) and what only views tell apart, in passes that keep nothing.
   @Test(arguments: KernelForm.both)
   func aChainOfFunctionsAgrees(form: KernelForm) throws {

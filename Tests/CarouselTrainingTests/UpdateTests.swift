@@ -139,24 +139,27 @@ import Testing
       let part = examples.training
       // Fewer examples than the batch has room for.
       let batch = try part.batch([3, 1, 4], sequenceLength: part.longest, batchSize: 4)
-      func pass(_ loss: SequenceLoss?) throws -> SequencePass<ReferenceBackend> {
-        try SequencePass(
-          network, sequenceLength: part.longest, batchSize: 4, training: true,
-          reading: part.reading, loss: loss)
-      }
-      let device = try pass(part.sequenceLoss)
-      try device.queueGradients(
-        batch.input, lengths: batch.lengths, part.targets(batch, rows: device.outputRows),
-        scale: 1 / part.weight(batch.examples))
-      let loss = try device.readLoss()
+      let loss = try ExamplePasses(network, part, training: true).queueGradients(
+        batch, slice: nil, weight: part.weight(batch.examples), dropoutSeed: (seed: 0, step: 0),
+        gradientIsFinal: nil
+      ).loss()
       let gradients = try network.parameters.gradientTensors().map(\.tensor.values)
-      let host = try pass(nil)
-      let outputs = BatchOutputs(
-        values: try host.forward(batch.input, lengths: batch.lengths), rows: host.outputRows,
-        batchSize: 4, width: network.configuration.outputSize)
+      let outputs = try ExamplePasses(network, part, training: false).outputs(batch)
       var gradient: [Double]? = [Double](repeating: 0, count: outputs.values.count)
       let sum = part.loss(outputs, batch, gradient: &gradient)
-      try host.queueBackward(try #require(gradient).map { $0 / sum.weight })
+      // The backward pass from the host's gradient.
+      let name = NetworkConfiguration.outputName
+      let inputs = try network.configuration.tensors(
+        batch.input, lengths: part.haveOneLength ? nil : batch.lengths, part.longest, 4)
+      let host = try GraphPass(
+        GraphProgram(
+          network.configuration.graph(
+            pooling: part.timePooling, hasLengths: !part.haveOneLength, loss: part.graphLoss
+          ).selecting(outputs: [name]), shapes: inputs.mapValues(\.shape), training: true,
+          gradientsOf: [name]), network.model)
+      try host.forward(inputs)
+      let slope = try #require(gradient).map { $0 / sum.weight }
+      try host.backward([name: Tensor([slope.count], slope)])
       #expect(abs(loss - (sum.mean ?? .nan)) < 1e-12)
       for (name, (a, b)) in zip(
         network.parameters.descriptions.map(\.name),

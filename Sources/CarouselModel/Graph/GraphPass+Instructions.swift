@@ -114,8 +114,12 @@ extension GraphPass {
     }
   }
 
+  /// The lengths of a stack's sequences; nil where this pass has none shorter than T, which is computed faster.
   private func lengths(of work: ProgramRecurrentWork) -> B.IndexBuffer? {
-    program.stacks[work.stack].lengths.map { indices[$0] }
+    let stack = program.stacks[work.stack]
+    guard let index = stack.lengths else { return nil }
+    let lengths = hostValues[program.indexWrites[index].host]
+    return lengths.allSatisfy { $0 == Double(stack.sequenceLength) } ? nil : indices[index]
   }
 
   private func runLoss(_ instruction: ProgramInstruction) throws {

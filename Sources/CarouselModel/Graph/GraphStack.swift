@@ -38,11 +38,11 @@ final class GraphStack<B: Backend> {
     if let carried, training { try stack.copy(carried, to: initial) }
     let first = carried.map { training ? initial : $0 } ?? (isGiven(given) ? initial : nil)
     let inPlace = carried == nil ? try states(in: wanted) : nil
-    let final = carried ?? inPlace ?? ownFinal
+    let final = carried ?? inPlace ?? (isGiven(wanted) ? ownFinal : nil)
     try stack.forward(
       x: x, lengths: lengths, initial: first, final: final, dropoutSeed: dropoutSeed,
       segment: segment)
-    if inPlace == nil { try store(final, to: wanted) }
+    if inPlace == nil, let final { try store(final, to: wanted) }
   }
 
   /// The states in tensors `[L·D, N, …]`, one beside the other; nil where one is missing, or begins where no slice

@@ -114,13 +114,19 @@ extension GraphTracer {
   }
 
   func select(_ condition: Traced, _ a: Traced, _ b: Traced) throws(CarouselError) -> Traced {
+    let shape = try broadcast([condition.shape, a.shape, b.shape])
+    if a.shape == shape, let known = condition.constant?.values, !known.contains(0) { return a }
     let y = try elementwise(.select, [condition, a, b], type: a.type)
     whenBackward(y) { tracer, g in
       let zero = tracer.constant(0)
-      try tracer.addGradient(
-        tracer.elementwise(.select, [condition, g, zero], type: .float32), to: a)
-      try tracer.addGradient(
-        tracer.elementwise(.select, [condition, zero, g], type: .float32), to: b)
+      if a.needsGradient {
+        try tracer.addGradient(
+          tracer.elementwise(.select, [condition, g, zero], type: .float32), to: a)
+      }
+      if b.needsGradient {
+        try tracer.addGradient(
+          tracer.elementwise(.select, [condition, zero, g], type: .float32), to: b)
+      }
     }
     return y
   }

@@ -90,6 +90,10 @@ extension GraphTracer {
       throw failure("a pool over time needs an input [T, N, C], but it has the shape \(x.shape)")
     }
     let (T, N, C) = (x.shape[0], x.shape[1], x.shape[2])
+    // The last step of all sequences is where it is.
+    if pooling == .last, lengths == nil {
+      return try alias(sliced(x, axis: 0, start: T - 1, count: 1), [N, C])
+    }
     let lengths =
       lengths ?? constant(GraphTensor(wholeNumbers: [Int](repeating: T, count: N)))
     let mask = try timeMask(lengths, sequenceLength: T, batchSize: N)

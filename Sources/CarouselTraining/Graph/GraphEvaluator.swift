@@ -29,7 +29,8 @@ final class GraphEvaluator<B: Backend>: TrainingEvaluator {
     loss = model.graph.outputs.first ?? ""
     let read = Set(metrics.flatMap(\.tensors)).subtracting(inputs).subtracting([loss])
     passes = GraphPassCache(
-      model, outputs: [loss] + read.sorted(), training: false, shared: data.shared)
+      model.graph.selecting(outputs: [loss] + read.sorted()), model, training: false,
+      shared: data.shared)
     let size = try batcher.isWholePass(data.example(0)) ? 1 : batchSize
     let lengths = (0..<data.count).map(data.length)
     let order = lengths.indices.sorted { (lengths[$0], $0) < (lengths[$1], $1) }

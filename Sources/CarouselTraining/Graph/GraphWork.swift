@@ -15,12 +15,11 @@ final class GraphPassCache<B: Backend> {
 
   private static var mostPasses: Int { 16 }
 
-  /// Prepares passes that compute `outputs`; `shared` inputs are the same in every one of them.
+  /// Prepares passes of a graph with the model's parameters; `shared` inputs are the same in every one of them.
   init(
-    _ model: GraphModel<B>, outputs: [String], training: Bool, shared: [String: GraphTensor]
+    _ graph: Graph, _ model: GraphModel<B>, training: Bool, shared: [String: GraphTensor] = [:]
   ) {
-    (self.model, self.training, self.shared) = (model, training, shared)
-    graph = model.graph.selecting(outputs: outputs)
+    (self.graph, self.model, self.training, self.shared) = (graph, model, training, shared)
     inputs = Set(graph.inputs.map(\.name))
   }
 
@@ -80,7 +79,8 @@ final class GraphWork<B: Backend>: TrainingWork {
     self.data = data
     batcher = ExampleBatcher(model.graph, shared: data.shared)
     passes = GraphPassCache(
-      model, outputs: Array(model.graph.outputs.prefix(1)), training: true, shared: data.shared)
+      model.graph.selecting(outputs: Array(model.graph.outputs.prefix(1))), model, training: true,
+      shared: data.shared)
     plan = BatchPlan(
       lengths: (0..<data.count).map(data.length), batchSize: settings.updateSize,
       seed: settings.seed)
