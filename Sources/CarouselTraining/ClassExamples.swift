@@ -12,18 +12,13 @@ struct ClassExamples: SequenceExamples {
   let targets: [Int32]
   let classCount: Int
   let mean: [Float], scale: [Float]
-  let pooling: Pooling
+  let timePooling: TimePooling?
   /// The weight of each class; nil weighs all alike.
   let weights: [Double]?
   let smoothing: Double
 
   var count: Int { self.set.count }
   func length(_ index: Int) -> Int { set.length(index) }
-
-  var timePooling: TimePooling? {
-    guard pooling == .last else { return .mean }
-    return haveOneLength ? .last : nil
-  }
 
   /// Reads sequences as a model does that was trained on others.
   init(
@@ -35,7 +30,7 @@ struct ClassExamples: SequenceExamples {
     classCount = classes.count
     mean = description.mean.map(Float.init)
     scale = description.scale.map(Float.init)
-    pooling = description.settings.pooling
+    timePooling = description.settings.pooling == .last ? .last : .mean
     self.weights = weights
     self.smoothing = smoothing
     guard set.channels.count == description.channels.count else {
@@ -80,27 +75,11 @@ struct ClassExamples: SequenceExamples {
     return .features(x)
   }
 
-  /// The outputs of a sequence, pooled over its steps.
-  func pooled(_ outputs: BatchOutputs, sequence: Int, length: Int) -> [Double] {
-    let width = outputs.width
-    let rows = outputs.rows == 1 ? 0..<1 : pooling == .last ? length - 1..<length : 0..<length
-    var result = [Double](repeating: 0, count: width)
-    for row in rows {
-      let start = outputs.offset(row: row, sequence: sequence)
-      for o in 0..<width { result[o] += outputs.values[start + o] }
-    }
-    return pooling == .last ? result : result.map { $0 / Double(rows.count) }
-  }
-
   var graphLoss: GraphLoss { .crossEntropy(smoothing: smoothing) }
 
-  func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
-    var result = [Int32](repeating: -1, count: rows * batch.batchSize)
-    for (n, example) in batch.examples.enumerated() {
-      let row = rows == 1 ? 0 : length(example) - 1
-      result[row * batch.batchSize + n] = Int32(targets[example])
-    }
-    return .classes(result)
+  func targets(_ batch: ExampleBatch) -> NetworkTargets {
+    let padding = [Int32](repeating: -1, count: batch.batchSize - batch.examples.count)
+    return .classes(batch.examples.map { targets[$0] } + padding)
   }
 
   func weight(_ examples: [Int]) -> Double {
@@ -110,19 +89,14 @@ struct ClassExamples: SequenceExamples {
   func loss(_ outputs: BatchOutputs, _ batch: ExampleBatch, gradient: inout [Double]?) -> LossSum {
     var result = LossSum()
     for (n, example) in batch.examples.enumerated() {
-      let length = length(example)
       let (sum, slope) = CrossEntropy.loss(
-        pooled(outputs, sequence: n, length: length), target: Int(targets[example]),
-        weights: weights, smoothing: smoothing)
+        outputs.row(sequence: n), target: Int(targets[example]), weights: weights,
+        smoothing: smoothing)
       result.sum += sum
       result.weight += weights?[Int(targets[example])] ?? 1
       guard gradient != nil else { continue }
-      let rows = outputs.rows == 1 ? 0..<1 : pooling == .last ? length - 1..<length : 0..<length
-      let share = 1 / Double(pooling == .last ? 1 : rows.count)
-      for row in rows {
-        let start = outputs.offset(row: row, sequence: n)
-        for (o, slope) in slope.enumerated() { gradient?[start + o] += share * slope }
-      }
+      let start = outputs.offset(sequence: n)
+      for (o, slope) in slope.enumerated() { gradient?[start + o] += slope }
     }
     return result
   }
@@ -175,8 +149,8 @@ private struct ClassTally: ExampleTally {
 
   mutating func add(_ outputs: BatchOutputs, _ batch: ExampleBatch) {
     for (n, example) in batch.examples.enumerated() {
-      let logits = examples.pooled(outputs, sequence: n, length: examples.length(example))
-      confusion[Int(examples.targets[example])][logits.indexOfLargest] += 1
+      let prediction = outputs.row(sequence: n).indexOfLargest
+      confusion[Int(examples.targets[example])][prediction] += 1
     }
   }
 

@@ -115,8 +115,7 @@ public final class ExampleModel<B: Backend> {
         requiresLabels: false, missing: settings.missing)
       let examples = try ClassExamples(set, description, knowsLabels: false)
       try forEachOutput(examples) { outputs, sequence, example in
-        let logits = examples.pooled(
-          outputs, sequence: sequence, length: examples.length(example))
+        let logits = outputs.row(sequence: sequence)
         try body(
           .class(
             id: set.ids.isEmpty ? nil : set.ids[example],
@@ -129,8 +128,7 @@ public final class ExampleModel<B: Backend> {
       try forEachOutput(examples) { outputs, sequence, example in
         let words = set.words[example]
         let tags = words.indices.map { step in
-          let start = outputs.offset(row: step, sequence: sequence)
-          let logits = Array(outputs.values[start..<start + outputs.width])
+          let logits = outputs.row(step: step, sequence: sequence)
           return (
             words[step], (description.classes ?? [])[logits.indexOfLargest],
             CrossEntropy.probabilities(logits)
@@ -187,12 +185,11 @@ public final class ExampleModel<B: Backend> {
     let counts = try ranks.gather(Int64(own?.values.count ?? 0)).map(Int.init)
     var rest = try ranks.gather(own?.values ?? [], counts: counts)[...]
     guard ranks.isFirst else { return [] }
-    let width = network.configuration.outputSize
     return counts.filter { $0 > 0 }.map { count in
       defer { rest = rest.dropFirst(count) }
       return BatchOutputs(
-        values: Array(rest.prefix(count)), rows: count / batchSize / width, batchSize: batchSize,
-        width: width)
+        values: Array(rest.prefix(count)), batchSize: batchSize,
+        width: network.configuration.outputSize)
     }
   }
 }
@@ -259,7 +256,7 @@ extension ForecastExamples {
 
   /// What outputs say of an example, whose place in its batch is its number modulo the batch.
   func predictions(_ outputs: BatchOutputs, _ example: Int) -> [ForecastNumber] {
-    let row = outputs.offset(row: outputs.rows - 1, sequence: example % outputs.batchSize)
+    let row = outputs.offset(sequence: example % outputs.batchSize)
     return (1...settings.horizon).flatMap { ahead in
       (0..<targetCount).map { target in
         let found = prediction(

@@ -137,7 +137,7 @@ struct ForecastExamples: SequenceExamples {
     _ body: (_ window: Window, _ target: Int, _ ahead: Int, _ start: Int) -> Void
   ) {
     for (n, example) in batch.examples.enumerated() {
-      let row = outputs.offset(row: outputs.rows - 1, sequence: n)
+      let row = outputs.offset(sequence: n)
       for ahead in 1...settings.horizon {
         for target in 0..<targetCount {
           let start = row + ((ahead - 1) * targetCount + target) * outputCount
@@ -150,20 +150,17 @@ struct ForecastExamples: SequenceExamples {
   var graphLoss: GraphLoss { .regression(settings.loss.regression) }
   var weights: [Double]? { nil }
 
-  func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
-    let width = settings.horizon * targetCount
-    let places = rows * batch.batchSize
+  func targets(_ batch: ExampleBatch) -> NetworkTargets {
+    let (N, width) = (batch.batchSize, settings.horizon * targetCount)
     var (values, counted) = (
-      [Double](repeating: 0, count: places * width), [Int32](repeating: 0, count: places)
+      [Double](repeating: 0, count: N * width), [Int32](repeating: 0, count: N)
     )
     for (n, example) in batch.examples.enumerated() {
-      let (window, place) = (
-        window(example, batch.loaded?[n]), (rows - 1) * batch.batchSize + n
-      )
-      counted[place] = 1
+      let window = window(example, batch.loaded?[n])
+      counted[n] = 1
       for ahead in 1...settings.horizon {
         for target in 0..<targetCount {
-          values[place * width + (ahead - 1) * targetCount + target] = truth(
+          values[n * width + (ahead - 1) * targetCount + target] = truth(
             window, target, ahead: ahead)
         }
       }

@@ -21,13 +21,19 @@ struct ExampleNoise {
   let slice: BatchSlice?
 }
 
-/// The outputs of a network for a batch, `[R, N, O]`: R is T, or 1 where the last step alone is read, or the mean.
+/// The outputs of a network for a batch, `[T, N, O]`, or `[N, O]` where the steps of a sequence are pooled.
 struct BatchOutputs {
   let values: [Double]
-  let rows: Int, batchSize: Int, width: Int
+  let batchSize: Int, width: Int
 
-  /// Where the outputs of a row of a sequence begin.
-  func offset(row: Int, sequence: Int) -> Int { (row * batchSize + sequence) * width }
+  /// Where the outputs of a step of a sequence begin, or the one row of them.
+  func offset(step: Int = 0, sequence: Int) -> Int { (step * batchSize + sequence) * width }
+
+  /// The outputs of a step of a sequence, or the one row of them.
+  func row(step: Int = 0, sequence: Int) -> [Double] {
+    let start = offset(step: step, sequence: sequence)
+    return Array(values[start..<start + width])
+  }
 }
 
 /// A loss as a sum, and what it is to be divided by.
@@ -40,8 +46,8 @@ struct LossSum {
 
 /// Examples of a task: what a network reads of them, and how its outputs are judged.
 ///
-/// The seam between data and network: whoever computes outputs `[R, N, O]` from a batch and takes their
-/// gradients can be trained on these examples.
+/// The seam between data and network: whoever computes outputs from a batch and takes their gradients can be trained on
+/// these examples.
 protocol SequenceExamples: Sendable {
   /// The number of examples.
   var count: Int { get }
@@ -61,8 +67,8 @@ protocol SequenceExamples: Sendable {
   var graphLoss: GraphLoss { get }
   /// The weight of each class in it; nil weighs all alike, and where there are none.
   var weights: [Double]? { get }
-  /// What `graphLoss` compares `[rows, N]` outputs with; rows is T, or 1 where one row is read of a sequence.
-  func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets
+  /// What `graphLoss` compares the outputs with, `[T, N]` rows, or `[N]` where steps are pooled.
+  func targets(_ batch: ExampleBatch) -> NetworkTargets
   /// What the sum of the losses of examples is divided by.
   func weight(_ examples: [Int]) -> Double
   /// The loss of a batch's outputs; with `gradient`, which is 0 before, ∂(sum)/∂outputs is added to it.

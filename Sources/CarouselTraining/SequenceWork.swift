@@ -42,10 +42,10 @@ final class ExamplePasses<B: Backend> {
     _ batch: ExampleBatch, slice: BatchSlice?, weight: Double,
     dropoutSeed: (seed: UInt64, step: Int), gradientIsFinal: ((Int) throws -> Void)?
   ) throws -> GraphPass<B> {
-    let rows = rows(batch)
-    let axes = examples.timePooling == nil ? [rows, batch.batchSize] : [batch.batchSize]
+    let (T, N) = (batch.sequenceLength, batch.batchSize)
     let inputs = try inputs(batch).merging(
-      configuration.tensors(examples.targets(batch, rows: rows), axes)
+      configuration.tensors(
+        examples.targets(batch), examples.timePooling == nil ? [T, N] : [N])
     ) { $1 }
     let pass = try passes.pass(like: inputs)
     pass.slice = slice
@@ -60,13 +60,8 @@ final class ExamplePasses<B: Backend> {
   func outputs(_ batch: ExampleBatch) throws -> BatchOutputs {
     let pass = try passes.forward(inputs(batch))
     return BatchOutputs(
-      values: try pass.output(NetworkConfiguration.outputName).values, rows: rows(batch),
+      values: try pass.output(NetworkConfiguration.outputName).values,
       batchSize: batch.batchSize, width: configuration.outputSize)
-  }
-
-  /// R of the outputs `[R, N, O]`.
-  private func rows(_ batch: ExampleBatch) -> Int {
-    examples.timePooling == nil ? batch.sequenceLength : 1
   }
 
   private func inputs(_ batch: ExampleBatch) throws -> [String: GraphTensor] {
@@ -234,9 +229,7 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
       defer { rest = rest.dropFirst(count) }
       return (
         batch,
-        BatchOutputs(
-          values: Array(rest.prefix(count)), rows: count / batchSize / width,
-          batchSize: batchSize, width: width)
+        BatchOutputs(values: Array(rest.prefix(count)), batchSize: batchSize, width: width)
       )
     }
   }

@@ -73,15 +73,10 @@ struct TagExamples: SequenceExamples {
     return .tokens(result)
   }
 
-  private func logits(_ outputs: BatchOutputs, _ t: Int, _ n: Int) -> [Double] {
-    let start = outputs.offset(row: t, sequence: n)
-    return Array(outputs.values[start..<start + outputs.width])
-  }
-
   var graphLoss: GraphLoss { .crossEntropy(smoothing: smoothing) }
 
-  func targets(_ batch: ExampleBatch, rows: Int) -> NetworkTargets {
-    var result = [Int32](repeating: -1, count: rows * batch.batchSize)
+  func targets(_ batch: ExampleBatch) -> NetworkTargets {
+    var result = [Int32](repeating: -1, count: batch.sequenceLength * batch.batchSize)
     for (n, example) in batch.examples.enumerated() {
       for (t, tag) in tags[example].enumerated() { result[t * batch.batchSize + n] = tag }
     }
@@ -99,11 +94,12 @@ struct TagExamples: SequenceExamples {
     for (n, example) in batch.examples.enumerated() {
       for (t, tag) in tags[example].enumerated() {
         let (sum, slope) = CrossEntropy.loss(
-          logits(outputs, t, n), target: Int(tag), weights: weights, smoothing: smoothing)
+          outputs.row(step: t, sequence: n), target: Int(tag), weights: weights,
+          smoothing: smoothing)
         result.sum += sum
         result.weight += weights?[Int(tag)] ?? 1
         guard gradient != nil else { continue }
-        let start = outputs.offset(row: t, sequence: n)
+        let start = outputs.offset(step: t, sequence: n)
         for (o, slope) in slope.enumerated() { gradient?[start + o] += slope }
       }
     }
@@ -112,7 +108,7 @@ struct TagExamples: SequenceExamples {
 
   /// The numbers of the tags that outputs say.
   func predictions(_ outputs: BatchOutputs, sequence n: Int, length: Int) -> [Int] {
-    (0..<length).map { logits(outputs, $0, n).indexOfLargest }
+    (0..<length).map { outputs.row(step: $0, sequence: n).indexOfLargest }
   }
 
   func makeTally() -> any ExampleTally { TagTally(self) }

@@ -48,6 +48,7 @@ final class GraphStack<B: Backend> {
   /// The states in tensors `[L·D, N, …]`, one beside the other; nil where one is missing, or begins where no slice
   /// may.
   private func states(in tensors: [B.Buffer?]) throws -> [RecurrentState<B.Buffer>]? {
+    guard isGiven(tensors) else { return nil }
     let given = tensors.compactMap(\.self)
     let sizes = counts(ownInitial[0]).map(\.count)
     guard given.count == sizes.count,
