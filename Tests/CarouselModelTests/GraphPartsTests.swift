@@ -26,6 +26,21 @@ import Testing
     #expect(GraphPlan(try rows(width: 64), alignment: 32).forward.count == 2)
   }
 
+  @Test func theLastStepIsReadInPlaceAndItsGradientWrittenThere() throws {
+    var graph = Graph()
+    let x = graph.input("x", [5, 2, 3])
+    let y = graph.recurrent(x, .init(inputSize: 3, hiddenSize: 8), name: "recurrent")
+    let last = graph.add(.timePool(.last), y)
+    graph.outputs = [graph.linear(last, inputSize: 8, outputSize: 2, name: "output")]
+    let program = try GraphProgram(
+      graph, shapes: ["x": [5, 2, 3]], training: true, gradientsOf: ["output"])
+    // The last step begins at 64.
+    for (alignment, forward, backward) in [(64, 2, 3), (128, 3, 4)] {
+      let plan = GraphPlan(program, alignment: alignment)
+      #expect(plan.forward.count == forward && plan.backward.count == backward)
+    }
+  }
+
   /// Six elements, three of which are copied, then what else happens.
   private func parts(_ after: [ProgramInstruction]) -> GraphParts {
     let storages = [6, 3, 3, 6].map { ProgramStorage(kind: .temporary, count: $0) }

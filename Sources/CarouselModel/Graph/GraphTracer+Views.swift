@@ -11,9 +11,7 @@ extension GraphTracer {
     emit(.copy(storage(x), view, to: storage(y), StridedView(shape), accumulates: false))
     whenBackward(y) { tracer, g in
       let gradient = tracer.result(.float32, x.shape, from: [])
-      if view.count < x.shape.count {
-        tracer.emit(.fill(tracer.storage(gradient), count: x.shape.count, with: 0))
-      }
+      if view.count < x.shape.count { tracer.emitZeros(gradient, around: g) }
       tracer.emit(
         .copy(
           tracer.storage(g), StridedView(shape), to: tracer.storage(gradient), view,

@@ -114,6 +114,15 @@ final class GraphTracer {
     }
   }
 
+  /// Fills a gradient with zeros, of which `part` becomes a part: before the instruction that has just written that, which
+  /// may then be written where it goes.
+  func emitZeros(_ gradient: Traced, around part: Traced) {
+    let writes = backward.last?.written.contains(storage(part)) ?? false
+    let place = backward.count - (writes ? 1 : 0)
+    backward.insert(.fill(storage(gradient), count: gradient.shape.count, with: 0), at: place)
+    backwardLabels.insert(label, at: place)
+  }
+
   /// Where a tensor's elements are in the backend's memory, to which they are copied where need be.
   func storage(_ x: Traced) -> Int {
     switch x.source {
