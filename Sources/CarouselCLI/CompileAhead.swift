@@ -30,6 +30,8 @@ final class CompileAhead {
   }
 
   deinit {
+    // Runs where the initializer fails, too.
+    guard process.isRunning else { return }
     process.terminate()
     process.waitUntilExit()
   }
