@@ -3,8 +3,10 @@ import Testing
 
 /// The line that says what is being waited for, on terminals that `script` makes.
 @Suite struct ProgressTests {
+  /// With lines of metrics too far apart to break the silence.
   private static let train =
-    "$carousel train adding --device reference --sequence-length 20 --hidden-size 20 --max-time 3s"
+    "$carousel train adding --device reference --sequence-length 20 --hidden-size 20 --max-time 3s "
+    + "--log-every 1000000"
 
   /// What a terminal is sent by a line of shell.
   private func sent(_ line: String, term: String = "xterm") throws -> String {
@@ -39,8 +41,7 @@ import Testing
   }
 
   @Test func dumbTerminalGetsPlainLines() throws {
-    // With lines of metrics too far apart to break the silence.
-    let text = try sent("\(Self.train) --log-every 1000000", term: "dumb")
+    let text = try sent(Self.train, term: "dumb")
     #expect(!text.contains("\u{1B}"))
     #expect(text.contains("%"))
   }
