@@ -1,10 +1,10 @@
 import Carousel
 import Foundation
 
-/// A second process that does the work of this one from the other end, for what it compiles on the way.
+/// A second process that takes the cases of this one from the last to the first, to fill the cache of programs.
 ///
-/// PoCL compiles on one core of a process, however many threads ask. Each process finds in the cache of programs what
-/// the other has compiled. The first `carousel compare` takes half the time on two cores: 80 s and 43 s.
+/// PoCL compiles on one core of a process, however many threads ask. Each of the two finds in the cache what the other
+/// has compiled. The first `carousel compare` takes half the time on two cores: 80 s and 43 s.
 final class CompileAhead {
   /// What tells a process that it is the second.
   static let variable = "CAROUSEL_COMPILE_AHEAD"

@@ -46,8 +46,7 @@ struct LossSum {
 
 /// Examples of a task: what a network reads of them, and how its outputs are judged.
 ///
-/// The seam between data and network: whoever computes outputs from a batch and takes their gradients can be trained on
-/// these examples.
+/// Data and network meet here: a network learns from whatever gives it batches and targets in this way.
 protocol SequenceExamples: Sendable {
   /// The number of examples.
   var count: Int { get }
