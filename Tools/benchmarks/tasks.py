@@ -61,11 +61,13 @@ def main():
     parser.add_argument("--binary", default=".build/release/carousel")
     options = parser.parse_args()
     options.python = os.environ.get("CAROUSEL_PYTHON", sys.executable)
-    print("| task | Carousel, s | accuracy | PyTorch, s | accuracy | PyTorch / Carousel |")
-    print("| --- | --- | --- | --- | --- | --- |", flush=True)
-    for name in options.tasks.split(","):
+    names = options.tasks.split(",")
+    for name in names:
         if name not in TASKS:
             sys.exit(f"error: there is no task '{name}', expected some of {', '.join(TASKS)}")
+    print("| task | Carousel, s | accuracy | PyTorch, s | accuracy | PyTorch / Carousel |")
+    print("| --- | --- | --- | --- | --- | --- |", flush=True)
+    for name in names:
         task = TASKS[name]
         carousel(options, task, 1, 1)  # Compiles the kernels.
         pairs = [
