@@ -33,6 +33,9 @@
     (cl_mem memory, cl_mem_flags flags, cl_buffer_create_type type, const void *info, cl_int *status), \
     (memory, flags, type, info, status)) \
   CALL(cl_int, clReleaseMemObject, (cl_mem memory), (memory)) \
+  CALL(cl_int, clGetMemObjectInfo, \
+    (cl_mem memory, cl_mem_info name, size_t size, void *value, size_t *size_ret), \
+    (memory, name, size, value, size_ret)) \
   CALL(cl_int, clSetMemObjectDestructorCallback, \
     (cl_mem memory, void (*notify)(cl_mem, void *), void *data), (memory, notify, data)) \
   MAKE(cl_program, clCreateProgramWithSource, \

@@ -31,6 +31,16 @@ public final class Buffer {
     return 0
   }
 
+  /// Where it lies in memory of this process; nil where the device computes elsewhere.
+  private(set) lazy var hostAddress: UnsafeMutableRawPointer? = {
+    guard context.sharesHostMemory else { return nil }
+    // Nil of a buffer that was allocated after all.
+    let address = try? Query.value(nil as UnsafeMutableRawPointer?, "looking for a buffer") {
+      clGetMemObjectInfo(root.handle, cl_mem_info(CL_MEM_HOST_PTR), $0, $1, $2)
+    }
+    return address.flatMap { $0 }.map { $0 + rootOffset }
+  }()
+
   /// Counts the queued commands that may have changed its contents, those of a slice beside it too.
   package var version: Int { root.writes }
 

@@ -64,6 +64,9 @@ package final class Context {
     return program
   }
 
+  /// Whether its buffers lie in memory of `HostMemory`, which PoCL computes in.
+  var sharesHostMemory: Bool { device.type == .cpu && device.isPoCL }
+
   /// Allocates device memory and enters it into the account.
   func allocate(_ byteCount: Int) throws(OpenCLError) -> cl_mem {
     precondition(byteCount > 0, "a buffer of \(byteCount) bytes")
@@ -78,7 +81,7 @@ package final class Context {
           + "\(liveBytes) are in use, \(byteCount) more are wanted")
     }
     // PoCL takes its own memory when a buffer is first used, and ends the process where there is none.
-    if device.type == .cpu, byteCount >= HostMemory.hugePageBytes || device.isPoCL {
+    if sharesHostMemory || device.type == .cpu && byteCount >= HostMemory.hugePageBytes {
       guard let address = HostMemory.allocate(byteCount) else {
         throw noRoom(
           "this process gets no \(byteCount) bytes of memory for a buffer, with "

@@ -3,7 +3,7 @@ import COpenCL
 extension Queue {
   /// Writes host memory to `buffer` from `byteOffset` on; the memory may go then.
   ///
-  /// Waits for the device only where there is much to write.
+  /// Waits for the device only where there is much to write; gives no event where no command is queued.
   @discardableResult
   package func write(
     _ bytes: UnsafeRawBufferPointer, to buffer: Buffer, byteOffset: Int = 0
@@ -13,6 +13,10 @@ extension Queue {
     buffer.countWrite()
     if writesWholeBuffers {
       return try writeWhole("write", bytes, to: buffer, byteOffset: byteOffset)
+    }
+    if let memory = directMemory(of: buffer) {
+      (memory + byteOffset).copyMemory(from: address, byteCount: bytes.count)
+      return nil
     }
     let offset = buffer.rootOffset + byteOffset
     if Self.isPattern(bytes.count), offset.isMultiple(of: bytes.count) {
@@ -74,6 +78,14 @@ extension Queue {
     let byteCount = count * MemoryLayout<Element>.stride
     checkRange(buffer, byteOffset, byteCount)
     guard byteCount > 0 else { return [] }
+    if waitsActively, buffer.hostAddress != nil { try finish() }
+    if let memory = directMemory(of: buffer) {
+      return Array(unsafeUninitializedCapacity: count) { values, initialized in
+        let bytes = UnsafeRawBufferPointer(start: memory + byteOffset, count: byteCount)
+        UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
+        initialized = count
+      }
+    }
     // Not the memory of an array, which would go with an error while the device still writes to it.
     let values = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
     let isBlocking = !waitsActively
