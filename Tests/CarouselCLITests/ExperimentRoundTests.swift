@@ -154,7 +154,7 @@ import Testing
   func interruptionsEndAnExperiment(count: Int) throws {
     let folder = try Folder()
     // The second comes while a training step of the reference is under way.
-    let size = count == 1 ? "2" : "400 --sequence-length 400"
+    let size = count == 1 ? "2" : "1000 --sequence-length 400"
     let command = try Command(
       shell: """
         $carousel experiment gradients --cell gru --hidden-size \(size) --budget 2m \
