@@ -1,177 +1,128 @@
 import CarouselModel
-import Foundation
 import OpenCLDriver
 
-// The twins of embedding.cl, softmax.cl, squared_error.cl, dropout.cl, reduce.cl and optimizer.cl.
+// The twin of elementwise.cl.
 extension OpenCLBackend {
-  private var lanes: Int { launcher.parameters.lanes }
-
-  /// One launch, a work-group for each row of `y`.
-  public func embeddingForward(
-    indices: IndexBuffer, weight: Buffer, y: Buffer, count: Int, vocabulary: Int, width: Int
+  /// Queues one launch of a program for the function.
+  public func elementwise(
+    _ function: ElementwiseFunction, _ inputs: [(buffer: Buffer, view: StridedView)],
+    into y: Buffer,
+    extents: [Int]
   ) throws {
-    try checkEmbedding(
-      indices: indices, table: weight, rows: y, count: count, vocabulary: vocabulary, width: width)
+    try checkElementwise(function, inputs, y, extents: extents)
+    let result = StridedView(Shape(extents))
+    let count = result.count
+    guard count > 0 else { return }
+    let name = function.kernelName
+    let layout = ViewLayout([result] + inputs.map(\.view))
+    let width = launcher.parameters.width
+    let plane = launcher.parameters.lanes == 1 ? layout.plane(width: width) : nil
+    let options =
+      ["-DITEM=\(elementsPerItem)", "-DPLANES=\(plane == nil ? 0 : 1)"] + function.options
+      + ["-DINPUTS=\(inputs.count)"]
+    func input(_ index: Int) -> Buffer { inputs[min(index, inputs.count - 1)].buffer }
+    let buffers: KernelArguments = [
+      "x0": .buffer(input(0)), "x1": .buffer(input(1)), "x2": .buffer(input(2)),
+      "x3": .buffer(input(3)), "y": .buffer(y),
+      "layout": .buffer(try launcher.layout(layout.numbers)),
+    ]
     try launcher.launch(
-      launcher.kernel("embedding_forward", in: ["ops/embedding.cl"]),
-      global: [lanes, count], local: [lanes, 1], bytes: 4 * Double(count) * Double(2 * width + 1),
-      [
-        "indices": .buffer(indices.memory), "weight": .buffer(weight), "y": .buffer(y),
-        "E": .int(width),
-      ])
+      launcher.kernel(
+        plane == nil ? "elementwise" : "elementwise_planes", in: ["ops/elementwise.cl"],
+        options: options),
+      global: plane.map { [ceilDivide($0.rows, width), count / ($0.rows * $0.columns)] }
+        ?? [ceilDivide(count, elementsPerItem)],
+      flops: Double(count * function.stepCount), bytes: 4 * Double(count * (inputs.count + 1)),
+      buffers + (plane == nil ? ["count": .int(count)] : [:])
+        + ["p": .float(Float(name.p)), "q": .float(Float(name.q))])
+  }
+}
+
+extension ElementwiseFunction {
+  /// What a program of the function is built with: FUNCTION, and of a chain CHAIN, its steps.
+  fileprivate var options: [String] {
+    guard case .chain(let chain) = self else { return ["-DFUNCTION=VALUE_\(kernelName.function)"] }
+    // Inputs are v0 to v3, whatever their number.
+    func number(_ place: Int) -> Int {
+      place < chain.inputCount ? place : place - chain.inputCount + ElementwiseChain.maximumInputs
+    }
+    func bits(_ value: Double) -> String { "0x" + String(Float(value).bitPattern, radix: 16) + "u" }
+    let steps = chain.steps.enumerated().map { index, step in
+      let operands = (0..<4).map { number(step.operands[min($0, step.operands.count - 1)]) }
+      let name = step.function.kernelName
+      let arguments =
+        [number(chain.inputCount + index)].map(String.init) + [name.function]
+        + operands.map(String.init) + [bits(name.p), bits(name.q)]
+      return "STEP(\(arguments.joined(separator: ",")))"
+    }
+    let last = number(chain.inputCount + chain.steps.count - 1)
+    return ["-DFUNCTION=v\(last)", "-DCHAIN=" + steps.joined()]
   }
 
-  /// SUM_COLUMNS and SUM_ROWS of `ops/embedding.cl`.
-  private static let sumColumns = 32, sumRows = 8
-
-  /// One launch, a work-group for each row of the table, or for 32 columns of one, each of which reads
-  /// all indices: no atomics, time ∝ V·M/cores.
-  public func embeddingBackward(
-    indices: IndexBuffer, gradY: Buffer, gradWeight: Buffer, count: Int, vocabulary: Int,
-    width: Int
-  ) throws {
-    try checkEmbedding(
-      indices: indices, table: gradWeight, rows: gradY, count: count, vocabulary: vocabulary,
-      width: width)
-    let local = lanes == 1 ? [1, 1] : [Self.sumColumns, Self.sumRows]
-    let columns = lanes == 1 ? 1 : roundUp(width, to: Self.sumColumns)
-    try launcher.launch(
-      launcher.kernel("embedding_backward", in: ["ops/embedding.cl"]),
-      global: [columns, local[1] * vocabulary], local: local, flops: Double(count * width),
-      bytes: 4 * (Double(count) * Double(width + 1) + Double(vocabulary * width)),
-      [
-        "indices": .buffer(indices.memory), "grad_y": .buffer(gradY),
-        "grad_weight": .buffer(gradWeight), "M": .int(count), "E": .int(width),
-      ])
+  /// The function's name in `elementwise.cl`, and its parameters p and q.
+  fileprivate var kernelName: (function: String, p: Double, q: Double) {
+    switch self {
+    case .unary(let function): function.kernelName
+    case .binary(let function): (function.kernelName, 0, 0)
+    case .wholeDivide: ("whole_divide", 0, 0)
+    case .truncate: ("truncate", 0, 0)
+    case .isTrue: ("is_true", 0, 0)
+    case .select: ("select", 0, 0)
+    case .clip: ("clip", 0, 0)
+    case .multiplyAdd: ("multiply_add", 0, 0)
+    case .unarySlope(let function):
+      ("slope_" + function.kernelName.function, function.kernelName.p, function.kernelName.q)
+    case .binarySlope(let function, let isSecond):
+      ((isSecond ? "second_" : "first_") + function.kernelName, 0, 0)
+    case .clipSlope: ("clip_slope", 0, 0)
+    case .chain: ("identity", 0, 0)
+    }
   }
+}
 
-  /// One launch; the mask is the reference's, element by element.
-  public func dropout(
-    _ x: Buffer, y: Buffer, count: Int, probability: Double, random: Philox
-  ) throws {
-    try checkDropout(x, y: y, count: count, probability: probability)
-    try launcher.drop(x, into: y, count: count, probability: probability, random: random)
+extension UnaryFunction {
+  fileprivate var kernelName: (function: String, p: Double, q: Double) {
+    switch self {
+    case .identity: ("identity", 0, 0)
+    case .absolute: ("absolute", 0, 0)
+    case .negate: ("negate", 0, 0)
+    case .sign: ("sign", 0, 0)
+    case .floor: ("floor", 0, 0)
+    case .ceiling: ("ceiling", 0, 0)
+    case .round: ("round", 0, 0)
+    case .exponential: ("exponential", 0, 0)
+    case .logarithm: ("logarithm", 0, 0)
+    case .squareRoot: ("square_root", 0, 0)
+    case .reciprocal: ("reciprocal", 0, 0)
+    case .sine: ("sine", 0, 0)
+    case .cosine: ("cosine", 0, 0)
+    case .errorFunction: ("error_function", 0, 0)
+    case .sigmoid: ("sigmoid", 0, 0)
+    case .tanh: ("tanh", 0, 0)
+    case .relu: ("relu", 0, 0)
+    case .leakyRelu(let alpha): ("leaky_relu", alpha, 0)
+    case .thresholdedRelu(let alpha): ("thresholded_relu", alpha, 0)
+    case .elu(let alpha): ("elu", alpha, 0)
+    case .selu(let alpha, let gamma): ("selu", alpha, gamma)
+    case .hardSigmoid(let alpha, let beta): ("hard_sigmoid", alpha, beta)
+    case .softplus: ("softplus", 0, 0)
+    case .softsign: ("softsign", 0, 0)
+    case .silu: ("silu", 0, 0)
+    case .gelu: ("gelu", 0, 0)
+    case .affine(let scale, let shift): ("affine", scale, shift)
+    case .not: ("not", 0, 0)
+    case .isNaN: ("is_nan", 0, 0)
+    }
   }
+}
 
-  /// One launch with a work-group for each row, then the sum of the rows' losses.
-  public func softmaxCrossEntropy(
-    logits: Buffer, targets: IndexBuffer, gradLogits: Buffer?, loss: Buffer, rows: Int,
-    classes: Int, scale: Double
-  ) throws {
-    try checkSoftmaxCrossEntropy(
-      logits: logits, targets: targets, gradLogits: gradLogits, loss: loss, rows: rows,
-      classes: classes)
-    let losses = try launcher.scratch(count: rows)
-    let passes: Double = gradLogits == nil ? 1 : 2
-    let files = ["ops/softmax.cl"]
-    try launcher.launch(
-      launcher.kernel("softmax_cross_entropy", in: files), global: [lanes, rows],
-      local: [lanes, 1], flops: 20 * passes * Double(rows * classes),
-      bytes: 4 * passes * Double(rows * classes),
-      [
-        "logits": .buffer(logits), "targets": .buffer(targets.memory),
-        "grad_logits": .optional(gradLogits), "losses": .buffer(losses), "V": .int(classes),
-        "scale": .float(Float(scale)),
-      ])
-    try sum(losses, count: rows, squares: false, scale: scale, root: false, into: loss)
-  }
-
-  /// One launch with a work-item for each row, then the sum of the rows' errors.
-  public func squaredError(
-    predictions: Buffer, targets: Buffer, counted: IndexBuffer, gradPredictions: Buffer?,
-    loss: Buffer, rows: Int, width: Int, scale: Double
-  ) throws {
-    try checkSquaredError(
-      predictions: predictions, targets: targets, counted: counted,
-      gradPredictions: gradPredictions, loss: loss, rows: rows, width: width)
-    let losses = try launcher.scratch(count: rows)
-    let elements = Double(rows * width)
-    try launcher.launch(
-      launcher.kernel("squared_error", in: ["ops/squared_error.cl"]), global: [rows],
-      flops: 4 * elements, bytes: (gradPredictions == nil ? 8 : 12) * elements,
-      [
-        "predictions": .buffer(predictions), "targets": .buffer(targets),
-        "counted": .buffer(counted.memory), "grad_predictions": .optional(gradPredictions),
-        "losses": .buffer(losses), "O": .int(width), "scale": .float(Float(scale)),
-      ])
-    try sum(losses, count: rows, squares: false, scale: scale, root: false, into: loss)
-  }
-
-  /// Two launches: sums of chunks, then their sum.
-  public func norm(of x: Buffer, count: Int, into norm: Buffer) throws {
-    try check(x, "x", count)
-    try check(norm, "norm", 1)
-    try sum(x, count: count, squares: true, scale: 1, root: true, into: norm)
-  }
-
-  /// `result[0]` = scale · Σ x, or of its squares, or the root of that: in chunks whose number depends
-  /// on `count` and the form alone.
-  func sum(
-    _ x: Buffer, count: Int, squares: Bool, scale: Double, root: Bool, into result: Buffer
-  ) throws {
-    let chunk = max(4096, roundUp(ceilDivide(count, lanes == 1 ? 256 : 1024), to: 64))
-    let chunks = ceilDivide(count, chunk)
-    let partials = try launcher.scratch(count: chunks)
-    let files = ["ops/reduce.cl"]
-    try launcher.launch(
-      launcher.kernel("sum_chunks", in: files), global: [lanes * chunks], local: [lanes],
-      flops: 2 * Double(count), bytes: 4 * Double(count),
-      [
-        "x": .buffer(x), "partials": .buffer(partials), "count": .int(count), "chunk": .int(chunk),
-        "squares": .int(squares ? 1 : 0),
-      ])
-    try launcher.launch(
-      launcher.kernel("sum_partials", in: files), global: [lanes], local: [lanes],
-      flops: Double(chunks),
-      bytes: 4 * Double(chunks),
-      [
-        "partials": .buffer(partials), "result": .buffer(result), "count": .int(chunks),
-        "scale": .float(Float(scale)), "root": .int(root ? 1 : 0),
-      ])
-  }
-
-  /// One launch over all parameters; the gradient is clipped on the way, its norm never read by the
-  /// host.
-  public func optimize(
-    _ optimizer: Optimizer, parameters: Buffer, gradients: Buffer, moments: [Buffer], count: Int,
-    learningRate: Double, gradientNorm: Buffer?, maximumNorm: Double?, step: Int
-  ) throws {
-    try checkOptimizer(
-      optimizer, parameters: parameters, gradients: gradients, moments: moments, count: count,
-      gradientNorm: gradientNorm, maximumNorm: maximumNorm, step: step)
-    let files = ["ops/optimizer.cl"]
-    let items = ceilDivide(count, launcher.parameters.elements)
-    // GPUs need a size for their groups: of a global size they know only its divisors.
-    let local = launcher.parameters.lanes == 1 ? nil : [launcher.parameters.lanes]
-    let global = [local.map { roundUp(items, to: $0[0]) } ?? items]
-    let norm = maximumNorm == nil ? nil : gradientNorm
-    func float(_ value: Double) -> KernelArgument { .float(Float(value)) }
-    switch optimizer {
-    case .sgd(let momentum, let weightDecay):
-      try launcher.launch(
-        launcher.kernel("sgd", in: files), global: global, local: local, flops: 6 * Double(count),
-        bytes: 4 * Double(count) * (moments.isEmpty ? 3 : 5),
-        [
-          "parameters": .buffer(parameters), "gradients": .buffer(gradients),
-          "velocity": .optional(moments.first), "norm": .optional(norm),
-          "maximum_norm": float(maximumNorm ?? 0), "count": .int(count),
-          "rate": float(learningRate), "momentum": float(momentum), "decay": float(weightDecay),
-        ])
-    case .adam(let beta1, let beta2, let epsilon, let weightDecay, let decoupled):
-      try launcher.launch(
-        launcher.kernel("adam", in: files), global: global, local: local, flops: 16 * Double(count),
-        bytes: 28 * Double(count),
-        [
-          "parameters": .buffer(parameters), "gradients": .buffer(gradients),
-          "first_moment": .buffer(moments[0]), "second_moment": .buffer(moments[1]),
-          "norm": .optional(norm), "maximum_norm": float(maximumNorm ?? 0), "count": .int(count),
-          "rate1": float(learningRate / (1 - pow(beta1, Double(step)))),
-          "root2": float((1 - pow(beta2, Double(step))).squareRoot()), "beta1": float(beta1),
-          "one_minus_beta1": float(1 - beta1), "beta2": float(beta2),
-          "one_minus_beta2": float(1 - beta2), "epsilon": float(epsilon),
-          "decay": float(decoupled ? 0 : weightDecay),
-          "shrink": float(decoupled ? 1 - learningRate * weightDecay : 1),
-        ])
+extension BinaryFunction {
+  fileprivate var kernelName: String {
+    switch self {
+    case .lessOrEqual: "less_or_equal"
+    case .greaterOrEqual: "greater_or_equal"
+    case .exclusiveOr: "exclusive_or"
+    default: rawValue
     }
   }
 }

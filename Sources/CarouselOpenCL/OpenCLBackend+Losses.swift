@@ -1,8 +1,53 @@
 import CarouselModel
 import OpenCLDriver
 
-// The twins of cross_entropy.cl, regression_loss.cl and ctc.cl.
+// The twins of softmax.cl, squared_error.cl, cross_entropy.cl, regression_loss.cl and ctc.cl.
 extension OpenCLBackend {
+  /// One launch with a work-group for each row, then the sum of the rows' losses.
+  public func softmaxCrossEntropy(
+    logits: Buffer, targets: IndexBuffer, gradLogits: Buffer?, loss: Buffer, rows: Int,
+    classes: Int, scale: Double
+  ) throws {
+    try checkSoftmaxCrossEntropy(
+      logits: logits, targets: targets, gradLogits: gradLogits, loss: loss, rows: rows,
+      classes: classes)
+    let lanes = launcher.parameters.lanes
+    let losses = try launcher.scratch(count: rows)
+    let passes: Double = gradLogits == nil ? 1 : 2
+    let files = ["ops/softmax.cl"]
+    try launcher.launch(
+      launcher.kernel("softmax_cross_entropy", in: files), global: [lanes, rows],
+      local: [lanes, 1], flops: 20 * passes * Double(rows * classes),
+      bytes: 4 * passes * Double(rows * classes),
+      [
+        "logits": .buffer(logits), "targets": .buffer(targets.memory),
+        "grad_logits": .optional(gradLogits), "losses": .buffer(losses), "V": .int(classes),
+        "scale": .float(Float(scale)),
+      ])
+    try sum(losses, count: rows, squares: false, scale: scale, root: false, into: loss)
+  }
+
+  /// One launch with a work-item for each row, then the sum of the rows' errors.
+  public func squaredError(
+    predictions: Buffer, targets: Buffer, counted: IndexBuffer, gradPredictions: Buffer?,
+    loss: Buffer, rows: Int, width: Int, scale: Double
+  ) throws {
+    try checkSquaredError(
+      predictions: predictions, targets: targets, counted: counted,
+      gradPredictions: gradPredictions, loss: loss, rows: rows, width: width)
+    let losses = try launcher.scratch(count: rows)
+    let elements = Double(rows * width)
+    try launcher.launch(
+      launcher.kernel("squared_error", in: ["ops/squared_error.cl"]), global: [rows],
+      flops: 4 * elements, bytes: (gradPredictions == nil ? 8 : 12) * elements,
+      [
+        "predictions": .buffer(predictions), "targets": .buffer(targets),
+        "counted": .buffer(counted.memory), "grad_predictions": .optional(gradPredictions),
+        "losses": .buffer(losses), "O": .int(width), "scale": .float(Float(scale)),
+      ])
+    try sum(losses, count: rows, squares: false, scale: scale, root: false, into: loss)
+  }
+
   /// One launch with a work-group for each row, then the sum of the rows' losses.
   public func crossEntropy(
     logits: Buffer, targets: IndexBuffer, classWeights: Buffer?, smoothing: Double,

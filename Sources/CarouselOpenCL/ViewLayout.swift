@@ -30,7 +30,7 @@ struct ViewLayout {
     }
   }
 
-  /// The numbers that `views.cl` reads.
+  /// The numbers that `view_places.cl` reads.
   var numbers: [Int32] {
     let operands = zip(offsets, strides).flatMap { [$0] + $1 }
     return ([extents.count] + extents + operands).map(Int32.init)
@@ -43,6 +43,16 @@ struct ViewLayout {
     guard last > 0, strides[0][last] == 1, strides[1][last] != 1, strides[1][last - 1] == 1,
       extents[last - 1] >= 16, extents[last] >= 4
     else { return nil }
+    return (extents[last - 1], extents[last])
+  }
+
+  /// The extents of the last two axes, where elements are better read by planes than along the last axis alone: an
+  /// input lies along the axis before it, or it is shorter than a vector.
+  func plane(width: Int) -> (rows: Int, columns: Int)? {
+    let last = extents.count - 1
+    guard last > 0, extents[last - 1] >= 8 else { return nil }
+    let isTransposed = strides.dropFirst().contains { $0[last - 1] == 1 && $0[last] > 1 }
+    guard isTransposed || extents[last] < width else { return nil }
     return (extents[last - 1], extents[last])
   }
 

@@ -75,7 +75,7 @@ package final class Queue {
   /// Where the host may read and write a buffer itself, which counts as a command.
   ///
   /// Nil unless the device computes in that memory and all commands are done. It is a command less to wake
-  /// threads for: a chunk of Silero VAD, which has two inputs, takes 144 µs and not 160 (two cores of a Zen 4).
+  /// threads for: a chunk of Silero VAD, which has two inputs, takes 144 µs and not 160 (two cores of a Zen 5).
   func directMemory(of buffer: Buffer) -> UnsafeMutableRawPointer? {
     guard activeWait != nil, last == nil, let memory = buffer.hostAddress else { return nil }
     commandCount += 1
