@@ -34,6 +34,17 @@
 #define VSTORE JOIN(vstore, WIDTH)
 #endif
 
+/// 0, 1, 2 and so on.
+#if WIDTH == 16
+#define LANE_NUMBERS ((INTEGER)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#elif WIDTH == 8
+#define LANE_NUMBERS ((INTEGER)(0, 1, 2, 3, 4, 5, 6, 7))
+#elif WIDTH == 4
+#define LANE_NUMBERS ((INTEGER)(0, 1, 2, 3))
+#else
+#define LANE_NUMBERS 0
+#endif
+
 /// A vector anywhere in memory.
 typedef REAL Unaligned __attribute__((aligned(4)));
 

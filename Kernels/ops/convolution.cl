@@ -12,7 +12,8 @@
 
 #include "ops/convolution_geometry.cl"
 
-// The rows and vectors of columns whose sums are made at once: they stay in registers.
+// The rows and vectors of columns whose sums are made at once: they stay in registers. Eight rows
+// take 3 to 8 % less for convolutions of many channels, and twice as long to compile (Zen 5).
 #define ROWS 4
 #define VECTORS 2
 
@@ -126,9 +127,7 @@ INLINE void convolve_row(const Block *given, int first_row, int end_row, int fir
 
 /// WIDTH columns from `column` on in their own rows of `period` columns.
 INLINE INTEGER own_columns(int column, int period) {
-  int lanes[WIDTH];
-  for (int i = 0; i < WIDTH; ++i) lanes[i] = i;
-  INTEGER own = VLOAD(0, lanes) + column;
+  INTEGER own = LANE_NUMBERS + column;
   for (int most = column + WIDTH - 1; most >= period; most -= period) {
     own = own >= period ? own - period : own;
   }

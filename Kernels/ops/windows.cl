@@ -85,14 +85,19 @@ kernel void fold(global const float *columns, global float *x, int count, int H,
 }
 
 /// y[o, m, i] = x[o, indices[m], i], 0 for a negative index; y [outer, M, inner], x [outer, V,
-/// inner]. Global size: ceil(inner / ITEM), outer M.
-kernel void
-gather(global const float *x, global const int *indices, global float *y, int V, int M, int inner) {
-  const int row = get_global_id(1), o = row / M, index = indices[row % M];
+/// inner]. Global size: ceil(inner / ITEM), ceil(rows / rows_per_item); rows = outer M.
+kernel void gather(global const float *x, global const int *indices, global float *y, int V, int M,
+                   int inner, int rows, int rows_per_item) {
   const int first = get_global_id(0) * ITEM, end = min(first + ITEM, inner);
-  global const float *source = x + ((size_t)o * V + index) * inner;
-  y += (size_t)row * inner;
-  for (int i = first; i < end; ++i) y[i] = index < 0 ? 0.0f : source[i];
+  int row = get_global_id(1) * rows_per_item;
+  const int end_row = min(row + rows_per_item, rows);
+  for (int o = row / M, m = row % M; row < end_row; ++row) {
+    const int index = indices[m];
+    global const float *source = x + ((size_t)o * V + index) * inner;
+    global float *own = y + (size_t)row * inner;
+    for (int i = first; i < end; ++i) own[i] = index < 0 ? 0.0f : source[i];
+    if (++m == M) m = 0, ++o;
+  }
 }
 
 /// x[o, v, i] = the sum of y[o, m, i] over the m of v, which are places[starts[v]] to before

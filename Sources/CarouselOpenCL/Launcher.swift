@@ -110,11 +110,18 @@ final class Launcher {
     _ kernel: Kernel, global: [Int], local: [Int]? = nil, flops: Double = 0, bytes: Double,
     _ arguments: KernelArguments, changing: ChangingArgument? = nil
   ) throws {
+    let local = local ?? groups(of: global, flops: flops, bytes: bytes)
     let event = try queue.launch(kernel, global: global, local: local, arguments: arguments)
     if let event { pending.append((kernel.name, flops, bytes, event)) }
     guard let recording else { return }
     let prepared = try PreparedLaunch(kernel, global: global, local: local, arguments: arguments)
     recording.append(prepared, flops: flops, bytes: bytes, changing: changing)
+  }
+
+  /// The groups of a launch that asks for none; a GPU's driver knows best.
+  private func groups(of global: [Int], flops: Double, bytes: Double) -> [Int]? {
+    guard parameters.lanes == 1 else { return nil }
+    return WorkGroups.size(global, units: device.computeUnits, flops: flops, bytes: bytes)
   }
 
   /// Queues a launch that was prepared.

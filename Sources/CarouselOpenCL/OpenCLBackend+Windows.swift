@@ -62,13 +62,15 @@ extension OpenCLBackend {
     try checkGather(
       x: x, indices: indices, y: y, outer: outer, extent: extent, inner: inner, count: count)
     guard outer * count * inner > 0 else { return }
+    let rows = outer * count, rowsPerItem = max(1, elementsPerItem / inner)
     try launcher.launch(
       windowKernel("gather", elements: elementsPerItem),
-      global: [ceilDivide(inner, elementsPerItem), outer * count],
-      bytes: 8 * Double(outer * count * inner),
+      global: [ceilDivide(inner, elementsPerItem), ceilDivide(rows, rowsPerItem)],
+      bytes: 8 * Double(rows * inner),
       [
         "x": .buffer(x), "indices": .buffer(indices.memory), "y": .buffer(y), "V": .int(extent),
-        "M": .int(count), "inner": .int(inner),
+        "M": .int(count), "inner": .int(inner), "rows": .int(rows),
+        "rows_per_item": .int(rowsPerItem),
       ])
   }
 

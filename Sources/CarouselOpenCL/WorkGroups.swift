@@ -1,0 +1,26 @@
+/// How a CPU's cores share the work-items of a launch that asks for no groups.
+///
+/// A driver that is told no size for groups makes them as large as it can: PoCL puts all work-items of a launch
+/// into one, up to 4096, and one core computes them. Every item here stands for itself, so any groups do.
+enum WorkGroups {
+  /// The groups for each core: enough that none waits long for the last.
+  private static let groupsPerUnit = 8
+  /// No more than any CPU's driver allows.
+  private static let mostItems = 1024
+  /// What takes one core less time than another one takes to wake.
+  private static let fewOperations = 1e6, fewBytes = 1e6
+
+  /// The size of groups for launches of `global` work-items, which does `flops` operations and moves `bytes`.
+  ///
+  /// Nil where one core may do them all. Divisors of the global size, the innermost dimension first.
+  static func size(_ global: [Int], units: Int, flops: Double, bytes: Double) -> [Int]? {
+    guard units > 1, flops >= fewOperations || bytes >= fewBytes else { return nil }
+    var most = min(max(1, global.reduce(1, *) / (groupsPerUnit * units)), mostItems)
+    return global.map { count in
+      let size =
+        stride(from: min(count, most), to: 1, by: -1).first { count.isMultiple(of: $0) } ?? 1
+      most /= size
+      return size
+    }
+  }
+}
