@@ -21,7 +21,7 @@ import Testing
     }
     #expect(size([16]) == [1])
     #expect(size([3200]) == [200])
-    #expect(size([16, 1000]) == [16, 25])
+    #expect(size([16, 1000]) == [16, 50])
   }
 
   @Test func littleWorkStaysWithOneCore() {
