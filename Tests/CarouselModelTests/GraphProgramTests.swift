@@ -163,4 +163,27 @@ import Testing
       chain, shapes: chainShapes, training: true, gradientsOf: ["y"], inputGradients: ["x"])
     #expect(training.operationCounts.forward > 2)
   }
+
+  /// x + 0, 1·x, x − 0 and x/1 are x; 0 − x, 1/x, what is broadcast and what is trained are computed.
+  @Test func whatChangesNothingIsLeftOut() throws {
+    func operations(
+      _ function: BinaryFunction, _ values: [Double], _ shape: Shape = [1], isFirst: Bool = false,
+      x extents: Shape = [2, 3]
+    ) throws -> Int {
+      var graph = Graph()
+      let x = graph.input("x", [.fixed(extents[0]), .fixed(extents[1])])
+      let y = graph.constant(GraphTensor(Tensor(shape, values)))
+      let result = graph.add(.binary(function), isFirst ? y : x, isFirst ? x : y)
+      graph.outputs = [graph.add(.unary(.exponential), result, name: "y")]
+      let program = try GraphProgram(graph, shapes: ["x": extents], training: true)
+      return program.operationCounts.forward
+    }
+    #expect(try operations(.add, [0]) == 1 && operations(.add, [0], isFirst: true) == 1)
+    #expect(try operations(.multiply, [1, 1, 1], [3], isFirst: true) == 1)
+    #expect(try operations(.subtract, [0]) == 1 && operations(.divide, [1]) == 1)
+    #expect(try operations(.subtract, [0], isFirst: true) == 2)
+    #expect(try operations(.divide, [1], isFirst: true) == 2)
+    #expect(try operations(.add, [0, 1, 0], [3]) == 2)
+    #expect(try operations(.multiply, [1, 1, 1], [3], x: [2, 1]) == 2)
+  }
 }

@@ -72,6 +72,8 @@ extension GraphTracer {
     {
       return try binary(.multiply, a, a)
     }
+    if try isNeutral(b, of: function, isSecond: true, for: a) { return a }
+    if try isNeutral(a, of: function, isSecond: false, for: b) { return b }
     let type = function.isPredicate ? .bool : a.type.isReal ? a.type : b.type
     if function == .divide, type.isWhole {
       return try elementwise(.wholeDivide, [a, b], type: type)
@@ -84,6 +86,26 @@ extension GraphTracer {
       }
     }
     return y
+  }
+
+  /// Whether a function of x and a known operand is x: x + 0, x − 0, x·1, x/1.
+  ///
+  /// −0 + 0 alone would be another zero; ONNX Runtime leaves such nodes out too.
+  private func isNeutral(
+    _ operand: Traced, of function: BinaryFunction, isSecond: Bool, for x: Traced
+  ) throws(CarouselError) -> Bool {
+    let neutral: Double
+    switch function {
+    case .add: neutral = 0
+    case .subtract where isSecond: neutral = 0
+    case .multiply: neutral = 1
+    case .divide where isSecond: neutral = 1
+    default: return false
+    }
+    guard x.type.isReal, !x.isOnHost, !operand.needsGradient, let known = operand.constant?.values,
+      !known.isEmpty, known.allSatisfy({ $0 == neutral })
+    else { return false }
+    return try broadcast([x.shape, operand.shape]) == x.shape
   }
 
   private func binaryGradient(
