@@ -23,18 +23,19 @@ public struct Shape: Hashable, Sendable, Codable, ExpressibleByArrayLiteral,
     self.dimensions = dimensions
   }
 
-  /// The product of extents, none of which may be negative; nil where it does not fit an Int, though a
-  /// later one be 0.
+  /// The product of extents, none of which may be negative; nil where that of those above 0 does not fit an
+  /// Int, though another be 0.
   ///
-  /// The one place where sizes that come from outside are multiplied.
+  /// The one place where sizes that come from outside are multiplied. Strides, which are products of some extents,
+  /// fit then too, from whatever end they are counted.
   public static func count(of dimensions: [Int]) -> Int? {
     var result = 1
-    for extent in dimensions {
+    for extent in dimensions where extent != 0 {
       let (product, overflow) = result.multipliedReportingOverflow(by: extent)
       guard !overflow else { return nil }
       result = product
     }
-    return result
+    return dimensions.contains(0) ? 0 : result
   }
 
   /// Makes a shape from its extents.

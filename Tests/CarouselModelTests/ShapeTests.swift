@@ -15,6 +15,8 @@ import Testing
     #expect(Shape.count(of: [1 << 40, 1 << 22]) == 1 << 62)
     #expect(Shape.count(of: [1 << 40, 1 << 23]) == nil)
     #expect(Shape.count(of: [1 << 40, 1 << 40, 0]) == nil)
+    #expect(Shape.count(of: [0, 1 << 40, 1 << 40]) == nil)
+    #expect(Shape.count(of: [1 << 40, 0, 1 << 22]) == 0)
     #expect(Shape.count(of: []) == 1)
   }
 
