@@ -62,7 +62,8 @@ extension OpenCLBackend {
     try checkGather(
       x: x, indices: indices, y: y, outer: outer, extent: extent, inner: inner, count: count)
     guard outer * count * inner > 0 else { return }
-    let rows = outer * count, rowsPerItem = max(1, elementsPerItem / inner)
+    let rows = outer * count
+    let rowsPerItem = max(1, elementsPerItem / inner)
     try launcher.launch(
       windowKernel("gather", elements: elementsPerItem),
       global: [ceilDivide(inner, elementsPerItem), ceilDivide(rows, rowsPerItem)],
