@@ -404,6 +404,8 @@ def main():
     runner = Runner(parser.parse_args())
     {"nodes": nodes, "models": models, "gradients": gradients, "random": random_networks,
      "exported": exported_layers}[runner.arguments.kind](runner)
+    if not runner.results:
+        sys.exit(f"error: nothing to verify, found no test of {', '.join(runner.arguments.names) or 'any name'}")
     print(", ".join(f"{count} {kind}" for kind, count in sorted(runner.results.items())))
     sys.exit(1 if runner.results["WRONG"] or runner.results["FAILED"] else 0)
 
