@@ -86,8 +86,7 @@ extension OpenCLBackend {
       ])
   }
 
-  /// One launch over all parameters; the gradient is clipped on the way, its norm never read by the
-  /// host.
+  /// One launch over all parameters, which clips the gradient too; the host does not read the norm.
   public func optimize(
     _ optimizer: Optimizer, parameters: Buffer, gradients: Buffer, moments: [Buffer], count: Int,
     learningRate: Double, gradientNorm: Buffer?, maximumNorm: Double?, step: Int

@@ -1,7 +1,7 @@
 /// How a CPU's cores share the work-items of a launch that asks for no groups.
 ///
-/// A driver that is told no size for groups makes them as large as it can: PoCL puts all work-items of a launch
-/// into one, up to 4096, and one core computes them. Every item here stands for itself, so any groups do.
+/// A driver that is told no size for groups makes them as large as it can. PoCL puts up to 4096 work-items into one
+/// group, which one core computes. No item of these launches waits for another, so groups may have any size.
 enum WorkGroups {
   /// The groups for each core: enough that none waits long for the last.
   private static let groupsPerUnit = 8
@@ -10,7 +10,7 @@ enum WorkGroups {
   /// What takes one core less time than another one takes to wake.
   private static let fewOperations = 1e6, fewBytes = 1e6
 
-  /// The size of groups for launches of `global` work-items, which does `flops` operations and moves `bytes`.
+  /// The size of groups for a launch of `global` work-items that does `flops` operations and moves `bytes` bytes.
   ///
   /// Nil where one core may do them all. Divisors of the global size, the innermost dimension first.
   static func size(_ global: [Int], units: Int, flops: Double, bytes: Double) -> [Int]? {
