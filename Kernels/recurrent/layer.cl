@@ -23,7 +23,8 @@
 //   mask, masked_0, masked            recurrent dropout: its factors, and h_0 and every h times
 //                                     them, which is what the recurrent products read.
 //   keep_h, keep_c                    zoneout: 1 where a unit keeps its state; null means
-//                                     ZONEOUT_H and ZONEOUT_C everywhere, the expectation.
+//                                     `zoneout_h` and `zoneout_c` everywhere, the expectation.
+//   zoneout_h, zoneout_c              the probabilities.
 //   block_units, block_states         units and states of a block of weight_hh; H and P where it is
 //                                     one matrix.
 //   training                          1 where a backward pass follows.
@@ -31,7 +32,6 @@
 //
 // Parameters:
 //   ZONEOUT                 1: the state may be kept (Krueger et al. 2017).
-//   ZONEOUT_H, ZONEOUT_C    the probabilities.
 //   DIAGONAL                1: weight_hh is [GATES, H], a factor for each unit.
 //   RECURRENT               0: there is no weight_hh, and no recurrent product.
 //
@@ -42,10 +42,6 @@
 
 #ifndef ZONEOUT
 #define ZONEOUT 0
-#endif
-#ifndef ZONEOUT_H
-#define ZONEOUT_H 0.0f
-#define ZONEOUT_C 0.0f
 #endif
 #ifndef DIAGONAL
 #define DIAGONAL 0
@@ -73,9 +69,9 @@
       global const float *c_0, global const int *lengths, global float *gates,                     \
       global float *cells, global float *cells_before_zoneout, global float *y,                    \
       global const float *mask, global const float *masked_0, global float *masked,                \
-      global const float *keep_h, global const float *keep_c, int T, int N, int H, int P,          \
-      int gates_stride, int y_stride, int y_offset, int block_units, int block_states,             \
-      int training, int reverse
+      global const float *keep_h, global const float *keep_c, float zoneout_h, float zoneout_c,    \
+      int T, int N, int H, int P, int gates_stride, int y_stride, int y_offset, int block_units,   \
+      int block_states, int training, int reverse
 
 typedef struct {
   global const float *weights, *bias_hh, *peepholes[3], *h_0, *c_0;
@@ -84,6 +80,7 @@ typedef struct {
   global const float *mask, *masked_0;
   global float *masked;
   global const float *keep_h, *keep_c;
+  float zoneout_h, zoneout_c;
   int T, N, H, P, gates_stride, y_stride, block_units, block_states, training, reverse;
 } Layer;
 
@@ -91,8 +88,9 @@ typedef struct {
 #define LAYER                                                                                      \
   {                                                                                                \
     weights, bias_hh, {peephole_i, peephole_f, peephole_o}, h_0, c_0, lengths, gates, cells,       \
-        cells_before_zoneout, y + y_offset, mask, masked_0, masked, keep_h, keep_c, T, N, H, P,    \
-        gates_stride, y_stride, block_units, block_states, training, reverse                       \
+        cells_before_zoneout, y + y_offset, mask, masked_0, masked, keep_h, keep_c, zoneout_h,     \
+        zoneout_c, T, N, H, P, gates_stride, y_stride, block_units, block_states, training,        \
+        reverse                                                                                    \
   }
 
 /// One step of the cell: `slots` holds sums of products and receives what the backward pass needs;
@@ -206,11 +204,11 @@ INLINE global const float *true_hidden_before(const Layer *layer, int t, int n) 
 /// How much of its old state a unit keeps: from 0 to 1.
 INLINE REAL kept_hidden(const Layer *layer, size_t index, int count) {
   if (!ZONEOUT) return (REAL)(0.0f);
-  return layer->keep_h ? load_lanes(layer->keep_h + index, count) : (REAL)(ZONEOUT_H);
+  return layer->keep_h ? load_lanes(layer->keep_h + index, count) : (REAL)(layer->zoneout_h);
 }
 INLINE REAL kept_cell(const Layer *layer, size_t index, int count) {
   if (!ZONEOUT) return (REAL)(0.0f);
-  return layer->keep_c ? load_lanes(layer->keep_c + index, count) : (REAL)(ZONEOUT_C);
+  return layer->keep_c ? load_lanes(layer->keep_c + index, count) : (REAL)(layer->zoneout_c);
 }
 
 /// The state of a unit that keeps so much of the one before.

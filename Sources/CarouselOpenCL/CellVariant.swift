@@ -30,11 +30,7 @@ struct CellVariant: Hashable {
     if let clip = options.cellClip { parameters.append("-DCLIP=\(Float(clip))f") }
     parameters.append("-DDIAGONAL=\(layer.recurrence == .diagonal ? 1 : 0)")
     if layer.recurrence == .absent { parameters.append("-DRECURRENT=0") }
-    if layer.hasZoneout {
-      parameters.append("-DZONEOUT=1")
-      parameters.append("-DZONEOUT_H=\(Float(options.zoneoutHidden))f")
-      parameters.append("-DZONEOUT_C=\(Float(options.zoneoutCell))f")
-    }
+    if layer.hasZoneout { parameters.append("-DZONEOUT=1") }
     if layer.isStaged {
       parameters.append("-DLAYER_NORM=\(options.layerNorm ? 1 : 0)")
       parameters.append("-DPROJECTION=\(options.projectionSize == nil ? 0 : 1)")
