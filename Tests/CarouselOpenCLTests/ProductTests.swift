@@ -198,19 +198,20 @@ struct ProductTests {
     }
   }
 
-  /// Every tile with TF32, and one of them otherwise: how they are read is the same.
+  /// Every tile with TF32, and one of them otherwise and where no vector fits: how they are read is the same.
   @Test(arguments: [ProductPrecision.tf32, .bf16, .tf32x3], Kind.allCases)
   func roundedFactorsAgree(precision: ProductPrecision, kind: Kind) throws {
     let launcher = try Machine.backend(.gpu, precision).launcher
     defer { launcher.tuning = LayerTuning() }
     let shapes = [
-      Shape(rows: 131, columns: 66, depth: 150), .init(rows: 36, columns: 68, depth: 20, gap: 4),
+      Shape(rows: 36, columns: 68, depth: 20, gap: 4), .init(rows: 131, columns: 66, depth: 150),
     ]
-    for side in precision == .tf32 ? TiledProducts.tiles.keys.sorted() : [64] {
+    let smallest = TiledProducts.tiles.keys.min() ?? 0
+    for side in precision == .tf32 ? TiledProducts.tiles.keys.sorted() : [smallest] {
       launcher.tuning.tile = side
       for units in [1, 1000] {
         let products = try products(units: units, precision)
-        for shape in precision == .tf32 ? shapes[...] : shapes[1...] {
+        for shape in shapes.prefix(precision == .tf32 && side == smallest ? 2 : 1) {
           try expectAgreement(kind, shape, with: products)
         }
       }
