@@ -48,10 +48,6 @@ extension KernelForm {
   static let both: [KernelForm] = [.cpu, .gpu]
 }
 
-extension Trait where Self == ConditionTrait {
-  static var device: Self { .enabled("needs an OpenCL device") { Machine.hasDevice } }
-}
-
 /// A tensor that some work left, and how far a device may be from the reference.
 struct Outcome {
   let name: String
