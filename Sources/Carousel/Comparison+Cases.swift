@@ -1,10 +1,10 @@
 import CarouselModel
 
 /// The work that `carousel compare` does where it is not told of one case.
-public enum ComparisonCases {
+package enum ComparisonCases {
   /// Every operation and option, several times, over sizes that hurt: 1, odd ones, one past a power of two,
   /// long and wide ones.
-  public static var all: [any ComparisonCase] {
+  package static var all: [any ComparisonCase] {
     recurrent + scaled + family(sequenceLength: 9, batchSize: 5, inputSize: 19, hiddenSize: 33)
       + inference
       + operations + networks + GraphComparison.all
@@ -12,7 +12,7 @@ public enum ComparisonCases {
 
   /// Every operation at sizes so small that a simulator a thousand times slower than a device ends
   /// in seconds.
-  public static var tiny: [any ComparisonCase] {
+  package static var tiny: [any ComparisonCase] {
     [
       stack(1, 1, 1, 1),
       stack(3, 3, 5, 9, layers: 2, bias: .single, dropout: 0.4),

@@ -7,7 +7,7 @@ import CarouselReference
 ///
 /// An operator reads what the reference's pass through the model gave it, rounded to Float32, so that no
 /// operator answers for the errors of those before it.
-public struct ModelComparison: ComparisonCase {
+package struct ModelComparison: ComparisonCase {
   let graph: Graph
   let parameters: [String: Tensor]
   /// What is given for a pass, and what is known when the graph is bound.
@@ -19,9 +19,9 @@ public struct ModelComparison: ComparisonCase {
   let source: String
 
   /// `graph`.
-  public var operation: String { "graph" }
+  package var operation: String { "graph" }
   /// The cell of a recurrent operator.
-  public var cell: Cell? {
+  package var cell: Cell? {
     if case .recurrent(let recurrent)? = node?.operation {
       recurrent.configuration.cell
     } else {
@@ -29,19 +29,19 @@ public struct ModelComparison: ComparisonCase {
     }
   }
   /// The elements of all inputs together, and the number of parameters.
-  public var sizes: KeyValuePairs<String, Int> {
+  package var sizes: KeyValuePairs<String, Int> {
     [
       "elements": inputs.values.reduce(0) { $0 + $1.shape.count },
       "parameters": parameters.values.reduce(0) { $0 + $1.shape.count },
     ]
   }
   /// The operator and the name of its node, or that it is all of them.
-  public var options: [CaseOption] {
+  package var options: [CaseOption] {
     guard let node else { return [("operator", "all"), ("node", source)] }
     return [("operator", node.operation.name), ("node", node.name)]
   }
   /// The most elements that a weight has for one of its rows, or that the inputs have for one of an output.
-  public var sumLength: Int {
+  package var sumLength: Int {
     let rows = parameters.values.map {
       $0.shape.count / max($0.shape.rank > 1 ? $0.shape[0] : 1, 1)
     }
@@ -51,7 +51,7 @@ public struct ModelComparison: ComparisonCase {
 
   /// All outputs, then the gradients of the real inputs and of the parameters; the seed draws the
   /// gradients of the outputs.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let model = try GraphModel(graph, backend: backend)
     try model.load(parameters, source: source)
     let wanted = inputs.keys.sorted()
@@ -86,7 +86,7 @@ public struct ModelComparison: ComparisonCase {
   /// in order, and one for the whole model.
   ///
   /// Costs a pass of the reference through the model. Throws where the inputs do not fit.
-  public static func all(
+  package static func all(
     of model: ONNXModel, inputs: GraphInputs
   ) throws -> [ModelComparison] {
     let traced = try TracedModel(model, inputs: inputs)

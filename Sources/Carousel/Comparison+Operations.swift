@@ -1,18 +1,18 @@
 import CarouselModel
 
 /// An embedding's rows, and the gradient that is summed into them.
-public struct EmbeddingComparison: ComparisonCase {
+package struct EmbeddingComparison: ComparisonCase {
   /// M indices into V rows of E elements.
   let count: Int, vocabulary: Int, width: Int
   /// `embedding`.
-  public var operation: String { "embedding" }
+  package var operation: String { "embedding" }
   /// M, V and E.
-  public var sizes: KeyValuePairs<String, Int> {
+  package var sizes: KeyValuePairs<String, Int> {
     ["rows": count, "vocabularySize": vocabulary, "width": width]
   }
 
   /// y and the gradient of the weight.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let indices = try backend.makeIndexBuffer(count: count)
     try backend.write(
       ComparisonInput.indices(count: count, below: vocabulary, seed: seed, index: 0), to: indices)
@@ -34,21 +34,21 @@ public struct EmbeddingComparison: ComparisonCase {
 }
 
 /// A linear layer.
-public struct LinearComparison: ComparisonCase {
+package struct LinearComparison: ComparisonCase {
   /// M rows of K elements in, of O elements out.
   let rows: Int, inputSize: Int, outputSize: Int
   var bias = true
   /// `linear`.
-  public var operation: String { "linear" }
+  package var operation: String { "linear" }
   /// M, K and O.
-  public var sizes: KeyValuePairs<String, Int> {
+  package var sizes: KeyValuePairs<String, Int> {
     ["rows": rows, "inputSize": inputSize, "outputSize": outputSize]
   }
   /// Whether there is a bias.
-  public var options: [CaseOption] { [("bias", bias ? "single" : "none")] }
+  package var options: [CaseOption] { [("bias", bias ? "single" : "none")] }
 
   /// y and all gradients.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let shapes: (x: Shape, y: Shape) = ([rows, inputSize], [rows, outputSize])
     let weightShape: Shape = [outputSize, inputSize]
     let x = try backend.makeBuffer(ComparisonInput.normal(shapes.x, seed: seed, index: 0))
@@ -80,20 +80,20 @@ public struct LinearComparison: ComparisonCase {
 }
 
 /// Softmax with cross-entropy, some rows left out.
-public struct CrossEntropyComparison: ComparisonCase {
+package struct CrossEntropyComparison: ComparisonCase {
   /// M rows of V logits.
   let rows: Int, classes: Int
   /// Whether the gradient overwrites the logits.
   var inPlace = false
   /// `softmaxCrossEntropy`.
-  public var operation: String { "softmaxCrossEntropy" }
+  package var operation: String { "softmaxCrossEntropy" }
   /// M and V.
-  public var sizes: KeyValuePairs<String, Int> { ["rows": rows, "classes": classes] }
+  package var sizes: KeyValuePairs<String, Int> { ["rows": rows, "classes": classes] }
   /// Where the gradient goes.
-  public var options: [CaseOption] { [("inPlace", "\(inPlace)")] }
+  package var options: [CaseOption] { [("inPlace", "\(inPlace)")] }
 
   /// The loss and the gradient of the logits.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let shape: Shape = [rows, classes]
     let logits = try backend.makeBuffer(
       ComparisonInput.normal(shape, seed: seed, index: 0, deviation: 4))
@@ -114,15 +114,15 @@ public struct CrossEntropyComparison: ComparisonCase {
 }
 
 /// The squared error and its gradient; every fifth row does not count, and holds NaN.
-public struct SquaredErrorComparison: ComparisonCase {
+package struct SquaredErrorComparison: ComparisonCase {
   let rows: Int, width: Int
   /// `squaredError`.
-  public var operation: String { "squaredError" }
+  package var operation: String { "squaredError" }
   /// M and O.
-  public var sizes: KeyValuePairs<String, Int> { ["rows": rows, "width": width] }
+  package var sizes: KeyValuePairs<String, Int> { ["rows": rows, "width": width] }
 
   /// The loss and the gradient of the predictions.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let shape: Shape = [rows, width]
     let predictions = try backend.makeBuffer(ComparisonInput.normal(shape, seed: seed, index: 0))
     var targets = ComparisonInput.normal(shape, seed: seed, index: 1)
@@ -145,22 +145,22 @@ public struct SquaredErrorComparison: ComparisonCase {
 }
 
 /// Dropout: the same mask everywhere.
-public struct DropoutComparison: ComparisonCase {
+package struct DropoutComparison: ComparisonCase {
   let count: Int
   let probability: Double
   /// Whether the result overwrites the input.
   var inPlace = false
   /// `dropout`.
-  public var operation: String { "dropout" }
+  package var operation: String { "dropout" }
   /// The number of elements.
-  public var sizes: KeyValuePairs<String, Int> { ["count": count] }
+  package var sizes: KeyValuePairs<String, Int> { ["count": count] }
   /// The probability, and where the result goes.
-  public var options: [CaseOption] {
+  package var options: [CaseOption] {
     [("probability", "\(probability)"), ("inPlace", "\(inPlace)")]
   }
 
   /// The result.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let x = try backend.makeBuffer(ComparisonInput.normal([count], seed: seed, index: 0))
     let y = inPlace ? x : try backend.makePoisonedBuffer(count: count)
     try backend.dropout(
@@ -171,15 +171,15 @@ public struct DropoutComparison: ComparisonCase {
 }
 
 /// The Euclidean norm.
-public struct NormComparison: ComparisonCase {
+package struct NormComparison: ComparisonCase {
   let count: Int
   /// `norm`.
-  public var operation: String { "norm" }
+  package var operation: String { "norm" }
   /// The number of elements.
-  public var sizes: KeyValuePairs<String, Int> { ["count": count] }
+  package var sizes: KeyValuePairs<String, Int> { ["count": count] }
 
   /// The norm.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let x = try backend.makeBuffer(ComparisonInput.normal([count], seed: seed, index: 0))
     let norm = try backend.makePoisonedBuffer(count: 1)
     try backend.norm(of: x, count: count, into: norm)
@@ -188,19 +188,19 @@ public struct NormComparison: ComparisonCase {
 }
 
 /// One operator of a graph, forward and backward.
-public struct GraphComparison: ComparisonCase {
+package struct GraphComparison: ComparisonCase {
   let item: GraphCase
   /// `graph`.
-  public var operation: String { "graph" }
+  package var operation: String { "graph" }
   /// The elements of all inputs together.
-  public var sizes: KeyValuePairs<String, Int> {
+  package var sizes: KeyValuePairs<String, Int> {
     ["elements": item.inputs.values.reduce(0) { $0 + $1.shape.count }]
   }
   /// Which operator it is.
-  public var options: [CaseOption] { [("operator", item.name)] }
+  package var options: [CaseOption] { [("operator", item.name)] }
 
   /// All outputs, the gradients of the inputs and those of the parameters; the seed does not matter.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     try item.tensors(on: backend)
   }
 

@@ -5,7 +5,7 @@ extension ComparisonCases {
   ///
   /// T is at most 20, N 9, C and H 40, L 3; with layer normalisation T is at most 4, L 2, and H and P at
   /// least 8; with the new gate of a GRU held T is at most 6. With `tiny` T and N are at most 3, C and H 8, L 2, for a simulator.
-  public static func random(seed: UInt64, tiny: Bool = false) -> RecurrentComparison {
+  package static func random(seed: UInt64, tiny: Bool = false) -> RecurrentComparison {
     var draw = Draw(seed: seed, tiny: tiny)
     var configuration = draw.configuration()
     while (try? configuration.validate()) == nil { configuration = draw.configuration() }

@@ -2,18 +2,18 @@ import CarouselFormats
 import CarouselModel
 
 /// Recurrent layers of a file with the file's parameters: one of the layers, or all of them.
-public struct RecurrentModelComparison: ComparisonCase {
+package struct RecurrentModelComparison: ComparisonCase {
   let pass: RecurrentPass
   let source: String
   /// The layer's number; nil for all layers, and the linear layer behind them where there is one.
   let layer: Int?
 
   /// `recurrent`.
-  public var operation: String { "recurrent" }
+  package var operation: String { "recurrent" }
   /// The layers' cell.
-  public var cell: Cell? { pass.configuration.cell }
+  package var cell: Cell? { pass.configuration.cell }
   /// T, N, C, H and L.
-  public var sizes: KeyValuePairs<String, Int> {
+  package var sizes: KeyValuePairs<String, Int> {
     [
       "sequenceLength": pass.sequenceLength, "batchSize": pass.batchSize,
       "inputSize": pass.configuration.inputSize, "hiddenSize": pass.configuration.hiddenSize,
@@ -21,15 +21,15 @@ public struct RecurrentModelComparison: ComparisonCase {
     ]
   }
   /// Which layer it is, the file, and the linear layer.
-  public var options: [CaseOption] {
+  package var options: [CaseOption] {
     [("operator", layer.map { "layer \($0)" } ?? "all"), ("node", source)]
       + (pass.head.map { [("head", $0.name)] } ?? []) + pass.configuration.caseOptions
   }
   /// The larger of what a layer's input and state have elements.
-  public var sumLength: Int { max(pass.configuration.inputSize, pass.configuration.hiddenSize) }
+  package var sumLength: Int { max(pass.configuration.inputSize, pass.configuration.hiddenSize) }
 
   /// y, the final states, and all gradients.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     try pass.tensors(on: backend)
   }
 
@@ -37,7 +37,7 @@ public struct RecurrentModelComparison: ComparisonCase {
   ///
   /// Inputs, initial states and the gradients of the outputs are drawn from the seed; with `file` those of
   /// all layers are the file's. Throws as reading the parameters and the inputs does.
-  public static func all(
+  package static func all(
     of model: RecurrentModel, head: LinearHead?, inputs file: TensorFile?, sequenceLength: Int,
     batchSize: Int, lengths: [Int]?, seed: UInt64
   ) throws(CarouselError) -> [RecurrentModelComparison] {

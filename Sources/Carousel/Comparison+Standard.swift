@@ -5,7 +5,7 @@ extension ComparisonCases {
   ///
   /// What takes the time of a first run is compiling: a plain cell's programs serve all its sizes, scales and
   /// directions, and an option that makes programs of its own shares them with others.
-  public static var standard: [any ComparisonCase] {
+  package static var standard: [any ComparisonCase] {
     Cell.allCases.flatMap(plain) + combined + [
       EmbeddingComparison(count: 129, vocabulary: 7, width: 33),
       LinearComparison(rows: 33, inputSize: 17, outputSize: 65),
@@ -20,7 +20,7 @@ extension ComparisonCases {
 
   /// Each cell in both directions and a layer of another kind, for the form of the kernels that a device
   /// does not use by itself.
-  public static var otherForm: [any ComparisonCase] {
+  package static var otherForm: [any ComparisonCase] {
     let plain = Cell.allCases.map { Variant($0).walking(.bidirectional) }
     return (plain + [Variant(.lstm, [:], CellOptions(projectionSize: 3, layerNorm: true))]).map {
       $0.comparison(sequenceLength: 3, batchSize: 5, inputSize: 7, hiddenSize: 9)

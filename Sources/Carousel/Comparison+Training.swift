@@ -1,23 +1,23 @@
 import CarouselModel
 
 /// Three steps of an optimizer with gradient clipping.
-public struct OptimizerComparison: ComparisonCase {
+package struct OptimizerComparison: ComparisonCase {
   let name: String
   let optimizer: Optimizer
   let count: Int
   /// The norm that gradients are clipped to, if any.
   var maximumNorm: Double?
   /// `optimize`.
-  public var operation: String { "optimize" }
+  package var operation: String { "optimize" }
   /// The number of parameters.
-  public var sizes: KeyValuePairs<String, Int> { ["count": count] }
+  package var sizes: KeyValuePairs<String, Int> { ["count": count] }
   /// The optimizer and its clipping.
-  public var options: [CaseOption] {
+  package var options: [CaseOption] {
     [("optimizer", name), ("maximumNorm", maximumNorm.map { "\($0)" } ?? "none")]
   }
 
   /// The parameters and the moments after the last step.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let shape: Shape = [count]
     let parameters = try backend.makeBuffer(ComparisonInput.normal(shape, seed: seed, index: 0))
     let gradients = try backend.makeBuffer(count: count)
@@ -41,15 +41,15 @@ public struct OptimizerComparison: ComparisonCase {
 }
 
 /// A whole network's training step: two windows of a text, the state carried from one to the next.
-public struct NetworkComparison: ComparisonCase {
+package struct NetworkComparison: ComparisonCase {
   let configuration: NetworkConfiguration
   let sequenceLength: Int, batchSize: Int
   /// `network`.
-  public var operation: String { "network" }
+  package var operation: String { "network" }
   /// The recurrent layers' cell.
-  public var cell: Cell? { configuration.recurrent.cell }
+  package var cell: Cell? { configuration.recurrent.cell }
   /// T, N, V, C, H and L.
-  public var sizes: KeyValuePairs<String, Int> {
+  package var sizes: KeyValuePairs<String, Int> {
     let recurrent = configuration.recurrent
     return [
       "sequenceLength": sequenceLength, "batchSize": batchSize,
@@ -59,10 +59,10 @@ public struct NetworkComparison: ComparisonCase {
     ]
   }
   /// Those of the recurrent layers.
-  public var options: [CaseOption] { configuration.recurrent.caseOptions }
+  package var options: [CaseOption] { configuration.recurrent.caseOptions }
 
   /// The losses, the last gradients, and the parameters after a clipped step of SGD on them.
-  public func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
+  package func tensors<B: Backend>(on backend: B, seed: UInt64) throws -> [NamedTensor] {
     let network = try Network(configuration, backend: backend, seed: seed)
     let store = network.parameters
     let pass = try NetworkPass(

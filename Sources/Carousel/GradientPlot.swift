@@ -3,28 +3,28 @@ import CarouselModel
 
 /// Norms of gradients over the steps as a picture, logarithmic upwards: of h solid lines, of c dashed ones
 /// of the same colour.
-public struct GradientPlot: Sendable {
+package struct GradientPlot: Sendable {
   /// The norms of one cell, from step 1 on.
-  public struct Line: Sendable {
+  package struct Line: Sendable {
     /// The cell's name.
-    public let name: String
+    package let name: String
     /// ‖∂loss/∂h_t‖ and ‖∂loss/∂c_t‖ for t from 1.
-    public let norms: [GradientNorm]
+    package let norms: [GradientNorm]
 
     /// Names the norms.
-    public init(name: String, norms: [GradientNorm]) {
+    package init(name: String, norms: [GradientNorm]) {
       self.name = name
       self.norms = norms
     }
   }
 
   /// The picture.
-  public let chart: LineChart
+  package let chart: LineChart
 
   /// Prepares a plot; what is 0 or not finite has no place on it and interrupts its line.
   ///
   /// The legend begins with the line that keeps most at step 1. `label` says what is compared.
-  public init(
+  package init(
     _ lines: [Line], label: String = "The norm of the gradient at each step, by cell"
   ) {
     let series = lines.enumerated().flatMap { index, line in
@@ -46,8 +46,8 @@ public struct GradientPlot: Sendable {
   /// Writes the picture; nothing half-written is left under the name.
   ///
   /// Throws where that fails.
-  public func write(to path: String) throws(CarouselError) { try chart.write(to: path) }
+  package func write(to path: String) throws(CarouselError) { try chart.write(to: path) }
 
   /// The picture.
-  public var svg: String { chart.svg }
+  package var svg: String { chart.svg }
 }

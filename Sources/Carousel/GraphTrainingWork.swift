@@ -4,21 +4,21 @@ import CarouselONNX
 import CarouselTraining
 
 /// A model of an ONNX file, the weights that its training begins with, and the data.
-public struct GraphTrainingWork: Sendable {
+package struct GraphTrainingWork: Sendable {
   /// The model.
-  public let model: ONNXModel
+  package let model: ONNXModel
   /// The values of all its parameters.
-  public let parameters: [String: Tensor]
+  package let parameters: [String: Tensor]
   /// The data, and the graph with its loss.
-  public let data: GraphTrainingParts
+  package let data: GraphTrainingParts
   /// What of another file's weights was taken, a sentence each.
-  public let notes: [String]
+  package let notes: [String]
 
   /// Reads what settings name; `settings.training.from` is a file whose tensors replace those of the same
   /// name and shape.
   ///
   /// Throws as reading the files does, and a usage error where the other file has no tensor that fits.
-  public init(_ settings: GraphTrainingSettings) throws(CarouselError) {
+  package init(_ settings: GraphTrainingSettings) throws(CarouselError) {
     model = try ONNXModel(contentsOf: settings.model)
     var parameters = model.parameters
     var notes: [String] = []
@@ -48,7 +48,7 @@ public struct GraphTrainingWork: Sendable {
   }
 
   /// Writes the model with these parameters, and for the others those that training began with.
-  public func write(_ trained: [String: Tensor], to path: String) throws(CarouselError) {
+  package func write(_ trained: [String: Tensor], to path: String) throws(CarouselError) {
     var values = trained
     for (name, tensor) in parameters where values[name] == nil {
       if tensor != model.parameters[name] { values[name] = tensor }

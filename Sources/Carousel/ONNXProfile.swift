@@ -4,16 +4,16 @@ import CarouselONNX
 import CarouselOpenCL
 
 /// A pass of a model from an ONNX file that is timed over and over, operator by operator.
-public struct ONNXProfile: Sendable {
+package struct ONNXProfile: Sendable {
   /// The model and its inputs.
-  public let model: ONNXModel, inputs: GraphInputs
+  package let model: ONNXModel, inputs: GraphInputs
   /// Whether a pass is forward and backward, with gradients of all parameters and real inputs.
-  public let training: Bool
+  package let training: Bool
   /// The passes that are timed, and those before that are not.
-  public let iterations: Int, warmup: Int
+  package let iterations: Int, warmup: Int
 
   /// Describes the work.
-  public init(
+  package init(
     _ model: ONNXModel, inputs: GraphInputs, training: Bool, iterations: Int, warmup: Int
   ) {
     self.model = model
@@ -28,7 +28,7 @@ public struct ONNXProfile: Sendable {
   ///
   /// What a pass costs the host, writing the inputs that are given for it too, is part of its time. Throws
   /// where the inputs do not fit and where the device fails.
-  public func measure(
+  package func measure(
     on backend: OpenCLBackend, progress: (String) -> Void = { _ in }
   ) throws -> (measurement: ProfileMeasurement, operators: [ProfileReport.Operator]) {
     let bound = try GraphModel(model.graph, backend: backend)

@@ -6,11 +6,11 @@ import CarouselONNX
 ///
 /// Each pass reads a new piece of one real input, of the extents that it was bound to; every other input keeps
 /// what it was given, but for states: an output that goes to an input of the next pass.
-public final class ONNXStream<B: Backend> {
+package final class ONNXStream<B: Backend> {
   /// The input that each pass is given, and its shape.
-  public let input: String, shape: Shape
+  package let input: String, shape: Shape
   /// The outputs that are no states, in the model's order.
-  public let outputs: [String]
+  package let outputs: [String]
   private let pass: GraphPass<B>
   private let states: [(output: String, input: String)]
 
@@ -23,7 +23,7 @@ public final class ONNXStream<B: Backend> {
   ///   - fixed: the inputs whose values stay.
   ///   - backend: what computes.
   /// - Throws: a usage error where a state is no output or input, and where not one real input is left.
-  public init(
+  package init(
     _ model: ONNXModel, inputs: GraphInputs, states: [(output: String, input: String)],
     fixed: Set<String> = [], backend: B
   ) throws {
@@ -80,7 +80,7 @@ public final class ONNXStream<B: Backend> {
   }
 
   /// The outputs for the next piece of the input; waits for the device.
-  public func next(_ values: [Double]) throws -> [(name: String, tensor: GraphTensor)] {
+  package func next(_ values: [Double]) throws -> [(name: String, tensor: GraphTensor)] {
     try pass.forward([input: GraphTensor(try Tensor(shape: shape, values: values))])
     let result = try outputs.map { ($0, try pass.output($0)) }
     for (output, input) in states {

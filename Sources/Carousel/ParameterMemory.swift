@@ -1,19 +1,19 @@
 import CarouselModel
 
 /// The memory that a network's training needs, in bytes of Float32.
-public struct ParameterMemory: Hashable, Sendable, Encodable {
+package struct ParameterMemory: Hashable, Sendable, Encodable {
   /// T and N.
-  public let sequenceLength: Int, batchSize: Int
+  package let sequenceLength: Int, batchSize: Int
   /// The parameters.
-  public let weightBytes: Int
+  package let weightBytes: Int
   /// What the recurrent layers keep for the backward pass: ∝ T·N.
-  public let activationBytes: Int
+  package let activationBytes: Int
   /// The two moments of Adam.
-  public let optimizerBytes: Int
+  package let optimizerBytes: Int
 
   /// Counts for `parameterCount` parameters, of which the recurrent ones are `configuration`'s, over T
   /// steps of N sequences.
-  public init(
+  package init(
     _ configuration: RecurrentConfiguration, parameterCount: Int, sequenceLength: Int,
     batchSize: Int
   ) {
@@ -33,7 +33,7 @@ extension RecurrentConfiguration {
   /// recurrent part of n, or r ⊙ h where the reset gate stands before the product; with layer
   /// normalisation the normalised products and cell state, with a projection what it reads, with
   /// zoneout what was kept. A device may keep fewer and compute them again.
-  public var activationsPerStep: Int {
+  package var activationsPerStep: Int {
     let traits = cell.traits
     // The only gate of a cell with one is its h.
     let gates = traits.gates.count > 1 ? traits.gates.count : 0

@@ -2,32 +2,32 @@ import CarouselFormats
 import CarouselOpenCL
 
 /// One timed pass of a profile.
-public struct TimedPass: Sendable {
+package struct TimedPass: Sendable {
   /// The time by the host's clock, from an idle device to an idle device.
-  public let seconds: Double
+  package let seconds: Double
   /// What the device launched for it, in order; empty on a backend that does not profile.
-  public let launches: [LaunchRecord]
+  package let launches: [LaunchRecord]
 
   /// Gathers what was measured.
-  public init(seconds: Double, launches: [LaunchRecord]) {
+  package init(seconds: Double, launches: [LaunchRecord]) {
     self.seconds = seconds
     self.launches = launches
   }
 }
 
 /// The timed passes of a profile, and the device's peak as it was measured around them.
-public struct ProfileMeasurement: Sendable {
+package struct ProfileMeasurement: Sendable {
   /// The timed passes in their order, at least one.
-  public let passes: [TimedPass]
+  package let passes: [TimedPass]
   /// What was measured before, between and after the passes, and again where a pass was faster.
-  public private(set) var peaks: [DevicePeak]
+  package private(set) var peaks: [DevicePeak]
   /// The operations of a pass as `RecurrentProfile` counts them.
-  public let flops: Double, neededFlops: Double
+  package let flops: Double, neededFlops: Double
   /// The bytes that the device's caches hold: what is no larger may never come from memory.
-  public let cacheBytes: Int
+  package let cacheBytes: Int
 
   /// Gathers what was measured.
-  public init(
+  package init(
     passes: [TimedPass], peaks: [DevicePeak], flops: Double, neededFlops: Double, cacheBytes: Int
   ) {
     precondition(!passes.isEmpty && !peaks.isEmpty)
@@ -40,14 +40,14 @@ public struct ProfileMeasurement: Sendable {
 
   /// The pass with the median time; of two in the middle the faster, so that its kernels take no longer
   /// together than the median.
-  public var medianPass: TimedPass {
+  package var medianPass: TimedPass {
     passes.sorted { $0.seconds < $1.seconds }[(passes.count - 1) / 2]
   }
 
   /// The largest rates that work on the device reached: those of the median pass and of its kernels.
   ///
   /// Bytes count for kernels alone that move more of them in one launch than the caches hold.
-  public var reached: DevicePeak {
+  package var reached: DevicePeak {
     let pass = medianPass
     let kernels = KernelSums.all(of: pass.launches)
     let rates = kernels.map(\.gflops) + [neededFlops / pass.seconds * 1e-9]
@@ -58,14 +58,14 @@ public struct ProfileMeasurement: Sendable {
   }
 
   /// Whether work was faster than every measurement of the peak, which then was too low.
-  public var isPeakTooLow: Bool {
+  package var isPeakTooLow: Bool {
     let reached = reached
     return !peaks.contains { $0.gflops >= reached.gflops }
       || !peaks.contains { $0.gigabytesPerSecond >= reached.gigabytesPerSecond }
   }
 
   /// Measures the peak again while work was faster than all measurements so far, some times at most.
-  public mutating func measureAgain(times: Int, _ measure: () throws -> DevicePeak) rethrows {
+  package mutating func measureAgain(times: Int, _ measure: () throws -> DevicePeak) rethrows {
     for _ in 0..<times where isPeakTooLow { peaks.append(try measure()) }
   }
 }
@@ -76,7 +76,7 @@ extension RecurrentProfile {
   ///
   /// Costs the passes and about half a second for each of three measurements of the peak, or of two
   /// around a single pass. `progress` is told what is being done.
-  public func measure(
+  package func measure(
     on backend: OpenCLBackend, progress: (String) -> Void = { _ in }
   ) throws -> ProfileMeasurement {
     let pass = try RecurrentProfilePass(self, on: backend)

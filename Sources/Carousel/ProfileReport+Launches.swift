@@ -26,7 +26,7 @@ struct KernelSums {
 
 extension ProfileReport {
   /// Sums up a measurement: the wall over all passes, the kernels of the median pass.
-  public init(
+  package init(
     device: Device, details: [(key: String, value: JSONScalar)], tuning: [Choice]? = nil,
     measurement: ProfileMeasurement
   ) {
@@ -45,7 +45,7 @@ extension ProfileReport {
 
 extension ProfileReport.Kernel {
   /// Sums up the launches of a pass, a row for each kernel, the longest first.
-  public static func rows(of launches: [LaunchRecord], peak: ProfileReport.Peak) -> [Self] {
+  package static func rows(of launches: [LaunchRecord], peak: ProfileReport.Peak) -> [Self] {
     let sums = KernelSums.all(of: launches)
     let total = sums.reduce(0) { $0 + $1.seconds }
     return sums.map {
@@ -67,7 +67,7 @@ extension LaunchRecord {
 
 extension ChromeTrace {
   /// The launches of a queue on a time line that begins with the first of them.
-  public init(device: String, launches: [LaunchRecord]) {
+  package init(device: String, launches: [LaunchRecord]) {
     let origin = launches.map(\.started).min() ?? 0
     self.init(
       processName: device, threadNames: ["kernels"],

@@ -3,14 +3,14 @@ import CarouselOpenCL
 
 /// Whether one way of computing is faster than another by more than the noise of turns that were taken
 /// alternately.
-public struct TuningVerdict: Sendable {
+package struct TuningVerdict: Sendable {
   /// The part of the time that it saves, by the median of the turns' ratios; negative where it is slower.
-  public let gain: Double
+  package let gain: Double
   /// How far the middle half of the ratios spreads: a gain no larger than this is luck.
-  public let noise: Double
+  package let noise: Double
 
   /// Compares the seconds of turns: `challenger[i]` was measured beside `rules[i]`, at least once.
-  public init(challenger: [Double], rules: [Double]) {
+  package init(challenger: [Double], rules: [Double]) {
     precondition(challenger.count == rules.count && !rules.isEmpty)
     let ratios = zip(challenger, rules).map { $0 / $1 }.sorted()
     let last = Double(ratios.count - 1)
@@ -24,20 +24,20 @@ public struct TuningVerdict: Sendable {
   }
 
   /// Whether the gain is more than the noise; not where either is no number.
-  public var wins: Bool { gain > noise && gain > 0 }
+  package var wins: Bool { gain > noise && gain > 0 }
 }
 
 /// What `RecurrentProfile.tune` found.
-public struct TuningOutcome: Sendable {
+package struct TuningOutcome: Sendable {
   /// Every way to compute the layers with the least of its medians, in seconds, the fastest first.
-  public let choices: [(choice: LayerTuning, medianSeconds: Double)]
+  package let choices: [(choice: LayerTuning, medianSeconds: Double)]
   /// The fastest way but the rules'.
-  public let best: LayerTuning
+  package let best: LayerTuning
   /// That way beside the rules', in turns of their own.
-  public let verdict: TuningVerdict
+  package let verdict: TuningVerdict
 
   /// What is worth keeping: nil where the rules are as fast within the noise.
-  public var winner: LayerTuning? { verdict.wins ? best : nil }
+  package var winner: LayerTuning? { verdict.wins ? best : nil }
 }
 
 extension RecurrentProfile {
@@ -47,7 +47,7 @@ extension RecurrentProfile {
   /// The choices are measured in turn, `rounds` times, so that what else the machine does falls on all of
   /// them; the least of a choice's medians counts. The fastest of many is often the luckiest: whether it
   /// wins is decided by `turns` of it and the rules alone, alternately. `progress` is told what is being done.
-  public func tune(
+  package func tune(
     on backend: OpenCLBackend, rounds: Int = 3, turns: Int = 9,
     progress: (String) -> Void = { _ in }
   ) throws -> TuningOutcome {

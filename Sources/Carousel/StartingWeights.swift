@@ -8,18 +8,18 @@ import Foundation
 /// Parameters match by name and shape. The layers may stand behind any prefix, the embedding and the
 /// linear output under their usual names. Where both networks say which bytes their tokens are, the rows
 /// of embedding and output match by byte.
-public struct StartingWeights {
+package struct StartingWeights {
   /// The file's layers.
-  public let model: RecurrentModel
+  package let model: RecurrentModel
   /// The bytes behind the file's tokens, where it says so.
-  public let vocabulary: ByteVocabulary?
+  package let vocabulary: ByteVocabulary?
   /// The linear layer behind the layers, and the embedding before them.
   private let head: LinearHead?, embedding: LinearHead?
 
   /// Opens a run's folder, a checkpoint, a safetensors file, one of `torch.save` or an ONNX model.
   ///
   /// Throws as `RecurrentModel` does.
-  public init(
+  package init(
     contentsOf path: String, prefix: String? = nil, hints: RecurrentModel.Hints = .init()
   ) throws(CarouselError) {
     try self.init(RecurrentModel(contentsOf: path, prefix: prefix, hints: hints))
@@ -41,25 +41,25 @@ public struct StartingWeights {
   }
 
   /// How the file's parameters fit a network's.
-  public struct Match: Sendable {
+  package struct Match: Sendable {
     /// What the network begins with.
-    public fileprivate(set) var weights = InitialWeights()
+    package fileprivate(set) var weights = InitialWeights()
     /// The network's parameters that begin with the file's values.
-    public fileprivate(set) var taken: [String] = []
+    package fileprivate(set) var taken: [String] = []
     /// Those of which only the rows of known bytes do, with the numbers of these rows and of all.
-    public fileprivate(set) var partly: [(name: String, rows: Int, all: Int)] = []
+    package fileprivate(set) var partly: [(name: String, rows: Int, all: Int)] = []
     /// Those that the file lacks.
-    public fileprivate(set) var missing: [String] = []
+    package fileprivate(set) var missing: [String] = []
     /// Those that have another shape in the file.
-    public fileprivate(set) var reshaped: [(name: String, shape: Shape, found: Shape)] = []
+    package fileprivate(set) var reshaped: [(name: String, shape: Shape, found: Shape)] = []
     /// The file's tensors that the network has no use for.
-    public fileprivate(set) var unused: [String] = []
+    package fileprivate(set) var unused: [String] = []
   }
 
   /// Matches the file's parameters with those of a network, whose tokens are `vocabulary`.
   ///
   /// Throws `badData` where none matches, or a value is not finite in Float32.
-  public func match(
+  package func match(
     _ network: NetworkConfiguration, vocabulary: ByteVocabulary? = nil
   ) throws(CarouselError) -> Match {
     var stored: [String: Tensor] = [:]

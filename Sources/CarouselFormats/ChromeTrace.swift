@@ -3,24 +3,24 @@ import CarouselModel
 /// What ran when, as a Chrome trace: chrome://tracing and ui.perfetto.dev show it on a time line.
 ///
 /// The format: the "Trace Event Format" of the Chromium project, in its JSON object form.
-public struct ChromeTrace: Sendable {
+package struct ChromeTrace: Sendable {
   /// One piece of work with a beginning and a duration.
-  public struct Event: Sendable {
+  package struct Event: Sendable {
     /// What ran: a kernel's name.
-    public var name: String
+    package var name: String
     /// The kind of work, by which a viewer can filter.
-    public var category: String
+    package var category: String
     /// When it began, in microseconds from any origin that all events share.
-    public var startMicroseconds: Double
+    package var startMicroseconds: Double
     /// How long it took, in microseconds.
-    public var durationMicroseconds: Double
+    package var durationMicroseconds: Double
     /// Where it ran: an index into the trace's `threadNames`.
-    public var thread: Int
+    package var thread: Int
     /// What a viewer shows when the event is selected.
-    public var arguments: [String: JSONScalar]
+    package var arguments: [String: JSONScalar]
 
     /// Describes an event.
-    public init(
+    package init(
       _ name: String, category: String, startMicroseconds: Double, durationMicroseconds: Double,
       thread: Int = 0, arguments: [String: JSONScalar] = [:]
     ) {
@@ -34,21 +34,21 @@ public struct ChromeTrace: Sendable {
   }
 
   /// What everything ran on: the device's name.
-  public var processName: String
+  package var processName: String
   /// The lines of the chart, from the top: queues, or the host and the device.
-  public var threadNames: [String]
+  package var threadNames: [String]
   /// The events, in any order.
-  public var events: [Event]
+  package var events: [Event]
 
   /// Makes a trace.
-  public init(processName: String, threadNames: [String], events: [Event] = []) {
+  package init(processName: String, threadNames: [String], events: [Event] = []) {
     self.processName = processName
     self.threadNames = threadNames
     self.events = events
   }
 
   /// The trace as one JSON document.
-  public var json: String {
+  package var json: String {
     let names =
       [Record(name: "process_name", ph: "M", tid: 0, args: ["name": .text(processName)])]
       + threadNames.enumerated().flatMap { thread, name in
@@ -69,7 +69,7 @@ public struct ChromeTrace: Sendable {
   /// Writes the trace; nothing half-written is left under the name.
   ///
   /// Throws `writeFailed`.
-  public func write(to path: String) throws(CarouselError) {
+  package func write(to path: String) throws(CarouselError) {
     try AtomicFile.write(json + "\n", to: path)
   }
 

@@ -6,15 +6,15 @@ import Foundation
 /// Events are protocol buffers (`tensorflow.Event`) in the records of TFRecord: the length in 8 bytes, its
 /// masked CRC-32C, the event, and the masked CRC-32C of that. Several files of one folder are one run to
 /// TensorBoard, so a run that is resumed adds a file of its own.
-public final class EventFile {
+package final class EventFile {
   /// The file.
-  public let path: String
+  package let path: String
   private let descriptor: Int32
 
   /// Makes a file of its own in `folder`, which is made where it is not there.
   ///
   /// Throws `writeFailed` where that is not possible.
-  public init(in folder: String) throws(CarouselError) {
+  package init(in folder: String) throws(CarouselError) {
     if FileKind(at: folder) != .folder {
       do {
         try FileManager.default.createDirectory(
@@ -44,12 +44,12 @@ public final class EventFile {
   deinit { close(descriptor) }
 
   /// Adds a number.
-  public func add(_ value: Double, to tag: String, step: Int) throws(CarouselError) {
+  package func add(_ value: Double, to tag: String, step: Int) throws(CarouselError) {
     try write(tag, step) { $0.float(2, Float(value)) }
   }
 
   /// Adds a histogram of numbers, of which there is at least one, all finite: 30 bins of the same width.
-  public func add(
+  package func add(
     histogramOf values: [Double], to tag: String, step: Int
   ) throws(CarouselError) {
     guard let least = values.min(), let most = values.max() else { return }
@@ -74,7 +74,7 @@ public final class EventFile {
   }
 
   /// Adds a text, in Markdown.
-  public func add(text: String, to tag: String, step: Int) throws(CarouselError) {
+  package func add(text: String, to tag: String, step: Int) throws(CarouselError) {
     try write(tag, step) { value in
       value.message(9) { metadata in
         metadata.message(1) { $0.text(1, "text") }

@@ -1,34 +1,34 @@
 import CarouselModel
 
 /// What a model or tensor file holds, as `carousel inspect` prints it.
-public struct FileInspection: Sendable, Encodable {
+package struct FileInspection: Sendable, Encodable {
   /// A tensor, or an input or output of a model.
-  public struct Row: Sendable, Encodable {
+  package struct Row: Sendable, Encodable {
     /// Its name.
-    public var name: String
+    package var name: String
     /// Its extents: a number, the name of one that may be any, or `?`; nil where not even their number is
     /// known.
-    public var shape: [JSONScalar]?
+    package var shape: [JSONScalar]?
     /// The type of its elements, as safetensors calls it.
-    public var type: String
+    package var type: String
   }
 
   /// The kind of the file: `safetensors`, `pytorch`, `npy`, `npz` or `onnx`.
-  public var format: String
+  package var format: String
   /// What a model is given, without its own weights; empty for files of tensors.
-  public var inputs: [Row] = []
+  package var inputs: [Row] = []
   /// What a model gives back.
-  public var outputs: [Row] = []
+  package var outputs: [Row] = []
   /// How often a model uses each operator, within its subgraphs too; those that are not ONNX's own with
   /// their domain before them.
-  public var operators: [String: Int] = [:]
+  package var operators: [String: Int] = [:]
   /// The tensors in the order of the file.
-  public var tensors: [Row]
+  package var tensors: [Row]
   /// What the file says about itself.
-  public var metadata: [String: String]
+  package var metadata: [String: String]
 
   /// Reads names, shapes and types; throws as opening the file does.
-  public init(_ path: String) throws(CarouselError) {
+  package init(_ path: String) throws(CarouselError) {
     let file = try TensorFile(path)
     format = file.format.rawValue
     tensors = file.entries.map {

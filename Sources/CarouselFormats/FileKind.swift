@@ -1,7 +1,7 @@
 import Foundation
 
 /// What there is at a path, links followed.
-public enum FileKind: Sendable {
+package enum FileKind: Sendable {
   /// A regular file.
   case file
   /// A folder.
@@ -10,7 +10,7 @@ public enum FileKind: Sendable {
   case other
 
   /// Asks the operating system; nil where there is nothing, or nothing that may be seen.
-  public init?(at path: String) {
+  package init?(at path: String) {
     guard let status = FileSystem.status(of: path) else { return nil }
     self =
       switch status.st_mode & S_IFMT {

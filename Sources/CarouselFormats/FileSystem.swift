@@ -3,24 +3,24 @@ import Foundation
 /// The calls of the operating system that take paths, whose bytes need not be UTF-8.
 ///
 /// Each returns what the call of the same purpose returns, and leaves its `errno`.
-public enum FileSystem {
+package enum FileSystem {
   /// Opens a file; a descriptor, or −1.
-  public static func open(_ path: String, _ flags: Int32, permissions: mode_t = 0o666) -> Int32 {
+  package static func open(_ path: String, _ flags: Int32, permissions: mode_t = 0o666) -> Int32 {
     path.withSystemPath { Foundation.open($0, flags, permissions) }
   }
 
   /// Makes a folder; 0, or −1.
-  public static func makeFolder(_ path: String) -> Int32 {
+  package static func makeFolder(_ path: String) -> Int32 {
     path.withSystemPath { mkdir($0, 0o777) }
   }
 
   /// Removes a file; 0, or −1.
   @discardableResult
-  public static func remove(_ path: String) -> Int32 { path.withSystemPath { unlink($0) } }
+  package static func remove(_ path: String) -> Int32 { path.withSystemPath { unlink($0) } }
 
   /// Removes a folder that is empty; 0, or −1.
   @discardableResult
-  public static func removeFolder(_ path: String) -> Int32 { path.withSystemPath { rmdir($0) } }
+  package static func removeFolder(_ path: String) -> Int32 { path.withSystemPath { rmdir($0) } }
 
   /// Gives a file another name; 0, or −1.
   static func rename(_ path: String, to other: String) -> Int32 {

@@ -2,9 +2,9 @@ import CarouselModel
 import Foundation
 
 /// The memory that this process may fill.
-public enum HostMemory {
+package enum HostMemory {
   /// The bytes of the machine's memory, or of the control group that the process is in.
-  public static let byteCount: Int = {
+  package static let byteCount: Int = {
     let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
     let limits = groups.compactMap { path in
       (try? String(contentsOfFile: path, encoding: .utf8)).flatMap {

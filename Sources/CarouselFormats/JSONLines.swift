@@ -5,13 +5,13 @@ import Foundation
 ///
 /// A line counts once its newline is there. What a crash left behind the last newline is never
 /// read, and is cut off before the next line is appended.
-public final class JSONLines {
+package final class JSONLines {
   /// The path of the file.
-  public let path: String
+  package let path: String
   private let descriptor: Int32
 
   /// Opens a file to append to, and creates it where there is none.
-  public init(appendingTo path: String) throws(CarouselError) {
+  package init(appendingTo path: String) throws(CarouselError) {
     descriptor = FileSystem.open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC)
     self.path = path
     guard descriptor >= 0 else { throw failure(errno) }
@@ -27,7 +27,7 @@ public final class JSONLines {
   /// Appends one value as one line, and hands it to the operating system before it returns.
   ///
   /// Throws `writeFailed` where that fails; no part of the line is then left in the file.
-  public func append(_ value: some Encodable) throws(CarouselError) {
+  package func append(_ value: some Encodable) throws(CarouselError) {
     let size = lseek(descriptor, 0, SEEK_END)
     let line = Array((JSON.encode(value) + "\n").utf8)
     if let code = line.withUnsafeBytes({ writeAll($0, to: descriptor) }) {
@@ -37,7 +37,7 @@ public final class JSONLines {
   }
 
   /// Waits until every line is on the disk.
-  public func synchronize() throws(CarouselError) {
+  package func synchronize() throws(CarouselError) {
     // What is no file, such as a pipe, has nothing to wait for.
     if fsync(descriptor) != 0, errno != EINVAL { throw failure(errno) }
   }
@@ -45,7 +45,7 @@ public final class JSONLines {
   /// Reads every whole line.
   ///
   /// Throws where the file is missing, or a line is not what is expected, with its number.
-  public static func read<Line: Decodable>(
+  package static func read<Line: Decodable>(
     _ type: Line.Type, from path: String
   ) throws(CarouselError) -> [Line] {
     var lines: [Line] = []
@@ -67,7 +67,7 @@ public final class JSONLines {
   /// disk or a hand has spoilt. The lines that stay keep their bytes. A file that is not there stays so.
   /// Returns the numbers of the damaged lines, counted from 1: those that are not what is expected, and a
   /// last one without its newline. Throws where the file cannot be read or written; it is then as it was.
-  public static func cut<Line: Decodable>(
+  package static func cut<Line: Decodable>(
     _ path: String, keeping type: Line.Type, while isKept: (Line) -> Bool
   ) throws(CarouselError) -> [Int] {
     guard FileKind(at: path) != nil else { return [] }

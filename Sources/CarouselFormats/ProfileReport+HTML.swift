@@ -2,7 +2,7 @@ import Foundation
 
 extension ProfileReport {
   /// One page that needs nothing else: the figures, a roofline plot and a table of the kernels.
-  public var html: String {
+  package var html: String {
     var page = HTMLPage(
       kind: "Carousel profile", title: device, subtitle: "Driver \(driver)",
       blocks: [

@@ -1,6 +1,6 @@
 extension ProfileReport.Peak {
   /// Takes the largest of several measurements, at least one, and how far they lie apart.
-  public init(measured: [(gflops: Double, gigabytesPerSecond: Double)]) {
+  package init(measured: [(gflops: Double, gigabytesPerSecond: Double)]) {
     self.init(
       gflops: measured.map(\.gflops).max() ?? 0,
       gigabytesPerSecond: measured.map(\.gigabytesPerSecond).max() ?? 0)
@@ -16,7 +16,7 @@ extension ProfileReport.Peak {
   }
 
   /// Raises the peak to what work on the device reached, where that is more: no work is faster than it.
-  public mutating func raise(gflops reached: Double, gigabytesPerSecond reachedBytes: Double) {
+  package mutating func raise(gflops reached: Double, gigabytesPerSecond reachedBytes: Double) {
     if reached > gflops {
       gflops = reached
       isRaised = true
@@ -31,7 +31,7 @@ extension ProfileReport.Peak {
 extension ProfileReport.Wall {
   /// Sums up the seconds of at least one pass of `flops` operations each by the nominal count, of which
   /// `neededFlops` cannot be done without.
-  public init(
+  package init(
     seconds: [Double], flops: Double, neededFlops: Double, peak: ProfileReport.Peak
   ) {
     let sorted = seconds.sorted()
@@ -47,12 +47,12 @@ extension ProfileReport.Wall {
 
 extension ProfileReport.Bound {
   /// A rate below this part of a roof is not held back by it.
-  public static let nearRoof = 0.5
+  package static let nearRoof = 0.5
 
   /// The roof that a kernel is near to, the nearer of two; latency where it reaches half of neither.
   ///
   /// Bytes that come faster than memory gives them come from the caches: memory does not hold back then.
-  public init(gflops: Double, gigabytesPerSecond: Double, peak: ProfileReport.Peak) {
+  package init(gflops: Double, gigabytesPerSecond: Double, peak: ProfileReport.Peak) {
     let compute = gflops / peak.gflops
     let memory = gigabytesPerSecond / peak.gigabytesPerSecond
     let isByMemory = memory >= Self.nearRoof && memory <= 1
@@ -66,10 +66,10 @@ extension ProfileReport.Bound {
 
 extension ProfileReport {
   /// Measurements of the peak that lie further apart than this are remarked on.
-  public static let unsteadySpread = 0.2
+  package static let unsteadySpread = 0.2
 
   /// What a reader has to know before the figures are believed, a sentence each.
-  public var notes: [String] {
+  package var notes: [String] {
     var result: [String] = []
     let spread = max(peak.gflopsSpread, peak.gigabytesPerSecondSpread)
     if spread > Self.unsteadySpread {
@@ -89,5 +89,5 @@ extension ProfileReport {
   }
 
   /// Whether the nominal count of operations says something else than the layer's own.
-  public var hasNominalRate: Bool { wall.gflops > 1.05 * wall.neededGflops }
+  package var hasNominalRate: Bool { wall.gflops > 1.05 * wall.neededGflops }
 }

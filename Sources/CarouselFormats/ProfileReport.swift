@@ -4,43 +4,43 @@ import CarouselModel
 /// the device can do.
 ///
 /// Encoded, it is the document that `profile --json` prints; `html` is a page for people.
-public struct ProfileReport: Sendable {
+package struct ProfileReport: Sendable {
   /// What a device was measured to reach: the largest of several measurements.
-  public struct Peak: Sendable, Encodable {
+  package struct Peak: Sendable, Encodable {
     /// Floating-point operations in 10⁹ per second, a fused multiply-add counted as two.
-    public var gflops: Double
+    package var gflops: Double
     /// Bytes of memory read and written in 10⁹ per second.
-    public var gigabytesPerSecond: Double
+    package var gigabytesPerSecond: Double
     /// How often it was measured.
-    public var measurements = 1
+    package var measurements = 1
     /// How far the measurements lie apart, from the smallest to the largest, as a part of the largest.
-    public var gflopsSpread = 0.0, gigabytesPerSecondSpread = 0.0
+    package var gflopsSpread = 0.0, gigabytesPerSecondSpread = 0.0
     /// Whether work was faster than every measurement, and its rate is the peak.
-    public internal(set) var isRaised = false
+    package internal(set) var isRaised = false
 
     /// Makes a peak.
-    public init(gflops: Double, gigabytesPerSecond: Double) {
+    package init(gflops: Double, gigabytesPerSecond: Double) {
       self.gflops = gflops
       self.gigabytesPerSecond = gigabytesPerSecond
     }
   }
 
   /// The whole work as the host's clock saw it.
-  public struct Wall: Sendable, Encodable {
+  package struct Wall: Sendable, Encodable {
     /// The median of all passes, in seconds.
-    public var medianSeconds: Double
+    package var medianSeconds: Double
     /// The fastest pass, in seconds.
-    public var minSeconds: Double
+    package var minSeconds: Double
     /// The nominal operations of a pass, 2·T·N·G·H·(C+H) forward, by the median, in 10⁹ per second.
-    public var gflops: Double
+    package var gflops: Double
     /// The operations that the layers need, by the median, in 10⁹ per second: fewer with a diagonal
     /// recurrence, blocks or a projection, and without the product of a first state of zeros.
-    public var neededGflops: Double
+    package var neededGflops: Double
     /// `neededGflops` against the device's peak, 0 to 1.
-    public var fractionOfPeak: Double
+    package var fractionOfPeak: Double
 
     /// Makes the times of a work.
-    public init(
+    package init(
       medianSeconds: Double, minSeconds: Double, gflops: Double, neededGflops: Double,
       fractionOfPeak: Double
     ) {
@@ -53,7 +53,7 @@ public struct ProfileReport: Sendable {
   }
 
   /// What holds a kernel back.
-  public enum Bound: String, Sendable, Encodable, CaseIterable {
+  package enum Bound: String, Sendable, Encodable, CaseIterable {
     /// The rate of floating-point operations.
     case compute
     /// The rate at which memory moves bytes.
@@ -63,27 +63,27 @@ public struct ProfileReport: Sendable {
   }
 
   /// All launches of one kernel in one pass together.
-  public struct Kernel: Sendable, Encodable {
+  package struct Kernel: Sendable, Encodable {
     /// The kernel's name in its source.
-    public var name: String
+    package var name: String
     /// How often a pass launches it.
-    public var launches: Int
+    package var launches: Int
     /// Its time on the device in a pass, all launches together, in seconds.
-    public var totalSeconds: Double
+    package var totalSeconds: Double
     /// Its part of the time of all kernels of a pass, 0 to 1.
-    public var share: Double
+    package var share: Double
     /// Its floating-point operations in 10⁹ per second.
-    public var gflops: Double
+    package var gflops: Double
     /// The bytes that it has to read and write, in 10⁹ per second; above the peak where the caches have
     /// them.
-    public var gigabytesPerSecond: Double
+    package var gigabytesPerSecond: Double
     /// Its floating-point operations per byte.
-    public var arithmeticIntensity: Double
+    package var arithmeticIntensity: Double
     /// What holds it back.
-    public var bound: Bound
+    package var bound: Bound
 
     /// Describes a kernel's work.
-    public init(
+    package init(
       name: String, launches: Int, totalSeconds: Double, share: Double, gflops: Double,
       gigabytesPerSecond: Double, arithmeticIntensity: Double, bound: Bound
     ) {
@@ -99,18 +99,18 @@ public struct ProfileReport: Sendable {
   }
 
   /// All launches of one operator of a graph in one pass together.
-  public struct Operator: Sendable, Encodable {
+  package struct Operator: Sendable, Encodable {
     /// What it computes, and the name of its node.
-    public var name: String, node: String
+    package var name: String, node: String
     /// How often a pass launches kernels for it.
-    public var launches: Int
+    package var launches: Int
     /// Their time on the device in a pass, in seconds.
-    public var totalSeconds: Double
+    package var totalSeconds: Double
     /// Its part of the time of all kernels of a pass, 0 to 1.
-    public var share: Double
+    package var share: Double
 
     /// Describes an operator's work.
-    public init(name: String, node: String, launches: Int, totalSeconds: Double, share: Double) {
+    package init(name: String, node: String, launches: Int, totalSeconds: Double, share: Double) {
       self.name = name
       self.node = node
       self.launches = launches
@@ -120,40 +120,40 @@ public struct ProfileReport: Sendable {
   }
 
   /// One way to compute the work, of those that were tried.
-  public struct Choice: Sendable, Encodable {
+  package struct Choice: Sendable, Encodable {
     /// What is done how.
-    public var words: String
+    package var words: String
     /// The median of its passes, in seconds.
-    public var medianSeconds: Double
+    package var medianSeconds: Double
 
     /// Describes a choice.
-    public init(words: String, medianSeconds: Double) {
+    package init(words: String, medianSeconds: Double) {
       self.words = words
       self.medianSeconds = medianSeconds
     }
   }
 
   /// The device's name.
-  public var device: String
+  package var device: String
   /// The version of the device's driver.
-  public var driver: String
+  package var driver: String
   /// What the device was measured to reach.
-  public var peak: Peak
+  package var peak: Peak
   /// What was computed, in the order to show it: sizes, mode, iterations.
-  public var details: [(key: String, value: JSONScalar)]
+  package var details: [(key: String, value: JSONScalar)]
   /// The ways to compute the work that were tried, the fastest first; nil where none was.
-  public var tuning: [Choice]?
+  package var tuning: [Choice]?
   /// The whole work by the host's clock.
-  public var wall: Wall
+  package var wall: Wall
   /// The kernels of the median pass in the order to show them: the longest first.
   ///
   /// Together they take no longer than the wall.
-  public var kernels: [Kernel]
+  package var kernels: [Kernel]
   /// The operators of a graph in the median pass, the longest first; nil for other work.
-  public var operators: [Operator]?
+  package var operators: [Operator]?
 
   /// Makes a report; no two details share a key.
-  public init(
+  package init(
     device: String, driver: String, peak: Peak, details: [(key: String, value: JSONScalar)],
     tuning: [Choice]? = nil, wall: Wall, kernels: [Kernel]
   ) {
@@ -169,7 +169,7 @@ public struct ProfileReport: Sendable {
   /// Writes `html`; nothing half-written is left under the name.
   ///
   /// Throws `writeFailed`.
-  public func writeHTML(to path: String) throws(CarouselError) {
+  package func writeHTML(to path: String) throws(CarouselError) {
     try AtomicFile.write(html, to: path)
   }
 }
@@ -188,7 +188,7 @@ extension ProfileReport: Encodable {
   }
 
   /// Encodes the document of `profile --json`; the details become its object `case`.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(device, forKey: .device)
     try container.encode(driver, forKey: .driver)

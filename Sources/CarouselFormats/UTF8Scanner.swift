@@ -1,19 +1,19 @@
 /// Follows UTF-8 byte by byte (The Unicode Standard, table 3-7).
-public struct UTF8Scanner: Sendable {
+package struct UTF8Scanner: Sendable {
   /// How many bytes the character that was begun still needs.
-  public private(set) var missing = 0
+  package private(set) var missing = 0
   /// What the next of them may be.
   private var allowed = Self.continuation
 
   /// The bytes that go on with a character.
-  public static let continuation: ClosedRange<UInt8> = 0x80...0xBF
+  package static let continuation: ClosedRange<UInt8> = 0x80...0xBF
 
   /// Stands where a character begins.
-  public init() {}
+  package init() {}
 
   /// Takes the next byte; false where it cannot stand there, and nothing changes then.
   @discardableResult
-  public mutating func accept(_ byte: UInt8) -> Bool {
+  package mutating func accept(_ byte: UInt8) -> Bool {
     guard missing == 0 else {
       guard allowed.contains(byte) else { return false }
       missing -= 1
@@ -38,20 +38,20 @@ public struct UTF8Scanner: Sendable {
   }
 
   /// Whether the byte can stand next, and its character can be complete within `count` bytes.
-  public func canTake(_ byte: UInt8, within count: Int) -> Bool {
+  package func canTake(_ byte: UInt8, within count: Int) -> Bool {
     var next = self
     return next.accept(byte) && next.missing < count
   }
 
   /// Whether bytes can be a part of a text in UTF-8, which may begin and end within a character.
-  public static func isPartOfUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+  package static func isPartOfUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var scanner = UTF8Scanner()
     let begin = bytes.prefix(3).prefix { continuation.contains($0) }.count
     return bytes.dropFirst(begin).allSatisfy { scanner.accept($0) }
   }
 
   /// Whether bytes are whole characters of UTF-8.
-  public static func isUTF8(_ bytes: [UInt8]) -> Bool {
+  package static func isUTF8(_ bytes: [UInt8]) -> Bool {
     bytes.withUnsafeBufferPointer { bytes in
       var scanner = UTF8Scanner()
       return bytes.allSatisfy { scanner.accept($0) } && scanner.missing == 0

@@ -16,7 +16,7 @@ extension ExperimentResult {
   private var hasNotes: Bool { rows.contains { !$0.note.isEmpty } }
 
   /// One page that needs nothing else: the question, what was seen, pictures, the table, and the commands.
-  public var page: HTMLPage {
+  package var page: HTMLPage {
     let table = HTMLPage.Block.table(columns: titles, rows: texts)
     let seeds =
       settings.seeds == 1

@@ -92,7 +92,7 @@ public struct ExperimentResult: Sendable {
     /// The name, for a file's.
     public let name: String
     /// The picture.
-    public let picture: any Picture
+    package let picture: any Picture
     /// What is to be seen.
     public let caption: String
   }

@@ -1,50 +1,50 @@
 /// Bars that lie, one below the other in groups, each group under its name, so that long names have room.
-public struct BarChart: Picture {
+package struct BarChart: Picture {
   /// A bar's length, and where it was measured several times the least and the largest value.
-  public struct Value: Sendable {
+  package struct Value: Sendable {
     /// The length.
-    public var mean: Double
+    package var mean: Double
     /// Between what the values lie; nil for a single one.
-    public var spread: ClosedRange<Double>?
+    package var spread: ClosedRange<Double>?
 
     /// Makes a value.
-    public init(_ mean: Double, spread: ClosedRange<Double>? = nil) {
+    package init(_ mean: Double, spread: ClosedRange<Double>? = nil) {
       self.mean = mean
       self.spread = spread
     }
   }
 
   /// The bars under one name, one for each series; nil leaves a bar out.
-  public struct Group: Sendable {
+  package struct Group: Sendable {
     /// The name.
-    public var name: String
+    package var name: String
     /// The bars, in the order of the series.
-    public var values: [Value?]
+    package var values: [Value?]
 
     /// Makes a group.
-    public init(_ name: String, _ values: [Value?]) {
+    package init(_ name: String, _ values: [Value?]) {
       self.name = name
       self.values = values
     }
   }
 
   /// What the chart shows, for those who cannot see it.
-  public let label: String
+  package let label: String
   /// The axis of the values.
-  public let axis: LineChart.Axis
+  package let axis: LineChart.Axis
   /// The names of the bars in each group; a single one needs no legend.
-  public let series: [String]
+  package let series: [String]
   /// The groups from the top.
-  public let groups: [Group]
+  package let groups: [Group]
   /// A value to compare with, and what it means.
-  public let mark: LineChart.Mark?
+  package let mark: LineChart.Mark?
   private let frame: ChartFrame
   /// From one bar to the next, so that numbers have room where letters are large; and how thick a bar is.
   private static let pitch = 20.0, thickness = 12.0
   private static let gap = 10.0, left = 36.0
 
   /// Makes a chart.
-  public init(
+  package init(
     _ label: String, axis: LineChart.Axis, series: [String], groups: [Group],
     mark: LineChart.Mark? = nil
   ) {
@@ -63,9 +63,9 @@ public struct BarChart: Picture {
   }
 
   /// The extents of the chart.
-  public var width: Double { ChartFrame.width }
+  package var width: Double { ChartFrame.width }
   /// In the same units.
-  public var height: Double { bottom + 56 }
+  package var height: Double { bottom + 56 }
 
   private var groupHeight: Double {
     ChartFrame.row + Self.pitch * Double(max(series.count, 1)) + Self.gap
@@ -73,7 +73,7 @@ public struct BarChart: Picture {
   private var bottom: Double { frame.top + groupHeight * Double(groups.count) }
 
   /// The chart's elements.
-  public var drawing: String {
+  package var drawing: String {
     let scale = scale
     let line = mark.filter { scale.holds($0.y) }.map { mark in
       let at = scale.position(mark.y)

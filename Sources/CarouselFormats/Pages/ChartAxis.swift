@@ -1,7 +1,7 @@
 import Foundation
 
 /// How values lie on an axis.
-public enum ChartScale: Sendable {
+package enum ChartScale: Sendable {
   /// In equal distances.
   case linear
   /// By their logarithms; what is not above 0 has no place.

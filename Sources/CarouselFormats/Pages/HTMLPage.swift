@@ -2,16 +2,16 @@ import CarouselModel
 
 /// A page that needs nothing else: text, tables, commands and pictures in one file, on a light or a dark
 /// ground, for a telephone or a screen.
-public struct HTMLPage: Sendable {
+package struct HTMLPage: Sendable {
   /// A number with its meaning.
-  public struct Figure: Sendable {
+  package struct Figure: Sendable {
     /// The number as it is shown, with its unit where it has one.
-    public var value: String, unit: String
+    package var value: String, unit: String
     /// What it counts, and what is to know of it.
-    public var name: String, note: String
+    package var name: String, note: String
 
     /// Makes a figure.
-    public init(_ value: String, unit: String = "", name: String, note: String = "") {
+    package init(_ value: String, unit: String = "", name: String, note: String = "") {
       self.value = value
       self.unit = unit
       self.name = name
@@ -22,7 +22,7 @@ public struct HTMLPage: Sendable {
   /// A piece of the page.
   ///
   /// Texts are plain: what HTML would take for its own is escaped.
-  public enum Block: Sendable {
+  package enum Block: Sendable {
     /// The heading of what follows.
     case heading(String)
     /// A paragraph; in smaller letters; in larger ones: what was found.
@@ -46,14 +46,14 @@ public struct HTMLPage: Sendable {
   }
 
   /// What kind of page it is, its title, and a line below that; an empty one is left out.
-  public var kind: String, title: String, subtitle: String
+  package var kind: String, title: String, subtitle: String
   /// The pieces from the top.
-  public var blocks: [Block]
+  package var blocks: [Block]
   /// A style sheet beside that of every page.
   var style = ""
 
   /// Makes a page.
-  public init(kind: String, title: String, subtitle: String = "", blocks: [Block]) {
+  package init(kind: String, title: String, subtitle: String = "", blocks: [Block]) {
     self.kind = kind
     self.title = title
     self.subtitle = subtitle
@@ -63,12 +63,12 @@ public struct HTMLPage: Sendable {
   /// Writes the page; nothing half-written is left under the name.
   ///
   /// Throws `writeFailed`.
-  public func write(to path: String) throws(CarouselError) {
+  package func write(to path: String) throws(CarouselError) {
     try AtomicFile.write(html, to: path)
   }
 
   /// The page.
-  public var html: String {
+  package var html: String {
     """
     <!DOCTYPE html>
     <html lang="en">

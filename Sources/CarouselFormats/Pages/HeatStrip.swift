@@ -1,17 +1,17 @@
 /// Rows of cells coloured by a value from −1 (blue) over 0 (nothing) to 1 (orange), each cell with a
 /// character where it has one: a text coloured by what a unit does while it is read.
-public struct HeatStrip: Picture {
+package struct HeatStrip: Picture {
   /// A row, or a long one cut to several.
-  public struct Row: Sendable {
+  package struct Row: Sendable {
     /// What is written above.
-    public var name: String
+    package var name: String
     /// The values of the cells; what is not finite has no colour.
-    public var values: [Double]
+    package var values: [Double]
     /// What is written into the cells, as many as values; empty where nothing is.
-    public var characters: [Character]
+    package var characters: [Character]
 
     /// Makes a row.
-    public init(_ name: String, values: [Double], characters: [Character] = []) {
+    package init(_ name: String, values: [Double], characters: [Character] = []) {
       precondition(characters.isEmpty || characters.count == values.count)
       self.name = name
       self.values = values
@@ -20,15 +20,15 @@ public struct HeatStrip: Picture {
   }
 
   /// What the picture shows, for those who cannot see it.
-  public let label: String
+  package let label: String
   /// The rows from the top.
-  public let rows: [Row]
+  package let rows: [Row]
   /// After how many cells a row goes on below.
-  public let columns: Int
+  package let columns: Int
   private static let cellHeight = 24.0
 
   /// Makes a picture.
-  public init(_ label: String, rows: [Row], columns: Int = 56) {
+  package init(_ label: String, rows: [Row], columns: Int = 56) {
     precondition(columns >= 1)
     self.label = label
     self.rows = rows
@@ -36,16 +36,16 @@ public struct HeatStrip: Picture {
   }
 
   /// The extents of the picture.
-  public var width: Double { ChartFrame.width }
+  package var width: Double { ChartFrame.width }
   /// In the same units.
-  public var height: Double { 12 + rows.reduce(0) { $0 + height(of: $1) } }
+  package var height: Double { 12 + rows.reduce(0) { $0 + height(of: $1) } }
 
   private func height(of row: Row) -> Double {
     ChartFrame.row + 10 + Self.cellHeight * Double((row.values.count + columns - 1) / columns)
   }
 
   /// The picture's elements.
-  public var drawing: String {
+  package var drawing: String {
     let extent = (ChartFrame.width - 16) / Double(columns)
     var top = 8.0
     var parts: [String] = []

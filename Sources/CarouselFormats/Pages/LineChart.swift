@@ -1,18 +1,18 @@
 /// Curves or dots over two axes, each linear or logarithmic, with a legend above.
 ///
 /// A value that has no place on its axis (NaN, an infinity, 0 on a logarithmic one) interrupts its curve.
-public struct LineChart: Picture {
+package struct LineChart: Picture {
   /// A point of a series: a value, and where it was measured several times the least and the largest.
-  public struct Point: Sendable {
+  package struct Point: Sendable {
     /// Where it lies.
-    public var x: Double, y: Double
+    package var x: Double, y: Double
     /// Between what the values at `x` lie; nil for a single one.
-    public var spread: ClosedRange<Double>?
+    package var spread: ClosedRange<Double>?
     /// What is written beside it, of a series of dots.
-    public var name: String?
+    package var name: String?
 
     /// Makes a point.
-    public init(x: Double, y: Double, spread: ClosedRange<Double>? = nil, name: String? = nil) {
+    package init(x: Double, y: Double, spread: ClosedRange<Double>? = nil, name: String? = nil) {
       self.x = x
       self.y = y
       self.spread = spread
@@ -21,7 +21,7 @@ public struct LineChart: Picture {
   }
 
   /// How a series is drawn.
-  public enum Style: Sendable {
+  package enum Style: Sendable {
     /// Points joined by a solid or a dashed line, with a band where they have a spread.
     case line, dashed
     /// Dots with whiskers where they have a spread, and their names.
@@ -29,18 +29,18 @@ public struct LineChart: Picture {
   }
 
   /// What belongs together under one name.
-  public struct Series: Sendable {
+  package struct Series: Sendable {
     /// The name in the legend; an empty one is not in it.
-    public var name: String
+    package var name: String
     /// From left to right.
-    public var points: [Point]
+    package var points: [Point]
     /// How it is drawn.
-    public var style: Style
+    package var style: Style
     /// Which of eight colours it has; nil takes the place of the series in the chart.
-    public var colour: Int?
+    package var colour: Int?
 
     /// Makes a series.
-    public init(_ name: String, points: [Point], style: Style = .line, colour: Int? = nil) {
+    package init(_ name: String, points: [Point], style: Style = .line, colour: Int? = nil) {
       self.name = name
       self.points = points
       self.style = style
@@ -48,7 +48,7 @@ public struct LineChart: Picture {
     }
 
     /// A series of values at 1, 2, 3, ….
-    public init(_ name: String, values: [Double], style: Style = .line, colour: Int? = nil) {
+    package init(_ name: String, values: [Double], style: Style = .line, colour: Int? = nil) {
       self.init(
         name, points: values.enumerated().map { Point(x: Double($0.offset + 1), y: $0.element) },
         style: style, colour: colour)
@@ -56,16 +56,16 @@ public struct LineChart: Picture {
   }
 
   /// An axis.
-  public struct Axis: Sendable {
+  package struct Axis: Sendable {
     /// What it counts, with the unit.
-    public var title: String
+    package var title: String
     /// How values lie on it.
-    public var scale: ChartScale
+    package var scale: ChartScale
     /// A range that it holds in any case.
-    public var including: ClosedRange<Double>?
+    package var including: ClosedRange<Double>?
 
     /// Makes an axis.
-    public init(
+    package init(
       _ title: String, scale: ChartScale = .linear, including: ClosedRange<Double>? = nil
     ) {
       self.title = title
@@ -75,32 +75,32 @@ public struct LineChart: Picture {
   }
 
   /// A dotted line across the chart at a value of the vertical axis, with its meaning.
-  public struct Mark: Sendable {
+  package struct Mark: Sendable {
     /// The value.
-    public var y: Double
+    package var y: Double
     /// What it means.
-    public var name: String
+    package var name: String
 
     /// Makes a mark.
-    public init(y: Double, name: String) {
+    package init(y: Double, name: String) {
       self.y = y
       self.name = name
     }
   }
 
   /// What the chart shows, for those who cannot see it.
-  public let label: String
+  package let label: String
   /// The axes.
-  public let xAxis: Axis, yAxis: Axis
+  package let xAxis: Axis, yAxis: Axis
   /// What is drawn.
-  public let series: [Series]
+  package let series: [Series]
   /// Values to compare with.
-  public let marks: [Mark]
+  package let marks: [Mark]
   private let frame: ChartFrame
   private let plotHeight: Double
 
   /// Makes a chart whose plot is `plotHeight` pixels high.
-  public init(
+  package init(
     _ label: String, x: Axis, y: Axis, series: [Series], marks: [Mark] = [],
     plotHeight: Double = 300
   ) {
@@ -119,12 +119,12 @@ public struct LineChart: Picture {
   }
 
   /// The extents of the chart.
-  public var width: Double { ChartFrame.width }
+  package var width: Double { ChartFrame.width }
   /// In the same units.
-  public var height: Double { frame.top + plotHeight + 56 }
+  package var height: Double { frame.top + plotHeight + 56 }
 
   /// The chart's elements.
-  public var drawing: String {
+  package var drawing: String {
     let (x, y) = (horizontal, vertical)
     var placer = LabelPlacer(
       area: Box(

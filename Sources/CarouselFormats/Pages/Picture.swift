@@ -4,7 +4,7 @@ import CarouselModel
 ///
 /// It needs nothing else, follows a light or dark ground, and has larger letters where it is shown less
 /// than 560 pixels wide.
-public protocol Picture: Sendable {
+package protocol Picture: Sendable {
   /// The extents in units of the picture, which are pixels where it is shown at its own size.
   var width: Double { get }
   var height: Double { get }
@@ -16,7 +16,7 @@ public protocol Picture: Sendable {
 
 extension Picture {
   /// The picture as a file of its own, with its colours and letters.
-  public var svg: String {
+  package var svg: String {
     """
     <svg xmlns="http://www.w3.org/2000/svg" \(attributes) width="\(Int(width))" \
     height="\(Int(height))">
@@ -33,7 +33,7 @@ extension Picture {
   }
 
   /// The picture as an element of a page, whose style it takes.
-  public var inlineSVG: String {
+  package var inlineSVG: String {
     """
     <svg class="chart" \(attributes)>
     \(drawing)
@@ -44,7 +44,7 @@ extension Picture {
   /// Writes `svg`; nothing half-written is left under the name.
   ///
   /// Throws `writeFailed`.
-  public func write(to path: String) throws(CarouselError) {
+  package func write(to path: String) throws(CarouselError) {
     try AtomicFile.write(svg, to: path)
   }
 
