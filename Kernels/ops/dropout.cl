@@ -30,7 +30,7 @@ inline uint4 draws(ulong seed, ulong stream, ulong i, ulong width, ulong stride,
 
 /// y[i] = x[i] scale where the upper 24 bits of word i of the stream (see `draws`) are at least
 /// `threshold`, the drop probability times 2^24 rounded up, else 0. `y` may be `x`. Global size:
-/// ceil(count / ELEMENTS).
+/// at least ceil(count / ELEMENTS).
 kernel void dropout(global const float *x, global float *y, int count, uint threshold, float scale,
                     ulong seed, ulong stream, ulong width, ulong stride, ulong offset) {
   const int first = get_global_id(0) * ELEMENTS, end = min(first + ELEMENTS, count);
@@ -44,7 +44,7 @@ kernel void dropout(global const float *x, global float *y, int count, uint thre
 }
 
 /// mask[i] = `below` where the upper 24 bits of word i are less than `threshold`, else `above`.
-/// Global size: ceil(count / ELEMENTS).
+/// Global size: at least ceil(count / ELEMENTS).
 kernel void draw_mask(global float *mask, int count, uint threshold, float below, float above,
                       ulong seed, ulong stream, ulong width, ulong stride, ulong offset) {
   const int first = get_global_id(0) * ELEMENTS, end = min(first + ELEMENTS, count);

@@ -183,7 +183,7 @@ OUTLINE void apply_items(const Operands *operands, int first, int end) {
   }
 }
 
-/// y = the function of INPUTS of x0, x1, x2, x3. Global size: ceil(count / ITEM).
+/// y = the function of INPUTS of x0, x1, x2, x3. Global size: at least ceil(count / ITEM).
 kernel void elementwise(global const float *x0, global const float *x1, global const float *x2,
                         global const float *x3, global float *y, global const int *layout,
                         int count, float p, float q) {

@@ -10,7 +10,7 @@
 #define AVERAGE 1
 #define MULTIPLY 2
 
-/// x[i] += y[i]. Global size: count in vectors, rounded up.
+/// x[i] += y[i]. Global size: at least count in vectors, rounded up.
 kernel void add(global float *x, global const float *y, int count) {
   const int i = get_global_id(0) * WIDTH, lanes = count - i;
   store_lanes(load_lanes(x + i, lanes) + load_lanes(y + i, lanes), x + i, lanes);

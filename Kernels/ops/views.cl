@@ -36,7 +36,8 @@ OUTLINE void copy_items(const Copy *copy, int first, int end) {
   }
 }
 
-/// y = x, or with `accumulate` 1 that much more. Global size: ceil(count / ITEM).
+/// y = x, or with `accumulate` 1 that much more. Global size: at least
+/// ceil(count / ITEM).
 kernel void copy_view(global const float *x, global float *y, global const int *layout, int count,
                       int accumulate) {
   const Copy copy = {x, y, layout, accumulate};

@@ -10,8 +10,8 @@
 #define ITEM 1
 #endif
 
-/// columns = the elements of x under the windows, `padding` beyond x. Global size: ceil(count /
-/// ITEM).
+/// columns = the elements of x under the windows, `padding` beyond x. Global size: at least
+/// ceil(count / ITEM).
 kernel void
 unfold(global const float *x, global float *columns, int count, int H, int W, int KH, int KW,
        int HO, int WO, int SH, int SW, int DH, int DW, int PH, int PW, float padding) {
@@ -31,7 +31,7 @@ unfold(global const float *x, global float *columns, int count, int H, int W, in
 }
 
 /// The same windows as rows [P / C, HO WO, C KH KW], of images of C planes; 0 beyond x. Global
-/// size: ceil(count / ITEM).
+/// size: at least ceil(count / ITEM).
 kernel void
 unfold_rows(global const float *x, global float *rows, int count, int C, int H, int W, int KH,
             int KW, int HO, int WO, int SH, int SW, int DH, int DW, int PH, int PW) {
@@ -63,7 +63,7 @@ unfold_rows(global const float *x, global float *rows, int count, int C, int H, 
 }
 
 /// x[p, h, w] = the sum of the places of the columns that it was copied to, in the order of the
-/// windows' elements. Global size: ceil(count / ITEM).
+/// windows' elements. Global size: at least ceil(count / ITEM).
 kernel void fold(global const float *columns, global float *x, int count, int H, int W, int KH,
                  int KW, int HO, int WO, int SH, int SW, int DH, int DW, int PH, int PW) {
   const int first = get_global_id(0) * ITEM, end = min(first + ITEM, count);

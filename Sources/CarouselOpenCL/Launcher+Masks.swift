@@ -23,7 +23,7 @@ extension Launcher {
   ) throws -> Buffer {
     let mask = try scratch(count: count)
     try launch(
-      kernel("draw_mask", in: Self.dropoutFiles), global: [ceilDivide(count, parameters.elements)],
+      kernel("draw_mask", in: Self.dropoutFiles), items: ceilDivide(count, parameters.elements),
       bytes: 4 * Double(count),
       [
         "mask": .buffer(mask), "count": .int(count),
@@ -36,7 +36,7 @@ extension Launcher {
   /// `y[i] = x[i] / (1 − p)` where `random.uniform(i) ≥ p`, else 0; `y` may be `x`.
   func drop(_ x: Buffer, into y: Buffer, count: Int, probability: Double, random: Philox) throws {
     try launch(
-      kernel("dropout", in: Self.dropoutFiles), global: [ceilDivide(count, parameters.elements)],
+      kernel("dropout", in: Self.dropoutFiles), items: ceilDivide(count, parameters.elements),
       flops: Double(count), bytes: 8 * Double(count),
       [
         "x": .buffer(x), "y": .buffer(y), "count": .int(count),

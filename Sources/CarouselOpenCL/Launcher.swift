@@ -118,6 +118,18 @@ final class Launcher {
     recording.append(prepared, flops: flops, bytes: bytes, changing: changing)
   }
 
+  /// Queues a launch of at least `items` work-items, of which those beyond do nothing, in groups of any size.
+  func launch(
+    _ kernel: Kernel, items: Int, flops: Double = 0, bytes: Double, _ arguments: KernelArguments
+  ) throws {
+    var (count, size) = (roundUp(items, to: parameters.lanes), parameters.lanes)
+    if size == 1 {
+      (count, size) = WorkGroups.covering(
+        items: items, units: device.computeUnits, flops: flops, bytes: bytes)
+    }
+    try launch(kernel, global: [count], local: [size], flops: flops, bytes: bytes, arguments)
+  }
+
   /// The groups of a launch that asks for none; a GPU's driver knows best.
   private func groups(of global: [Int], flops: Double, bytes: Double) -> [Int]? {
     guard parameters.lanes == 1 else { return nil }

@@ -26,15 +26,23 @@ extension OpenCLBackend {
       "x3": .buffer(input(3)), "y": .buffer(y),
       "layout": .buffer(try launcher.layout(layout.numbers)),
     ]
-    try launcher.launch(
-      launcher.kernel(
-        plane == nil ? "elementwise" : "elementwise_planes", in: ["ops/elementwise.cl"],
-        options: options),
-      global: plane.map { [ceilDivide($0.rows, width), count / ($0.rows * $0.columns)] }
-        ?? [ceilDivide(count, elementsPerItem)],
-      flops: Double(count * function.stepCount), bytes: 4 * Double(count * (inputs.count + 1)),
-      buffers + (plane == nil ? ["count": .int(count)] : [:])
-        + ["p": .float(Float(name.p)), "q": .float(Float(name.q))])
+    let numbers: KernelArguments = ["p": .float(Float(name.p)), "q": .float(Float(name.q))]
+    let (flops, bytes) = (
+      Double(count * function.stepCount), 4 * Double(count * (inputs.count + 1))
+    )
+    func kernel(_ name: String) throws -> Kernel {
+      try launcher.kernel(name, in: ["ops/elementwise.cl"], options: options)
+    }
+    if let plane {
+      try launcher.launch(
+        kernel("elementwise_planes"),
+        global: [ceilDivide(plane.rows, width), count / (plane.rows * plane.columns)],
+        flops: flops, bytes: bytes, buffers + numbers)
+    } else {
+      try launcher.launch(
+        kernel("elementwise"), items: ceilDivide(count, elementsPerItem), flops: flops,
+        bytes: bytes, buffers + ["count": .int(count)] + numbers)
+    }
   }
 }
 

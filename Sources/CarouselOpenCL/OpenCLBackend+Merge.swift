@@ -10,7 +10,7 @@ extension OpenCLBackend {
     try check(x, "x", count)
     try check(y, "y", count)
     try launcher.launch(
-      launcher.kernel("add", in: Launcher.mergeFiles), global: [vectors(count)],
+      launcher.kernel("add", in: Launcher.mergeFiles), items: vectors(count),
       flops: Double(count),
       bytes: 12 * Double(count), ["x": .buffer(x), "y": .buffer(y), "count": .int(count)])
   }

@@ -96,15 +96,12 @@ extension OpenCLBackend {
       gradientNorm: gradientNorm, maximumNorm: maximumNorm, step: step)
     let files = ["ops/optimizer.cl"]
     let items = ceilDivide(count, launcher.parameters.elements)
-    // GPUs need a size for their groups: of a global size they know only its divisors.
-    let local = launcher.parameters.lanes == 1 ? nil : [launcher.parameters.lanes]
-    let global = [local.map { roundUp(items, to: $0[0]) } ?? items]
     let norm = maximumNorm == nil ? nil : gradientNorm
     func float(_ value: Double) -> KernelArgument { .float(Float(value)) }
     switch optimizer {
     case .sgd(let momentum, let weightDecay):
       try launcher.launch(
-        launcher.kernel("sgd", in: files), global: global, local: local, flops: 6 * Double(count),
+        launcher.kernel("sgd", in: files), items: items, flops: 6 * Double(count),
         bytes: 4 * Double(count) * (moments.isEmpty ? 3 : 5),
         [
           "parameters": .buffer(parameters), "gradients": .buffer(gradients),
@@ -114,7 +111,7 @@ extension OpenCLBackend {
         ])
     case .adam(let beta1, let beta2, let epsilon, let weightDecay, let decoupled):
       try launcher.launch(
-        launcher.kernel("adam", in: files), global: global, local: local, flops: 16 * Double(count),
+        launcher.kernel("adam", in: files), items: items, flops: 16 * Double(count),
         bytes: 28 * Double(count),
         [
           "parameters": .buffer(parameters), "gradients": .buffer(gradients),

@@ -26,7 +26,7 @@ extension OpenCLBackend {
         ["x": .buffer(x), "y": .buffer(y), "layout": .buffer(launcher.layout(layout.numbers))])
     }
     try launcher.launch(
-      viewKernel("copy_view"), global: [ceilDivide(count, elementsPerItem)],
+      viewKernel("copy_view"), items: ceilDivide(count, elementsPerItem),
       flops: accumulates ? Double(count) : 0, bytes: 8 * Double(count),
       [
         "x": .buffer(x), "y": .buffer(y),

@@ -24,7 +24,7 @@ extension OpenCLBackend {
   ) throws {
     guard count > 0 else { return }
     try launcher.launch(
-      windowKernel(name, elements: elementsPerItem), global: [ceilDivide(count, elementsPerItem)],
+      windowKernel(name, elements: elementsPerItem), items: ceilDivide(count, elementsPerItem),
       flops: flops, bytes: 4 * Double(window.columnCount + window.inputCount),
       buffers + ["count": .int(count)] + more)
   }

@@ -1,3 +1,5 @@
+import CarouselModel
+
 /// How a CPU's cores share the work-items of a launch that asks for no groups.
 ///
 /// A driver that is told no size for groups makes them as large as it can. PoCL puts up to 4096 work-items into one
@@ -9,6 +11,19 @@ enum WorkGroups {
   private static let mostItems = 1024
   /// What takes one core less time than another one takes to wake.
   private static let fewOperations = 1e6, fewBytes = 1e6
+
+  /// The size of groups, and the work-items with those beyond `items`, which fill the last group.
+  ///
+  /// For launches whose work-items beyond the last one do nothing. A driver that is told no size for groups takes a
+  /// divisor: 1 where the number of items is prime, and each group costs PoCL some 20 ns.
+  static func covering(
+    items: Int, units: Int, flops: Double, bytes: Double
+  ) -> (items: Int, size: Int) {
+    let isMuch = units > 1 && (flops >= fewOperations || bytes >= fewBytes)
+    let groups = max(isMuch ? min(groupsPerUnit * units, items) : 1, ceilDivide(items, mostItems))
+    let size = ceilDivide(items, groups)
+    return (roundUp(items, to: size), size)
+  }
 
   /// The size of groups for a launch of `global` work-items that does `flops` operations and moves `bytes` bytes.
   ///

@@ -29,4 +29,18 @@ import Testing
     #expect(size([3200], units: 1) == nil)
     #expect(WorkGroups.size([3200], units: 2, flops: 0, bytes: 1e7) != nil)
   }
+
+  /// Prime numbers of items too: groups of one would be as many as these.
+  @Test func coveringGroupsAreAsLargeAsOthers() {
+    for items in [1, 2, 17, 1024, 1025, 4099, 20_903, 1_048_583] {
+      for (units, work) in [(1, 1e7), (2, 1e7), (64, 1e7), (2, 1e3)] {
+        let (count, size) = WorkGroups.covering(items: items, units: units, flops: 0, bytes: work)
+        let least = work > 1e6 && units > 1 ? min(items, 8 * units) : 1
+        #expect(count.isMultiple(of: size) && count >= items && size <= 1024)
+        #expect(count / size <= max(least, items / 1024 + 1), "\(items): \(count / size) groups")
+        // Nearly every group has work, so that no core is without.
+        #expect(2 * ceilDivide(items, size) >= least, "\(items): \(count) in groups of \(size)")
+      }
+    }
+  }
 }
