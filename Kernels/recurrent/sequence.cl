@@ -107,6 +107,8 @@ INLINE void update_hidden(int rows, REAL sums[ROWS][TILE_SUMS], REAL c[ROWS][MEM
   const Layer *layer = tile->layer;
   const int H = layer->H, t = tile->step->t, count = H - unit;
   const int first_slot = (unit - tile->first) / WIDTH * SLOTS;
+  // Inference T50 N32 C20 H128 on one core of a Zen 5: GRU 0.853 to 0.841 ms, RNN 0.289 to 0.287.
+#pragma unroll 2
   for (int r = 0; r < rows; ++r) {
     const int n = tile->block->sequence[tile->row + r];
     const size_t index = ((size_t)t * layer->N + n) * H + unit;
@@ -145,7 +147,7 @@ INLINE void fetch_tile_rows(int rows, const Tile *tile) {
 
 /// One step of a tile; or with `inputs_only` the input product alone, into `gates`.
 INLINE void forward_tile(int rows, const Tile *tile) {
-  fetch_tile_rows(rows, tile);
+  if (tile->step->fetches) fetch_tile_rows(rows, tile);
   REAL sums[ROWS][TILE_SUMS];
   tile_sums(rows, sums, tile);
   for (int u = 0; u < UNIT_VECTORS && !tile->step->inputs_only; ++u) {
@@ -196,7 +198,7 @@ INLINE void forward_step(const Layer *layer, const Inputs *inputs, const Slice *
 /// inputs of all steps.
 OUTLINE void
 forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice *given_slice,
-              int inputs_before, Copies copies, global float *h_n, global float *c_n) {
+              int inputs_before, int fetches, Copies copies, global float *h_n, global float *c_n) {
   const Layer layer = *given_layer;
   Inputs inputs = *given_inputs;
   Slice slice = *given_slice;
@@ -209,7 +211,8 @@ forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice 
                        .alone = inputs_only ? multiplies_alone(T * layer.N, inputs.C)
                                             : multiplies_alone(layer.N, layer.H),
                        .has_recurrent_input = RECURRENT && !inputs_only && (s || has_initial),
-                       .inputs_only = inputs_only};
+                       .inputs_only = inputs_only,
+                       .fetches = fetches};
     if (inputs_only) end = slice.first + T * (slice.end - slice.first);
     else end = active_end(&slice, &layer, t, s ? end : slice.first);
     // Once for a slice; for a split, its own tiles and then those of splits that nobody computes.
@@ -229,19 +232,20 @@ forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice 
 /// is null it holds x W^T + b in its first GATES slots. With `inputs_before` all inputs are
 /// multiplied before the first step, else those of each step in that step. `weights` is packed by
 /// pack_gates, or the diagonal itself. `copies` is null, or has room for the rows that each
-/// work-item takes together, `copy_stride` apart. A reverse layer with lengths needs h_0: each
+/// work-item takes together, `copy_stride` apart. With `fetches` what the cells of a tile read and
+/// write is fetched during its products. A reverse layer with lengths needs h_0: each
 /// sequence begins with it at a step of its own, while has_recurrent_input is the same for all.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,
                  global const Packed *weights_ih, global const float *bias_ih,
                  global const float *bias_ih2, int C, int inputs_before, global float *copies,
                  int copy_stride, global const int *order, volatile global int *sync, int step_base,
-                 int polls) {
+                 int polls, int fetches) {
   const Layer layer = LAYER;
   const Inputs inputs = {x, bias_ih, bias_ih2, weights_ih, C};
   Slice slice;
   find_slice(&slice, TILE_UNITS, N, H, order, sync, step_base, polls);
   if (copies) copies += (size_t)get_global_id(0) * min(N, ROWS_TOGETHER) * copy_stride;
   const Copies own_copies = {copies, copy_stride};
-  forward_steps(&layer, &inputs, &slice, inputs_before, own_copies, h_n, c_n);
+  forward_steps(&layer, &inputs, &slice, inputs_before, fetches, own_copies, h_n, c_n);
 }

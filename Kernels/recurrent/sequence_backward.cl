@@ -20,12 +20,13 @@
 #include "recurrent/slices.cl"
 
 /// What the products of all steps read: x [T, N, C], and the tiles and panels of gradient_tiles.cl,
-/// whose depth is K; weight_ih packed by pack_panels and the gradients of x, or null.
+/// whose depth is K; weight_ih packed by pack_panels and the gradients of x, or null; whether what
+/// the cells read and write is fetched.
 typedef struct {
   global const float *x;
   global const Packed *weights;
   global float *grad_x, *tiles, *panels;
-  int C, K;
+  int C, K, fetches;
 } Products;
 
 /// The gradients of y and of the last states, and those that go from step to step: see
@@ -91,6 +92,7 @@ INLINE void find_rows(int rows, const Tile *tile, TileRows *result) {
     result->k[r] = place_of(tile->slice, layer, t, n);
     result->cells[r] = HAS_CELL_STATE ? own_cell(layer, t, n, 1) : 0;
     result->recurrent_input[r] = own_recurrent_input(layer, t, n);
+    if (!tile->products->fetches) continue;
     fetch_row(tile, result->k[r], n, result->cells[r]);
     if (!HAS_MATRIX || !result->recurrent_input[r]) continue;
     for (int v = 0; v < 2; ++v) fetch(result->recurrent_input[r] + tile->first + v * WIDTH);
@@ -386,9 +388,9 @@ sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const flo
                   global float *grad_h_0, global const float *x, int C,
                   global const Packed *weights_ih, global float *grad_x, global float *tiles,
                   global float *panels, global const int *order, volatile global int *sync,
-                  int step_base, int polls) {
+                  int step_base, int polls, int fetches) {
   const Layer layer = LAYER;
-  const Products products = {x, weights_ih, grad_x, tiles, panels, C, padded_depth(T * N)};
+  const Products products = {x, weights_ih, grad_x, tiles, panels, C, padded_depth(T * N), fetches};
   const Gradients gradients = {grad_y + y_offset, grad_h_n, grad_c_n, dh, dc, grad_h_0};
   Slice slice;
   find_slice(&slice, COLUMNS, N, H, order, sync, step_base, polls);

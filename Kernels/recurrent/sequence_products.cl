@@ -47,9 +47,10 @@ typedef struct {
 } Inputs;
 
 /// A step: its t, whether its rows are multiplied alone, whether any state before it is not zero,
-/// and whether it is the one before the first, which multiplies the inputs of all steps.
+/// whether it is the one before the first, which multiplies the inputs of all steps, and whether
+/// what its cells read and write is fetched.
 typedef struct {
-  int t, alone, has_recurrent_input, inputs_only;
+  int t, alone, has_recurrent_input, inputs_only, fetches;
 } Step;
 
 /// The rows that are taken through all tiles together: what is read again for each tile stays in

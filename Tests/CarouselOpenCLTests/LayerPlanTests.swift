@@ -110,6 +110,14 @@ import Testing
     #expect(!fetches(.laptop, 2048, .diagonal) && !fetches(.laptop, 2048, .blocks(2)))
   }
 
+  @Test func gatesAndStatesAreFetchedWhereTheyComeFromAfar() {
+    func fetches(batch: Int, units: Int, _ machine: Machine = .avx512) -> Bool {
+      Self.plan(machine, batch: batch, inputs: units, units: units).sequence.fetchesRows.value
+    }
+    #expect(fetches(batch: 256, units: 128) && fetches(batch: 4, units: 1024))
+    #expect(!fetches(batch: 4, units: 128) && !fetches(batch: 1, units: 256))
+  }
+
   @Test func statesThatShareSetsOfTheCacheAreCopied() {
     func copies(batch: Int = 16, units: Int, stride: Int? = nil) -> Bool {
       Self.plan(.laptop, batch: batch, inputs: 8, units: units, stride: stride).sequence

@@ -88,6 +88,7 @@ extension LayerPlan {
         PlanLine(
           "tile", "\(plan.tileUnits) hidden units", "so many have whole panels of all gates"),
         PlanLine("weights fetched ahead", plan.fetchesAhead) { $0 ? "yes" : "no" },
+        PlanLine("gates and states fetched", plan.fetchesRows) { $0 ? "yes" : "no" },
         PlanLine("states copied", plan.copiesStates) {
           $0 ? "to rows \(4 * plan.copyStride) bytes apart" : "no"
         },

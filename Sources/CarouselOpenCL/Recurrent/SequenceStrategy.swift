@@ -139,6 +139,7 @@ struct SequenceStrategy: RecurrentStrategy {
       arguments + [
         "order": .optional(try order(pass, slices: division.slices)), "sync": .optional(sync),
         "step_base": .int32(parts.stepBase), "polls": .int(launcher.splitPolls),
+        "fetches": .int(pass.plan.sequence.fetchesRows.value),
       ]
     try launcher.launch(
       kernel, global: [division.count], local: [1], flops: flops, bytes: bytes, arguments,
