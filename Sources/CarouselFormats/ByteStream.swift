@@ -5,15 +5,22 @@ import CarouselModel
 /// Memory: one chunk, whatever the size of the file.
 final class ByteStream {
   /// What sentences call the source.
-  var name: String { input.name }
-  private let input: SequentialInput
+  let name: String
+  /// What is read; nil where all bytes are there.
+  private let input: SequentialInput?
   private var chunk: [UInt8]
   private var position = 0, end = 0
 
   /// Opens `path`; throws `missingInput` where it is not there, cannot be read or is a directory.
   init(_ path: String, chunkSize: Int = 1 << 18) throws(CarouselError) {
-    input = try SequentialInput(path)
+    let input = try SequentialInput(path)
+    (self.input, name) = (input, input.name)
     chunk = [UInt8](repeating: 0, count: max(chunkSize, 1))
+  }
+
+  /// Takes bytes from memory.
+  init(_ bytes: [UInt8], name: String) {
+    (input, self.name, chunk, end) = (nil, name, bytes, bytes.count)
   }
 
   /// The next byte without taking it; nil at the end.
@@ -45,7 +52,7 @@ final class ByteStream {
   }
 
   private func fill() throws(CarouselError) {
-    let input = input
+    guard let input else { return }
     let count = try chunk.withUnsafeMutableBytes { buffer in
       Result { () throws(CarouselError) in try input.read(into: buffer) }
     }.get()

@@ -30,7 +30,17 @@ extension SequenceSet {
     table path: String, columns: SequenceColumns, channels known: [String]? = nil,
     requiresLabel: Bool = true, missing: MissingValues = .error
   ) throws(CarouselError) {
-    let table = try TableReader(path, hasHeader: columns.hasHeader)
+    try self.init(
+      TableReader(path, hasHeader: columns.hasHeader), columns, channels: known,
+      requiresLabel: requiresLabel, missing: missing)
+  }
+
+  /// Reads the rows of a table that are still to come.
+  init(
+    _ table: TableReader, _ columns: SequenceColumns, channels known: [String]?,
+    requiresLabel: Bool,
+    missing: MissingValues
+  ) throws(CarouselError) {
     var label: Int?
     if let name = columns.label, requiresLabel || table.columns.contains(name) {
       label = try table.index(of: name, option: "--label")

@@ -52,7 +52,7 @@ extension SequenceSet {
   }
 
   /// The file of the labels, named as MNIST's is.
-  private static func labelFile(of images: String) throws(CarouselError) -> String {
+  static func labelFile(of images: String) throws(CarouselError) -> String {
     let name = images.replacing("images-idx3", with: "labels-idx1")
     guard name != images, FileKind(at: name) != nil else {
       throw CarouselError(

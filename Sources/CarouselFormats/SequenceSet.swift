@@ -50,6 +50,16 @@ public struct SequenceSet: Sendable {
     starts.append(rows.upperBound)
   }
 
+  /// Adds the sequences of another set with the same channels.
+  package mutating func append(_ other: SequenceSet) {
+    let rows = starts[count]
+    values += other.values
+    starts += other.starts.dropFirst().map { rows + $0 }
+    labels += other.labels
+    ids += other.ids
+    lines += other.lines
+  }
+
   /// The sequences at `indices`, in that order.
   public func selecting(_ indices: [Int]) -> SequenceSet {
     var result = SequenceSet(source: source, channels: channels)

@@ -29,6 +29,12 @@ public struct SeriesSet: Sendable {
     (self.targets, self.covariates, self.source) = (targets, covariates, source)
   }
 
+  /// Adds a series, `[T, targets + covariates]`.
+  package mutating func append(_ series: [Double], id: String = "") {
+    values.append(series)
+    ids.append(id)
+  }
+
   /// Reads a CSV file in which each row is a step.
   ///
   /// Without `targets` the one column that is neither id nor time is taken. Throws as a `SequenceSet` does.

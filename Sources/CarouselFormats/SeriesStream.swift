@@ -16,37 +16,42 @@ package struct SeriesStream: Sendable {
   /// The file.
   package var source: String { file.path }
 
-  private let file: InputFile
+  let file: InputFile
   /// Where the rows of the part, and those of the file, begin and end.
-  private let range: Range<Int>, all: Range<Int>
+  let range: Range<Int>
+  private let all: Range<Int>
   /// The bytes of a row, on average over some places of the file.
-  private let rowBytes: Double
-  private let table: Layout
+  let rowBytes: Double
+  let table: Layout
   private let missing: MissingValues
 
   /// Which cells of a row hold what.
-  private struct Layout {
+  struct Layout {
     let names: [String]
     let columns: [Int]
-    let time: Int?
+    let time: Int?, id: Int?
     let separator: UInt8
     var decimalComma: Bool { separator != UInt8(ascii: ",") }
   }
 
   /// Opens a table; the arguments are those of a `SeriesSet`.
   ///
-  /// Throws where the header lacks a column, or the file has fewer than `rows` rows.
+  /// Throws where the header lacks a column, or the file has no row.
   package init(
-    table path: String, targets: [String], covariates: [String], time timeName: String?,
-    hasHeader: Bool, missing: MissingValues, rows: Int
+    table path: String, targets: [String], covariates: [String], id idName: String? = nil,
+    time timeName: String?, hasHeader: Bool, missing: MissingValues, rows: Int
   ) throws(CarouselError) {
     let header = try TableReader(path, hasHeader: hasHeader)
     let time = try timeName.map { name throws(CarouselError) in
       try header.index(of: name, option: "--time")
     }
-    let columns = try header.columns(targets: targets, covariates: covariates, besides: [time])
+    let id = try idName.map { name throws(CarouselError) in
+      try header.index(of: name, option: "--id")
+    }
+    let columns = try header.columns(
+      targets: targets, covariates: covariates, besides: [id, time])
     table = Layout(
-      names: header.columns, columns: columns, time: time, separator: header.separator)
+      names: header.columns, columns: columns, time: time, id: id, separator: header.separator)
     self.targets = columns.dropLast(covariates.count).map { header.columns[$0] }
     (self.covariates, self.missing, self.rows) = (covariates, missing, rows)
     file = try InputFile(path)
@@ -104,6 +109,13 @@ package struct SeriesStream: Sendable {
   ///
   /// Throws with line and column where a cell is none, a row has another number of cells, or time does not rise.
   package func stretch(_ index: Int) throws(CarouselError) -> [Double] {
+    try stretch(index, of: count, in: range)
+  }
+
+  /// The same of `count` stretches that are spread over a range of the file.
+  func stretch(
+    _ index: Int, of count: Int, in range: Range<Int>
+  ) throws(CarouselError) -> [Double] {
     let room = Int((Double(rows) * rowBytes * 1.25).rounded()) + 256
     let least = Int((Double(rows) * rowBytes).rounded())
     let last = max(range.upperBound - least, range.lowerBound)
@@ -130,7 +142,8 @@ package struct SeriesStream: Sendable {
         size += room
       } else {
         throw CarouselError(
-          .badData, "\(source): expected at least \(rows) rows, found \(lines.count)")
+          .badData,
+          "\(place(range.lowerBound)): expected at least \(rows) rows, found \(lines.count)")
       }
     }
   }
@@ -151,14 +164,13 @@ package struct SeriesStream: Sendable {
     }
   }
 
-  private func numbers(
+  func numbers(
     _ lines: ArraySlice<Range<Int>>, _ bytes: [UInt8], from: Int
   ) throws(CarouselError) -> [Double] {
     var result: [Double] = []
     var earlier: Double?
     for line in lines {
-      let cells = bytes[line].split(separator: table.separator, omittingEmptySubsequences: false)
-        .map(Self.unquoted)
+      let cells = bytes[line].cells(table.separator)
       guard cells.count == table.names.count else {
         throw CarouselError(
           .badData,
@@ -211,20 +223,8 @@ package struct SeriesStream: Sendable {
         + "'\(text.prefix(40))'")
   }
 
-  private static func unquoted(_ cell: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    let quote = UInt8(ascii: "\"")
-    guard cell.count >= 2, cell.first == quote, cell.last == quote else { return cell }
-    return cell.dropFirst().dropLast()
-  }
-
-  /// The line of a byte, counted from 1: the file is read up to there, once, for an error.
-  private func place(_ offset: Int) -> String {
-    var lines = 1
-    let before = try? TextContent(files: [source]).part(0..<offset)
-    try? before?.forEachChunk { _, bytes in
-      lines += bytes.count { $0 == UInt8(ascii: "\n") }
-      return true
-    }
-    return "\(source): line \(lines)"
+  /// The line of a byte, for the beginning of a sentence: the file is read up to there, once, for an error.
+  func place(_ offset: Int) -> String {
+    (try? file.line(of: offset)).map { "\(source): line \($0)" } ?? source
   }
 }

@@ -49,6 +49,25 @@ package final class TableReader {
     }
   }
 
+  /// Reads rows of a table from memory, whose header was read before; the first of them is on `line`.
+  package init(_ rows: [UInt8], of table: Header, line: Int) {
+    reader = ByteStream(rows, name: table.name)
+    (name, columns, separator, nextLine) = (table.name, table.columns, table.separator, line)
+  }
+
+  /// What the first row says of all others.
+  package struct Header: Sendable {
+    package let name: String
+    package let columns: [String]
+    package let separator: UInt8
+  }
+
+  /// What the first row says.
+  package var header: Header { Header(name: name, columns: columns, separator: separator) }
+
+  /// The lines up to the first row behind the header, or of a table without one before the first row.
+  package var headerLines: Int { isFirstPending ? 0 : nextLine - 1 }
+
   private func checkHeader() throws(CarouselError) {
     let isNumbers = ends.indices.allSatisfy { index in
       if case .number = number(index) { return true }

@@ -16,7 +16,8 @@ public struct TaggedSet: Sendable {
   /// The number of sequences.
   public var count: Int { words.count }
 
-  private init(source: String) { self.source = source }
+  /// Begins without a sequence.
+  package init(source: String) { self.source = source }
 
   /// Reads columns separated by white space, a word a line, an empty line between sequences (CoNLL): the
   /// first column holds the words, the last one the tags.
@@ -26,15 +27,27 @@ public struct TaggedSet: Sendable {
   /// first.
   public init(columns path: String, requiresTags: Bool = true) throws(CarouselError) {
     let bytes = try [UInt8](contentsOfInput: path)
-    self.init(source: path == "-" ? "standard input" : path)
-    var width: Int?
+    try self.init(
+      columns: bytes[...], of: path == "-" ? "standard input" : path, line: 1, width: nil,
+      requiresTags: requiresTags)
+    guard count > 0 else {
+      throw CarouselError(.badData, "\(source): expected words, found none")
+    }
+  }
+
+  /// Reads columns from memory, the first of whose lines is `line`; nil takes as many columns as that has.
+  init(
+    columns bytes: ArraySlice<UInt8>, of source: String, line first: Int, width known: Int?,
+    requiresTags: Bool
+  ) throws(CarouselError) {
+    self.init(source: source)
+    var width = known
     var isInside = false
-    var number = 0
+    var number = first - 1
     for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
       let cells = line.trimmingSpaces(skippingMark: number == 1).split { $0 == 32 || 9...13 ~= $0 }
-      let isDocument = cells.first.map { $0.elementsEqual("-DOCSTART-".utf8) } ?? false
-      guard !cells.isEmpty, !isDocument else {
+      guard let first = cells.first, !Self.isDocument(first) else {
         isInside = false
         continue
       }
@@ -52,9 +65,6 @@ public struct TaggedSet: Sendable {
         String(decoding: cells[0], as: UTF8.self),
         expected >= 2 ? String(decoding: cells[expected - 1], as: UTF8.self) : nil)
     }
-    guard count > 0 else {
-      throw CarouselError(.badData, "\(source): expected words, found none")
-    }
   }
 
   /// Reads a CSV file in which each row is a word: `columns.id` tells sequences apart, `columns.label` has
@@ -62,7 +72,18 @@ public struct TaggedSet: Sendable {
   public init(
     table path: String, columns: SequenceColumns, word wordName: String?, requiresTags: Bool = true
   ) throws(CarouselError) {
-    let table = try TableReader(path, hasHeader: columns.hasHeader)
+    try self.init(
+      TableReader(path, hasHeader: columns.hasHeader), columns, word: wordName,
+      requiresTags: requiresTags)
+    guard count > 0 else {
+      throw CarouselError(.badData, "\(source): expected rows behind the header, found none")
+    }
+  }
+
+  /// Reads the rows of a table that are still to come.
+  init(
+    _ table: TableReader, _ columns: SequenceColumns, word wordName: String?, requiresTags: Bool
+  ) throws(CarouselError) {
     self.init(source: table.name)
     guard let idName = columns.id else {
       throw CarouselError(
@@ -99,14 +120,18 @@ public struct TaggedSet: Sendable {
         TimedRow(row: read.count, line: table.line, time: try table.time(time)))
       read.append((table.text(word), label.map(table.text)))
     }
-    guard !rows.isEmpty else {
-      throw CarouselError(.badData, "\(source): expected rows behind the header, found none")
-    }
     for steps in rows {
       let steps = try TimedRow.ordered(steps, of: table, column: time)
       words.append(steps.map { read[$0.row].word })
       if label != nil { tags.append(steps.map { read[$0.row].tag ?? "" }) }
     }
+  }
+
+  /// Whether a line, or its first word, begins a document.
+  static func isDocument(_ line: ArraySlice<UInt8>) -> Bool {
+    let mark = "-DOCSTART-".utf8
+    guard line.starts(with: mark) else { return false }
+    return line.dropFirst(mark.count).first.map { $0 == 32 || 9...13 ~= $0 } ?? true
   }
 
   private mutating func begin(line: Int, hasTags: Bool) {
@@ -118,6 +143,14 @@ public struct TaggedSet: Sendable {
   private mutating func append(_ word: String, _ tag: String?) {
     words[words.count - 1].append(word)
     if let tag { tags[tags.count - 1].append(tag) }
+  }
+
+  /// Adds the sequences of another set.
+  package mutating func append(_ other: TaggedSet) {
+    words += other.words
+    tags += other.tags
+    ids += other.ids
+    lines += other.lines
   }
 
   /// The sequences at `indices`, in that order.

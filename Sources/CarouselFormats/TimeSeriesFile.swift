@@ -15,31 +15,20 @@ extension SequenceSet {
     for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
       let line = line.trimmingSpaces(skippingMark: number == 1)
-      guard let first = line.first, first != UInt8(ascii: "#") else { continue }
-      let place = "\(name): line \(number)"
-      if isInData {
-        try append(line, header, missing, place)
+      if !isInData {
+        isInData = try header.take(line, name, number)
+      } else if let first = line.first, first != UInt8(ascii: "#") {
+        try append(line, header, missing, "\(name): line \(number)")
         lines.append(number)
-      } else if first == UInt8(ascii: "@") {
-        let words = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-        isInData = try header.read(words.map(String.init), place)
-      } else {
-        throw CarouselError(
-          .badData,
-          "\(place): expected a line of the header that begins with '@', or '@data', found "
-            + "'\(String(decoding: line.prefix(24), as: UTF8.self))'")
       }
     }
-    guard isInData else {
-      throw CarouselError(
-        .badData, "\(name): expected a line '@data' behind the header, found none")
-    }
+    guard isInData else { throw TimeSeriesHeader.withoutData(name) }
     guard count > 0 else {
       throw CarouselError(.badData, "\(name): expected cases behind '@data', found none")
     }
   }
 
-  private mutating func append(
+  mutating func append(
     _ line: ArraySlice<UInt8>, _ header: TimeSeriesHeader, _ missing: MissingValues, _ place: String
   ) throws(CarouselError) {
     var parts = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
@@ -104,11 +93,12 @@ extension MissingValues {
 }
 
 /// What a `.ts` file says of its cases.
-private struct TimeSeriesHeader {
+struct TimeSeriesHeader {
   var classes: [String] = []
   private var channels: Int?
   private var length: Int?
-  private var isEqualLength = false
+  /// Whether all cases have the same length.
+  private(set) var isEqualLength = false
 
   /// What lines of a header may be called, in small letters.
   private static let names = [
@@ -116,8 +106,29 @@ private struct TimeSeriesHeader {
     "serieslength", "classlabel", "targetlabel", "data",
   ]
 
-  /// Takes a line; true for `@data`.
-  mutating func read(_ words: [String], _ place: String) throws(CarouselError) -> Bool {
+  /// Takes a line without white space around it; true for `@data`.
+  mutating func take(
+    _ line: ArraySlice<UInt8>, _ name: String, _ number: Int
+  ) throws(CarouselError) -> Bool {
+    guard let first = line.first, first != UInt8(ascii: "#") else { return false }
+    let place = "\(name): line \(number)"
+    guard first == UInt8(ascii: "@") else {
+      throw CarouselError(
+        .badData,
+        "\(place): expected a line of the header that begins with '@', or '@data', found "
+          + "'\(String(decoding: line.prefix(24), as: UTF8.self))'")
+    }
+    let words = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+    return try read(words.map(String.init), place)
+  }
+
+  /// The sentence about a file without `@data`.
+  static func withoutData(_ name: String) -> CarouselError {
+    CarouselError(.badData, "\(name): expected a line '@data' behind the header, found none")
+  }
+
+  /// Takes a line's words; true for `@data`.
+  private mutating func read(_ words: [String], _ place: String) throws(CarouselError) -> Bool {
     let name = words[0].dropFirst().lowercased()
     let value = words.count > 1 ? words[1].lowercased() : ""
     switch name {
@@ -153,6 +164,12 @@ private struct TimeSeriesHeader {
           + suggestion(for: name, among: Self.names, before: "@"))
     }
     return false
+  }
+
+  /// Expects all cases to have the channels, and where the header says so the length, of the first one.
+  mutating func follow(_ first: SequenceSet) {
+    channels = first.channels.count
+    length = first.length(0)
   }
 
   private static func flag(_ words: [String], _ place: String) throws(CarouselError) -> Bool {
