@@ -162,6 +162,7 @@ extension ResolvedOptions {
     add("no-header", flag: !data.columns.hasHeader)
     if task != .forecast {
       add("label", data.columns.label)
+      add("classes", data.classes ?? [])
       add("class-weights", data.balancesClasses ? "balanced" : "none")
       add("label-smoothing", data.labelSmoothing)
     }

@@ -15,7 +15,8 @@ struct TrainClassify: PagedCommand {
       are scaled as the training part asks for, by 'predict' and 'evaluate' too.
       """)
 
-  static let basics = ["label", "id", "time", "labels", "missing"] + TrainExampleOptions.basics
+  static let basics =
+    ["label", "classes", "id", "time", "labels", "missing"] + TrainExampleOptions.basics
   static var defaults: [String: String] {
     TrainingSettings.defaults(for: .classify).exampleHelpDefaults
   }
@@ -24,6 +25,12 @@ struct TrainClassify: PagedCommand {
 
   @Option(help: ArgumentHelp("Of a table, the column of the classes.", valueName: "column"))
   var label: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "All classes, in the order of the outputs; without it those of the data.",
+      valueName: "name,…"))
+  var classes: NameList?
 
   @Option(
     help: ArgumentHelp(
@@ -38,7 +45,7 @@ struct TrainClassify: PagedCommand {
   var testLabels: String?
 
   @OptionGroup var numbers: MissingOptions
-  @OptionGroup(title: "Optimization") var classes: ClassOptions
+  @OptionGroup(title: "Optimization") var targets: ClassOptions
 
   @Option(
     help: ArgumentHelp(
@@ -47,16 +54,17 @@ struct TrainClassify: PagedCommand {
 
   func run() throws {
     let isPlain =
-      label == nil && labels == nil && validationLabels == nil && testLabels == nil
-      && numbers.missing == nil && pooling == nil && classes.isEmpty
+      label == nil && classes == nil && labels == nil && validationLabels == nil
+      && testLabels == nil
+      && numbers.missing == nil && pooling == nil && targets.isEmpty
     try examples.run(.classify, isPlain: isPlain) { data in
-      data.columns.label = label
+      (data.columns.label, data.classes) = (label, classes?.names)
       (data.labels, data.validationLabels, data.testLabels) = (labels, validationLabels, testLabels)
       data.missing = numbers.missing ?? .error
       let recurrent = examples.common.recurrent.stack
       let isForward = !recurrent.bidirectional && recurrent.direction ?? .forward == .forward
       data.pooling = pooling ?? (isForward ? .last : .mean)
-      classes.apply(to: &data)
+      targets.apply(to: &data)
     }
   }
 }

@@ -14,7 +14,7 @@ struct TrainTag: PagedCommand {
       each training step. Of BIO tags (B-X, I-X, O) the F1 of spans is measured too.
       """)
 
-  static let basics = ["label", "word", "id", "time"] + TrainExampleOptions.basics
+  static let basics = ["label", "classes", "word", "id", "time"] + TrainExampleOptions.basics
   static var defaults: [String: String] {
     TrainingSettings.defaults(for: .tag).exampleHelpDefaults
   }
@@ -26,17 +26,23 @@ struct TrainTag: PagedCommand {
 
   @Option(
     help: ArgumentHelp(
+      "All tags, in the order of the outputs; without it those of the data.",
+      valueName: "name,…"))
+  var classes: NameList?
+
+  @Option(
+    help: ArgumentHelp(
       "Of a table, the column of the words; without it the one that is left.", valueName: "column"))
   var word: String?
 
-  @OptionGroup(title: "Optimization") var classes: ClassOptions
+  @OptionGroup(title: "Optimization") var targets: ClassOptions
 
   func run() throws {
-    let isPlain = label == nil && word == nil && classes.isEmpty
+    let isPlain = label == nil && classes == nil && word == nil && targets.isEmpty
     try examples.run(.tag, isPlain: isPlain) { data in
-      data.columns.label = label
+      (data.columns.label, data.classes) = (label, classes?.names)
       data.word = word
-      classes.apply(to: &data)
+      targets.apply(to: &data)
     }
   }
 }

@@ -48,7 +48,7 @@ struct ClassExamples: SequenceExamples {
       guard let number = classes.firstIndex(of: label) else {
         throw CarouselError(
           .badData,
-          "\(set.place(index)): expected a class seen in training, found '\(label)'"
+          "\(set.place(index)): expected \(description.knownClasses("class")), found '\(label)'"
             + suggestion(for: label, among: classes))
       }
       targets.append(Int32(number))
@@ -57,8 +57,7 @@ struct ClassExamples: SequenceExamples {
   }
 
   func input(
-    _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
-    noise: ExampleNoise?
+    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: ExampleNoise?
   ) -> NetworkInput {
     let width = mean.count
     var x = [Double](repeating: 0, count: sequenceLength * batchSize * width)
@@ -101,7 +100,7 @@ struct ClassExamples: SequenceExamples {
     return result
   }
 
-  func makeTally() -> any ExampleTally { ClassTally(self) }
+  func makeTally() -> any ExampleTally { ClassTally(classCount: classCount) }
 }
 
 /// Cross-entropy of one row of logits.
@@ -137,20 +136,19 @@ enum CrossEntropy {
 
 /// Counts which classes were taken for which.
 private struct ClassTally: ExampleTally {
-  private let examples: ClassExamples
   /// `[truth][prediction]`.
   private var confusion: [[Int]]
 
-  init(_ examples: ClassExamples) {
-    self.examples = examples
+  init(classCount: Int) {
     confusion = [[Int]](
-      repeating: [Int](repeating: 0, count: examples.classCount), count: examples.classCount)
+      repeating: [Int](repeating: 0, count: classCount), count: classCount)
   }
 
   mutating func add(_ outputs: BatchOutputs, _ batch: ExampleBatch) {
+    let targets = batch.source(as: ClassExamples.self).targets
     for (n, example) in batch.examples.enumerated() {
       let prediction = outputs.row(sequence: n).indexOfLargest
-      confusion[Int(examples.targets[example])][prediction] += 1
+      confusion[Int(targets[example])][prediction] += 1
     }
   }
 

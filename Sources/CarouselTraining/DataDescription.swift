@@ -19,6 +19,8 @@ public struct DataDescription: Hashable, Sendable, Codable {
   public var forecast: ForecastScaling?
   /// The length of the longest sequence in the training part.
   public var longest = 1
+  /// The sequences that all this was learnt from, where the file is too large to be read before.
+  public var sampleSize: Int?
   /// The hash of the training and validation parts, 64 bits as hexadecimal digits.
   public var hash = ""
 
@@ -33,6 +35,15 @@ public struct DataDescription: Hashable, Sendable, Codable {
     if words == nil { recurrent.inputSize = channels.count }
     return NetworkConfiguration(
       vocabularySize: words.map { $0.count + 1 }, recurrent: recurrent, outputSize: outputSize)
+  }
+
+  /// What a class or tag should be, for a sentence about another.
+  func knownClasses(_ what: String) -> String {
+    if settings.classes != nil { return "one of --classes" }
+    return sampleSize.map {
+      "a \(what) of the \($0) sequences that were looked at, since so large a file is not read before; "
+        + "--classes names all"
+    } ?? "a \(what) seen in training"
   }
 
   private var outputSize: Int {

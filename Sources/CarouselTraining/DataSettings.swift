@@ -60,6 +60,8 @@ public struct DataSettings: Hashable, Sendable, Codable {
   /// What stands for missing numbers.
   public var missing = MissingValues.error
 
+  /// All classes or tags, in the order of the outputs; nil takes those that the data have.
+  public var classes: [String]?
   /// Classes: whether each weighs as much as any other, how much of a target goes to all classes, and how
   /// steps become one.
   public var balancesClasses = false, labelSmoothing = 0.0, pooling = Pooling.last
@@ -88,6 +90,15 @@ public struct DataSettings: Hashable, Sendable, Codable {
         .usage,
         "the validation and the test share must be below 1 together, but are \(validation) and \(test)"
       )
+    }
+    if let classes {
+      guard classes.count >= 2, Set(classes).count == classes.count,
+        classes.allSatisfy({ !$0.isEmpty })
+      else {
+        throw CarouselError(
+          .usage,
+          "--classes needs at least 2 names, each once, but is \(classes.joined(separator: ","))")
+      }
     }
     guard labelSmoothing >= 0, labelSmoothing < 1 else {
       throw CarouselError(

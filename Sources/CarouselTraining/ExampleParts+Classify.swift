@@ -4,35 +4,24 @@ import CarouselModel
 extension ExampleParts {
   /// Sequences of classes.
   init(classify settings: DataSettings, seed: UInt64) throws(CarouselError) {
-    var settings = settings
-    if settings.columns.label == nil, try SequenceSet.Format(of: settings.file) == .table {
-      settings.columns.label = try Self.labelColumn(settings, among: ["label", "class", "target"])
+    let set = try SequenceSet(
+      contentsOf: settings.file, columns: settings.columns, labels: settings.labels,
+      missing: settings.missing)
+    if let classes = settings.classes {
+      var known = DataDescription(settings: settings)
+      (known.channels, known.classes) = (set.channels, classes)
+      _ = try ClassExamples(set, known)
     }
-    let set = try Self.read(settings.file, settings.labels, settings, channels: nil)
     let parts = try Self.split(
       count: set.count, keys: set.labels, validation: settings.validation, test: settings.test,
       seed: seed, place: set.place)
     let training = set.selecting(parts.training)
     var description = DataDescription(settings: settings, seed: seed)
-    description.channels = set.channels
-    description.classes = Self.ordered(Set(training.labels))
-    let classes = description.classes ?? []
-    guard classes.count >= 2 else {
-      throw CarouselError(
-        .badData,
-        "\(set.source): expected sequences of at least 2 classes, found '\(classes.first ?? "")' alone"
-      )
-    }
-    (description.mean, description.scale) = training.moments
-    description.longest = (0..<training.count).reduce(1) { max($0, training.length($1)) }
+    try description.learn(from: training, classes: nil)
     var hash = DataHash()
     set.add(to: &hash)
-    var counts: [String: Int] = [:]
-    for label in training.labels { counts[label, default: 0] += 1 }
     self.training = try ClassExamples(
-      training, description,
-      weights: settings.balancesClasses
-        ? Self.balanced(classes.map { counts[$0] ?? 0 }) : nil,
+      training, description, weights: description.classWeights(training.labels),
       smoothing: settings.labelSmoothing)
     func examples(
       _ heldOut: HeldOut?, _ labels: String?, _ indices: [Int], _ hash: inout DataHash
@@ -40,23 +29,13 @@ extension ExampleParts {
       guard let path = heldOut?.file else {
         return indices.isEmpty ? nil : try ClassExamples(set.selecting(indices), description)
       }
-      let other = try Self.read(path, labels, settings, channels: description.channels)
-      other.add(to: &hash)
-      return try ClassExamples(other, description)
+      return try Self.classes(of: path, labels: labels, description, &hash)
     }
     validation = try examples(
       settings.validation, settings.validationLabels, parts.validation, &hash)
     test = try examples(settings.test, settings.testLabels, parts.test, &hash)
     description.hash = hash.text
     self.description = description
-  }
-
-  private static func read(
-    _ path: String, _ labels: String?, _ settings: DataSettings, channels: [String]?
-  ) throws(CarouselError) -> SequenceSet {
-    try SequenceSet(
-      contentsOf: path, columns: settings.columns, labels: labels, channels: channels,
-      missing: settings.missing)
   }
 
   /// The column of the classes, where it is not named: one that is usually called so.
@@ -71,6 +50,35 @@ extension ExampleParts {
       .usage,
       "\(settings.file): expected --label with the column of the classes, one of "
         + columns.suffix(8).joined(separator: ", "))
+  }
+}
+
+extension DataDescription {
+  /// Learns channels, classes, scales and the longest length from sequences to learn from.
+  ///
+  /// `classes` are those that the file names; those of the settings go before them.
+  mutating func learn(
+    from set: SequenceSet, classes named: [String]?
+  ) throws(CarouselError) {
+    channels = set.channels
+    let found = settings.classes ?? ExampleParts.ordered(Set(named ?? set.labels))
+    classes = found
+    guard found.count >= 2 else {
+      throw CarouselError(
+        .badData,
+        "\(set.source): expected sequences of at least 2 classes, found '\(found.first ?? "")' alone"
+      )
+    }
+    (mean, scale) = set.moments
+    longest = (0..<set.count).reduce(1) { max($0, set.length($1)) }
+  }
+
+  /// The weight of each class where each is to weigh as much as any other, by the labels to learn from.
+  func classWeights(_ labels: some Sequence<String>) -> [Double]? {
+    guard settings.balancesClasses else { return nil }
+    var counts: [String: Int] = [:]
+    for label in labels { counts[label, default: 0] += 1 }
+    return ExampleParts.balanced((classes ?? []).map { counts[$0] ?? 0 })
   }
 }
 

@@ -53,7 +53,7 @@ extension ExampleParts {
         (0..<set.count).flatMap { series in
           (0..<trainingEnds[series]).map { set.values[series][$0 * set.width + channel] }
         }
-      }, naive)
+      }, naive, hasSeveralSeries: set.count > 1)
     var hash = DataHash()
     set.add(to: &hash)
     func examples(_ windows: [Window]) -> ForecastExamples {
@@ -79,7 +79,7 @@ extension ExampleParts {
 
 extension HeldOut? {
   /// How many of the last steps of a series are held out.
-  fileprivate func count(of length: Int) -> Int {
+  func count(of length: Int) -> Int {
     guard case .share(let share) = self else { return 0 }
     return Int((Double(length) * share).rounded())
   }
@@ -131,7 +131,7 @@ extension DataDescription {
   /// `covariate` gives the numbers of a channel there.
   mutating func learnScales(
     of set: SeriesSet, _ windows: [ForecastExamples.Window], covariate: (Int) -> [Double],
-    _ naive: [[Double]]
+    _ naive: [[Double]], hasSeveralSeries: Bool
   ) {
     let (targets, width) = (set.targets.count, set.width)
     mean = [Double](repeating: 0, count: width)
@@ -143,7 +143,7 @@ extension DataDescription {
     }
     var forecast = ForecastScaling()
     forecast.targetScale = [Double](repeating: 1, count: targets)
-    forecast.scalesWindows = set.count > 1
+    forecast.scalesWindows = hasSeveralSeries
     self.forecast = forecast
     let draft = ForecastExamples(set, windows, self, naiveErrors: naive)
     func differences(_ target: Int, _ base: ForecastScaling.Base) -> [Double] {

@@ -2,15 +2,15 @@ import CarouselFormats
 import CarouselModel
 
 extension ExampleParts {
-  private typealias Window = ForecastExamples.Window
-
-  /// The parts of a forecast's data; a file of one series with more than `mostInMemory` bytes stays where it is.
+  /// The parts of a forecast's data; a file with more than `mostInMemory` bytes stays where it is.
   static func forecast(
-    _ settings: DataSettings, mostInMemory: Int = TrainingText.mostInMemory
+    _ settings: DataSettings, seed: UInt64 = 1, mostInMemory: Int
   ) throws(CarouselError) -> ExampleParts {
     let isLarge = try SeriesStream.byteCount(of: settings.file) > mostInMemory
-    return isLarge && settings.columns.id == nil
-      ? try ExampleParts(streaming: settings) : try ExampleParts(forecast: settings)
+    guard isLarge else { return try ExampleParts(forecast: settings) }
+    return settings.columns.id == nil
+      ? try ExampleParts(streaming: settings)
+      : try ExampleParts(streamingSeries: settings, seed: seed)
   }
 
   /// The same of one series in a file that is too large to be read: stretches of it, spread evenly, are read when
@@ -41,46 +41,39 @@ extension ExampleParts {
         "\(settings.file): expected at least \(needed) steps in the \(name) part, a window of "
           + "\(settings.window) and a horizon of \(settings.horizon), found fewer")
     }
-    var sample: [Window] = []
-    for place in 0..<min(streams.training.count, 2000) {
-      let index = place * streams.training.count / min(streams.training.count, 2000)
-      sample.append(
-        Window(
-          series: 0, last: settings.window - 1, numbers: try streams.training.stretch(index)))
+    let places = min(streams.training.count, 2000)
+    var set = SeriesSet(empty: all.source, targets: all.targets, covariates: all.covariates)
+    let none = set
+    for place in 0..<places {
+      set.append(try streams.training.stretch(place * streams.training.count / places))
     }
-    let set = SeriesSet(empty: all.source, targets: all.targets, covariates: all.covariates)
     var description = DataDescription(settings: settings)
     description.channels = all.targets + all.covariates
     description.longest = settings.window
-    let numbers = sample.compactMap(\.numbers)
-    let naive = [
-      all.targets.indices.map { target in
-        let errors = numbers.flatMap { stretch in
-          (settings.season..<needed).map {
-            abs(
-              stretch[$0 * set.width + target]
-                - stretch[($0 - settings.season) * set.width + target])
-          }
+    let naive = all.targets.indices.map { target in
+      let errors = set.values.flatMap { stretch in
+        (settings.season..<needed).map {
+          abs(
+            stretch[$0 * set.width + target]
+              - stretch[($0 - settings.season) * set.width + target])
         }
-        return errors.reduce(0, +) / Double(max(errors.count, 1))
       }
-    ]
-    description.learnScales(
-      of: set, sample,
-      covariate: { channel in
-        numbers.flatMap { stretch in (0..<needed).map { stretch[$0 * set.width + channel] } }
-      }, naive)
+      return errors.reduce(0, +) / Double(max(errors.count, 1))
+    }
+    description.learnScales(ofStretches: set, hasSeveralSeries: false)
     var hash = DataHash()
     hash.add(UInt64(try SeriesStream.byteCount(of: settings.file)))
-    for value in numbers.joined() { hash.add(value.bitPattern) }
-    func examples(_ stream: SeriesStream) -> ForecastExamples {
-      var result = ForecastExamples(set, [], description, naiveErrors: naive)
-      result.stream = stream
-      return result
+    for value in set.values.joined() { hash.add(value.bitPattern) }
+    let like = ForecastExamples(none, [], description, naiveErrors: [])
+    func examples(_ stream: SeriesStream) -> StreamedForecast {
+      StreamedForecast(count: stream.count, like: like, naiveErrors: naive) {
+        example, _ throws(CarouselError) in
+        try stream.stretch(example)
+      }
     }
     func part(
       _ part: HeldOut?, _ stream: SeriesStream, _ hash: inout DataHash
-    ) throws(CarouselError) -> ForecastExamples? {
+    ) throws(CarouselError) -> (any ExampleSource)? {
       guard let path = part?.file else { return part.share > 0 ? examples(stream) : nil }
       let other = try SeriesSet(path, settings)
       other.add(to: &hash)
@@ -94,10 +87,16 @@ extension ExampleParts {
   }
 }
 
-extension HeldOut? {
-  /// The share; 0 of a file of its own.
-  fileprivate var share: Double {
-    guard case .share(let share) = self else { return 0 }
-    return share
+extension DataDescription {
+  /// Learns scales from stretches of the training part, each a window and its horizon.
+  mutating func learnScales(ofStretches set: SeriesSet, hasSeveralSeries: Bool) {
+    learnScales(
+      of: set,
+      set.values.indices.map { ForecastExamples.Window(series: $0, last: settings.window - 1) },
+      covariate: { channel in
+        set.values.flatMap { stretch in
+          stride(from: channel, to: stretch.count, by: set.width).map { stretch[$0] }
+        }
+      }, [], hasSeveralSeries: hasSeveralSeries)
   }
 }

@@ -4,38 +4,18 @@ import CarouselModel
 extension ExampleParts {
   /// Sequences of words with tags.
   init(tag settings: DataSettings, seed: UInt64) throws(CarouselError) {
-    var settings = settings
-    if settings.columns.id != nil, settings.columns.label == nil {
-      settings.columns.label = try Self.labelColumn(settings, among: ["tag", "label", "class"])
-    }
     let set = try TaggedSet(settings.file, settings)
     let parts = try Self.split(
       count: set.count, keys: [], validation: settings.validation, test: settings.test, seed: seed,
       place: { "\(set.source): line \(set.lines[$0])" })
     let training = set.selecting(parts.training)
     var description = DataDescription(settings: settings, seed: seed)
-    var counts: [String: Int] = [:]
-    var words: [String] = []
-    for word in training.words.joined() {
-      if counts.updateValue((counts[word] ?? 0) + 1, forKey: word) == nil { words.append(word) }
-    }
-    description.words = words
-    let tags = Self.ordered(Set(training.tags.joined()))
-    description.classes = tags
-    guard tags.count >= 2 else {
-      throw CarouselError(
-        .badData, "\(set.source): expected at least 2 tags, found '\(tags.first ?? "")' alone")
-    }
-    description.longest = training.words.reduce(1) { max($0, $1.count) }
+    let rare = try description.learn(from: training)
     var hash = DataHash()
     set.add(to: &hash)
-    let rare = Set(
-      words.indices.filter { counts[words[$0]] == 1 }.map { Int32($0 + 1) })
-    var tagCounts: [String: Int] = [:]
-    for tag in training.tags.joined() { tagCounts[tag, default: 0] += 1 }
     self.training = try TagExamples(
       training, description, rare: rare,
-      weights: settings.balancesClasses ? Self.balanced(tags.map { tagCounts[$0] ?? 0 }) : nil,
+      weights: description.classWeights(training.tags.joined()),
       smoothing: settings.labelSmoothing)
     func examples(
       _ heldOut: HeldOut?, _ indices: [Int], _ hash: inout DataHash
@@ -51,6 +31,27 @@ extension ExampleParts {
     test = try examples(settings.test, parts.test, &hash)
     description.hash = hash.text
     self.description = description
+  }
+}
+
+extension DataDescription {
+  /// Learns words, tags and the longest length from sequences to learn from; returns the tokens of the words that
+  /// occur once.
+  mutating func learn(from set: TaggedSet) throws(CarouselError) -> Set<Int32> {
+    var counts: [String: Int] = [:]
+    var words: [String] = []
+    for word in set.words.joined() {
+      if counts.updateValue((counts[word] ?? 0) + 1, forKey: word) == nil { words.append(word) }
+    }
+    self.words = words
+    let tags = settings.classes ?? ExampleParts.ordered(Set(set.tags.joined()))
+    classes = tags
+    guard tags.count >= 2 else {
+      throw CarouselError(
+        .badData, "\(set.source): expected at least 2 tags, found '\(tags.first ?? "")' alone")
+    }
+    longest = set.words.reduce(1) { max($0, $1.count) }
+    return Set(words.indices.filter { counts[words[$0]] == 1 }.map { Int32($0 + 1) })
   }
 }
 

@@ -119,7 +119,7 @@ public final class ExampleStream<B: Backend> {
       targets: description.settings.targets, covariates: description.settings.covariates,
       values: history)
     let examples = try ForecastExamples(endsOf: set, description)
-    let batch = try examples.batch([0], sequenceLength: description.settings.window, batchSize: 1)
+    let batch = examples.batch([0], sequenceLength: description.settings.window, batchSize: 1)
     let passes = windows ?? ExamplePasses(model.network, examples, training: false)
     windows = passes
     return .numbers(id: nil, examples.predictions(try passes.outputs(batch), 0))

@@ -32,14 +32,10 @@ struct ForecastExamples: SequenceExamples {
   /// A window ends with step `last` of a series.
   struct Window: Hashable {
     let series: Int, last: Int
-    /// The numbers of the window and of what follows it, where they are not in the set of series.
-    var numbers: [Double]?
   }
 
   let set: SeriesSet
   let windows: [Window]
-  /// The file that windows are read from, where they are not in memory.
-  var stream: SeriesStream?
   let settings: DataSettings
   let scaling: ForecastScaling
   let mean: [Double], scale: [Double]
@@ -47,7 +43,7 @@ struct ForecastExamples: SequenceExamples {
   /// what MASE divides by.
   let naiveErrors: [[Double]]
 
-  var count: Int { stream?.count ?? windows.count }
+  var count: Int { windows.count }
   func length(_ index: Int) -> Int { settings.window }
   var timePooling: TimePooling? { .last }
 
@@ -57,19 +53,7 @@ struct ForecastExamples: SequenceExamples {
 
   /// The number of channel `channel` at a step.
   func value(_ window: Window, _ channel: Int, at step: Int) -> Double {
-    window.numbers?[step * width + channel] ?? set.values[window.series][step * width + channel]
-  }
-
-  func load(_ examples: [Int]) throws(CarouselError) -> [[Double]]? {
-    guard let stream else { return nil }
-    var result: [[Double]] = []
-    for example in examples { result.append(try stream.stretch(example)) }
-    return result
-  }
-
-  /// An example's window; `numbers` are those that were loaded for it.
-  func window(_ example: Int, _ numbers: [Double]?) -> Window {
-    numbers.map { Window(series: 0, last: settings.window - 1, numbers: $0) } ?? windows[example]
+    set.values[window.series][step * width + channel]
   }
 
   /// By what the targets of a window are divided.
@@ -110,12 +94,11 @@ struct ForecastExamples: SequenceExamples {
   }
 
   func input(
-    _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
-    noise: ExampleNoise?
+    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: ExampleNoise?
   ) -> NetworkInput {
     var x = [Double](repeating: 0, count: sequenceLength * batchSize * width)
     for (n, example) in examples.enumerated() {
-      let window = window(example, loaded?[n])
+      let window = windows[example]
       let first = window.last - settings.window + 1
       for channel in 0..<width {
         let isTarget = channel < targetCount
@@ -141,7 +124,7 @@ struct ForecastExamples: SequenceExamples {
       for ahead in 1...settings.horizon {
         for target in 0..<targetCount {
           let start = row + ((ahead - 1) * targetCount + target) * outputCount
-          body(window(example, batch.loaded?[n]), target, ahead, start)
+          body(windows[example], target, ahead, start)
         }
       }
     }
@@ -156,7 +139,7 @@ struct ForecastExamples: SequenceExamples {
       [Double](repeating: 0, count: N * width), [Int32](repeating: 0, count: N)
     )
     for (n, example) in batch.examples.enumerated() {
-      let window = window(example, batch.loaded?[n])
+      let window = windows[example]
       counted[n] = 1
       for ahead in 1...settings.horizon {
         for target in 0..<targetCount {
@@ -196,7 +179,7 @@ struct ForecastExamples: SequenceExamples {
     return result
   }
 
-  func makeTally() -> any ExampleTally { ForecastTally(self) }
+  func makeTally() -> any ExampleTally { ForecastTally(settings.loss) }
 
   /// What outputs say of one number, in its own unit.
   struct Prediction {

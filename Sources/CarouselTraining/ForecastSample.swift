@@ -34,7 +34,7 @@ extension Trainer {
   public func forecastSamples(
     _ examples: TrainingExamples, in folder: RunFolder?
   ) throws -> [ForecastSample] {
-    let parts: [(name: String, part: (any SequenceExamples)?)] = [
+    let parts: [(name: String, part: (any ExampleSource)?)] = [
       ("test", examples.test), ("validation", examples.validation),
       ("training", examples.training),
     ]
@@ -51,7 +51,7 @@ extension Trainer {
       var result: [[ForecastNumber]] = []
       for start in stride(from: 0, to: chosen.count, by: settings.batchSize) {
         let indices = Array(start..<min(start + settings.batchSize, chosen.count))
-        let batch = try chosen.batch(
+        let batch = chosen.batch(
           indices, sequenceLength: part.settings.window, batchSize: settings.batchSize)
         let outputs = try passes.outputs(batch)
         result += indices.map { chosen.predictions(outputs, $0) }

@@ -37,13 +37,14 @@ private struct ErrorSums {
 
 /// Counts how far forecasts are off, and how far those are that repeat what was.
 struct ForecastTally: ExampleTally {
-  private let examples: ForecastExamples
+  private let loss: ForecastLoss
   private var model = ErrorSums(), persistence = ErrorSums(), seasonal = ErrorSums()
   private var covered = 0, count = 0
 
-  init(_ examples: ForecastExamples) { self.examples = examples }
+  init(_ loss: ForecastLoss) { self.loss = loss }
 
   mutating func add(_ outputs: BatchOutputs, _ batch: ExampleBatch) {
+    let examples = batch.source(as: ForecastExamples.self)
     var (model, persistence, seasonal) = (model, persistence, seasonal)
     var (covered, count) = (0, 0)
     examples.forEachTarget(outputs, batch) { window, target, ahead, start in
@@ -70,7 +71,7 @@ struct ForecastTally: ExampleTally {
     metrics.forecast = model.errors
     metrics.persistence = persistence.errors
     metrics.seasonalPersistence = seasonal.errors
-    if case .quantile(let levels) = examples.settings.loss, levels.count > 1 {
+    if case .quantile(let levels) = loss, levels.count > 1 {
       metrics.coverage = Double(covered) / Double(max(count, 1))
     }
   }

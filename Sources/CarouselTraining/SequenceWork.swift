@@ -15,14 +15,18 @@ protocol TrainingWork: AnyObject {
 /// Passes of a network over batches of examples: its graph as they are read, bound to the sizes that batches have.
 final class ExamplePasses<B: Backend> {
   private let configuration: NetworkConfiguration
-  private let examples: any SequenceExamples
+  private let examples: any ExampleSource
   private let hasLengths: Bool
   private let passes: GraphPassCache<B>
 
   /// Prepares passes for the loss where `training`, else for the outputs.
-  init(_ network: Network<B>, _ examples: any SequenceExamples, training: Bool) {
+  ///
+  /// `areRagged` is for examples of any length, whatever those given have.
+  init(
+    _ network: Network<B>, _ examples: any ExampleSource, training: Bool, areRagged: Bool = false
+  ) {
     (configuration, self.examples) = (network.configuration, examples)
-    hasLengths = !examples.haveOneLength
+    hasLengths = areRagged || !examples.haveOneLength
     // Weights of ones too: the gradient of a loss with weights is rounded once.
     let weights =
       examples.weights ?? [Double](repeating: 1, count: network.configuration.outputSize)
@@ -45,7 +49,7 @@ final class ExamplePasses<B: Backend> {
     let (T, N) = (batch.sequenceLength, batch.batchSize)
     let inputs = try inputs(batch).merging(
       configuration.tensors(
-        examples.targets(batch), examples.timePooling == nil ? [T, N] : [N])
+        batch.source.targets(batch), examples.timePooling == nil ? [T, N] : [N])
     ) { $1 }
     let pass = try passes.pass(like: inputs)
     pass.slice = slice
@@ -75,7 +79,7 @@ final class ExamplePasses<B: Backend> {
 ///
 /// The next batch is made while the device computes.
 final class SequenceWork<B: Backend>: TrainingWork {
-  private let examples: any SequenceExamples
+  private let examples: any ExampleSource
   private let plan: BatchPlan
   private let passes: ExamplePasses<B>
   private let pieces: BatchPieces
@@ -92,7 +96,7 @@ final class SequenceWork<B: Backend>: TrainingWork {
   }
 
   init(
-    _ network: Network<B>, _ examples: any SequenceExamples, _ settings: TrainingSettings,
+    _ network: Network<B>, _ examples: any ExampleSource, _ settings: TrainingSettings,
     _ pieces: BatchPieces
   ) throws {
     (self.examples, self.pieces) = (examples, pieces)
@@ -109,21 +113,20 @@ final class SequenceWork<B: Backend>: TrainingWork {
   /// What an update learns from; of a short batch, at the end of an epoch, the last pieces have no example.
   private func update(_ step: Int, _ seed: UInt64) throws -> Update {
     let (indices, length) = plan.batch(step)
+    let chosen = try examples.read(indices, epoch: step / plan.epochSteps)
     let present = (indices.count + pieces.size - 1) / pieces.size
     let own = pieces.own.prefix { $0 < present }
-    let batches: [(piece: Int, batch: ExampleBatch)] = try own.map { piece in
+    let batches: [(piece: Int, batch: ExampleBatch)] = own.map { piece in
       let range = pieces.sequences(piece).clamped(to: indices.indices)
       let noise = ExampleNoise(seed: seed, step: step, slice: pieces.slice(piece))
       return (
         piece,
-        try examples.batch(
-          Array(indices[range]), sequenceLength: length, batchSize: pieces.size, noise: noise)
+        chosen.batch(range, sequenceLength: length, batchSize: pieces.size, noise: noise)
       )
     }
     // Piece by piece, in the order in which batches were once weighed.
     let weight = (0..<present).reduce(0) { sum, piece in
-      let range = pieces.sequences(piece).clamped(to: indices.indices)
-      return sum + examples.weight(Array(indices[range]))
+      sum + chosen.weight(pieces.sequences(piece).clamped(to: indices.indices))
     }
     return Update(batches: batches, present: present, weight: weight)
   }
@@ -147,90 +150,5 @@ final class SequenceWork<B: Backend>: TrainingWork {
   func readLoss() throws -> Double {
     if let tree { return try tree.readLoss() }
     return try lastPass?.loss() ?? .nan
-  }
-}
-
-/// Measures a network on examples.
-final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
-  private let examples: any SequenceExamples
-  private let passes: ExamplePasses<B>
-  /// The batches: examples sorted by length, so that little is computed past their ends.
-  private let batches: [(examples: [Int], sequenceLength: Int)]
-  private let batchSize: Int
-  private let ranks: any Communicator
-  private let width: Int
-
-  /// Measures on all examples, or with a `limit` on so many, spread evenly.
-  ///
-  /// Several ranks compute the batches in turn, and each counts what all computed.
-  init(
-    _ network: Network<B>, _ examples: any SequenceExamples, batchSize: Int, limit: Int? = nil,
-    ranks: any Communicator = Alone()
-  ) {
-    self.examples = examples
-    self.batchSize = batchSize
-    self.ranks = ranks
-    width = network.configuration.outputSize
-    passes = ExamplePasses(network, examples, training: false)
-    let step = limit.map { max(1, (examples.count + $0 - 1) / max($0, 1)) } ?? 1
-    batches = Self.batches(
-      Array(stride(from: 0, to: examples.count, by: step)), examples, batchSize)
-  }
-
-  /// Examples by length in batches, each with the length that all of them fit.
-  static func batches(
-    _ indices: [Int], _ examples: any SequenceExamples, _ batchSize: Int
-  ) -> [(examples: [Int], sequenceLength: Int)] {
-    let sorted = indices.sorted { (examples.length($0), $0) < (examples.length($1), $1) }
-    let classes = BatchPlan.classes(indices.map(examples.length))
-    return stride(from: 0, to: sorted.count, by: batchSize).map { start in
-      let batch = Array(sorted[start..<min(start + batchSize, sorted.count)])
-      let longest = examples.length(batch[batch.count - 1])
-      return (batch, classes.first { $0 >= longest } ?? longest)
-    }
-  }
-
-  var passCount: Int { (batches.count + ranks.count - 1) / ranks.count }
-
-  func measure(shouldStop: () throws -> Bool) throws -> TaskMetrics? {
-    var sum = LossSum()
-    var tally = examples.makeTally()
-    for start in stride(from: 0, to: batches.count, by: ranks.count) {
-      if try shouldStop() { return nil }
-      for (batch, outputs) in try outputs(start..<min(start + ranks.count, batches.count)) {
-        var none: [Double]?
-        let part = examples.loss(outputs, batch, gradient: &none)
-        sum.sum += part.sum
-        sum.weight += part.weight
-        tally.add(outputs, batch)
-      }
-    }
-    var metrics = TaskMetrics(loss: sum.mean ?? .nan)
-    tally.fill(&metrics)
-    return metrics
-  }
-
-  /// The outputs for as many batches as there are ranks, or fewer, of which each rank computes one.
-  private func outputs(
-    _ range: Range<Int>
-  ) throws -> [(batch: ExampleBatch, outputs: BatchOutputs)] {
-    let group = try range.map { index in
-      try examples.batch(
-        batches[index].examples, sequenceLength: batches[index].sequenceLength,
-        batchSize: batchSize)
-    }
-    guard ranks.count > 1 else {
-      return try group.map { ($0, try passes.outputs($0)) }
-    }
-    let own = ranks.rank < group.count ? try passes.outputs(group[ranks.rank]).values : []
-    let counts = try ranks.gather(Int64(own.count)).map(Int.init)
-    var rest = try ranks.gather(own, counts: counts)[...]
-    return zip(group, counts).map { batch, count in
-      defer { rest = rest.dropFirst(count) }
-      return (
-        batch,
-        BatchOutputs(values: Array(rest.prefix(count)), batchSize: batchSize, width: width)
-      )
-    }
   }
 }

@@ -23,12 +23,17 @@ struct TagExamples: SequenceExamples {
     _ set: TaggedSet, _ description: DataDescription, rare: Set<Int32> = [],
     weights: [Double]? = nil, smoothing: Double = 0, knowsTags: Bool = true
   ) throws(CarouselError) {
-    let words = Dictionary(
-      uniqueKeysWithValues: (description.words ?? []).enumerated().map { ($1, Int32($0 + 1)) })
-    let names = description.classes ?? []
-    let numbers = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
-    tokens = set.words.map { $0.map { words[$0] ?? 0 } }
-    self.names = names
+    try self.init(
+      set, TagNumbers(description), rare: rare, weights: weights, smoothing: smoothing,
+      knowsTags: knowsTags)
+  }
+
+  init(
+    _ set: TaggedSet, _ numbers: TagNumbers, rare: Set<Int32> = [], weights: [Double]? = nil,
+    smoothing: Double = 0, knowsTags: Bool = true
+  ) throws(CarouselError) {
+    tokens = set.words.map { $0.map { numbers.words[$0] ?? 0 } }
+    names = numbers.names
     self.rare = rare
     self.weights = weights
     self.smoothing = smoothing
@@ -40,11 +45,11 @@ struct TagExamples: SequenceExamples {
     for (index, sequence) in set.tags.enumerated() where knowsTags {
       var row: [Int32] = []
       for (place, tag) in sequence.enumerated() {
-        guard let number = numbers[tag] else {
+        guard let number = numbers.tags[tag] else {
           throw CarouselError(
             .badData,
-            "\(set.source): line \(set.lines[index] + (set.ids.isEmpty ? place : 0)): expected a tag seen in "
-              + "training, found '\(tag)'" + suggestion(for: tag, among: names))
+            "\(set.source): line \(set.lines[index] + (set.ids.isEmpty ? place : 0)): expected "
+              + "\(numbers.expected), found '\(tag)'" + suggestion(for: tag, among: names))
         }
         row.append(number)
       }
@@ -54,8 +59,7 @@ struct TagExamples: SequenceExamples {
   }
 
   func input(
-    _ examples: [Int], loaded: [[Double]]?, sequenceLength: Int, batchSize: Int,
-    noise: ExampleNoise?
+    _ examples: [Int], sequenceLength: Int, batchSize: Int, noise: ExampleNoise?
   ) -> NetworkInput {
     var result = [Int32](repeating: 0, count: sequenceLength * batchSize)
     let random = noise.map { noise in
@@ -111,29 +115,48 @@ struct TagExamples: SequenceExamples {
     (0..<length).map { outputs.row(step: $0, sequence: n).indexOfLargest }
   }
 
-  func makeTally() -> any ExampleTally { TagTally(self) }
+  func makeTally() -> any ExampleTally { TagTally(names) }
+}
+
+/// The numbers of words and tags, as a model knows them.
+struct TagNumbers {
+  /// The tokens of words, from 1 on; the numbers of tags, from 0 on.
+  let words: [String: Int32], tags: [String: Int32]
+  /// The names of the tags.
+  let names: [String]
+  /// What a tag should be, for a sentence.
+  let expected: String
+
+  init(_ description: DataDescription) {
+    names = description.classes ?? []
+    words = Dictionary(
+      uniqueKeysWithValues: (description.words ?? []).enumerated().map { ($1, Int32($0 + 1)) })
+    tags = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
+    expected = description.knownClasses("tag")
+  }
 }
 
 /// Counts right tags and right spans.
 private struct TagTally: ExampleTally {
-  private let examples: TagExamples
+  private let names: [String]
   private var right = 0, all = 0
   private var counts: [Int]
   private var spans = (right: 0, predicted: 0, truth: 0)
 
-  init(_ examples: TagExamples) {
-    self.examples = examples
-    counts = [Int](repeating: 0, count: examples.names.count)
+  init(_ names: [String]) {
+    self.names = names
+    counts = [Int](repeating: 0, count: names.count)
   }
 
   mutating func add(_ outputs: BatchOutputs, _ batch: ExampleBatch) {
+    let examples = batch.source(as: TagExamples.self)
     for (n, example) in batch.examples.enumerated() {
       let truth = examples.tags[example].map(Int.init)
       let found = examples.predictions(outputs, sequence: n, length: truth.count)
       all += truth.count
       right += zip(truth, found).count { $0 == $1 }
       for tag in truth { counts[tag] += 1 }
-      guard Spans.areBIO(examples.names) else { continue }
+      guard Spans.areBIO(names) else { continue }
       let (a, b) = (Spans.found(truth.map(name)), Spans.found(found.map(name)))
       spans.truth += a.count
       spans.predicted += b.count
@@ -141,12 +164,12 @@ private struct TagTally: ExampleTally {
     }
   }
 
-  private func name(_ number: Int) -> String { examples.names[number] }
+  private func name(_ number: Int) -> String { names[number] }
 
   func fill(_ metrics: inout TaskMetrics) {
     metrics.accuracy = Double(right) / Double(max(all, 1))
     metrics.mostFrequentTag = Double(counts.max() ?? 0) / Double(max(all, 1))
-    if Spans.areBIO(examples.names) {
+    if Spans.areBIO(names) {
       metrics.spanF1 = 2 * Double(spans.right) / Double(max(spans.predicted + spans.truth, 1))
     }
   }

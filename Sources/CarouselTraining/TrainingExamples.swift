@@ -7,8 +7,8 @@ public struct TrainingExamples: Sendable {
   public let task: TrainingTask
   /// What a model remembers of the data.
   public let description: DataDescription
-  let training: any SequenceExamples
-  let validation: (any SequenceExamples)?, test: (any SequenceExamples)?
+  let training: any ExampleSource
+  let validation: (any ExampleSource)?, test: (any ExampleSource)?
 
   /// The examples to learn from.
   public var count: Int { training.count }
@@ -24,13 +24,20 @@ public struct TrainingExamples: Sendable {
   public init(
     _ task: TrainingTask, settings: DataSettings, seed: UInt64
   ) throws(CarouselError) {
+    try self.init(task, settings: settings, seed: seed, mostInMemory: TrainingText.mostInMemory)
+  }
+
+  /// The same; a file with more than `mostInMemory` bytes stays where it is, see `StreamedExamples`.
+  init(
+    _ task: TrainingTask, settings: DataSettings, seed: UInt64, mostInMemory: Int
+  ) throws(CarouselError) {
     try settings.validate()
     self.task = task
     let parts: ExampleParts
     switch task {
-    case .classify: parts = try ExampleParts(classify: settings, seed: seed)
-    case .forecast: parts = try .forecast(settings)
-    case .tag: parts = try ExampleParts(tag: settings, seed: seed)
+    case .classify: parts = try .classify(settings, seed: seed, mostInMemory: mostInMemory)
+    case .forecast: parts = try .forecast(settings, seed: seed, mostInMemory: mostInMemory)
+    case .tag: parts = try .tag(settings, seed: seed, mostInMemory: mostInMemory)
     case .text, .adding, .copy:
       throw CarouselError(.usage, "the task \(task.rawValue) reads no examples")
     }
@@ -40,6 +47,10 @@ public struct TrainingExamples: Sendable {
 
   /// The data of a run that is resumed; throws where they are no longer what they were.
   public init(resuming checkpoint: Checkpoint) throws(CarouselError) {
+    try self.init(resuming: checkpoint, mostInMemory: TrainingText.mostInMemory)
+  }
+
+  init(resuming checkpoint: Checkpoint, mostInMemory: Int) throws(CarouselError) {
     let known = checkpoint.description
     guard let data = known.data else {
       throw CarouselError(
@@ -47,7 +58,8 @@ public struct TrainingExamples: Sendable {
         "\(checkpoint.path): expected a run on one's own data, found one of 'train \(known.task.rawValue)'"
       )
     }
-    try self.init(known.task, settings: data.settings, seed: data.seed)
+    try self.init(
+      known.task, settings: data.settings, seed: data.seed, mostInMemory: mostInMemory)
     guard description == data else {
       throw CarouselError(
         .badData,
@@ -61,8 +73,8 @@ public struct TrainingExamples: Sendable {
 /// The parts of data, and what a model remembers of them.
 struct ExampleParts {
   var description: DataDescription
-  let training: any SequenceExamples
-  let validation: (any SequenceExamples)?, test: (any SequenceExamples)?
+  let training: any ExampleSource
+  let validation: (any ExampleSource)?, test: (any ExampleSource)?
 
   /// Cuts sequences with labels into those to learn from and those held out, the same share of each class.
   ///

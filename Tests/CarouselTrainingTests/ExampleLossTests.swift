@@ -20,7 +20,7 @@ import Testing
   ) throws {
     let indices = Array(0..<examples.count)
     let batchSize = examples.count + 1
-    let batch = try examples.batch(indices, sequenceLength: examples.longest, batchSize: batchSize)
+    let batch = examples.batch(indices, sequenceLength: examples.longest, batchSize: batchSize)
     let values = Self.numbers(rows * batchSize * width)
     func loss(_ values: [Double], _ gradient: inout [Double]?) -> LossSum {
       examples.loss(
@@ -108,7 +108,7 @@ import Testing
   /// Of an output that says exactly what comes, every loss knows it, in the units of the data.
   @Test func whatIsPredictedExactlyHasNoError() throws {
     let examples = Self.forecast(.squared, season: 2, series: 2)
-    let batch = try examples.batch([0, 1], sequenceLength: 4, batchSize: 2)
+    let batch = examples.batch([0, 1], sequenceLength: 4, batchSize: 2)
     var values = [Double](repeating: .nan, count: 2 * 6)
     let empty = BatchOutputs(values: values, batchSize: 2, width: 6)
     examples.forEachTarget(empty, batch) { window, target, ahead, start in
@@ -135,7 +135,7 @@ import Testing
     // Bands of 3 to 5 around 4, and of 9 to 10 beside 8.
     let outputs = BatchOutputs(values: [1, 3, 6, 5], batchSize: 2, width: 2)
     var tally = examples.makeTally()
-    try tally.add(outputs, examples.batch([0, 1], sequenceLength: 2, batchSize: 2))
+    tally.add(outputs, examples.batch([0, 1], sequenceLength: 2, batchSize: 2))
     var metrics = TaskMetrics(loss: 0)
     tally.fill(&metrics)
     #expect(metrics.coverage == 0.5)

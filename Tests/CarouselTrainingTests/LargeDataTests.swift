@@ -131,7 +131,7 @@ import Testing
   @Test func aForecastLearnsFromATableThatStaysInItsFile() throws {
     let path = try write(table(400), "t.csv")
     let parts = try ExampleParts.forecast(settings(path), mostInMemory: 1000)
-    let read = try ExampleParts.forecast(settings(path))
+    let read = try ExampleParts.forecast(settings(path), mostInMemory: .max)
     #expect(parts.description.channels == read.description.channels)
     #expect(parts.description.hash.hasPrefix("stretches-"))
     let (a, b) = (parts.description.forecast, read.description.forecast)
@@ -161,7 +161,7 @@ import Testing
       let path = try write(table(120, change: change), "bad.csv")
       do {
         let parts = try ExampleParts.forecast(settings(path), mostInMemory: 10)
-        for index in 0..<parts.training.count { _ = try parts.training.load([index]) }
+        for index in 0..<parts.training.count { _ = try parts.training.read([index], epoch: 0) }
         Issue.record("expected an error")
       } catch {
         #expect(error.kind == .badData)

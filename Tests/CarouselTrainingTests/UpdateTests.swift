@@ -136,9 +136,9 @@ import Testing
       if examples.description.words == nil { recurrent.inputSize = 2 }
       let network = try Network(
         examples.description.network(recurrent), backend: backend, seed: 2)
-      let part = examples.training
+      let part = try #require(examples.training as? any SequenceExamples)
       // Fewer examples than the batch has room for.
-      let batch = try part.batch([3, 1, 4], sequenceLength: part.longest, batchSize: 4)
+      let batch = part.batch([3, 1, 4], sequenceLength: part.longest, batchSize: 4)
       let loss = try ExamplePasses(network, part, training: true).queueGradients(
         batch, slice: nil, weight: part.weight(batch.examples), dropoutSeed: (seed: 0, step: 0),
         gradientIsFinal: nil

@@ -1,0 +1,98 @@
+import CarouselFormats
+import CarouselModel
+
+/// Blocks of a large file that are one part of the data.
+///
+/// A sequence belongs to the block in which the line before it begins, so that parts share none.
+struct FileBlocks: Sendable {
+  let records: RecordFile
+  /// Where the blocks are, rising.
+  let blocks: [Range<Int>]
+
+  /// The most blocks of a file; each has room for some sequences.
+  private static let most = 4096
+
+  /// Divides a file into what is learnt from and what is held out.
+  ///
+  /// Shares are held out in blocks that the seed draws, as many from the beginning of the file as from its middle
+  /// and its end: so a file that is sorted by class is divided fairly.
+  static func parts(
+    of records: RecordFile, _ settings: DataSettings, seed: UInt64
+  ) throws(CarouselError) -> (training: FileBlocks, validation: FileBlocks, test: FileBlocks) {
+    let (range, room) = (records.range, 4 * records.meanBytes)
+    let count = min(max(Int(Double(range.count) / room), 1), most)
+    var rest = (0..<count).map { block in
+      range.lowerBound + range.count * block / count..<range.lowerBound
+        + range.count * (block + 1) / count
+    }
+    var drawn: [[Range<Int>]] = []
+    for (number, part) in [settings.test, settings.validation].enumerated() {
+      let share = part.share
+      let wanted = share > 0 ? max(1, Int((Double(count) * share).rounded())) : 0
+      guard wanted < rest.count else {
+        throw CarouselError(
+          .badData,
+          "\(records.source): expected more sequences than are held out, found some "
+            + "\(Int(Double(range.count) / records.meanBytes))")
+      }
+      let random = Philox(seed: seed, stream: RandomStream.split(number))
+      let chosen = (0..<wanted).map { place in
+        let stretch = place * rest.count / wanted..<(place + 1) * rest.count / wanted
+        return stretch.lowerBound + Int(random.uniform(place) * Double(stretch.count))
+      }
+      drawn.append(chosen.map { rest[$0] })
+      let taken = Set(chosen)
+      rest = rest.indices.filter { !taken.contains($0) }.map { rest[$0] }
+    }
+    return (
+      FileBlocks(records: records, blocks: rest), FileBlocks(records: records, blocks: drawn[1]),
+      FileBlocks(records: records, blocks: drawn[0])
+    )
+  }
+
+  /// The sequences, about so many.
+  var count: Int {
+    let bytes = blocks.reduce(0) { $0 + $1.count }
+    return blocks.isEmpty ? 0 : max(1, Int(Double(bytes) / records.meanBytes))
+  }
+
+  /// The first sequence behind a place, from 0 for the first block's beginning to 1 for the last one's end.
+  ///
+  /// Behind the last one of a block comes its first one, and where it has none that of the next block.
+  func record(at place: Double) throws(CarouselError) -> RecordFile.Record {
+    let exact = place * Double(blocks.count)
+    let first = min(Int(exact), blocks.count - 1)
+    let begin = Int((exact - Double(first)) * Double(blocks[first].count))
+    let behind = blocks[first].dropFirst(begin)
+    if let found = try records.records(in: behind, most: 1).first { return found }
+    for number in first..<first + blocks.count {
+      let block = blocks[number % blocks.count]
+      if let found = try records.records(in: block, most: 1).first { return found }
+    }
+    throw CarouselError(
+      .badData, "\(records.source): expected sequences in each part of the file, found none")
+  }
+
+  /// Sequences spread evenly, at most `most` and not many more than `bytes` of the file.
+  func sample(most: Int = 3000, bytes: Int = 1 << 23) throws(CarouselError) -> [RecordFile.Record] {
+    var result: [RecordFile.Record] = []
+    var (known, size) = (Set<Int>(), 0)
+    for number in 0..<most where size < bytes || result.count < 16 {
+      // Multiples of the golden ratio: however many there are, they are spread evenly.
+      let place = Double(number) * 0.618_033_988_749_895
+      let record = try record(at: place - place.rounded(.down))
+      guard known.insert(record.start).inserted else { continue }
+      result.append(record)
+      size += record.bytes.count
+    }
+    return result.sorted { $0.start < $1.start }
+  }
+}
+
+extension HeldOut? {
+  /// The share; 0 of a file of its own.
+  var share: Double {
+    guard case .share(let share) = self else { return 0 }
+    return share
+  }
+}
