@@ -12,7 +12,9 @@ struct TrainClassify: PagedCommand {
       --label and --time name columns, all others are its channels); or IDX images, a row a step, \
       packed by gzip or not, with their labels in --labels. A share of every class, or the file of \
       --validation, is held out; the model that is best there is kept and, with --test, tested. Numbers \
-      are scaled as the training part asks for, by 'predict' and 'evaluate' too.
+      are scaled as the training part asks for, by 'predict' and 'evaluate' too. Of a file above 256 MiB \
+      sequences are read when they are trained on, and a sample says which classes there are, unless \
+      --classes does.
       """)
 
   static let basics =

@@ -11,7 +11,9 @@ struct TrainForecast: PagedCommand {
       --target and --covariates and predicts the next --horizon of --target. The end of each series \
       is the test (--test), what lies before it is held out (--validation), the rest is learnt from: no \
       window to learn from has a target there. Errors stand beside those of persistence, the last \
-      number again, and of seasonalPersistence, that of the same place in the --season before.
+      number again, and of seasonalPersistence, that of the same place in the --season before. \
+      Of a file above 256 MiB windows are read when they are trained on; its rows are in the order of \
+      time, those of a series one behind the other.
       """)
 
   static let basics =

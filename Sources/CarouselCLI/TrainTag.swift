@@ -11,7 +11,9 @@ struct TrainTag: PagedCommand {
       sequences (CoNLL): the first column has the words, the last one the tags. Or a CSV file with \
       --id, which tells sequences apart, --label for the tags and --word for the words. Words that the \
       training part lacks are read as one unknown word; half of those that it has once are read so in \
-      each training step. Of BIO tags (B-X, I-X, O) the F1 of spans is measured too.
+      each training step. Of BIO tags (B-X, I-X, O) the F1 of spans is measured too. Of \
+      a file above 256 MiB sequences are read when they are trained on, and a sample says which words and \
+      tags there are; --classes names all tags.
       """)
 
   static let basics = ["label", "classes", "word", "id", "time"] + TrainExampleOptions.basics

@@ -37,6 +37,30 @@ final class ByteStream {
     return chunk[position - 1]
   }
 
+  /// Takes the bytes before the next separator, line end or quote, as far as they are in the chunk, and appends
+  /// them.
+  func takePlain(
+    into bytes: inout [UInt8], before separator: UInt8
+  ) throws(CarouselError) {
+    if position == end { try fill() }
+    let (begin, end) = (position, end)
+    let stop = chunk.withUnsafeBufferPointer { chunk in
+      var place = begin
+      while place < end {
+        let byte = chunk[place]
+        if byte == separator || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
+          || byte == UInt8(ascii: "\"")
+        {
+          break
+        }
+        place += 1
+      }
+      return place
+    }
+    bytes += chunk[begin..<stop]
+    position = stop
+  }
+
   /// Skips the mark with which some programs begin UTF-8.
   func skipByteOrderMark() throws(CarouselError) {
     guard try peek() == 0xEF else { return }

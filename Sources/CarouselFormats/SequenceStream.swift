@@ -73,7 +73,7 @@ package struct SequenceStream: Sendable {
     if let id = columns.id {
       layout = .groups(column: try table.index(of: id, option: "--id"), separator: header.separator)
     }
-    records = try RecordFile(rowsOf: file, behind: table, layout)
+    records = try RecordFile(file, table.rows(of: file), layout)
     haveOneLength = columns.id == nil
     self.requiresLabels = requiresLabels
     classes = nil
@@ -158,21 +158,21 @@ package struct SequenceStream: Sendable {
   }
 }
 
-extension RecordFile {
-  /// The rows behind the header of a table.
-  init(
-    rowsOf file: InputFile, behind table: TableReader, _ layout: Layout
-  ) throws(CarouselError) {
+extension TableReader {
+  /// Where the rows behind the header are in the file.
+  func rows(of file: InputFile) throws(CarouselError) -> Range<Int> {
     let mark = try file.bytes(at: 0, count: min(file.byteCount, 3)) == [0xEF, 0xBB, 0xBF]
     var lines = try LineScanner(file, from: 0, lines: 0, end: file.byteCount, step: 1 << 16)
-    var begin = mark && table.headerLines == 0 ? 3 : 0
-    for _ in 0..<table.headerLines where try lines.next() != nil { begin = lines.position }
+    var begin = mark && headerLines == 0 ? 3 : 0
+    for _ in 0..<headerLines where try lines.next() != nil { begin = lines.position }
     guard begin < file.byteCount else {
-      throw CarouselError(.badData, "\(file.path): expected rows behind the header, found none")
+      throw CarouselError(.badData, "\(name): expected rows behind the header, found none")
     }
-    try self.init(file, begin..<file.byteCount, layout)
+    return begin..<file.byteCount
   }
+}
 
+extension RecordFile {
   /// The first sequence.
   func first() throws(CarouselError) -> Record { try records(in: range, most: 1)[0] }
 

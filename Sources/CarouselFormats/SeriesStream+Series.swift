@@ -129,7 +129,7 @@ extension SeriesStream {
     in range: Range<Int>, where isWanted: ([UInt8]) -> Bool
   ) throws(CarouselError) -> Int {
     var range = range
-    while range.count > 1 << 13 {
+    while range.count > max(256, Int(8 * rowBytes)) {
       let middle = range.lowerBound + range.count / 2
       if let row = try row(at: middle), !isWanted(row.id) {
         range = middle..<range.upperBound

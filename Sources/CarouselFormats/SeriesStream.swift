@@ -55,22 +55,12 @@ package struct SeriesStream: Sendable {
     self.targets = columns.dropLast(covariates.count).map { header.columns[$0] }
     (self.covariates, self.missing, self.rows) = (covariates, missing, rows)
     file = try InputFile(path)
-    let head = try file.bytes(at: 0, count: min(file.byteCount, 1 << 20))
-    let lineEnd = UInt8(ascii: "\n")
-    var begin = 0
-    if hasHeader {
-      // Empty lines before the header say nothing.
-      let first = head.firstIndex { $0 != lineEnd && $0 != UInt8(ascii: "\r") } ?? 0
-      begin = (head[first...].firstIndex(of: lineEnd) ?? head.count - 1) + 1
-    } else if head.starts(with: [0xEF, 0xBB, 0xBF]) {
-      begin = 3
-    }
-    range = begin..<file.byteCount
+    range = try header.rows(of: file)
     all = range
     var (bytes, lines) = (0, 0)
     try TextContent(files: [path]).part(range).forEachBlock(places: 64, size: 1 << 14) { block in
       bytes += block.count
-      lines += block.count { $0 == lineEnd }
+      lines += block.count { $0 == UInt8(ascii: "\n") }
     }
     rowBytes = Double(bytes) / Double(max(lines, 1))
     count = 1

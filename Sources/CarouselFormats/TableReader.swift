@@ -172,7 +172,9 @@ package final class TableReader {
   private func readCells() throws(CarouselError) {
     let quote = UInt8(ascii: "\"")
     var isQuoted = false
-    while let byte = try reader.next() {
+    while true {
+      if !isQuoted { try reader.takePlain(into: &bytes, before: separator) }
+      guard let byte = try reader.next() else { break }
       if isQuoted {
         if byte == UInt8(ascii: "\n") { nextLine += 1 }
         if byte == quote {

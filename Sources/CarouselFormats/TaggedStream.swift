@@ -20,9 +20,8 @@ package struct TaggedStream: Sendable {
       let table = try TableReader(path, hasHeader: columns.hasHeader)
       let header = table.header
       records = try RecordFile(
-        rowsOf: file, behind: table,
-        .groups(
-          column: try table.index(of: id, option: "--id"), separator: header.separator))
+        file, table.rows(of: file),
+        .groups(column: try table.index(of: id, option: "--id"), separator: header.separator))
       parse = { record, line throws(CarouselError) in
         try TaggedSet(
           TableReader(record.bytes, of: header, line: line), columns, word: word,

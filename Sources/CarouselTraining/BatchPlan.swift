@@ -18,7 +18,7 @@ final class BatchPlan {
   private var order: [[Int]] = []
 
   /// The batches that are sorted together.
-  private static let poolBatches = 32
+  static let poolBatches = 32
 
   /// Plans batches of examples with these lengths, of which there is at least one.
   init(lengths: [Int], batchSize: Int, seed: UInt64) {

@@ -48,8 +48,7 @@ struct ClassExamples: SequenceExamples {
       guard let number = classes.firstIndex(of: label) else {
         throw CarouselError(
           .badData,
-          "\(set.place(index)): expected \(description.knownClasses("class")), found '\(label)'"
-            + suggestion(for: label, among: classes))
+          "\(set.place(index)): " + description.refusal(of: label, "class"))
       }
       targets.append(Int32(number))
     }

@@ -37,13 +37,17 @@ public struct DataDescription: Hashable, Sendable, Codable {
       vocabularySize: words.map { $0.count + 1 }, recurrent: recurrent, outputSize: outputSize)
   }
 
-  /// What a class or tag should be, for a sentence about another.
-  func knownClasses(_ what: String) -> String {
-    if settings.classes != nil { return "one of --classes" }
-    return sampleSize.map {
-      "a \(what) of the \($0) sequences that were looked at, since so large a file is not read before; "
-        + "--classes names all"
-    } ?? "a \(what) seen in training"
+  /// The end of a sentence about a class or a tag that is not known.
+  func refusal(of name: String, _ what: String) -> String {
+    var (expected, hint) = ("a \(what) seen in training", "")
+    if settings.classes != nil {
+      expected = "one of --classes"
+    } else if let sampleSize {
+      expected = "a \(what) of the sample of \(sampleSize) sequences that was read before"
+      hint = "; --classes names all"
+    }
+    return "expected \(expected), found '\(name)'" + suggestion(for: name, among: classes ?? [])
+      + hint
   }
 
   private var outputSize: Int {

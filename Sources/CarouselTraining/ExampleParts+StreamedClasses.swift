@@ -25,9 +25,11 @@ extension ExampleParts {
     var description = DataDescription(settings: settings, seed: seed)
     (description.channels, description.classes) = (stream.channels, settings.classes)
     let named = description
-    let sample = try stream.set(parts.training.sample()) { sequence throws(CarouselError) in
+    let places = try parts.training.sample()
+    let sample = try stream.set(places) { sequence throws(CarouselError) in
       if named.classes != nil { _ = try ClassExamples(sequence, named) }
     }
+    try parts.training.requireOneBehindAnother(places, ids: sample.ids)
     description.sampleSize = sample.count
     try description.learn(from: sample, classes: stream.classes)
     var hash = DataHash()

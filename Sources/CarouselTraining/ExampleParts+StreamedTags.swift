@@ -29,6 +29,7 @@ extension ExampleParts {
     let sample = try stream.set(places) { sequence throws(CarouselError) in
       if settings.classes != nil { _ = try TagExamples(sequence, named) }
     }
+    try parts.training.requireOneBehindAnother(places, ids: sample.ids)
     description.sampleSize = sample.count
     let rare = try description.learn(from: sample)
     var hash = DataHash()

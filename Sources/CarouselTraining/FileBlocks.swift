@@ -87,6 +87,21 @@ struct FileBlocks: Sendable {
     }
     return result.sorted { $0.start < $1.start }
   }
+
+  /// Throws where sequences of a sample have the same id: its rows are then not one behind the other.
+  func requireOneBehindAnother(
+    _ sample: [RecordFile.Record], ids: [String]
+  ) throws(CarouselError) {
+    var known: [String: Int] = [:]
+    for (index, id) in ids.enumerated() {
+      guard let earlier = known.updateValue(index, forKey: id) else { continue }
+      throw CarouselError(
+        .badData,
+        "\(records.source): line \(try records.line(of: sample[index])): expected the rows of the id '\(id)' "
+          + "one behind the other, since so large a file is read sequence by sequence, found others on line "
+          + "\(try records.line(of: sample[earlier]))")
+    }
+  }
 }
 
 extension HeldOut? {

@@ -18,6 +18,7 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
   private let passes: ExamplePasses<B>
   /// The batches: examples sorted by length, so that little is computed past their ends.
   private let batches: [(examples: [Int], sequenceLength: Int)]
+  private let reader: BatchReader
   private let batchSize: Int
   private let ranks: any Communicator
   private let width: Int
@@ -30,6 +31,7 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
     ranks: any Communicator = Alone()
   ) {
     (self.examples, self.batchSize, self.ranks) = (examples, batchSize, ranks)
+    reader = BatchReader(examples, batchSize: batchSize, seed: 0)
     width = network.configuration.outputSize
     passes = ExamplePasses(network, examples, training: false)
     let step = limit.map { max(1, (examples.count + $0 - 1) / max($0, 1)) } ?? 1
@@ -43,6 +45,7 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
     batchSize: Int, ranks: any Communicator
   ) {
     (self.examples, self.batchSize, self.ranks) = (examples, batchSize, ranks)
+    reader = BatchReader(examples, batchSize: batchSize, seed: 0)
     (width, self.passes) = (network.configuration.outputSize, passes)
     batches = Self.batches(Array(0..<examples.count), examples, batchSize).map {
       ($0.examples, BatchPlan.length($0.sequenceLength, among: []))
@@ -89,9 +92,9 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
     _ range: Range<Int>
   ) throws -> [(batch: ExampleBatch, outputs: BatchOutputs)] {
     let group = try range.map { index in
-      let (indices, length) = batches[index]
-      return try examples.read(indices, epoch: 0).batch(
-        0..<indices.count, sequenceLength: length, batchSize: batchSize)
+      let (chosen, length) = try reader.batch(index, of: batches.count, epoch: 0) { batches[$0] }
+      return chosen.batch(
+        0..<chosen.indices.count, sequenceLength: length, batchSize: batchSize)
     }
     guard ranks.count > 1 else {
       return try group.map { ($0, try passes.outputs($0)) }

@@ -62,6 +62,9 @@ protocol ExampleSource: Sendable {
   func length(_ index: Int) -> Int
   /// Whether all have the same steps, at least one.
   var haveOneLength: Bool { get }
+  /// Where only reading tells how long examples are, the lengths of passes, rising, and how many examples are read
+  /// at once to be sorted by length; nil where `length` tells.
+  var ragged: (lengths: [Int], pool: Int)? { get }
   /// What the linear layer reads of a sequence's steps; nil reads every step.
   var timePooling: TimePooling? { get }
   /// The loss as a device computes it.
@@ -81,16 +84,13 @@ struct ExampleSelection {
   let source: any SequenceExamples
   /// Their numbers in `source`.
   let indices: [Int]
-  /// The length of the pass that they are computed by; nil where it was known before.
-  var sequenceLength: Int?
 
   /// The batch of some of them.
   func batch(
     _ range: Range<Int>, sequenceLength: Int, batchSize: Int, noise: ExampleNoise? = nil
   ) -> ExampleBatch {
     source.batch(
-      Array(indices[range]), sequenceLength: self.sequenceLength ?? sequenceLength,
-      batchSize: batchSize, noise: noise)
+      Array(indices[range]), sequenceLength: sequenceLength, batchSize: batchSize, noise: noise)
   }
 
   /// What the sum of the losses of some of them is divided by.
@@ -124,6 +124,8 @@ extension SequenceExamples {
 
   /// The length of the longest example; 0 without any.
   var longest: Int { (0..<count).reduce(0) { max($0, length($1)) } }
+
+  var ragged: (lengths: [Int], pool: Int)? { nil }
 
   func read(_ examples: [Int], epoch: Int) throws(CarouselError) -> ExampleSelection {
     ExampleSelection(source: self, indices: examples)

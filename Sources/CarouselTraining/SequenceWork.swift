@@ -79,8 +79,8 @@ final class ExamplePasses<B: Backend> {
 ///
 /// The next batch is made while the device computes.
 final class SequenceWork<B: Backend>: TrainingWork {
-  private let examples: any ExampleSource
   private let plan: BatchPlan
+  private let reader: BatchReader
   private let passes: ExamplePasses<B>
   private let pieces: BatchPieces
   private let tree: GradientTree<B>?
@@ -99,10 +99,11 @@ final class SequenceWork<B: Backend>: TrainingWork {
     _ network: Network<B>, _ examples: any ExampleSource, _ settings: TrainingSettings,
     _ pieces: BatchPieces
   ) throws {
-    (self.examples, self.pieces) = (examples, pieces)
+    self.pieces = pieces
     plan = BatchPlan(
       lengths: (0..<examples.count).map(examples.length), batchSize: settings.updateSize,
       seed: settings.seed)
+    reader = BatchReader(examples, batchSize: plan.batchSize, seed: settings.seed)
     passes = ExamplePasses(network, examples, training: true)
     tree = pieces.count > 1 ? try GradientTree(network.parameters, pieces) : nil
   }
@@ -112,8 +113,11 @@ final class SequenceWork<B: Backend>: TrainingWork {
 
   /// What an update learns from; of a short batch, at the end of an epoch, the last pieces have no example.
   private func update(_ step: Int, _ seed: UInt64) throws -> Update {
-    let (indices, length) = plan.batch(step)
-    let chosen = try examples.read(indices, epoch: step / plan.epochSteps)
+    let (epoch, index) = step.quotientAndRemainder(dividingBy: plan.epochSteps)
+    let (chosen, length) = try reader.batch(index, of: plan.epochSteps, epoch: epoch) {
+      plan.batch(epoch * plan.epochSteps + $0)
+    }
+    let indices = chosen.indices
     let present = (indices.count + pieces.size - 1) / pieces.size
     let own = pieces.own.prefix { $0 < present }
     let batches: [(piece: Int, batch: ExampleBatch)] = own.map { piece in

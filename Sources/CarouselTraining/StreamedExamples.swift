@@ -19,6 +19,9 @@ struct StreamedExamples: ExampleSource {
 
   typealias Make = @Sendable ([RecordFile.Record]) throws(CarouselError) -> any SequenceExamples
 
+  /// The bytes of the file that are read at once, about.
+  private static let poolBytes = 0x1p24
+
   /// The most examples of an epoch, and of a part that is held out.
   static let most = (training: 1 << 18, heldOut: 10_000)
 
@@ -36,6 +39,9 @@ struct StreamedExamples: ExampleSource {
   }
 
   func length(_ index: Int) -> Int { lengths.last ?? 1 }
+  var ragged: (lengths: [Int], pool: Int)? {
+    haveOneLength ? nil : (lengths, Int(Self.poolBytes / part.records.meanBytes))
+  }
   var timePooling: TimePooling? { like.timePooling }
   var graphLoss: GraphLoss { like.graphLoss }
   var weights: [Double]? { like.weights }
@@ -48,10 +54,7 @@ struct StreamedExamples: ExampleSource {
       records.append(
         try part.record(at: (Double(example) + random.uniform(example)) / Double(count)))
     }
-    let source = try make(records)
-    return ExampleSelection(
-      source: source, indices: Array(examples.indices),
-      sequenceLength: haveOneLength ? nil : BatchPlan.length(source.longest, among: lengths))
+    return ExampleSelection(source: try make(records), indices: Array(examples.indices))
   }
 }
 

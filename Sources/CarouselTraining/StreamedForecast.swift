@@ -13,6 +13,7 @@ struct StreamedForecast: ExampleSource {
 
   func length(_ index: Int) -> Int { like.settings.window }
   var haveOneLength: Bool { true }
+  var ragged: (lengths: [Int], pool: Int)? { nil }
   var timePooling: TimePooling? { like.timePooling }
   var graphLoss: GraphLoss { like.graphLoss }
   var weights: [Double]? { nil }

@@ -48,8 +48,8 @@ struct TagExamples: SequenceExamples {
         guard let number = numbers.tags[tag] else {
           throw CarouselError(
             .badData,
-            "\(set.source): line \(set.lines[index] + (set.ids.isEmpty ? place : 0)): expected "
-              + "\(numbers.expected), found '\(tag)'" + suggestion(for: tag, among: names))
+            "\(set.source): line \(set.lines[index] + (set.ids.isEmpty ? place : 0)): "
+              + numbers.description.refusal(of: tag, "tag"))
         }
         row.append(number)
       }
@@ -124,15 +124,15 @@ struct TagNumbers {
   let words: [String: Int32], tags: [String: Int32]
   /// The names of the tags.
   let names: [String]
-  /// What a tag should be, for a sentence.
-  let expected: String
+  /// What knows them, for a sentence.
+  let description: DataDescription
 
   init(_ description: DataDescription) {
     names = description.classes ?? []
     words = Dictionary(
       uniqueKeysWithValues: (description.words ?? []).enumerated().map { ($1, Int32($0 + 1)) })
     tags = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
-    expected = description.knownClasses("tag")
+    self.description = description
   }
 }
 
