@@ -21,15 +21,27 @@ struct LineScanner {
 
   /// Begins with the first line that begins at `place` or after it; lines begin at `first`.
   ///
-  /// `step` bytes are read at once, more where a line is longer.
+  /// `step` bytes are read at once, more where a line is longer. No line is found where none begins before `limit`.
   init(
-    _ file: InputFile, from place: Int, lines first: Int, end: Int, step: Int
+    _ file: InputFile, from place: Int, lines first: Int, before limit: Int = .max, end: Int,
+    step: Int
   ) throws(CarouselError) {
     (self.file, self.end, self.step) = (file, end, step)
     // One byte before, which says whether a line begins at the place.
     base = max(place - 1, first)
     position = base
-    if place > first { _ = try next() }
+    while place > first, position < end {
+      if let found = lineEnd(from: position) {
+        position = found + 1
+        break
+      }
+      position = base + bytes.count
+      if position < min(limit, end) {
+        try fill()
+      } else {
+        (bytes, base, position) = ([], end, end)
+      }
+    }
   }
 
   /// The next line without its end; nil behind the last one.
@@ -87,7 +99,8 @@ struct LineScanner {
       )
     }
     let next = base + bytes.count
-    bytes += try file.bytes(at: next, count: min(max(step, bytes.count), end - next))
+    let room = Self.mostBytes + 1 - bytes.count
+    bytes += try file.bytes(at: next, count: min(max(step, bytes.count), room, end - next))
   }
 }
 

@@ -39,11 +39,15 @@ package struct RecordFile: Sendable {
   init(_ file: InputFile, _ range: Range<Int>, _ layout: Layout) throws(CarouselError) {
     (self.file, self.range, self.layout) = (file, range, layout)
     let places = 64
-    var (bytes, count) = (0, 0)
-    for place in 0..<places where count == 0 || bytes < 1 << 24 {
+    var (bytes, count, scanned) = (0, 0, 0)
+    for place in 0..<places where count == 0 || scanned < 1 << 24 {
       // From the whole file, in an order whose beginning is spread over it too.
       let start = range.lowerBound + range.count * (place * 37 % places) / places
-      guard let record = try records(in: start..<range.upperBound, most: 1).first else { continue }
+      guard let record = try records(in: start..<range.upperBound, most: 1).first else {
+        scanned += range.upperBound - start
+        continue
+      }
+      scanned += record.start + record.bytes.count - start
       bytes += record.bytes.count
       count += 1
       if case .fixed = layout { break }
@@ -64,7 +68,8 @@ package struct RecordFile: Sendable {
   ) throws(CarouselError) -> [Record] {
     if case .fixed(let size) = layout { return try fixed(part, size, most) }
     var lines = try LineScanner(
-      file, from: part.lowerBound, lines: range.lowerBound, end: range.upperBound,
+      file, from: part.lowerBound, lines: range.lowerBound, before: part.upperBound,
+      end: range.upperBound,
       step: most == 1 ? Int(2.5 * meanBytes) + 256 : min(max(part.count, 4096), 1 << 20))
     var result: [Record] = []
     // Where the line before began, nil where none was read, and what it was.

@@ -29,6 +29,7 @@ extension ExampleParts {
     let sample = try stream.set(places) { sequence throws(CarouselError) in
       if named.classes != nil { _ = try ClassExamples(sequence, named) }
     }
+    try parts.training.requireLengths(places, sample.length)
     try parts.training.requireOneBehindAnother(places, ids: sample.ids)
     description.sampleSize = sample.count
     try description.learn(from: sample, classes: stream.classes)

@@ -25,10 +25,11 @@ extension ExampleParts {
     var description = DataDescription(settings: settings, seed: seed)
     description.classes = settings.classes
     let named = TagNumbers(description)
-    let places = try parts.training.sample(most: 20_000, bytes: 1 << 22)
+    let places = try parts.training.sample(most: 20_000, bytes: 1 << 23)
     let sample = try stream.set(places) { sequence throws(CarouselError) in
       if settings.classes != nil { _ = try TagExamples(sequence, named) }
     }
+    try parts.training.requireLengths(places) { sample.words[$0].count }
     try parts.training.requireOneBehindAnother(places, ids: sample.ids)
     description.sampleSize = sample.count
     let rare = try description.learn(from: sample)

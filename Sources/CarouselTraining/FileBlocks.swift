@@ -56,36 +56,64 @@ struct FileBlocks: Sendable {
     return blocks.isEmpty ? 0 : max(1, Int(Double(bytes) / records.meanBytes))
   }
 
-  /// The first sequence behind a place, from 0 for the first block's beginning to 1 for the last one's end.
+  /// The first sequence behind a place, from 0 for the first block's beginning to 1 for the last one's end, and the
+  /// bytes that were looked at.
   ///
-  /// Behind the last one of a block comes its first one, and where it has none that of the next block.
-  func record(at place: Double) throws(CarouselError) -> RecordFile.Record {
+  /// Behind the last one of a block comes its first one, and where it has none that of a block elsewhere.
+  func record(
+    at place: Double
+  ) throws(CarouselError) -> (record: RecordFile.Record, scanned: Int) {
     let exact = place * Double(blocks.count)
     let first = min(Int(exact), blocks.count - 1)
     let begin = Int((exact - Double(first)) * Double(blocks[first].count))
-    let behind = blocks[first].dropFirst(begin)
-    if let found = try records.records(in: behind, most: 1).first { return found }
-    for number in first..<first + blocks.count {
-      let block = blocks[number % blocks.count]
-      if let found = try records.records(in: block, most: 1).first { return found }
+    var scanned = 0
+    func find(_ block: Range<Int>) throws(CarouselError) -> RecordFile.Record? {
+      let found = try records.records(in: block, most: 1).first
+      scanned += found.map { $0.start + $0.bytes.count - block.lowerBound } ?? block.count
+      return found
+    }
+    if let found = try find(blocks[first].dropFirst(begin)) { return (found, scanned) }
+    // A number without a common divisor reaches all blocks.
+    let step = Self.stride(blocks.count)
+    for number in blocks.indices {
+      let block = blocks[(first + number * step) % blocks.count]
+      if let found = try find(block) { return (found, scanned) }
     }
     throw CarouselError(
       .badData, "\(records.source): expected sequences in each part of the file, found none")
   }
 
-  /// Sequences spread evenly, at most `most` and not many more than `bytes` of the file.
-  func sample(most: Int = 3000, bytes: Int = 1 << 23) throws(CarouselError) -> [RecordFile.Record] {
+  /// A number near the golden section of `count` that has no divisor in common with it.
+  private static func stride(_ count: Int) -> Int {
+    func divisor(_ a: Int, _ b: Int) -> Int { b == 0 ? a : divisor(b, a % b) }
+    return (count * 5 / 8...count).first { $0 > 0 && divisor($0, count) == 1 } ?? 1
+  }
+
+  /// Sequences spread evenly, at most `most`; not many more than `bytes` of the file are looked at.
+  func sample(most: Int = 3000, bytes: Int = 1 << 24) throws(CarouselError) -> [RecordFile.Record] {
     var result: [RecordFile.Record] = []
     var (known, size) = (Set<Int>(), 0)
-    for number in 0..<most where size < bytes || result.count < 16 {
+    for number in 0..<most where size < bytes || number < 16 {
       // Multiples of the golden ratio: however many there are, they are spread evenly.
       let place = Double(number) * 0.618_033_988_749_895
-      let record = try record(at: place - place.rounded(.down))
-      guard known.insert(record.start).inserted else { continue }
-      result.append(record)
-      size += record.bytes.count
+      let (record, scanned) = try record(at: place - place.rounded(.down))
+      size += scanned
+      if known.insert(record.start).inserted { result.append(record) }
     }
     return result.sorted { $0.start < $1.start }
+  }
+
+  /// Throws where a sequence has more steps than a pass can have.
+  func requireLengths(
+    _ sequences: [RecordFile.Record], _ length: (Int) -> Int
+  ) throws(CarouselError) {
+    let most = TrainingSettings.maximumSize
+    for (index, sequence) in sequences.enumerated() where length(index) > most {
+      throw CarouselError(
+        .badData,
+        "\(records.source): line \(try records.line(of: sequence)): expected a sequence of at most \(most) "
+          + "steps, found \(length(index))")
+    }
   }
 
   /// Throws where sequences of a sample have the same id: its rows are then not one behind the other.

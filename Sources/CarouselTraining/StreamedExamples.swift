@@ -52,9 +52,11 @@ struct StreamedExamples: ExampleSource {
     var records: [RecordFile.Record] = []
     for example in examples {
       records.append(
-        try part.record(at: (Double(example) + random.uniform(example)) / Double(count)))
+        try part.record(at: (Double(example) + random.uniform(example)) / Double(count)).record)
     }
-    return ExampleSelection(source: try make(records), indices: Array(examples.indices))
+    let source = try make(records)
+    try part.requireLengths(records, source.length)
+    return ExampleSelection(source: source, indices: Array(examples.indices))
   }
 }
 

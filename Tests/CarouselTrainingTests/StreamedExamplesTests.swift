@@ -234,6 +234,40 @@ import Testing
     }
   }
 
+  @Test func aSequenceThatIsTooLongIsRefused() throws {
+    let rows = (0..<60).map { "s\($0),\($0 % 2 == 0 ? "a" : "b"),\($0)\n" }
+    var data = DataSettings(file: try write("id,label,x\n" + rows.joined()))
+    data.columns = SequenceColumns(label: "label", id: "id")
+    data.validation = .share(0)
+    let stream = try SequenceStream(data.file, columns: data.columns)
+    let blocks = try FileBlocks.parts(of: stream.records, data, seed: 1).training
+    let most = TrainingSettings.maximumSize
+    expectError(.badData, "data.csv: line 7: ", "at most \(most) steps, found \(most + 1)") {
+      let records = try stream.records.records(in: stream.records.range)
+      try blocks.requireLengths(records) { $0 == 5 ? most + 1 : 1 }
+    }
+    data.file = try write(
+      "id,label,x\n" + rows.joined() + String(repeating: "1", count: 1 << 26) + "1,a,1\n" + rows[9])
+    expectError(.badData, "data.csv: line 62: ", "at most 64 MiB") {
+      let records = try SequenceStream(data.file, columns: data.columns).records
+      _ = try records.records(in: records.range)
+    }
+  }
+
+  @Test func aSequenceThatIsMostOfAFileCostsLittle() throws {
+    let rows = (0..<90).map { "s\($0),\($0 % 2 == 0 ? "a" : "b"),\($0)\n" }
+    let long = repeatElement("long,a,1\n", count: 20_000)
+    var data = DataSettings(
+      file: try write(
+        "id,label,x\n" + rows[..<45].joined() + long.joined() + rows[45...].joined()))
+    data.columns = SequenceColumns(label: "label", id: "id")
+    data.validation = .share(0)
+    let examples = try streamed(.classify, data)
+    #expect(examples.description.classes == ["a", "b"])
+    let chosen = try examples.training.read([0, examples.count / 2, examples.count - 1], epoch: 0)
+    #expect(chosen.source.count == 3)
+  }
+
   @Test func namedClassesAreThoseOfASmallFileToo() throws {
     var data = try ramps(40)
     data.classes = ["up", "never", "down"]
