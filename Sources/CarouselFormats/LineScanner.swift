@@ -92,9 +92,11 @@ struct LineScanner {
     bytes.removeFirst(kept - base)
     base = kept
     guard bytes.count <= Self.mostBytes else {
+      // The line alone, or the lines that are kept.
+      let line = base + bytes.count - position > Self.mostBytes / 2 ? position : base
       throw CarouselError(
         .badData,
-        "\(file.path): line \(try file.line(of: base)): expected a sequence of at most "
+        "\(file.path): line \(try file.line(of: line)): expected a sequence of at most "
           + "\(Self.mostBytes >> 20) MiB, since so large a file is read sequence by sequence, found more"
       )
     }
