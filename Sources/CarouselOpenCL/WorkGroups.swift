@@ -12,6 +12,10 @@ enum WorkGroups {
   /// What takes one core less time than another one takes to wake.
   private static let fewOperations = 1e6, fewBytes = 1e6
 
+  private static func isForAllCores(_ units: Int, _ flops: Double, _ bytes: Double) -> Bool {
+    units > 1 && (flops >= fewOperations || bytes >= fewBytes)
+  }
+
   /// The size of groups, and the work-items with those beyond `items`, which fill the last group.
   ///
   /// For launches whose work-items beyond the last one do nothing. A driver that is told no size for groups takes a
@@ -19,8 +23,9 @@ enum WorkGroups {
   static func covering(
     items: Int, units: Int, flops: Double, bytes: Double
   ) -> (items: Int, size: Int) {
-    let isMuch = units > 1 && (flops >= fewOperations || bytes >= fewBytes)
-    let groups = max(isMuch ? min(groupsPerUnit * units, items) : 1, ceilDivide(items, mostItems))
+    let groups = max(
+      isForAllCores(units, flops, bytes) ? min(groupsPerUnit * units, items) : 1,
+      ceilDivide(items, mostItems))
     let size = ceilDivide(items, groups)
     return (roundUp(items, to: size), size)
   }
@@ -29,7 +34,7 @@ enum WorkGroups {
   ///
   /// Nil where one core may do them all. Divisors of the global size, the innermost dimension first.
   static func size(_ global: [Int], units: Int, flops: Double, bytes: Double) -> [Int]? {
-    guard units > 1, flops >= fewOperations || bytes >= fewBytes else { return nil }
+    guard isForAllCores(units, flops, bytes) else { return nil }
     var most = min(max(1, global.reduce(1, *) / (groupsPerUnit * units)), mostItems)
     return global.map { count in
       let size =

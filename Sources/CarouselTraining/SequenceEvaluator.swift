@@ -72,7 +72,7 @@ final class SequenceEvaluator<B: Backend>: TrainingEvaluator {
     return try add(to: &sums, shouldStop: shouldStop) ? sums.metrics : nil
   }
 
-  /// Adds what the examples say to what others said; false where `shouldStop` became true on the way.
+  /// Measures the network on these examples and adds the result to `sums`; false where `shouldStop` ended it early.
   func add(to sums: inout EvaluationSums, shouldStop: () throws -> Bool) throws -> Bool {
     for start in stride(from: 0, to: batches.count, by: ranks.count) {
       if try shouldStop() { return false }

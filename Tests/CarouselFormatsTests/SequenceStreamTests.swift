@@ -10,12 +10,6 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func write(_ text: String, _ name: String = "data.csv") throws -> String {
-    let path = folder.path + "/" + name
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-    return path
-  }
-
   /// The forms that the lines of a file may have.
   enum Form: CaseIterable {
     case plain, carriageReturns, withoutLastEnd, emptyLines, byteOrderMark
@@ -65,13 +59,13 @@ import Testing
 
   @Test(arguments: Form.allCases) func aSequenceARow(form: Form) throws {
     let rows = (0..<23).map { "\($0 * $0).5,\"c\($0 % 3)\",\(-$0)" }
-    let path = try write(form.text(["a,kind,b"] + rows))
+    let path = try folder.write(form.text(["a,kind,b"] + rows))
     try expectTheSame(path, SequenceColumns(label: "kind"))
-    let decimal = try write(
+    let decimal = try folder.write(
       form.text(
         (["a,kind,b"] + rows).map { $0.replacing(",", with: ";").replacing(".", with: ",") }))
     try expectTheSame(decimal, SequenceColumns(label: "kind"))
-    let bare = try write(form.text(rows))
+    let bare = try folder.write(form.text(rows))
     try expectTheSame(bare, SequenceColumns(label: "2", hasHeader: false))
   }
 
@@ -81,7 +75,7 @@ import Testing
         "\(step),\"an, id \(id)\",c\(id % 2),\(Double(id) + Double(step) / 8),-\(step * id)"
       }
     }
-    let path = try write(form.text(["t,id,label,x,y"] + rows))
+    let path = try folder.write(form.text(["t,id,label,x,y"] + rows))
     try expectTheSame(path, SequenceColumns(label: "label", id: "id", time: "t"))
   }
 
@@ -92,14 +86,14 @@ import Testing
         let values = (0...index % 5).map { "\($0 + index)" }.joined(separator: ",")
         return "\(values):\(values):\("ab".dropFirst(index % 2).prefix(1))\n"
       }.joined().replacing("7,8:", with: "7,8:") + "# an end\n\n"
-    let path = try write(hasReturns ? text.replacing("\n", with: "\r\n") : text, "x.ts")
+    let path = try folder.write(hasReturns ? text.replacing("\n", with: "\r\n") : text, "x.ts")
     try expectTheSame(path)
     let stream = try SequenceStream(path, columns: SequenceColumns())
     #expect(stream.classes == ["a", "b"] && !stream.haveOneLength)
   }
 
   @Test func lengthsOfATimeSeriesFileAreThatOfItsFirstCase() throws {
-    let path = try write(
+    let path = try folder.write(
       "@univariate true\n@equalLength true\n@classLabel true a b\n@data\n1,2:a\n3,4:b\n5:a\n",
       "x.ts")
     let stream = try SequenceStream(path, columns: SequenceColumns())
@@ -113,9 +107,7 @@ import Testing
 
   @Test func imagesAreFoundByTheirNumber() throws {
     func write(_ head: [UInt8], _ bytes: [UInt8], _ name: String) throws -> String {
-      let path = folder.path + "/" + name
-      try Data([0, 0, 8] + head + bytes).write(to: URL(fileURLWithPath: path))
-      return path
+      try folder.file(name, holding: [0, 0, 8] + head + bytes)
     }
     let images = try write(
       [3, 0, 0, 0, 11, 0, 0, 0, 2, 0, 0, 0, 3], (0..<66).map { UInt8($0 * 3) }, "a-images-idx3")
@@ -138,7 +130,7 @@ import Testing
         (0...sentence % 4).map { "w\(sentence * $0) x T\($0)\n" }.joined()
           + ["\n", "\n\n", "-DOCSTART- -X- O\n"][sentence % 3]
       }.joined() + "last y T0"
-    let path = try write(
+    let path = try folder.write(
       (hasReturns ? "\u{FEFF}" : "")
         + (hasReturns ? text.replacing("\n", with: "\r\n") : text), "x.conll")
     let whole = try TaggedSet(columns: path)
@@ -151,7 +143,7 @@ import Testing
 
   @Test func wordsOfAnIdAreASequence() throws {
     let rows = (0..<40).map { "s\($0 / 7),\"w,\($0)\",t\($0 % 3)\n" }
-    let path = try write("id,word,tag\n" + rows.joined())
+    let path = try folder.write("id,word,tag\n" + rows.joined())
     let columns = SequenceColumns(label: "tag", id: "id")
     let whole = try TaggedSet(table: path, columns: columns, word: nil)
     let stream = try TaggedStream(path, columns: columns, word: nil)
@@ -162,12 +154,12 @@ import Testing
   }
 
   @Test func whatIsPackedIsReadWhole() throws {
-    let path = try write("\u{1F}\u{8B}" + String(repeating: "x", count: 100))
+    let path = try folder.write("\u{1F}\u{8B}" + String(repeating: "x", count: 100))
     #expect(try SequenceStream.canStream(path, above: 10) == true)
     try Data([0x1F, 0x8B, 8, 0] + [UInt8](repeating: 1, count: 99)).write(
       to: URL(fileURLWithPath: path))
     #expect(try !SequenceStream.canStream(path, above: 10))
     #expect(try !SequenceStream.canStream("-", above: 10))
-    #expect(try !SequenceStream.canStream(write("a,b\n"), above: 10))
+    #expect(try !SequenceStream.canStream(folder.write("a,b\n"), above: 10))
   }
 }

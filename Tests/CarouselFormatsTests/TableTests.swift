@@ -9,14 +9,8 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func write(_ text: String, _ name: String = "data.csv") throws -> String {
-    let path = folder.path + "/" + name
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-    return path
-  }
-
   private func rows(_ text: String) throws -> [[String]] {
-    let table = try TableReader(write(text))
+    let table = try TableReader(folder.write(text))
     var rows = [table.columns]
     while try table.next() { rows.append((0..<table.cellCount).map(table.text)) }
     return rows
@@ -48,7 +42,7 @@ import Testing
 
   @Test func theFirstRowIsNotLostWhateverItIs() throws {
     #expect(sentence { _ = try rows("1,2\n3,4") }.contains("line 1: expected a header"))
-    let table = try TableReader(write("1,2\n3,4"), hasHeader: false)
+    let table = try TableReader(folder.write("1,2\n3,4"), hasHeader: false)
     #expect(table.columns == ["1", "2"])
     #expect(try table.next())
     #expect(table.text(1) == "2")
@@ -63,7 +57,7 @@ import Testing
         "line 5: expected 2 cells as in the first line, found 1"))
     #expect(sentence { _ = try rows("a,b\n1,\"2\n") }.contains("line 2: expected a closing quote"))
     #expect(sentence { _ = try rows("a,a\n1,2\n") }.contains("found 'a' twice"))
-    let table = try TableReader(write("speed,class\n1,2\n"))
+    let table = try TableReader(folder.write("speed,class\n1,2\n"))
     #expect(
       sentence { _ = try table.index(of: "clas", option: "--label") }.contains(
         "did you mean 'class'?"))
@@ -97,7 +91,7 @@ import Testing
   }
 
   @Test func stepsOfSequencesComeInTheOrderOfTime() throws {
-    let path = try write(
+    let path = try folder.write(
       "id,when,class,x,y\na,2024-01-02,u,3,4\nb,1,v,5,6\na,2024-01-01,u,1,2\nb,0,v,7,8\n")
     let columns = SequenceColumns(label: "class", id: "id", time: "when")
     let set = try SequenceSet(table: path, columns: columns)
@@ -118,14 +112,14 @@ import Testing
       ("id,t,class,x\na,soon,u,1\n", "line 2, column 't': expected a number or a time"),
       ("id,t,class,x\n", "expected rows behind the header"),
     ] {
-      let path = try write(text)
+      let path = try folder.write(text)
       #expect(
         sentence { _ = try SequenceSet(table: path, columns: columns) }.contains(part), "\(text)")
     }
   }
 
   @Test func missingNumbersAreFilledAsAskedFor() throws {
-    let path = try write("label,1,2,3,4\nu,,2,NaN,4\nv,1,,,?\n")
+    let path = try folder.write("label,1,2,3,4\nu,,2,NaN,4\nv,1,,,?\n")
     let columns = SequenceColumns(label: "label")
     func values(_ missing: MissingValues) throws -> [Float] {
       try SequenceSet(table: path, columns: columns, missing: missing).values

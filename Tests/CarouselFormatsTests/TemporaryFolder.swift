@@ -15,6 +15,13 @@ final class TemporaryFolder {
   /// The path of a file in the folder.
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
+  /// Writes a text into the folder and returns the file's path.
+  func write(_ text: String, _ name: String = "data.csv") throws -> String {
+    let path = path + "/" + name
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    return path
+  }
+
   /// Writes a file into the folder and returns its path.
   func file(_ name: String, holding bytes: [UInt8]) throws -> String {
     try Data(bytes).write(to: URL(fileURLWithPath: file(name)))

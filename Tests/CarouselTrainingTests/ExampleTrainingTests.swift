@@ -12,12 +12,6 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func write(_ text: String, _ name: String = "data.csv") throws -> String {
-    let path = folder.path + "/" + name
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-    return path
-  }
-
   /// Sequences of unequal length: those of class `up` rise, those of `down` fall.
   private func ramps(_ count: Int, seed: UInt64 = 1, name: String = "ramps.csv") throws
     -> DataSettings
@@ -32,7 +26,7 @@ import Testing
           "\(index),\(isUp ? "up" : "down"),\(value),\(random.uniform(9000 + index * 16 + step))\n"
       }
     }
-    var settings = DataSettings(file: try write(text, name))
+    var settings = DataSettings(file: try folder.write(text, name))
     settings.columns = SequenceColumns(label: "label", id: "id")
     settings.validation = .share(0.25)
     return settings
@@ -120,7 +114,7 @@ import Testing
 
   @Test func scalesAreThoseOfTheTrainingPart() throws {
     let text = "label,1,2\na,0,2\na,4,6\nb,2,4\nb,2,0\nc,1000,5\nc,7,5\n"
-    var data = DataSettings(file: try write(text))
+    var data = DataSettings(file: try folder.write(text))
     (data.columns.label, data.validation) = ("label", .share(0.5))
     data.validation = .share(0)
     let all = try TrainingExamples(.classify, settings: data, seed: 1).description
@@ -132,7 +126,7 @@ import Testing
   @Test func aForecastLearnsASeasonAndSplitsByTime() throws {
     var text = "t,x\n"
     for t in 0..<200 { text += "\(t),\(0.05 * Double(t) + [0, 3, -1, 2, 5][t % 5])\n" }
-    var data = DataSettings(file: try write(text))
+    var data = DataSettings(file: try folder.write(text))
     data.columns.time = "t"
     (data.window, data.horizon, data.season) = (10, 2, 5)
     (data.validation, data.test) = (.share(0.1), .share(0.2))
@@ -168,7 +162,7 @@ import Testing
       }
       text += "\n"
     }
-    var data = DataSettings(file: try write(text, "x.conll"))
+    var data = DataSettings(file: try folder.write(text, "x.conll"))
     data.validation = .share(0.2)
     let examples = try TrainingExamples(.tag, settings: data, seed: 1)
     var settings = settings(examples, maxSteps: 150)
@@ -186,7 +180,7 @@ import Testing
     ("label,x,y\na,1,2\na,1,b\n", "line 3, column 'y': expected a number, found 'b'"),
   ])
   func dataThatCannotBeLearntFromAreRefused(text: String, part: String) throws {
-    var data = DataSettings(file: try write(text))
+    var data = DataSettings(file: try folder.write(text))
     data.columns.label = "label"
     expectError(.badData, "data.csv", part) {
       _ = try TrainingExamples(.classify, settings: data, seed: 1)
@@ -194,15 +188,17 @@ import Testing
   }
 
   @Test func aClassThatTrainingLacksIsRefused() throws {
-    var data = DataSettings(file: try write("label,x\na,1\na,2\nb,3\nb,4\n"))
-    (data.columns.label, data.test) = ("label", .file(try write("label,x\na,1\nB,4\n", "t.csv")))
+    var data = DataSettings(file: try folder.write("label,x\na,1\na,2\nb,3\nb,4\n"))
+    (data.columns.label, data.test) = (
+      "label", .file(try folder.write("label,x\na,1\nB,4\n", "t.csv"))
+    )
     expectError(.badData, "t.csv: line 3", "found 'B'; did you mean 'b'?") {
       _ = try TrainingExamples(.classify, settings: data, seed: 1)
     }
   }
 
   @Test func aSeriesShorterThanItsWindowIsRefused() throws {
-    var data = DataSettings(file: try write("x\n1\n2\n4\n"))
+    var data = DataSettings(file: try folder.write("x\n1\n2\n4\n"))
     expectError(.badData, "data.csv", "expected at least 33 steps", "found 3") {
       _ = try TrainingExamples(.forecast, settings: data, seed: 1)
     }

@@ -12,12 +12,6 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func write(_ text: String, _ name: String = "data.csv") throws -> String {
-    let path = folder.path + "/" + name
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-    return path
-  }
-
   /// Sequences of 2 to 6 steps, a class after the other: those of `up` rise, those of `down` fall.
   private func ramps(
     _ count: Int = 400, change: (_ row: Int, String) -> String = { $1 }
@@ -33,7 +27,7 @@ import Testing
     }
     let text = (["id,label,x,y"] + rows.enumerated().map { change($0 + 2, $1) })
       .map { $0 + "\n" }.joined()
-    var settings = DataSettings(file: try write(text))
+    var settings = DataSettings(file: try folder.write(text))
     settings.columns = SequenceColumns(label: "label", id: "id")
     (settings.validation, settings.test) = (.share(0.2), .share(0.1))
     return settings
@@ -49,7 +43,7 @@ import Testing
     }
     let lines = sentences.joined().split(separator: "\n", omittingEmptySubsequences: false)
     let text = lines.enumerated().map { change($0 + 1, String($1)) }.joined(separator: "\n")
-    var settings = DataSettings(file: try write(text, "words.conll"))
+    var settings = DataSettings(file: try folder.write(text, "words.conll"))
     settings.validation = .share(0.2)
     return settings
   }
@@ -236,7 +230,7 @@ import Testing
 
   @Test func aSequenceThatIsTooLongIsRefused() throws {
     let rows = (0..<60).map { "s\($0),\($0 % 2 == 0 ? "a" : "b"),\($0)\n" }
-    var data = DataSettings(file: try write("id,label,x\n" + rows.joined()))
+    var data = DataSettings(file: try folder.write("id,label,x\n" + rows.joined()))
     data.columns = SequenceColumns(label: "label", id: "id")
     data.validation = .share(0)
     let stream = try SequenceStream(data.file, columns: data.columns)
@@ -246,7 +240,7 @@ import Testing
       let records = try stream.records.records(in: stream.records.range)
       try blocks.requireLengths(records) { $0 == 5 ? most + 1 : 1 }
     }
-    data.file = try write(
+    data.file = try folder.write(
       "id,label,x\n" + rows.joined() + String(repeating: "1", count: 1 << 26) + "1,a,1\n" + rows[9])
     expectError(.badData, "data.csv: line 62: ", "at most 64 MiB") {
       let records = try SequenceStream(data.file, columns: data.columns).records
@@ -258,7 +252,7 @@ import Testing
     let rows = (0..<90).map { "s\($0),\($0 % 2 == 0 ? "a" : "b"),\($0)\n" }
     let long = repeatElement("long,a,1\n", count: 20_000)
     var data = DataSettings(
-      file: try write(
+      file: try folder.write(
         "id,label,x\n" + rows[..<45].joined() + long.joined() + rows[45...].joined()))
     data.columns = SequenceColumns(label: "label", id: "id")
     data.validation = .share(0)

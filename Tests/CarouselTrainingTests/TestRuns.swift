@@ -42,6 +42,13 @@ final class TemporaryFolder {
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
   var run: RunFolder { RunFolder(path + "/run") }
+
+  /// Writes a text into the folder and returns the file's path.
+  func write(_ text: String, _ name: String = "data.csv") throws -> String {
+    let path = path + "/" + name
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    return path
+  }
 }
 
 /// The error of a kind whose sentence holds every one of `parts`.
