@@ -35,9 +35,12 @@ public protocol Backend: LossBackend, GraphBackend {
   func read(_ buffer: Buffer, count: Int) throws -> [Double]
   /// The first elements as a tensor of `elementType`, after all work queued so far.
   func readTensor(_ buffer: Buffer, _ shape: Shape) throws -> Tensor
-  /// Queues a read of the first elements; what it returns waits for it, and for nothing that is queued
-  /// behind it.
-  func readLater(_ buffer: Buffer, _ shape: Shape) throws -> () throws -> Tensor
+  /// Overwrites the first elements with those that lie one behind the other in memory, which are of `elementType`
+  /// and may go then.
+  func write(_ elements: UnsafeRawBufferPointer, to buffer: Buffer) throws
+  /// Queues a read of the first elements, of `elementType`, which fill the memory; what it returns waits for it, and
+  /// for nothing that is queued behind it.
+  func readLater(_ buffer: Buffer, into memory: TransferSlice) throws -> () throws -> Void
   /// Copies the first `count` elements.
   func copy(_ source: Buffer, to destination: Buffer, count: Int) throws
   /// Sets the first `count` elements to `value`.
@@ -161,10 +164,17 @@ public protocol Backend: LossBackend, GraphBackend {
 }
 
 extension Backend {
+  /// Writes them as a tensor.
+  public func write(_ elements: UnsafeRawBufferPointer, to buffer: Buffer) throws {
+    let elements = Tensor.Elements(elements, as: elementType)
+    try write(Tensor([elements.count], elements), to: buffer)
+  }
+
   /// Reads at once.
-  public func readLater(_ buffer: Buffer, _ shape: Shape) throws -> () throws -> Tensor {
-    let tensor = try readTensor(buffer, shape)
-    return { tensor }
+  public func readLater(_ buffer: Buffer, into memory: TransferSlice) throws -> () throws -> Void {
+    let count = memory.range.count / elementType.byteCount
+    try readTensor(buffer, [count]).elements.withUnsafeBytes { memory.bytes.copyMemory(from: $0) }
+    return {}
   }
 }
 

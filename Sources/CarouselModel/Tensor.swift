@@ -109,4 +109,26 @@ extension Tensor.Elements {
     case .float64(let doubles): doubles.count
     }
   }
+
+  /// Those that lie one behind the other in memory, Float64 or else Float32.
+  package init(_ bytes: UnsafeRawBufferPointer, as type: ElementType) {
+    func array<Value: BitwiseCopyable>(_: Value.Type) -> [Value] {
+      let count = bytes.count / MemoryLayout<Value>.stride
+      return [Value](unsafeUninitializedCapacity: count) { values, filled in
+        UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
+        filled = count
+      }
+    }
+    self = type == .float64 ? .float64(array(Double.self)) : .float32(array(Float.self))
+  }
+
+  /// Calls `body` with the elements as they lie in memory.
+  package func withUnsafeBytes<Result>(
+    _ body: (UnsafeRawBufferPointer) throws -> Result
+  ) rethrows -> Result {
+    switch self {
+    case .float32(let floats): try floats.withUnsafeBytes(body)
+    case .float64(let doubles): try doubles.withUnsafeBytes(body)
+    }
+  }
 }

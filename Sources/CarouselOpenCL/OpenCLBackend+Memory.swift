@@ -53,11 +53,17 @@ extension OpenCLBackend {
     return try launcher.queue.read(buffer, as: Float.self, count: count)
   }
 
+  /// Queues the write of Float32 as they are; the memory may go then.
+  public func write(_ elements: UnsafeRawBufferPointer, to buffer: Buffer) throws {
+    try check(buffer, "write", elements.count / Self.elementBytes)
+    try launcher.queue.write(elements, to: buffer)
+  }
+
   /// Queues a read, which goes on while what is queued behind it is computed.
-  public func readLater(_ buffer: Buffer, _ shape: Shape) throws -> () throws -> Tensor {
-    try check(buffer, "read", shape.count)
-    let read = try launcher.queue.readLater(buffer, as: Float.self, count: shape.count)
-    return { Tensor(shape, .float32(try read.wait())) }
+  public func readLater(_ buffer: Buffer, into memory: TransferSlice) throws -> () throws -> Void {
+    try check(buffer, "read", memory.range.count / Self.elementBytes)
+    let read = try launcher.queue.readLater(buffer, into: memory.bytes, of: memory.memory)
+    return { try read.wait() }
   }
 
   /// Queues a copy of the first `count` elements.

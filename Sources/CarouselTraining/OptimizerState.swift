@@ -17,6 +17,8 @@ final class OptimizerState<B: Backend> {
   private let values: B.Buffer
   private let groups: [Group]
   private var backend: B { store.backend }
+  /// What the ranks send to each other where each updates its own.
+  private let sent = TransferMemory(), received = TransferMemory()
 
   /// Parameters that lie side by side and learn at a rate of their own.
   private struct Group {
@@ -93,20 +95,27 @@ final class OptimizerState<B: Backend> {
         count: group.count, learningRate: learningRate * group.factor,
         gradientNorm: clipNorm == nil ? nil : norm, maximumNorm: clipNorm, step: step)
     }
-    if segments != nil {
-      let all = try gather(values)
-      try backend.write(Tensor([store.count], all), to: store.values)
-    }
+    if segments != nil { try backend.write(gatherBytes(values), to: store.values) }
   }
 
-  /// The elements of all ranks' segments, of which this one's are in a buffer.
+  /// The elements of all ranks' segments, of which this one's are in a buffer, as they lie in memory until the
+  /// next call.
+  private func gatherBytes(_ buffer: B.Buffer) throws -> UnsafeRawBufferPointer {
+    let size = backend.elementType.byteCount
+    let segments = segments ?? [own]
+    sent.reserve(own.count * size)
+    received.reserve(store.count * size)
+    let (part, all) = (sent[0..<own.count * size], received[0..<store.count * size])
+    if !own.isEmpty { try backend.readLater(buffer, into: part)() }
+    try ranks.allGather(part, into: all, counts: segments.map { $0.count * size })
+    return UnsafeRawBufferPointer(all.bytes)
+  }
+
+  /// The same as elements.
   private func gather(_ buffer: B.Buffer) throws -> Tensor.Elements {
-    let elements: Tensor.Elements =
-      own.isEmpty
-      ? backend.elementType == .float64 ? .float64([]) : .float32([])
-      : try backend.readTensor(buffer, [own.count]).elements
-    return try segments.map { try elements.gathered(by: ranks, counts: $0.map(\.count)) }
-      ?? elements
+    segments == nil
+      ? try backend.readTensor(buffer, [own.count]).elements
+      : Tensor.Elements(try gatherBytes(buffer), as: backend.elementType)
   }
 
   /// The norm of the gradient before it was clipped in the last step; waits for the device.

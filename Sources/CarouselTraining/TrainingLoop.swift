@@ -66,10 +66,10 @@ final class LoopState<B: Backend> {
   struct Session {
     /// Whether the folder is prepared.
     var hasBegun = false
-    /// The seconds in steps and the number of them, and those of the seconds that exchanges with other ranks took.
+    /// The seconds in steps and the number of them, and what their exchanges with other ranks cost.
     var seconds = 0.0
     var steps = 0
-    var communicationSeconds = 0.0
+    var communication = Communication()
     /// The same where the last line of metrics was written.
     var loggedSeconds = 0.0
     var loggedSteps = 0
@@ -174,7 +174,7 @@ extension TrainingLoop {
   private func takeStep(_ folder: RunFolder?) throws {
     let (settings, step) = (loop.settings, loop.position.step)
     let began = loop.now()
-    let exchanged = communicated?.seconds ?? 0
+    let exchanged = loop.ranks.communication
     let learningRate = settings.schedule.learningRate(
       step: step, fraction: try agreedScheduleFraction())
     try loop.work.queueGradients(step: step, seed: settings.seed)
@@ -195,7 +195,7 @@ extension TrainingLoop {
     loop.session.learningRate = learningRate
     loop.session.steps += 1
     loop.session.seconds += loop.now() - began
-    loop.session.communicationSeconds += (communicated?.seconds ?? 0) - exchanged
+    loop.session.communication += loop.ranks.communication - exchanged
   }
 
   private func logIfDue(_ report: (TrainingEvent) throws -> Void) throws {

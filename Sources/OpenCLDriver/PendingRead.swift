@@ -1,26 +1,18 @@
 import COpenCL
 
-/// A read that a device may not have done yet.
-package final class PendingRead<Element: BitwiseCopyable> {
-  private let values: UnsafeMutableBufferPointer<Element>
+/// A read that a device may not have done yet, and what it fills.
+package final class PendingRead {
+  private let memory: AnyObject
   /// The command; nil where nothing is to be read.
   private let event: Event?
 
-  init(_ values: UnsafeMutableBufferPointer<Element>, _ event: Event?) {
-    (self.values, self.event) = (values, event)
-  }
+  init(into memory: AnyObject, _ event: Event?) { (self.memory, self.event) = (memory, event) }
 
   /// A device that cannot be waited for keeps the memory.
   deinit {
-    do {
-      try event?.wait()
-      values.deallocate()
-    } catch {}
+    do { try event?.wait() } catch { _ = Unmanaged.passRetained(memory) }
   }
 
-  /// The numbers, once the command is done.
-  package func wait() throws(OpenCLError) -> [Element] {
-    try event?.wait()
-    return Array(values)
-  }
+  /// Returns once the command is done.
+  package func wait() throws(OpenCLError) { try event?.wait() }
 }

@@ -105,26 +105,26 @@ extension Queue {
     return Array(values)
   }
 
-  /// Queues a read of `count` numbers of `buffer`, and returns at once.
-  package func readLater<Element: BitwiseCopyable>(
-    _ buffer: Buffer, as type: Element.Type, count: Int
-  ) throws(OpenCLError) -> PendingRead<Element> {
-    let byteCount = count * MemoryLayout<Element>.stride
-    checkRange(buffer, 0, byteCount)
-    let values = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
-    guard byteCount > 0 else { return PendingRead(values, nil) }
+  /// Queues a read of the first bytes of `buffer`, which fill `bytes`, and returns at once.
+  ///
+  /// `memory` is what the bytes belong to: it is held until the read is done.
+  package func readLater(
+    _ buffer: Buffer, into bytes: UnsafeMutableRawBufferPointer, of memory: AnyObject
+  ) throws(OpenCLError) -> PendingRead {
+    checkRange(buffer, 0, bytes.count)
+    guard bytes.count > 0 else { return PendingRead(into: memory, nil) }
     var event: cl_event?
     do throws(OpenCLError) {
       let code = clEnqueueReadBuffer(
-        handle, buffer.root.handle, cl_bool(CL_FALSE), buffer.rootOffset, byteCount,
-        values.baseAddress, 0, nil, &event)
+        handle, buffer.root.handle, cl_bool(CL_FALSE), buffer.rootOffset, bytes.count,
+        bytes.baseAddress, 0, nil, &event)
       let command = Event(
         handle: try made(event, code, "queueing a read on \(context.device.name)"))
       noteCommand(command)
       try check(clFlush(handle), "starting a read on \(context.device.name)")
-      return PendingRead(values, command)
+      return PendingRead(into: memory, command)
     } catch {
-      if event == nil || clFinish(handle) == CL_SUCCESS { values.deallocate() }
+      if event != nil, clFinish(handle) != CL_SUCCESS { _ = Unmanaged.passRetained(memory) }
       throw error
     }
   }

@@ -57,18 +57,14 @@ import Testing
         let send = (0..<count).flatMap { to in
           [UInt8](repeating: UInt8(ranks.rank * 16 + to) ^ UInt8(round), count: to + 1)
         }
-        var received = [UInt8](repeating: 0, count: count * (ranks.rank + 1))
-        try send.withUnsafeBytes { send in
-          try received.withUnsafeMutableBytes {
-            try ranks.allToAll(
-              send, counts: (1...count).map { $0 }, into: $0,
-              counts: [Int](repeating: ranks.rank + 1, count: count))
-          }
-        }
+        let received = TransferMemory(byteCount: count * (ranks.rank + 1))
+        try ranks.allToAll(
+          TransferMemory(send).all, counts: (1...count).map { $0 }, into: received.all,
+          counts: [Int](repeating: ranks.rank + 1, count: count))
         let expected = (0..<count).flatMap { from in
           [UInt8](repeating: UInt8(from * 16 + ranks.rank) ^ UInt8(round), count: ranks.rank + 1)
         }
-        #expect(received == expected)
+        #expect(Array(received.bytes) == expected)
         let texts = try ranks.gather([UInt8](repeating: 9, count: ranks.rank))
         #expect(texts.map(\.count) == Array(0..<count))
         #expect(try ranks.fromFirst(ranks.rank + 5) == 5)

@@ -20,13 +20,11 @@ public protocol Communicator: AnyObject {
   /// Sends `sendCounts[j]` bytes to each rank j, those of rank 0 first, and receives
   /// `receiveCounts[j]` of each, in the same order.
   func allToAll(
-    _ send: UnsafeRawBufferPointer, counts sendCounts: [Int],
-    into receive: UnsafeMutableRawBufferPointer, counts receiveCounts: [Int]) throws
+    _ send: TransferSlice, counts sendCounts: [Int], into receive: TransferSlice,
+    counts receiveCounts: [Int]) throws
 
   /// Receives `counts[j]` bytes of each rank j, those of rank 0 first; of this one they are `send`.
-  func allGather(
-    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, counts: [Int])
-    throws
+  func allGather(_ send: TransferSlice, into receive: TransferSlice, counts: [Int]) throws
 }
 
 /// What ended another rank.
@@ -65,14 +63,14 @@ public final class Alone: Communicator {
 
   /// Copies the bytes.
   public func allToAll(
-    _ send: UnsafeRawBufferPointer, counts sendCounts: [Int],
-    into receive: UnsafeMutableRawBufferPointer, counts receiveCounts: [Int]
-  ) { receive.copyMemory(from: send) }
+    _ send: TransferSlice, counts sendCounts: [Int], into receive: TransferSlice,
+    counts receiveCounts: [Int]
+  ) { receive.bytes.copyMemory(from: UnsafeRawBufferPointer(send.bytes)) }
 
   /// Copies the bytes.
-  public func allGather(
-    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, counts: [Int]
-  ) { receive.copyMemory(from: send) }
+  public func allGather(_ send: TransferSlice, into receive: TransferSlice, counts: [Int]) {
+    receive.bytes.copyMemory(from: UnsafeRawBufferPointer(send.bytes))
+  }
 }
 
 extension Communicator {
@@ -83,13 +81,10 @@ extension Communicator {
   func gather<Value: BitwiseCopyable>(_ values: [Value], counts: [Int]) throws -> [Value] {
     guard count > 1 else { return values }
     let size = MemoryLayout<Value>.stride
-    return try [Value](unsafeUninitializedCapacity: counts.reduce(0, +)) { result, filled in
-      try values.withUnsafeBytes {
-        try allGather(
-          $0, into: UnsafeMutableRawBufferPointer(result), counts: counts.map { $0 * size })
-      }
-      filled = result.count
-    }
+    let received = TransferMemory(byteCount: counts.reduce(0, +) * size)
+    try allGather(
+      TransferMemory(values).all, into: received.all, counts: counts.map { $0 * size })
+    return Array(received.bytes.bindMemory(to: Value.self))
   }
 
   /// One value of every rank, in the order of ranks.

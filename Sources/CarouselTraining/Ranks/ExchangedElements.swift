@@ -36,27 +36,6 @@ extension Tensor.Elements {
     }
   }
 
-  /// Sends `counts[j]` elements to each rank j and receives so many of each.
-  func exchanged(
-    by ranks: any Communicator, counts: [Int], receiving: [Int]
-  ) throws -> Tensor.Elements {
-    func exchange<Value: BitwiseCopyable>(_ values: [Value]) throws -> [Value] {
-      let size = MemoryLayout<Value>.stride
-      return try [Value](unsafeUninitializedCapacity: receiving.reduce(0, +)) { result, filled in
-        try values.withUnsafeBytes {
-          try ranks.allToAll(
-            $0, counts: counts.map { $0 * size }, into: UnsafeMutableRawBufferPointer(result),
-            counts: receiving.map { $0 * size })
-        }
-        filled = receiving.reduce(0, +)
-      }
-    }
-    switch self {
-    case .float32(let values): return .float32(try exchange(values))
-    case .float64(let values): return .float64(try exchange(values))
-    }
-  }
-
   /// The elements of every rank, those of rank 0 first.
   func gathered(by ranks: any Communicator, counts: [Int]) throws -> Tensor.Elements {
     switch self {

@@ -34,7 +34,11 @@ final class GradientTree<B: Backend> {
   /// The parts of the gradient that are exchanged at once, the last one first; the same on all ranks.
   private let buckets: [Range<Int>]
   /// The parts of this rank's blocks that are on their way from the device, by bucket.
-  private var reads: [[() throws -> Tensor]] = []
+  private var reads: [[() throws -> Void]] = []
+  /// What they fill, a whole gradient for each block.
+  private var own: [TransferMemory] = []
+  /// A bucket's segment of all ranks' blocks; the sum of all pieces.
+  private let arrivals = TransferMemory(), sum = TransferMemory()
   /// The buffers through which the gradient of the last piece goes, see `begin`; nil while others are added.
   private var chain: [B.Buffer]?
 
@@ -135,18 +139,14 @@ final class GradientTree<B: Backend> {
   /// Exchanges the gradients with the other ranks, bucket by bucket.
   private func exchange() throws {
     try queueReads(from: 0)
-    var sums: [Tensor.Elements] = []
-    for (bucket, reads) in zip(buckets, reads) {
-      let own = try reads.map { try $0().elements }
-      let isLast = sums.count == buckets.count - 1
-      try ranks.measured(isHidden: !isLast) { sums.append(try exchange(bucket, own)) }
+    sum.reserve(store.count * elementBytes)
+    for (index, bucket) in buckets.enumerated() {
+      for read in reads[index] { try read() }
+      try ranks.measured(isHidden: index < buckets.count - 1) { try exchange(bucket) }
     }
     // Not before: writes wait for what is queued.
-    for (bucket, sum) in zip(buckets, sums) {
-      let slice = try backend.slice(
-        store.gradients, offset: bucket.lowerBound, count: bucket.count)
-      try backend.write(Tensor([bucket.count], sum), to: slice)
-    }
+    let total = sum[bytes(0..<store.count)].bytes
+    try backend.write(UnsafeRawBufferPointer(total), to: store.gradients)
     (reads, chain) = ([], nil)
   }
 
@@ -195,35 +195,67 @@ final class GradientTree<B: Backend> {
       for (part, sum) in zip(chain, chain.dropFirst()) {
         try backend.add(part, to: sum, count: bucket.count)
       }
+      while own.count < blocks.count {
+        own.append(TransferMemory(byteCount: store.count * elementBytes))
+      }
       reads.append(
-        try blocks.map { try backend.readLater(slice($0.value), [bucket.count]) })
+        try zip(blocks, own).map {
+          try backend.readLater(slice($0.value), into: $1[bytes(bucket)])
+        })
     }
   }
 
-  /// The sum of a bucket over all pieces; `own` is what this rank's blocks have there.
-  private func exchange(
-    _ bucket: Range<Int>, _ own: [Tensor.Elements]
-  ) throws -> Tensor.Elements {
+  private var elementBytes: Int { backend.elementType.byteCount }
+
+  /// Where elements lie in memory.
+  private func bytes(_ elements: Range<Int>) -> Range<Int> {
+    elements.lowerBound * elementBytes..<elements.upperBound * elementBytes
+  }
+
+  /// Adds up a bucket over all pieces, from `own` to `sum`.
+  private func exchange(_ bucket: Range<Int>) throws {
     let each = pieces.own.count
     let all = (0..<ranks.count).map { rank in
       SumTree.blocks(of: min(rank * each, present)..<min((rank + 1) * each, present))
     }
-    let segments = bucket.segments(ranks.count, alignment: backend.sliceAlignment)
-    let count = segments[ranks.rank].count
-    let empty: Tensor.Elements = backend.elementType == .float64 ? .float64([]) : .float32([])
-    var received: [(pieces: Range<Int>, value: Tensor.Elements)] = []
+    let segments = bucket.segments(ranks.count, alignment: backend.sliceAlignment).map { bytes($0) }
+    let size = segments[ranks.rank].count
+    arrivals.reserve(all.reduce(0) { $0 + $1.count } * size)
+    // Where in `arrivals` each block is.
+    var received: [(pieces: Range<Int>, value: Int)] = []
     for index in 0..<(all.map(\.count).max() ?? 0) {
-      let senders = all.indices.filter { index < all[$0].count }
-      let parts = try (index < own.count ? own[index] : empty).exchanged(
-        by: ranks, counts: segments.map { index < own.count ? $0.count : 0 },
-        receiving: all.map { index < $0.count ? count : 0 })
-      for (place, rank) in senders.enumerated() {
-        received.append((all[rank][index], parts.slice(place * count..<(place + 1) * count)))
+      let first = received.count * size
+      for blocks in all where index < blocks.count {
+        received.append((blocks[index], received.count * size))
       }
+      let sends = index < all[ranks.rank].count
+      try ranks.allToAll(
+        sends ? own[index][bytes(bucket)] : arrivals[0..<0],
+        counts: segments.map { sends ? $0.count : 0 },
+        into: arrivals[first..<received.count * size],
+        counts: all.map { index < $0.count ? size : 0 })
     }
     received.sort { $0.pieces.lowerBound < $1.pieces.lowerBound }
-    let sum = SumTree.combine(received) { $0.adding($1) } ?? empty
-    return try sum.gathered(by: ranks, counts: segments.map(\.count))
+    let total = SumTree.combine(received) { left, right in
+      backend.elementType.add(
+        UnsafeRawBufferPointer(arrivals[right..<right + size].bytes),
+        to: arrivals[left..<left + size].bytes)
+      return left
+    }
+    guard let total else { return }
+    try ranks.allGather(
+      arrivals[total..<total + size], into: sum[bytes(bucket)], counts: segments.map(\.count))
+  }
+}
+
+extension ElementType {
+  /// Adds as many Float64, or else Float32, to others, as a device rounds them.
+  fileprivate func add(_ other: UnsafeRawBufferPointer, to sums: UnsafeMutableRawBufferPointer) {
+    func add<Value: FloatingPoint & BitwiseCopyable>(_: Value.Type) {
+      let (sums, other) = (sums.bindMemory(to: Value.self), other.bindMemory(to: Value.self))
+      for index in sums.indices { sums[index] += other[index] }
+    }
+    if self == .float64 { add(Double.self) } else { add(Float.self) }
   }
 }
 

@@ -62,32 +62,21 @@ public final class LocalRanks: Communicator {
 
   /// Copies what the others send.
   public func allToAll(
-    _ send: UnsafeRawBufferPointer, counts sendCounts: [Int],
-    into receive: UnsafeMutableRawBufferPointer, counts receiveCounts: [Int]
+    _ send: TransferSlice, counts sendCounts: [Int], into receive: TransferSlice,
+    counts receiveCounts: [Int]
   ) throws {
     var start = 0
     let messages = sendCounts.map { count in
       defer { start += count }
-      return Array(send[start..<start + count])
+      return Array(send.bytes[start..<start + count])
     }
-    var place = 0
-    for message in try group.exchange(messages, from: rank) {
-      message.withUnsafeBytes { receive[place...].copyBytes(from: $0) }
-      place += message.count
-    }
+    receive.fill(with: try group.exchange(messages, from: rank))
   }
 
   /// Copies what the others send.
-  public func allGather(
-    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, counts: [Int]
-  ) throws {
-    var place = 0
-    for message in try group.exchange(
-      [[UInt8]](repeating: Array(send), count: count), from: rank)
-    {
-      message.withUnsafeBytes { receive[place...].copyBytes(from: $0) }
-      place += message.count
-    }
+  public func allGather(_ send: TransferSlice, into receive: TransferSlice, counts: [Int]) throws {
+    let messages = [[UInt8]](repeating: Array(send.bytes), count: count)
+    receive.fill(with: try group.exchange(messages, from: rank))
   }
 
   /// Where the ranks meet.
@@ -146,6 +135,17 @@ public final class LocalRanks: Communicator {
         if let failed { throw failed }
         condition.wait()
       }
+    }
+  }
+}
+
+extension TransferSlice {
+  /// Copies messages into it, one behind the other.
+  fileprivate func fill(with messages: [[UInt8]]) {
+    var place = 0
+    for message in messages {
+      message.withUnsafeBytes { bytes[place...].copyBytes(from: $0) }
+      place += message.count
     }
   }
 }

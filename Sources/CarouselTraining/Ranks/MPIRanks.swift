@@ -83,12 +83,11 @@ public final class MPIRanks: Communicator {
 
   /// Sends and receives by `MPI_Ialltoallv`.
   public func allToAll(
-    _ send: UnsafeRawBufferPointer, counts sendCounts: [Int],
-    into receive: UnsafeMutableRawBufferPointer, counts receiveCounts: [Int]
+    _ send: TransferSlice, counts sendCounts: [Int], into receive: TransferSlice,
+    counts receiveCounts: [Int]
   ) throws {
     let (sent, received) = (try Layout(sendCounts), try Layout(receiveCounts))
-    try transfer(send, into: receive, holding: [sent, received], timeout: timeout) {
-      from, to, request in
+    try transfer(send, into: receive, [sent, received], timeout: timeout) { from, to, request in
       carousel_mpi_all_to_all(
         from, sent.counts, sent.starts, to, received.counts, received.starts, request)
     }
@@ -96,50 +95,31 @@ public final class MPIRanks: Communicator {
   }
 
   /// Receives by `MPI_Iallgatherv`.
-  public func allGather(
-    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, counts: [Int]
-  ) throws {
+  public func allGather(_ send: TransferSlice, into receive: TransferSlice, counts: [Int]) throws {
     let layout = try Layout(counts)
-    try transfer(
-      send, into: receive, holding: [layout], timeout: hasBegun ? timeout : .infinity
-    ) { from, to, request in
+    let timeout = hasBegun ? timeout : .infinity
+    try transfer(send, into: receive, [layout], timeout: timeout) { from, to, request in
       carousel_mpi_all_gather(
         from, layout.counts[self.rank], to, layout.counts, layout.starts, request)
     }
-  }
-
-  /// What MPI sends from and receives into.
-  private var outbox = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-  private var inbox = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-
-  /// Makes room for so many bytes, kept from one transfer to the next: fresh memory would cost more than
-  /// the copy.
-  private static func grow(_ memory: inout UnsafeMutableRawBufferPointer, to count: Int) {
-    guard memory.count < count else { return }
-    memory.deallocate()
-    memory = .allocate(byteCount: count, alignment: 64)
   }
 
   /// Begins a transfer and waits for it.
   ///
   /// Where it throws, MPI still has the memory, which is never freed: the process is about to end.
   private func transfer(
-    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer,
-    holding layouts: [Layout], timeout: Double,
+    _ send: TransferSlice, into receive: TransferSlice, _ layouts: [Layout], timeout: Double,
     _ begin: (UnsafeRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt>) -> Int32
   ) throws {
-    Self.grow(&outbox, to: max(send.count, 1))
-    Self.grow(&inbox, to: max(receive.count, 1))
-    outbox.copyMemory(from: send)
     var request: UInt = 0
     do {
-      try check(begin(UnsafeRawPointer(outbox.baseAddress), inbox.baseAddress, &request))
+      try check(begin(send.bytes.baseAddress, receive.bytes.baseAddress, &request))
       try wait(&request, timeout)
     } catch {
       for layout in layouts { _ = Unmanaged.passRetained(layout) }
+      for memory in [send.memory, receive.memory] { memory.keep() }
       throw error
     }
-    receive.copyMemory(from: UnsafeRawBufferPointer(rebasing: inbox[..<receive.count]))
   }
 
   /// Sizes as MPI takes them, at addresses that stay until a request is done.

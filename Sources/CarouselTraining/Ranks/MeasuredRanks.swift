@@ -8,16 +8,31 @@ public struct Communication: Hashable, Sendable, Codable {
   public var seconds = 0.0
   /// Those of them in which the device still computed the backward pass.
   public var hiddenSeconds = 0.0
+
+  /// What more there is than at an earlier time.
+  static func - (now: Communication, before: Communication) -> Communication {
+    Communication(
+      bytesSent: now.bytesSent - before.bytesSent, seconds: now.seconds - before.seconds,
+      hiddenSeconds: now.hiddenSeconds - before.hiddenSeconds)
+  }
+
+  static func += (sum: inout Communication, part: Communication) {
+    sum.bytesSent += part.bytesSent
+    sum.seconds += part.seconds
+    sum.hiddenSeconds += part.hiddenSeconds
+  }
 }
 
 extension Communicator {
+  /// What was measured of all exchanges so far.
+  var communication: Communication { (self as? MeasuredRanks)?.total ?? Communication() }
+
   /// Does exchanges, which are counted as hidden where the device computes meanwhile.
   func measured(isHidden: Bool, _ exchange: () throws -> Void) throws {
-    let measured = self as? MeasuredRanks
-    let before = measured?.communication.seconds ?? 0
+    let before = communication
     try exchange()
-    if isHidden, let measured {
-      measured.communication.hiddenSeconds += measured.communication.seconds - before
+    if isHidden, let ranks = self as? MeasuredRanks {
+      ranks.total.hiddenSeconds += communication.seconds - before.seconds
     }
   }
 }
@@ -26,7 +41,7 @@ extension Communicator {
 final class MeasuredRanks: Communicator {
   private let ranks: any Communicator
   /// What was measured so far.
-  fileprivate(set) var communication = Communication()
+  fileprivate var total = Communication()
 
   init(_ ranks: any Communicator) { self.ranks = ranks }
 
@@ -37,18 +52,16 @@ final class MeasuredRanks: Communicator {
   var hasOwnProcess: Bool { ranks.hasOwnProcess }
 
   func allToAll(
-    _ send: UnsafeRawBufferPointer, counts sendCounts: [Int],
-    into receive: UnsafeMutableRawBufferPointer, counts receiveCounts: [Int]
+    _ send: TransferSlice, counts sendCounts: [Int], into receive: TransferSlice,
+    counts receiveCounts: [Int]
   ) throws {
-    try measure(send.count - sendCounts[rank]) {
+    try measure(send.range.count - sendCounts[rank]) {
       try ranks.allToAll(send, counts: sendCounts, into: receive, counts: receiveCounts)
     }
   }
 
-  func allGather(
-    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, counts: [Int]
-  ) throws {
-    try measure(send.count * (count - 1)) {
+  func allGather(_ send: TransferSlice, into receive: TransferSlice, counts: [Int]) throws {
+    try measure(send.range.count * (count - 1)) {
       try ranks.allGather(send, into: receive, counts: counts)
     }
   }
@@ -56,8 +69,8 @@ final class MeasuredRanks: Communicator {
   private func measure(_ bytes: Int, _ exchange: () throws -> Void) throws {
     let began = ContinuousClock.now
     try exchange()
-    communication.seconds += began.duration(to: .now).seconds
-    communication.bytesSent += bytes
+    total.seconds += began.duration(to: .now).seconds
+    total.bytesSent += bytes
   }
 }
 
@@ -72,14 +85,14 @@ public struct RankProgress: Hashable, Sendable, Codable {
 }
 
 extension TrainingLoop {
-  /// What this rank's exchanges have cost so far; nil of one that has no others.
-  var communicated: Communication? { (loop.ranks as? MeasuredRanks)?.communication }
+  /// What the exchanges of this rank's steps have cost in this session; nil of one that has no others.
+  var communicated: Communication? { loop.ranks.count > 1 ? loop.session.communication : nil }
 
   /// How every rank has fared in this session; every rank has to ask.
   func rankProgress() throws -> [RankProgress] {
     try loop.ranks.progress(
       units: loop.session.steps * loop.work.unitsPerStep, seconds: loop.session.seconds,
-      exchanging: loop.session.communicationSeconds)
+      exchanging: loop.session.communication.seconds)
   }
 }
 
