@@ -81,7 +81,7 @@ class OptionConfiguration:
         if has("zoneoutCell") and choose.random() < 0.3:
             options["zoneoutCell"] = choose.choice([0.125, 0.25, 0.5])
         widths = (hidden_size - 1) // blocks
-        projects = has("projection") and options.get("recurrence") != "diagonal" and widths > 1
+        projects = has("projectionSize") and options.get("recurrence") != "diagonal" and widths > 1
         if projects and choose.random() < 0.4:
             options["projectionSize"] = choose.randint(2, widths) * blocks
 

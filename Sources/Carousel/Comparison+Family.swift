@@ -9,7 +9,7 @@ extension ComparisonCases {
   ) -> [any ComparisonCase] {
     // The blocks of a recurrence, and the size of a projection: the smallest divisor above 1.
     let blocks = (2...hiddenSize).first { hiddenSize.isMultiple(of: $0) } ?? 1
-    let variants =
+    var variants =
       rnnVariants(blocks) + gruVariants(blocks) + lstmVariants(blocks) + mixedVariants(blocks)
       + cellsOfTheTable.flatMap { cell in
         let options = tableVariants(cell, blocks)
@@ -22,6 +22,7 @@ extension ComparisonCases {
           + (cell.has(.recurrence)
             ? [] : [0.2, 0.4].map { Variant(cell, [:], CellOptions(zoneoutHidden: $0)) })
       }
+    variants += optionsWithout(variants)
     return variants.enumerated().map { index, variant in
       var work = variant.comparison(
         sequenceLength: sequenceLength, batchSize: batchSize, inputSize: inputSize,
@@ -56,7 +57,7 @@ extension ComparisonCases {
             recurrence: .blocks(blocks), layerNorm: has(.layerNorm),
             dropConnect: has(.dropConnect) ? 0.3 : 0)))
     }
-    if has(.projection) {
+    if has(.projectionSize) {
       results.append(Variant(cell, [:], CellOptions(bias: .single, projectionSize: blocks)))
     }
     // What no state is multiplied with may be as large as it likes.
@@ -67,6 +68,19 @@ extension ComparisonCases {
         cell, Dictionary(uniqueKeysWithValues: activations), CellOptions(overrides: [gate: 0.4]))
     }
     return results
+  }
+
+  /// The options that none of the layers has, for every cell that has them, in both directions.
+  static func optionsWithout(_ variants: [Variant]) -> [Variant] {
+    // A forget bias is no part of an equation: it says what a parameter begins as.
+    let touched = Set(variants.flatMap(\.options.used)).union([.forgetBias])
+    return CellOption.allCases.filter { !touched.contains($0) }.flatMap { option in
+      Cell.allCases.filter { $0.has(option) }.map { cell in
+        var options = CellOptions()
+        option.takeSample(in: &options)
+        return Variant(cell, [:], options).walking(.bidirectional)
+      }
+    }
   }
 
   /// Lengths in no order, with 0 and T among them where there are three or more.

@@ -79,6 +79,12 @@ private struct Draw {
     return happens(0.5) ? 1 : one(of: [30, 1e3, 1e6, 1e30].filter { $0 <= largest })
   }
 
+  /// The options that have values of their own here; a forget bias is no part of an equation.
+  private static let drawn: Set<CellOption> = [
+    .recurrence, .forgetGate, .peepholes, .cellClip, .gruReset, .projectionSize, .layerNorm,
+    .forgetBias, .recurrentDropout, .zoneoutHidden, .zoneoutCell, .dropConnect,
+  ]
+
   mutating func configuration() -> RecurrentConfiguration {
     let cell = one(of: Cell.allCases)
     var result = RecurrentConfiguration(
@@ -105,7 +111,7 @@ private struct Draw {
     for name in cell.holdableGates where happens(0.1) {
       result.options.overrides[name] = decimal(-1...1)
     }
-    if cell.has(.projection), happens(0.25) {
+    if cell.has(.projectionSize), happens(0.25) {
       result.options.projectionSize = number((result.options.layerNorm ? 8 : 1)...largest)
     }
     if cell.has(.zoneoutCell), happens(0.2) { result.options.zoneoutCell = decimal(0.1...0.6) }
@@ -117,6 +123,9 @@ private struct Draw {
     result.options.peepholes = cell.has(.peepholes) && happens(0.4)
     if cell.has(.cellClip), happens(0.3) {
       result.options.cellClip = decimal((result.options.layerNorm ? 0.3 : 0.1)...1)
+    }
+    for option in CellOption.allCases where !Self.drawn.contains(option) {
+      if cell.has(option), happens(0.2) { option.takeSample(in: &result.options) }
     }
     return result
   }

@@ -93,7 +93,8 @@ extension ComparisonCases {
           peepholes: true, projectionSize: 11, layerNorm: true, zoneoutHidden: 0.1,
           zoneoutCell: 0.2, dropConnect: 0.2)),
     ]
-    var works = (variants + cellsOfTheTable.flatMap { tableVariants($0, 3) }).map {
+    let layers = variants + cellsOfTheTable.flatMap { tableVariants($0, 3) }
+    var works = (layers + optionsWithout(layers)).map {
       $0.comparison(sequenceLength: 9, batchSize: 5, inputSize: 19, hiddenSize: 33)
     }
     for index in works.indices where index % 2 == 0 {

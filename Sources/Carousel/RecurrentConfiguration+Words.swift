@@ -22,36 +22,11 @@ extension Activation.Function {
   }
 }
 
-extension ForgetGate {
-  /// Where the gate comes from, in a word.
-  public var words: String {
-    switch self {
-    case .own: "own"
-    case .coupled: "coupled"
-    case .input: "tied to input"
-    case .output: "tied to output"
-    case .constant(let value): "\(value)"
-    }
-  }
-}
-
 extension CellOptions {
   /// What departs from the plain form of a cell, the bias vectors apart.
   public var departures: [CaseOption] {
-    var result: [CaseOption] = []
-    if recurrence != .dense { result.append(("recurrence", recurrence.rawValue)) }
-    if forgetGate != .own { result.append(("forgetGate", forgetGate.words)) }
-    if peepholes { result.append(("peepholes", "true")) }
-    if let cellClip { result.append(("cellClip", "\(cellClip)")) }
-    if gruReset != .after { result.append(("gruReset", gruReset.rawValue)) }
-    if let projectionSize { result.append(("projectionSize", "\(projectionSize)")) }
-    if layerNorm { result.append(("layerNorm", "true")) }
-    if let forgetBias { result.append(("forgetBias", "\(forgetBias)")) }
-    for (name, value) in [
-      ("recurrentDropout", recurrentDropout), ("zoneoutHidden", zoneoutHidden),
-      ("zoneoutCell", zoneoutCell), ("dropConnect", dropConnect),
-    ] where value != 0 {
-      result.append((name, "\(value)"))
+    var result = CellOption.allCases.compactMap { option in
+      option.value(in: self).map { (key: option.rawValue, value: $0) }
     }
     if !activations.isEmpty {
       result.append(("activations", Self.list(activations.mapValues(\.words))))

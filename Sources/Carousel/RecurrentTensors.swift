@@ -128,7 +128,7 @@ struct RecurrentTensors {
     let cells = ([hints.cell].compactMap(\.self) + Cell.allCases).filter { cell in
       cell.traits.hasRecurrentWeights == (shapes["weight_hh_l0"] != nil)
         && (hints.forgetGate == .own || cell.has(.forgetGate))
-        && (shapes["weight_hr_l0"] == nil || cell.has(.projection))
+        && (shapes["weight_hr_l0"] == nil || cell.has(.projectionSize))
     }
     return cells.enumerated().filter { !cells[..<$0.offset].contains($0.element) }.map(\.element)
   }

@@ -132,24 +132,18 @@ extension ResolvedOptions {
     case .output: add("tie", "forget=output")
     case .constant(let value): add("forget-decay", value)
     }
-    add("peepholes", flag: options.peepholes)
     add("bias", options.bias.rawValue)
-    add("forget-bias", options.forgetBias)
-    if options.recurrence != .dense, options.recurrence.rawValue != "absent" {
-      add("recurrence", options.recurrence.rawValue)
+    // Two of them have flags of another form, here.
+    let others: Set<CellOption> = [.forgetGate, .zoneoutHidden, .zoneoutCell]
+    for option in options.used where !others.contains(option) {
+      add(option.flag, option.value(in: options))
     }
-    if options.gruReset != .after { add("gru-reset", options.gruReset.rawValue) }
-    add("cell-clip", options.cellClip)
-    add("projection-size", options.projectionSize)
-    add("layer-norm", flag: options.layerNorm)
-    if options.recurrentDropout != 0 { add("recurrent-dropout", options.recurrentDropout) }
     if options.zoneoutHidden != 0 || options.zoneoutCell != 0 {
       add(
         "zoneout",
         cell.has(.zoneoutCell)
           ? "\(options.zoneoutHidden),\(options.zoneoutCell)" : "\(options.zoneoutHidden)")
     }
-    if options.dropConnect != 0 { add("drop-connect", options.dropConnect) }
   }
 
   /// Adds what a task on one's own data reads, and how.

@@ -197,9 +197,10 @@ struct GateOptions: ParsableArguments {
     case .forgetGate: (tie, coupleInputForget, forgetDecay) = (nil, false, nil)
     case .forgetBias: forgetBias = nil
     case .cellClip: cellClip = nil
-    case .projection: projectionSize = nil
+    case .projectionSize: projectionSize = nil
     case .layerNorm: layerNorm = false
     case .recurrentDropout: recurrentDropout = nil
+    case .zoneoutHidden: zoneout = nil
     case .zoneoutCell: zoneout?.cell = nil
     case .dropConnect: dropConnect = nil
     case .recurrence: recurrence = nil

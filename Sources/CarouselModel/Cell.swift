@@ -59,7 +59,7 @@ public enum Cell: String, Sendable, Codable, CaseIterable {
     ],
     outputActivation: .tanh, memory: [.init("c")], normalizesMemory: true,
     options: [
-      .peepholes, .forgetGate, .forgetBias, .cellClip, .projection, .layerNorm,
+      .peepholes, .forgetGate, .forgetBias, .cellClip, .projectionSize, .layerNorm,
       .recurrentDropout, .zoneoutCell, .dropConnect, .recurrence,
     ])
   private static let gruTraits = CellTraits(
@@ -78,6 +78,6 @@ public enum Cell: String, Sendable, Codable, CaseIterable {
     ],
     memory: [.init("c"), .init("n", isPositive: true), .init("m")],
     options: [
-      .forgetBias, .projection, .layerNorm, .recurrentDropout, .dropConnect, .recurrence,
+      .forgetBias, .projectionSize, .layerNorm, .recurrentDropout, .dropConnect, .recurrence,
     ])
 }

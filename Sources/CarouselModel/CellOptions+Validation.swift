@@ -14,16 +14,15 @@ extension CellOptions {
       }
       try activation.validate(gate: name)
     }
-    try validateProbabilities()
+    if let fault = CellOption.allCases.lazy.compactMap({ $0.row.fault(self) }).first {
+      throw CarouselError(.usage, fault)
+    }
     if let option = used.first(where: { !cell.has($0) }) {
       let cells = Cell.allCases.filter { $0.has(option) }.map(\.rawValue)
       throw CarouselError(
         .usage,
         "the \(cell.rawValue) cell has no \(option.words): such options belong to the "
           + "\(Self.list(cells)) \(cells.count == 1 ? "cell" : "cells")")
-    }
-    if let cellClip, !(cellClip > 0) {
-      throw CarouselError(.usage, "the cell clip must be above 0, but is \(cellClip)")
     }
     if let forgetBias {
       guard forgetBias.isFinite, hasForgetBias(in: cell) else {
@@ -59,15 +58,6 @@ extension CellOptions {
   private static func list(_ words: [String]) -> String {
     guard let last = words.last, words.count > 1 else { return words.first ?? "" }
     return words.dropLast().joined(separator: ", ") + " and " + last
-  }
-
-  private func validateProbabilities() throws(CarouselError) {
-    for (name, value) in [
-      ("recurrent dropout", recurrentDropout), ("zoneout of the hidden state", zoneoutHidden),
-      ("zoneout of the cell state", zoneoutCell), ("DropConnect", dropConnect),
-    ] where !(value >= 0 && value < 1) {
-      throw CarouselError(.usage, "\(name) must be at least 0 and below 1, but is \(value)")
-    }
   }
 
   /// Throws a usage error where the options make no sense for layers of H units.

@@ -125,25 +125,6 @@ public struct CellOptions: Hashable, Sendable, Codable {
   public func weightGates(of cell: Cell) -> [String] {
     forgetGate == .own ? cell.gateNames : cell.gateNames.filter { $0 != "forget" }
   }
-
-  /// The options by which this departs from the plain form, of those that only some cells have.
-  public var used: [CellOption] {
-    CellOption.allCases.filter { option in
-      switch option {
-      case .peepholes: peepholes
-      case .forgetGate: forgetGate != .own
-      case .forgetBias: forgetBias != nil
-      case .cellClip: cellClip != nil
-      case .projection: projectionSize != nil
-      case .layerNorm: layerNorm
-      case .recurrentDropout: recurrentDropout != 0
-      case .zoneoutCell: zoneoutCell != 0
-      case .dropConnect: dropConnect != 0
-      case .recurrence: recurrence != .dense
-      case .gruReset: gruReset != .after
-      }
-    }
-  }
 }
 
 extension CellOptions {

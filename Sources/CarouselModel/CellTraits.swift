@@ -50,8 +50,10 @@ public struct CellTraits: Sendable {
   /// Whether the last gate is apart from the others: normalised by itself, and its recurrent product
   /// not added to its input product.
   public let splitsLastGate: Bool
-  /// The options that mean something to the cell, beside those that every cell has.
+  /// The options that mean something to the cell, beside `commonOptions`.
   public let options: Set<CellOption>
+  /// The options that every cell has.
+  static let commonOptions: Set<CellOption> = [.zoneoutHidden]
 
   init(
     gates: [Gate], outputActivation: Activation.Function? = nil, memory: [Memory] = [],
@@ -96,32 +98,11 @@ extension CellTraits {
   }
 }
 
-/// An option of `CellOptions` that only some cells have.
-public enum CellOption: String, Sendable, CaseIterable {
-  case peepholes, forgetGate, forgetBias, cellClip, projection, layerNorm, recurrentDropout
-  case zoneoutCell, dropConnect, recurrence, gruReset
-
-  /// The option as messages name it.
-  public var words: String {
-    switch self {
-    case .peepholes: "peepholes"
-    case .forgetGate: "tied, coupled or constant forget gate"
-    case .forgetBias: "forget bias"
-    case .cellClip: "cell clip"
-    case .projection: "projection"
-    case .layerNorm: "layer normalisation"
-    case .recurrentDropout: "recurrent dropout"
-    case .zoneoutCell: "zoneout of the cell state"
-    case .dropConnect: "DropConnect"
-    case .recurrence: "diagonal or block-diagonal recurrence"
-    case .gruReset: "reset gate before the product"
-    }
-  }
-}
-
 extension Cell {
   /// Whether an option means something to the cell.
-  public func has(_ option: CellOption) -> Bool { traits.options.contains(option) }
+  public func has(_ option: CellOption) -> Bool {
+    CellTraits.commonOptions.contains(option) || traits.options.contains(option)
+  }
 
   /// The gates in the order of their rows, by the names that overrides and activations use.
   public var gateNames: [String] { traits.gates.map(\.name) }

@@ -20,14 +20,9 @@ struct CellVariant: Hashable {
       parameters.append("-DALPHA_\(index)=\(Float(activation.alpha))f")
       parameters.append("-DBETA_\(index)=\(Float(activation.beta))f")
     }
-    if cell.has(.gruReset) {
-      parameters.append("-DRESET_BEFORE=\(options.gruReset == .before ? 1 : 0)")
+    parameters += CellOption.allCases.filter(cell.has).compactMap { option in
+      option.kernelParameter(in: options).map { "-D" + $0 }
     }
-    if cell.has(.forgetGate) {
-      parameters.append("-DFORGET=\(options.forgetGate.kernelNumber)")
-    }
-    if cell.has(.peepholes) { parameters.append("-DPEEPHOLES=\(options.peepholes ? 1 : 0)") }
-    if let clip = options.cellClip { parameters.append("-DCLIP=\(Float(clip))f") }
     parameters.append("-DDIAGONAL=\(layer.recurrence == .diagonal ? 1 : 0)")
     if layer.recurrence == .absent { parameters.append("-DRECURRENT=0") }
     if layer.hasZoneout { parameters.append("-DZONEOUT=1") }
@@ -56,19 +51,6 @@ extension Activation.Function {
     case .softplus: 10
     case .constant: 11
     case .positive: 12
-    }
-  }
-}
-
-extension ForgetGate {
-  /// FORGET of `cells/lstm.cl`.
-  fileprivate var kernelNumber: Int {
-    switch self {
-    case .own: 0
-    case .coupled: 1
-    case .input: 2
-    case .output: 3
-    case .constant: 4
     }
   }
 }

@@ -73,8 +73,12 @@ struct ONNXLayer {
 
   /// ONNX's activations of one direction; nil where an option or the cell needs a scan.
   private var nodeActivations: [Activation]? {
-    guard [.rnn, .lstm, .gru].contains(cell), options.projectionSize == nil, !options.layerNorm,
-      options.cellClip == nil, options.zoneoutHidden == 0, options.zoneoutCell == 0,
+    // What a node can say, and what does nothing outside training.
+    let known: Set<CellOption> = [
+      .peepholes, .forgetGate, .recurrence, .gruReset, .forgetBias, .recurrentDropout,
+      .dropConnect,
+    ]
+    guard [.rnn, .lstm, .gru].contains(cell), known.isSuperset(of: options.used),
       options.overrides.isEmpty, options.forgetGate == .own || options.forgetGate == .coupled
     else { return nil }
     var result: [Activation] = []

@@ -22,6 +22,12 @@ struct ONNXScan {
   /// The states: h and those beside it.
   private var states: [String] { layer.cell.traits.stateNames }
 
+  /// The options whose equations are here, and those that do nothing outside training.
+  private static let known: Set<CellOption> = [
+    .recurrence, .forgetGate, .peepholes, .cellClip, .gruReset, .projectionSize, .layerNorm,
+    .forgetBias, .recurrentDropout, .zoneoutHidden, .zoneoutCell, .dropConnect,
+  ]
+
   private func width(of state: String) -> Int {
     state == "h" ? layer.stateSize : layer.hiddenSize
   }
@@ -30,6 +36,9 @@ struct ONNXScan {
   func write(
     _ x: String, to builder: inout ONNXBuilder
   ) throws(CarouselError) -> (y: String, final: [String]) {
+    if let option = options.used.first(where: { !Self.known.contains($0) }) {
+      throw CarouselError(.usage, "a layer with \(option.words) cannot be written as ONNX yet")
+    }
     var initial: [String] = []
     for state in states { initial.append(initialState(state, x: x, &builder)) }
     var body = ONNXBuilder(name: "step\(unit.suffix)", scope: "step\(unit.suffix)/")
