@@ -2,7 +2,7 @@
 //
 // Layouts: predictions and grad_predictions [M, O P], targets [M, O], counted [M] or null.
 
-// The losses of RegressionLoss.swift, by number.
+// The losses of LossBackend.swift, by number.
 #define SQUARED 0
 #define ABSOLUTE 1
 #define HUBER 2

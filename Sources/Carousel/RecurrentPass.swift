@@ -1,3 +1,4 @@
+import CarouselFormats
 import CarouselModel
 
 /// One pass of a recurrent stack over given tensors, forward and, where gradients are given, back.
@@ -186,5 +187,141 @@ public struct RecurrentPass: Sendable {
       result.append((name(state), Tensor(joining: parts, as: stateShape(state))))
     }
     return result
+  }
+}
+
+extension RecurrentPass {
+  /// A linear layer behind the stack: y·weightᵀ + bias, and 0 past a sequence's length.
+  public struct Head: Sendable {
+    /// What its parameters' names begin with, without the dot.
+    public var name: String
+    /// `[O, D·P]`.
+    public var weight: Tensor
+    /// `[O]`.
+    public var bias: Tensor?
+
+    /// Gathers the parameters.
+    public init(name: String, weight: Tensor, bias: Tensor? = nil) {
+      self.name = name
+      self.weight = weight
+      self.bias = bias
+    }
+
+    var parameters: [(String, Tensor)] {
+      [(weightName, weight)] + (bias.map { [(biasName, $0)] } ?? [])
+    }
+    var parameterDescriptions: [ParameterDescription] {
+      parameters.map { ParameterDescription($0.0, $0.1.shape, .constant(0)) }
+    }
+    fileprivate var weightName: String { name + ".weight" }
+    fileprivate var biasName: String { name + ".bias" }
+  }
+
+  /// What the pass puts out, from the outputs of the stack.
+  func output<B: Backend>(
+    of stack: RecurrentStack<B>, store: ParameterStore<B>
+  ) throws -> Tensor {
+    guard let head else { return try store.backend.readTensor(stack.y, outputShape) }
+    let y = try store.backend.makePoisonedBuffer(count: outputShape.count)
+    try store.backend.linearForward(
+      x: stack.y, weight: store.value(head.weightName),
+      bias: head.bias.map { _ in try store.value(head.biasName) }, y: y,
+      rows: sequenceLength * batchSize,
+      inputSize: configuration.outputSize, outputSize: head.weight.shape[0])
+    return cleared(try store.backend.readTensor(y, outputShape))
+  }
+
+  /// ∂loss/∂ the outputs of the stack, from `gradY`; leaves the gradients of the head in the store.
+  func gradStackOutput<B: Backend>(
+    _ gradY: Tensor, stack: RecurrentStack<B>, store: ParameterStore<B>
+  ) throws -> B.Buffer {
+    guard let head else { return try store.backend.makeBuffer(gradY) }
+    let result = try store.backend.makePoisonedBuffer(
+      count: sequenceLength * batchSize * configuration.outputSize)
+    try store.backend.linearBackward(
+      x: stack.y, weight: store.value(head.weightName),
+      gradY: store.backend.makeBuffer(cleared(gradY)), gradX: result,
+      gradWeight: store.gradient(head.weightName),
+      gradBias: head.bias.map { _ in try store.gradient(head.biasName) },
+      rows: sequenceLength * batchSize,
+      inputSize: configuration.outputSize, outputSize: head.weight.shape[0])
+    return result
+  }
+
+  private func cleared(_ tensor: Tensor) -> Tensor {
+    guard let lengths else { return tensor }
+    var result = tensor
+    result.clear(pastLengths: lengths)
+    return result
+  }
+}
+
+extension RecurrentPass {
+  /// A pass of a model over the tensors of a file.
+  ///
+  /// The file holds `x [T, N, C]`, and where wanted `lengths [N]`, `h_0 [L·D, N, P]` and the cell's other
+  /// states, such as `c_0 [L·D, N, H]`; with `gradients` also `grad_y [T, N, D·P]`, `grad_h_n` and the
+  /// others, zeros where absent. What `x` and `grad_y` hold past a sequence's length does not matter.
+  ///
+  /// - Parameters:
+  ///   - model: the layers.
+  ///   - file: the inputs; the names in `unusedNames` are not read.
+  ///   - head: one of the model's linear layers, to be applied to the outputs; `grad_y` is then
+  ///     `[T, N, O]`.
+  ///   - isBatchFirst: `x` and `grad_y` are `[N, T, …]` in the file.
+  ///   - gradients: whether there is a backward pass.
+  /// - Throws: `badData` where `x` is missing, a shape does not fit the model, a length is not from 0 to
+  ///   T, or a value is not finite.
+  public init(
+    _ model: RecurrentModel, inputs file: TensorFile, head: LinearHead? = nil,
+    isBatchFirst: Bool = false, gradients: Bool
+  ) throws(CarouselError) {
+    let reader = try RecurrentInputs(file, of: model.configuration, isBatchFirst: isBatchFirst)
+    try reader.check(outputSize: head?.outputSize, gradients: gradients)
+    let lengths = try reader.lengths()
+    self.init(
+      model.configuration, parameters: try model.parameters(),
+      x: try reader.input(lengths: lengths), lengths: lengths)
+    if let head {
+      let (weight, bias) = try model.parameters(of: head)
+      self.head = Head(name: head.name, weight: weight, bias: bias)
+    }
+    let names = configuration.cell.traits.stateNames
+    for name in names { initial[name] = try reader.states(name + "_0") }
+    guard gradients else { return }
+    var given = Gradients(y: try reader.gradOutput(lengths: lengths))
+    for name in names { given.final[name] = try reader.states("grad_\(name)_n") }
+    self.gradients = given
+  }
+
+  /// T and N of the inputs in a file, from the shape of `x` alone.
+  ///
+  /// Throws as a pass of them does.
+  public static func sizes(
+    of file: TensorFile, for configuration: RecurrentConfiguration, isBatchFirst: Bool
+  ) throws(CarouselError) -> (sequenceLength: Int, batchSize: Int) {
+    let inputs = try RecurrentInputs(file, of: configuration, isBatchFirst: isBatchFirst)
+    return (inputs.sequenceLength, inputs.batchSize)
+  }
+
+  /// The names in a file of inputs that no pass of these layers reads.
+  public static func unusedNames(
+    in file: TensorFile, of configuration: RecurrentConfiguration, gradients: Bool
+  ) -> [String] {
+    let known = RecurrentInputs.names(configuration, gradients: gradients)
+    return file.entries.map(\.name).filter { !known.contains($0) }
+  }
+}
+
+extension Tensor {
+  /// `[T, N, …]` as `[N, T, …]` and back.
+  public var withOuterDimensionsSwapped: Tensor {
+    let (outer, inner) = (shape[0], shape[1])
+    let width = shape.count == 0 ? 0 : shape.count / (outer * inner)
+    let ranges = (0..<inner * outer).lazy.map { place in
+      let begin = (place % outer * inner + place / outer) * width
+      return begin..<begin + width
+    }
+    return gathering(ranges, as: Shape([inner, outer] + shape.dimensions.dropFirst(2)))
   }
 }

@@ -1,3 +1,4 @@
+import CarouselModel
 import Foundation
 
 /// The calls of the operating system that take paths, whose bytes need not be UTF-8.
@@ -43,5 +44,32 @@ package enum FileSystem {
     guard let real = path.withSystemPath({ realpath($0, nil) }) else { return nil }
     defer { free(real) }
     return String(systemBytes: [UInt8](UnsafeRawBufferPointer(start: real, count: strlen(real))))
+  }
+}
+
+/// The memory that this process may fill.
+package enum HostMemory {
+  /// The bytes of the machine's memory, or of the control group that the process is in.
+  package static let byteCount: Int = {
+    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+    let limits = groups.compactMap { path in
+      (try? String(contentsOfFile: path, encoding: .utf8)).flatMap {
+        Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
+      }
+    }
+    return limits.reduce(Int(ProcessInfo.processInfo.physicalMemory), min)
+  }()
+
+  /// Throws `badData` where `subject` of the file `path` needs more bytes than there are.
+  ///
+  /// An array that is too large for the memory would end the process.
+  static func require(
+    _ count: Int, for subject: String, of path: String
+  ) throws(CarouselError) {
+    guard count > byteCount else { return }
+    throw CarouselError(
+      .badData,
+      "\(path): \(subject) needs \(count) bytes of memory, expected at most \(byteCount), which is "
+        + "all there is")
   }
 }

@@ -132,3 +132,104 @@ extension Tensor.Elements {
     }
   }
 }
+
+extension Tensor {
+  /// A tensor of the elements in ranges of row-major indices, one range behind the other.
+  package func gathering(_ ranges: some Sequence<Range<Int>>, as shape: Shape) -> Tensor {
+    func gathered<Element>(_ elements: [Element]) -> [Element] {
+      var result: [Element] = []
+      result.reserveCapacity(shape.count)
+      for range in ranges { result += elements[range] }
+      return result
+    }
+    return switch elements {
+    case .float32(let floats): Tensor(shape, .float32(gathered(floats)))
+    case .float64(let doubles): Tensor(shape, .float64(gathered(doubles)))
+    }
+  }
+
+  /// The part at one index of the outermost dimension, of one dimension less.
+  package func part(_ index: Int) -> Tensor {
+    let part = Shape(Array(shape.dimensions.dropFirst()))
+    return gathering(CollectionOfOne(index * part.count..<(index + 1) * part.count), as: part)
+  }
+
+  /// A tensor of the elements of several, one behind the other; Float32 where all of them are.
+  package init(joining parts: [Tensor], as shape: Shape) {
+    let floats = parts.compactMap { part in
+      if case .float32(let floats) = part.elements { floats } else { nil }
+    }
+    self.init(
+      shape,
+      floats.count == parts.count
+        ? .float32(Array(floats.joined())) : .float64(parts.flatMap(\.values)))
+  }
+
+  /// Sets the elements in a range of row-major indices to `value`, rounded to the tensor's type.
+  package mutating func fill(_ range: Range<Int>, with value: Double) {
+    // The array leaves the tensor meanwhile, so that it has one owner and is changed in place.
+    switch elements {
+    case .float32(var floats):
+      elements = .float32([])
+      for index in range { floats[index] = Float(value) }
+      elements = .float32(floats)
+    case .float64(var doubles):
+      elements = .float64([])
+      for index in range { doubles[index] = value }
+      elements = .float64(doubles)
+    }
+  }
+
+  /// The index of the first element that is not finite in `type`; nil where there is none.
+  package func firstNonFinite(in type: ElementType) -> Int? {
+    switch elements {
+    case .float32(let floats): floats.firstIndex { !$0.isFinite }
+    case .float64(let doubles):
+      type == .float32
+        ? doubles.firstIndex { !Float($0).isFinite } : doubles.firstIndex { !$0.isFinite }
+    }
+  }
+
+  /// How many elements are not finite in Float32.
+  package var nonFiniteCount: Int {
+    switch elements {
+    case .float32(let floats): floats.count { !$0.isFinite }
+    case .float64(let doubles): doubles.count { !Float($0).isFinite }
+    }
+  }
+}
+
+/// How a backend or a file stores the elements of a tensor.
+public enum ElementType: String, Sendable, Codable, CaseIterable {
+  case float64 = "F64"
+  case float32 = "F32"
+  case float16 = "F16"
+  case bfloat16 = "BF16"
+  case int64 = "I64"
+  case int32 = "I32"
+  case int16 = "I16"
+  case int8 = "I8"
+  case uint64 = "U64"
+  case uint32 = "U32"
+  case uint16 = "U16"
+  case uint8 = "U8"
+  /// A byte that is 0 or 1.
+  case bool = "BOOL"
+
+  /// The bytes of one element.
+  public var byteCount: Int {
+    switch self {
+    case .float64, .int64, .uint64: 8
+    case .float32, .int32, .uint32: 4
+    case .float16, .bfloat16, .int16, .uint16: 2
+    case .int8, .uint8, .bool: 1
+    }
+  }
+  /// What holds every element of this type in a `Tensor`: Float32 where that does, else Float64.
+  package var hostType: ElementType {
+    switch self {
+    case .float64, .int64, .int32, .uint64, .uint32: .float64
+    case .float32, .float16, .bfloat16, .int16, .int8, .uint16, .uint8, .bool: .float32
+    }
+  }
+}

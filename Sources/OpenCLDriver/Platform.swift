@@ -1,4 +1,5 @@
 import COpenCL
+import Dispatch
 
 /// An OpenCL implementation that is installed on this machine.
 ///
@@ -79,5 +80,73 @@ package struct Platform: @unchecked Sendable {
       }
     }
     return result
+  }
+}
+
+/// The drivers of all platforms, which the first question to OpenCL loads: some 50 ms for PoCL.
+///
+/// Questions that may load them come one at a time: to the second of two threads that ask at once,
+/// PoCL 3.1 answers that it has no device.
+package enum Drivers {
+  private static let questions = DispatchQueue(label: "carousel.drivers")
+
+  /// Begins to load the drivers on another thread and returns at once.
+  ///
+  /// Whoever lists platforms or devices meanwhile waits. `wait` before the process ends.
+  package static func load() {
+    PoCL.prepare()
+    questions.async {
+      for platform in (try? Platform.listed()) ?? [] { _ = try? platform.listedDevices() }
+    }
+  }
+
+  /// Waits for what `load` began: a process that ends while its drivers are loaded may crash.
+  package static func wait() { questions.sync {} }
+
+  /// Asks when nobody else does.
+  static func ask<Value>(
+    _ question: () throws(OpenCLError) -> Value
+  ) throws(OpenCLError) -> Value {
+    PoCL.prepare()
+    return try questions.sync { Result(catching: question) }.get()
+  }
+}
+
+/// The two-call protocol of the `clGet…Info` functions: ask for the size, then for the value.
+enum Query {
+  /// A `clGet…Info` function with its handle and parameter filled in.
+  typealias Call = (Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?) -> cl_int
+
+  /// A value of fixed size; `initial` only fixes its type and size.
+  static func value<Value: BitwiseCopyable>(
+    _ initial: Value, _ doing: @autoclosure () -> String, _ call: Call
+  ) throws(OpenCLError) -> Value {
+    var value = initial
+    let code = withUnsafeMutableBytes(of: &value) { call($0.count, $0.baseAddress, nil) }
+    try check(code, doing())
+    return value
+  }
+
+  /// A value of as many bytes as OpenCL says.
+  static func bytes(
+    _ doing: @autoclosure () -> String, _ call: Call
+  ) throws(OpenCLError) -> [UInt8] {
+    var size = 0
+    try check(call(0, nil, &size), doing())
+    guard size > 0 else { return [] }
+    var bytes = [UInt8](repeating: 0, count: size)
+    let code = bytes.withUnsafeMutableBytes { call(size, $0.baseAddress, nil) }
+    try check(code, doing())
+    return bytes
+  }
+
+  /// A text up to its terminating zero, without white space around it.
+  static func string(
+    _ doing: @autoclosure () -> String, _ call: Call
+  ) throws(OpenCLError) -> String {
+    let text = String(decoding: try bytes(doing(), call).prefix { $0 != 0 }, as: UTF8.self)
+    let isSpace = { (character: Character) in character.isWhitespace }
+    let head = text.drop(while: isSpace)
+    return String(String(head.reversed().drop(while: isSpace)).reversed())
   }
 }
