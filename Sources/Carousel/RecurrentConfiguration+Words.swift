@@ -3,25 +3,6 @@ import CarouselModel
 /// Something about a case of work that is neither its cell nor a size.
 public typealias CaseOption = (key: String, value: String)
 
-extension Activation {
-  /// The function with its parameters, as `--activation` takes it: `elu:0.5`.
-  public var words: String {
-    let parameters = [alpha, beta].prefix(function.parameterCount)
-    return ([function.rawValue] + parameters.map { "\($0)" }).joined(separator: ":")
-  }
-}
-
-extension Activation.Function {
-  /// How many of α and β the function has.
-  public var parameterCount: Int {
-    switch self {
-    case .affine, .scaledTanh, .hardSigmoid: 2
-    case .leakyRelu, .thresholdedRelu, .elu, .constant: 1
-    case .sigmoid, .tanh, .relu, .softsign, .softplus, .positive: 0
-    }
-  }
-}
-
 extension CellOptions {
   /// What departs from the plain form of a cell, the bias vectors apart.
   public var departures: [CaseOption] {

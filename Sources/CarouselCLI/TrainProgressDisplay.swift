@@ -12,7 +12,7 @@ struct TrainProgressDisplay: Sendable {
     _ trainer: Trainer<B>, _ examples: TrainingExamples?, in folder: RunFolder
   ) {
     let data =
-      examples.map(summary)
+      examples?.summary
       ?? (task == .text
         ? "\(trainer.vocabulary.count) bytes in the vocabulary" : "the task \(task.rawValue)")
     Output.note(
@@ -22,20 +22,6 @@ struct TrainProgressDisplay: Sendable {
         + (trainer.ranks.count > 1
           ? ", \(trainer.ranks.count) ranks of \(trainer.settings.shards ?? 1) shards" : ""))
     Progress.show(Status("preparing the first step"))
-  }
-
-  /// What is learnt from.
-  private func summary(_ examples: TrainingExamples) -> String {
-    let description = examples.description
-    let what =
-      switch task {
-      case .forecast: "\(examples.count) windows"
-      case .tag: "\(examples.count) sequences of \(description.words?.count ?? 0) words"
-      default: "\(examples.count) sequences of \(counted(description.channels.count, "channel"))"
-      }
-    let held = examples.validationCount == 0 ? "none" : "\(examples.validationCount)"
-    return what + (description.classes.map { ", \($0.count) classes" } ?? "")
-      + ", \(held) held out" + (examples.testCount > 0 ? ", \(examples.testCount) to test" : "")
   }
 
   /// Shows an event.

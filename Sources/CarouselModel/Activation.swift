@@ -75,3 +75,22 @@ public struct Activation: Hashable, Sendable, Codable {
     }
   }
 }
+
+extension Activation {
+  /// The function with its parameters, as `--activation` takes it: `elu:0.5`.
+  public var words: String {
+    let parameters = [alpha, beta].prefix(function.parameterCount)
+    return ([function.rawValue] + parameters.map { "\($0)" }).joined(separator: ":")
+  }
+}
+
+extension Activation.Function {
+  /// How many of α and β the function has.
+  public var parameterCount: Int {
+    switch self {
+    case .affine, .scaledTanh, .hardSigmoid: 2
+    case .leakyRelu, .thresholdedRelu, .elu, .constant: 1
+    case .sigmoid, .tanh, .relu, .softsign, .softplus, .positive: 0
+    }
+  }
+}

@@ -202,22 +202,21 @@ extension Checkpoint.Description {
   /// The network that the task, the vocabulary and the settings ask for.
   fileprivate var describedNetwork: NetworkConfiguration {
     get throws(CarouselError) {
-      switch task {
-      case .text:
-        try settings.validateForText()
-        return NetworkConfiguration(
-          vocabularySize: vocabulary?.count ?? 0, recurrent: settings.recurrent)
-      case .classify, .forecast, .tag:
+      if task.readsExamples {
         guard let data else {
           throw CarouselError(.badData, "expected a description of the data, found none")
         }
         try data.validate(for: task)
         return data.network(settings.recurrent)
-      case .adding, .copy:
-        return try SyntheticData(
-          task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed
-        ).network(settings.recurrent)
       }
+      if task == .text {
+        try settings.validateForText()
+        return NetworkConfiguration(
+          vocabularySize: vocabulary?.count ?? 0, recurrent: settings.recurrent)
+      }
+      return try SyntheticData(
+        task, length: settings.sequenceLength, batchSize: settings.batchSize, seed: settings.seed
+      ).network(settings.recurrent)
     }
   }
 }

@@ -60,9 +60,6 @@ public struct DataDescription: Hashable, Sendable, Codable {
   /// Throws where the parts of a description that was read from a file do not fit each other.
   func validate(for task: TrainingTask) throws(CarouselError) {
     try settings.validate()
-    func require(_ isTrue: Bool, _ expected: String) throws(CarouselError) {
-      guard isTrue else { throw CarouselError(.badData, "expected \(expected)") }
-    }
     let numbers = mean + scale
     try require(
       mean.count == channels.count && scale.count == channels.count
@@ -70,35 +67,26 @@ public struct DataDescription: Hashable, Sendable, Codable {
       "a finite mean and a scale above 0 for each of \(channels.count) channels")
     try require(
       1...TrainingSettings.maximumSize ~= longest, "a longest sequence of at least 1 step")
-    switch task {
-    case .classify, .tag:
-      try require(!(classes ?? []).isEmpty, "the classes of the task \(task.rawValue)")
-      try require(
-        Set(classes ?? []).count == classes?.count, "a name of its own for each class")
-      try require(
-        (words == nil) == (task == .classify) && channels.isEmpty == (task == .tag),
-        "channels of numbers for classify, words for tag")
-      try require(Set(words ?? []).count == words?.count ?? 0, "each word once")
-    case .forecast:
-      guard let forecast else {
-        throw CarouselError(.badData, "expected the scales of a forecast, found none")
-      }
-      try require(
-        forecast.base != .seasonWithGrowth || settings.window > settings.season,
-        "a window longer than a season, whose growth is read")
-      let scales = forecast.targetScale
-      try require(
-        !scales.isEmpty && scales.count <= channels.count
-          && scales.allSatisfy { $0.isFinite && $0 > 0 },
-        "a scale above 0 for each target of the forecast")
-      try require(
-        settings.targets.count == scales.count
-          && settings.targets.count + settings.covariates.count == channels.count,
-        "the names of the targets and covariates among the channels")
-    case .text, .adding, .copy:
+    guard let task = task.ofExamples else {
       throw CarouselError(
         .badData, "expected no description of data for the task \(task.rawValue)")
     }
+    try task.validate(self)
+  }
+
+  /// Throws where something is not so.
+  func require(_ isTrue: Bool, _ expected: String) throws(CarouselError) {
+    guard isTrue else { throw CarouselError(.badData, "expected \(expected)") }
+  }
+
+  /// Throws where the names of classes and words are not what a task needs that has classes.
+  func requireClasses(ofWords: Bool) throws(CarouselError) {
+    try require(!(classes ?? []).isEmpty, "the classes of the task")
+    try require(Set(classes ?? []).count == classes?.count, "a name of its own for each class")
+    try require(
+      (words != nil) == ofWords && channels.isEmpty == ofWords,
+      "channels of numbers for classify, words for tag")
+    try require(Set(words ?? []).count == words?.count ?? 0, "each word once")
   }
 }
 

@@ -6,6 +6,7 @@ public final class ExampleModel<B: Backend> {
   /// What the model was trained for, and what it remembers of the data.
   public let task: TrainingTask, description: DataDescription
   let network: Network<B>
+  private let kind: any ExampleTask.Type
   private let batchSize = 64
   /// The bytes beyond which a file is read in chunks.
   var mostInMemory = TrainingText.mostInMemory
@@ -13,13 +14,14 @@ public final class ExampleModel<B: Backend> {
   /// Takes a checkpoint; throws where it is none of the tasks on one's own data.
   public init(_ checkpoint: Checkpoint, backend: B, overrides: [String: Double] = [:]) throws {
     task = checkpoint.description.task
-    guard let data = checkpoint.description.data else {
+    guard let data = checkpoint.description.data, let kind = task.ofExamples else {
+      let tasks = TrainingTask.allCases.filter(\.readsExamples).map(\.rawValue)
       throw CarouselError(
         .usage,
-        "\(checkpoint.path): expected a model of the tasks classify, forecast or tag, found one of the task "
-          + task.rawValue)
+        "\(checkpoint.path): expected a model of the tasks \(tasks.joined(separator: ", ")), found one of the "
+          + "task \(task.rawValue)")
     }
-    description = data
+    (description, self.kind) = (data, kind)
     network = try checkpoint.makeNetwork(backend: backend, overrides: overrides)
   }
 
@@ -31,25 +33,11 @@ public final class ExampleModel<B: Backend> {
     _ file: ExampleFile, ranks: any Communicator = Alone(),
     shouldStop: () throws -> Bool = { false }
   ) throws -> (metrics: TaskMetrics, count: Int)? {
-    switch task {
-    case .classify:
-      let chunks = try SetChunks<SequenceSet>(
-        file, description, requiresLabels: true, mostInMemory: mostInMemory)
-      return try measure(file, chunks, ranks, shouldStop) { try ClassExamples($0, description) }
-    case .tag:
-      let chunks = try SetChunks<TaggedSet>(
-        file, description, requiresTags: true, mostInMemory: mostInMemory)
-      let numbers = TagNumbers(description)
-      return try measure(file, chunks, ranks, shouldStop) { try TagExamples($0, numbers) }
-    default:
-      let set = try SeriesSet(file.path, file.settings(description.settings))
-      return try measure(file, SetChunks(set), ranks, shouldStop) {
-        try ForecastExamples(whole: $0, description)
-      }
-    }
+    try kind.evaluate(self, file, ranks, shouldStop: shouldStop)
   }
 
-  private func measure<Set>(
+  /// What the model is worth on the sets of a file.
+  func measure<Set>(
     _ file: ExampleFile, _ chunks: SetChunks<Set>, _ ranks: any Communicator,
     _ shouldStop: () throws -> Bool, _ examples: (Set) throws -> any SequenceExamples
   ) throws -> (metrics: TaskMetrics, count: Int)? {
@@ -85,56 +73,12 @@ public final class ExampleModel<B: Backend> {
     shouldStop: () throws -> Bool = { false },
     _ body: (ExamplePrediction) throws -> Void
   ) throws {
-    let classes = description.classes ?? []
-    switch task {
-    case .classify:
-      let chunks = try SetChunks<SequenceSet>(
-        file, description, requiresLabels: false, mostInMemory: mostInMemory)
-      try forEachOutput(file, chunks, ranks, shouldStop) {
-        try ClassExamples($0, description, knowsLabels: false)
-      } _: { set, _, outputs, sequence, example in
-        let logits = outputs.row(sequence: sequence)
-        try body(
-          .class(
-            id: set.ids.isEmpty ? nil : set.ids[example], name: classes[logits.indexOfLargest],
-            probabilities: CrossEntropy.probabilities(logits)))
-      }
-    case .tag:
-      let chunks = try SetChunks<TaggedSet>(
-        file, description, requiresTags: false, mostInMemory: mostInMemory)
-      let numbers = TagNumbers(description)
-      try forEachOutput(file, chunks, ranks, shouldStop) {
-        try TagExamples($0, numbers, knowsTags: false)
-      } _: { set, first, outputs, sequence, example in
-        let words = set.words[example]
-        let tags = words.indices.map { step in
-          let logits = outputs.row(step: step, sequence: sequence)
-          return (
-            words[step], classes[logits.indexOfLargest], CrossEntropy.probabilities(logits)
-          )
-        }
-        try body(
-          .tags(
-            id: set.ids.isEmpty ? nil : set.ids[example], sequence: first + example + 1,
-            words: tags))
-      }
-    default:
-      let set = try SeriesSet(file.path, file.settings(description.settings))
-      let examples = try ForecastExamples(endsOf: set, description)
-      try forEachOutput(file, SetChunks(set), ranks, shouldStop) { _ in
-        examples
-      } _: { set, _, outputs, _, example in
-        try body(
-          .numbers(
-            id: set.ids[example].isEmpty ? nil : set.ids[example],
-            examples.predictions(outputs, example)))
-      }
-    }
+    try kind.predict(self, file, ranks, shouldStop: shouldStop, body)
   }
 
   /// Calls `body` on the first rank for every example of a file in order, with its set, the number of examples
   /// before that, the outputs, and its numbers in the batch and in the set.
-  private func forEachOutput<Set>(
+  func forEachOutput<Set>(
     _ file: ExampleFile, _ chunks: SetChunks<Set>, _ ranks: any Communicator,
     _ shouldStop: () throws -> Bool, _ examples: (Set) throws -> any SequenceExamples,
     _ body: (

@@ -22,6 +22,10 @@ public final class ExampleStream<B: Backend> {
 
   /// Opens standard input; throws where the model reads backward in time too, and cannot answer at once.
   public init(_ model: ExampleModel<B>, missing: MissingValues? = nil) throws {
+    guard [.classify, .forecast, .tag].contains(model.task) else {
+      throw CarouselError(
+        .usage, "a model of the task \(model.task.rawValue) does not answer a step at once")
+    }
     let description = model.description
     let direction = model.network.configuration.recurrent.direction
     guard direction == .forward || model.task == .forecast else {

@@ -3,7 +3,7 @@ import CarouselModel
 
 /// One's own data, read and cut into parts that share no sequence, or, of forecasts, no time.
 public struct TrainingExamples: Sendable {
-  /// What is trained: `classify`, `forecast` or `tag`.
+  /// What is trained, one of the tasks that read examples.
   public let task: TrainingTask
   /// What a model remembers of the data.
   public let description: DataDescription
@@ -16,6 +16,14 @@ public struct TrainingExamples: Sendable {
   public var validationCount: Int { validation?.count ?? 0 }
   /// The examples of the test.
   public var testCount: Int { test?.count ?? 0 }
+
+  /// How many there are, in a few words.
+  package var summary: String {
+    (task.ofExamples?.summary(self) ?? counted(count, "example"))
+      + (description.classes.map { ", \($0.count) classes" } ?? "")
+      + ", \(validationCount == 0 ? "none" : "\(validationCount)") held out"
+      + (testCount > 0 ? ", \(testCount) to test" : "")
+  }
 
   /// Reads the files that settings name; `seed` draws what is held out.
   ///
@@ -33,14 +41,10 @@ public struct TrainingExamples: Sendable {
   ) throws(CarouselError) {
     try settings.validate()
     self.task = task
-    let parts: ExampleParts
-    switch task {
-    case .classify: parts = try .classify(settings, seed: seed, mostInMemory: mostInMemory)
-    case .forecast: parts = try .forecast(settings, seed: seed, mostInMemory: mostInMemory)
-    case .tag: parts = try .tag(settings, seed: seed, mostInMemory: mostInMemory)
-    case .text, .adding, .copy:
+    guard let kind = task.ofExamples else {
       throw CarouselError(.usage, "the task \(task.rawValue) reads no examples")
     }
+    let parts = try kind.parts(settings, seed: seed, mostInMemory: mostInMemory)
     description = parts.description
     (training, validation, test) = (parts.training, parts.validation, parts.test)
   }

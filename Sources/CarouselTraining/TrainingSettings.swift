@@ -215,44 +215,32 @@ extension TrainingSettings {
   /// An LSTM's forget gate begins at a bias of 1 (Jozefowicz et al. 2015), for `copy` of 5. docs/textbook.md has the
   /// commands behind the numbers, and what they printed.
   public static func defaults(for task: TrainingTask) -> TrainingSettings {
-    func settings(inputSize: Int, hiddenSize: Int, maxEpochs: Int) -> TrainingSettings {
-      TrainingSettings(
-        recurrent: RecurrentConfiguration(
-          inputSize: inputSize, hiddenSize: hiddenSize,
-          options: CellOptions(forgetBias: CellOptions.customaryForgetBias)),
-        bounds: TrainingBounds(maxEpochs: maxEpochs))
-    }
-    var result: TrainingSettings
-    switch task {
-    case .text:
-      result = settings(inputSize: 64, hiddenSize: 256, maxEpochs: 10)
-    case .adding:
-      result = settings(inputSize: 2, hiddenSize: 128, maxEpochs: 5)
+    if let task = task.ofExamples { return task.defaults }
+    var result = plain(inputSize: 64, hiddenSize: 256, maxEpochs: 10)
+    if task == .adding {
+      result = plain(inputSize: 2, hiddenSize: 128, maxEpochs: 5)
       (result.sequenceLength, result.batchSize) = (200, 32)
       result.schedule.decay = .constant
       result.schedule.peak = 0.01
-    case .copy:
-      result = settings(inputSize: 16, hiddenSize: 128, maxEpochs: 15)
+    } else if task == .copy {
+      result = plain(inputSize: 16, hiddenSize: 128, maxEpochs: 15)
       (result.sequenceLength, result.batchSize) = (50, 32)
       // A symbol waits 60 steps, of which a gate that begins at sigmoid(1) keeps 10⁻⁸, at sigmoid(3) 0.05 and at
       // sigmoid(5) 0.67. With 3, and without clipping, some seeds never begin to learn.
       result.recurrent.options.forgetBias = 5
       result.schedule.peak = 0.01
       result.schedule.decaySteps = 4000
-    case .classify, .forecast, .tag:
-      result = settings(
-        inputSize: task == .tag ? 64 : 1, hiddenSize: task == .forecast ? 64 : 128, maxEpochs: 10)
-      (result.batchSize, result.validation) = (32, 0)
-      if task == .tag { result.recurrent.direction = .bidirectional }
-      // On JapaneseVowels as good as an LSTM (0.981 and 0.984 against 0.981 and 0.976, seeds 1 and 2), with
-      // fewer parameters.
-      if task == .classify {
-        result.recurrent.cell = .gru
-        result.recurrent.options.forgetBias = nil
-      }
-      result.schedule = LearningRateSchedule(.cosine, peak: 0.003, warmupSteps: 100)
     }
     return result
+  }
+
+  /// LSTM layers whose forget gates begin by remembering.
+  static func plain(inputSize: Int, hiddenSize: Int, maxEpochs: Int) -> TrainingSettings {
+    TrainingSettings(
+      recurrent: RecurrentConfiguration(
+        inputSize: inputSize, hiddenSize: hiddenSize,
+        options: CellOptions(forgetBias: CellOptions.customaryForgetBias)),
+      bounds: TrainingBounds(maxEpochs: maxEpochs))
   }
 
   /// The same for examples of one's own: batches, epochs and evaluations follow their number.
@@ -265,11 +253,7 @@ extension TrainingSettings {
       result.recurrent.inputSize = examples.description.channels.count
     }
     result.sequenceLength = examples.description.longest
-    // Few examples are soon known by heart: with 0.3 two seeds of JapaneseVowels rose from 0.981 and 0.970 to
-    // 0.981 and 0.984, and two of BasicMotions to 1.00.
-    if examples.task == .classify, examples.count < 2048 {
-      result.recurrent.options.recurrentDropout = 0.3
-    }
+    examples.task.ofExamples?.follow(examples, &result)
     result.follow(examples.count)
     return result
   }

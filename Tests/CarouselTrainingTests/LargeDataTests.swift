@@ -130,8 +130,8 @@ import Testing
 
   @Test func aForecastLearnsFromATableThatStaysInItsFile() throws {
     let path = try write(table(400), "t.csv")
-    let parts = try ExampleParts.forecast(settings(path), mostInMemory: 1000)
-    let read = try ExampleParts.forecast(settings(path), mostInMemory: .max)
+    let parts = try ForecastTask.parts(settings(path), seed: 1, mostInMemory: 1000)
+    let read = try ForecastTask.parts(settings(path), seed: 1, mostInMemory: .max)
     #expect(parts.description.channels == read.description.channels)
     #expect(parts.description.hash.hasPrefix("stretches-"))
     let (a, b) = (parts.description.forecast, read.description.forecast)
@@ -160,7 +160,7 @@ import Testing
     func expect(_ parts: String..., change: @escaping (Int, String) -> String) throws {
       let path = try write(table(120, change: change), "bad.csv")
       do {
-        let parts = try ExampleParts.forecast(settings(path), mostInMemory: 10)
+        let parts = try ForecastTask.parts(settings(path), seed: 1, mostInMemory: 10)
         for index in 0..<parts.training.count { _ = try parts.training.read([index], epoch: 0) }
         Issue.record("expected an error")
       } catch {
@@ -212,7 +212,7 @@ import Testing
     for most in [10, Int.max] {
       (wrong.validation, wrong.test) = (.share(0.3), .share(0.65))
       expectError(.badData, "training part") {
-        _ = try ExampleParts.forecast(wrong, mostInMemory: most)
+        _ = try ForecastTask.parts(wrong, seed: 1, mostInMemory: most)
       }
     }
   }

@@ -1,6 +1,5 @@
 import CarouselFormats
 import CarouselModel
-import CarouselTraining
 import Foundation
 
 /// The options of `carousel train` that give a run's settings again, every one by its name.
@@ -120,9 +119,7 @@ extension ResolvedOptions {
     add(
       "activation",
       options.activations.sorted { $0.key < $1.key }.map { gate, activation in
-        let count = activation.function.parameterCount
-        let parameters = [activation.alpha, activation.beta].prefix(count).map { ":\($0)" }
-        return "\(gate)=\(activation.function.rawValue)" + parameters.joined()
+        "\(gate)=\(activation.words)"
       })
     add("override", options.overrides.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })
     switch options.forgetGate {
@@ -154,29 +151,15 @@ extension ResolvedOptions {
     add("id", data.columns.id)
     add("time", data.columns.time)
     add("no-header", flag: !data.columns.hasHeader)
-    if task != .forecast {
-      add("label", data.columns.label)
-      add("classes", data.classes ?? [])
-      add("class-weights", data.balancesClasses ? "balanced" : "none")
-      add("label-smoothing", data.labelSmoothing)
-    }
-    if task != .tag { add("missing", data.missing.rawValue) }
-    switch task {
-    case .classify:
-      add("labels", data.labels)
-      add("validation-labels", data.validationLabels)
-      add("test-labels", data.testLabels)
-      add("pooling", data.pooling.rawValue)
-    case .forecast:
-      add("target", data.targets)
-      add("covariates", data.covariates)
-      add("window", data.window)
-      add("horizon", data.horizon)
-      add("season", data.season)
-      add("loss", data.loss.words)
-    case .tag: add("word", data.word)
-    case .text, .adding, .copy: break
-    }
+    task.ofExamples?.add(data, to: &self)
+  }
+
+  /// Adds what a task with classes reads and weighs.
+  mutating func addClasses(_ data: DataSettings) {
+    add("label", data.columns.label)
+    add("classes", data.classes ?? [])
+    add("class-weights", data.balancesClasses ? "balanced" : "none")
+    add("label-smoothing", data.labelSmoothing)
   }
 }
 

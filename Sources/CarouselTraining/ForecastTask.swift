@@ -1,6 +1,78 @@
 import CarouselFormats
 import CarouselModel
 
+/// `forecast`: the next numbers of a series.
+enum ForecastTask: ExampleTask {
+  static func parts(
+    _ settings: DataSettings, seed: UInt64, mostInMemory: Int
+  ) throws(CarouselError) -> ExampleParts {
+    let isLarge = try SeriesStream.byteCount(of: settings.file) > mostInMemory
+    guard isLarge else { return try ExampleParts(forecast: settings) }
+    return settings.columns.id == nil
+      ? try ExampleParts(streaming: settings)
+      : try ExampleParts(streamingSeries: settings, seed: seed)
+  }
+
+  static var defaults: TrainingSettings { defaults(hiddenSize: 64) }
+
+  static func validate(_ description: DataDescription) throws(CarouselError) {
+    let settings = description.settings
+    guard let forecast = description.forecast else {
+      throw CarouselError(.badData, "expected the scales of a forecast, found none")
+    }
+    try description.require(
+      forecast.base != .seasonWithGrowth || settings.window > settings.season,
+      "a window longer than a season, whose growth is read")
+    let (scales, channels) = (forecast.targetScale, description.channels)
+    try description.require(
+      !scales.isEmpty && scales.count <= channels.count
+        && scales.allSatisfy { $0.isFinite && $0 > 0 },
+      "a scale above 0 for each target of the forecast")
+    try description.require(
+      settings.targets.count == scales.count
+        && settings.targets.count + settings.covariates.count == channels.count,
+      "the names of the targets and covariates among the channels")
+  }
+
+  static func summary(_ examples: TrainingExamples) -> String { "\(examples.count) windows" }
+
+  static func add(_ data: DataSettings, to options: inout ResolvedOptions) {
+    options.add("missing", data.missing.rawValue)
+    options.add("target", data.targets)
+    options.add("covariates", data.covariates)
+    options.add("window", data.window)
+    options.add("horizon", data.horizon)
+    options.add("season", data.season)
+    options.add("loss", data.loss.words)
+  }
+
+  static func evaluate<B: Backend>(
+    _ model: ExampleModel<B>, _ file: ExampleFile, _ ranks: any Communicator,
+    shouldStop: () throws -> Bool
+  ) throws -> (metrics: TaskMetrics, count: Int)? {
+    let set = try SeriesSet(file.path, file.settings(model.description.settings))
+    return try model.measure(file, SetChunks(set), ranks, shouldStop) {
+      try ForecastExamples(whole: $0, model.description)
+    }
+  }
+
+  static func predict<B: Backend>(
+    _ model: ExampleModel<B>, _ file: ExampleFile, _ ranks: any Communicator,
+    shouldStop: () throws -> Bool, _ body: (ExamplePrediction) throws -> Void
+  ) throws {
+    let set = try SeriesSet(file.path, file.settings(model.description.settings))
+    let examples = try ForecastExamples(endsOf: set, model.description)
+    try model.forEachOutput(file, SetChunks(set), ranks, shouldStop) { _ in
+      examples
+    } _: { set, _, outputs, _, example in
+      try body(
+        .numbers(
+          id: set.ids[example].isEmpty ? nil : set.ids[example],
+          examples.predictions(outputs, example)))
+    }
+  }
+}
+
 extension ExampleParts {
   /// Windows of series: those whose targets end first are learnt from, later ones are held out, the last
   /// are the test.

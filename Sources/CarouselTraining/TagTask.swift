@@ -1,0 +1,208 @@
+import CarouselFormats
+import CarouselModel
+
+/// `tag`: a tag for each word of a sequence.
+enum TagTask: ExampleTask {
+  static func parts(
+    _ settings: DataSettings, seed: UInt64, mostInMemory: Int
+  ) throws(CarouselError) -> ExampleParts {
+    var settings = settings
+    if settings.columns.id != nil, settings.columns.label == nil {
+      settings.columns.label = try ExampleParts.labelColumn(
+        settings, among: ["tag", "label", "class"])
+    }
+    return try SequenceStream.canStream(settings.file, above: mostInMemory)
+      ? try ExampleParts(streamingTags: settings, seed: seed)
+      : try ExampleParts(tag: settings, seed: seed)
+  }
+
+  static var defaults: TrainingSettings {
+    var result = defaults(inputSize: 64)
+    result.recurrent.direction = .bidirectional
+    return result
+  }
+
+  static func validate(_ description: DataDescription) throws(CarouselError) {
+    try description.requireClasses(ofWords: true)
+  }
+
+  static func summary(_ examples: TrainingExamples) -> String {
+    "\(examples.count) sequences of \(examples.description.words?.count ?? 0) words"
+  }
+
+  static func add(_ data: DataSettings, to options: inout ResolvedOptions) {
+    options.addClasses(data)
+    options.add("word", data.word)
+  }
+
+  static func evaluate<B: Backend>(
+    _ model: ExampleModel<B>, _ file: ExampleFile, _ ranks: any Communicator,
+    shouldStop: () throws -> Bool
+  ) throws -> (metrics: TaskMetrics, count: Int)? {
+    let chunks = try SetChunks<TaggedSet>(
+      file, model.description, requiresTags: true, mostInMemory: model.mostInMemory)
+    let numbers = TagNumbers(model.description)
+    return try model.measure(file, chunks, ranks, shouldStop) { try TagExamples($0, numbers) }
+  }
+
+  static func predict<B: Backend>(
+    _ model: ExampleModel<B>, _ file: ExampleFile, _ ranks: any Communicator,
+    shouldStop: () throws -> Bool, _ body: (ExamplePrediction) throws -> Void
+  ) throws {
+    let classes = model.description.classes ?? []
+    let chunks = try SetChunks<TaggedSet>(
+      file, model.description, requiresTags: false, mostInMemory: model.mostInMemory)
+    let numbers = TagNumbers(model.description)
+    try model.forEachOutput(file, chunks, ranks, shouldStop) {
+      try TagExamples($0, numbers, knowsTags: false)
+    } _: { set, first, outputs, sequence, example in
+      let words = set.words[example]
+      let tags = words.indices.map { step in
+        let logits = outputs.row(step: step, sequence: sequence)
+        return (
+          words[step], classes[logits.indexOfLargest], CrossEntropy.probabilities(logits)
+        )
+      }
+      try body(
+        .tags(
+          id: set.ids.isEmpty ? nil : set.ids[example], sequence: first + example + 1,
+          words: tags))
+    }
+  }
+}
+
+extension ExampleParts {
+  /// Sequences of words with tags.
+  init(tag settings: DataSettings, seed: UInt64) throws(CarouselError) {
+    let set = try TaggedSet(settings.file, settings)
+    let parts = try Self.split(
+      count: set.count, keys: [], validation: settings.validation, test: settings.test, seed: seed,
+      place: { "\(set.source): line \(set.lines[$0])" })
+    let training = set.selecting(parts.training)
+    var description = DataDescription(settings: settings, seed: seed)
+    let rare = try description.learn(from: training)
+    var hash = DataHash()
+    set.add(to: &hash)
+    self.training = try TagExamples(
+      training, description, rare: rare,
+      weights: description.classWeights(training.tags.joined()),
+      smoothing: settings.labelSmoothing)
+    func examples(
+      _ heldOut: HeldOut?, _ indices: [Int], _ hash: inout DataHash
+    ) throws(CarouselError) -> TagExamples? {
+      guard let path = heldOut?.file else {
+        return indices.isEmpty ? nil : try TagExamples(set.selecting(indices), description)
+      }
+      let other = try TaggedSet(path, settings)
+      other.add(to: &hash)
+      return try TagExamples(other, description)
+    }
+    validation = try examples(settings.validation, parts.validation, &hash)
+    test = try examples(settings.test, parts.test, &hash)
+    description.hash = hash.text
+    self.description = description
+  }
+}
+
+extension DataDescription {
+  /// Learns words, tags and the longest length from sequences to learn from; returns the tokens of the words that
+  /// occur once.
+  mutating func learn(from set: TaggedSet) throws(CarouselError) -> Set<Int32> {
+    var counts: [String: Int] = [:]
+    var words: [String] = []
+    for word in set.words.joined() {
+      if counts.updateValue((counts[word] ?? 0) + 1, forKey: word) == nil { words.append(word) }
+    }
+    self.words = words
+    let tags = settings.classes ?? ExampleParts.ordered(Set(set.tags.joined()))
+    classes = tags
+    guard tags.count >= 2 else {
+      throw CarouselError(
+        .badData, "\(set.source): expected at least 2 tags, found '\(tags.first ?? "")' alone")
+    }
+    longest = set.words.reduce(1) { max($0, $1.count) }
+    return Set(words.indices.filter { counts[words[$0]] == 1 }.map { Int32($0 + 1) })
+  }
+}
+
+extension TaggedSet {
+  /// Reads a file as settings say: a table where they name a column of ids.
+  init(_ path: String, _ settings: DataSettings, requiresTags: Bool = true) throws(CarouselError) {
+    if settings.columns.id == nil {
+      try self.init(columns: path, requiresTags: requiresTags)
+    } else {
+      try self.init(
+        table: path, columns: settings.columns, word: settings.word, requiresTags: requiresTags)
+    }
+  }
+
+  /// Adds everything that training depends on.
+  func add(to hash: inout DataHash) {
+    for (words, tags) in zip(words, tags) {
+      hash.add(words)
+      hash.add(tags)
+      hash.add(0)
+    }
+  }
+}
+
+extension ExampleParts {
+  /// Sequences of words with tags of a file that is too large to be read: each is read when it is trained on.
+  ///
+  /// Words, tags and the lengths of passes are learnt from some thousand sequences of the training part.
+  init(streamingTags settings: DataSettings, seed: UInt64) throws(CarouselError) {
+    let stream = try TaggedStream(
+      settings.file, columns: settings.columns, word: settings.word)
+    let parts = try FileBlocks.parts(of: stream.records, settings, seed: seed)
+    var description = DataDescription(settings: settings, seed: seed)
+    description.classes = settings.classes
+    let named = TagNumbers(description)
+    let places = try parts.training.sample(most: 20_000, bytes: 1 << 23)
+    let sample = try stream.set(places) { sequence throws(CarouselError) in
+      if settings.classes != nil { _ = try TagExamples(sequence, named) }
+    }
+    try parts.training.requireLengths(places) { sample.words[$0].count }
+    try parts.training.requireOneBehindAnother(places, ids: sample.ids)
+    description.sampleSize = sample.count
+    let rare = try description.learn(from: sample)
+    var hash = DataHash()
+    hash.add(UInt64(stream.records.range.upperBound))
+    sample.add(to: &hash)
+    let numbers = TagNumbers(description)
+    func examples(
+      _ part: FileBlocks, most: Int, rare: Set<Int32> = [], weights: [Double]? = nil,
+      smoothing: Double = 0
+    ) throws(CarouselError) -> StreamedExamples {
+      @Sendable func examples(_ set: TaggedSet) throws(CarouselError) -> TagExamples {
+        try TagExamples(
+          set, numbers, rare: rare, weights: weights, smoothing: smoothing)
+      }
+      return StreamedExamples(
+        part, most: most, seed: seed, sample: sample.words.map(\.count), haveOneLength: false,
+        like: try examples(sample.selecting([]))
+      ) { records throws(CarouselError) in
+        try examples(
+          stream.set(records) { sequence throws(CarouselError) in _ = try examples(sequence) })
+      }
+    }
+    func heldOut(
+      _ heldOut: HeldOut?, _ part: FileBlocks, _ hash: inout DataHash
+    ) throws(CarouselError) -> (any ExampleSource)? {
+      guard let path = heldOut?.file else {
+        return part.blocks.isEmpty
+          ? nil : try examples(part, most: StreamedExamples.most.heldOut)
+      }
+      let other = try TaggedSet(path, settings)
+      other.add(to: &hash)
+      return try TagExamples(other, description)
+    }
+    training = try examples(
+      parts.training, most: StreamedExamples.most.training, rare: rare,
+      weights: description.classWeights(sample.tags.joined()),
+      smoothing: settings.labelSmoothing)
+    validation = try heldOut(settings.validation, parts.validation, &hash)
+    test = try heldOut(settings.test, parts.test, &hash)
+    description.hash = "sample-" + hash.text
+    self.description = description
+  }
+}
