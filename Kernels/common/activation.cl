@@ -218,8 +218,8 @@ INLINE REAL activation_slope(const int function, REAL alpha, REAL beta, REAL y) 
   }
 }
 
-/// The peephole weights of one unit, or of a vector of units; for cells without them whatever it
-/// holds is never read.
+/// The peephole weights of one unit, or of a vector of units; here because every cell and layer.cl
+/// include this file. For cells without them whatever it holds is never read.
 typedef struct {
   REAL input, forget, output;
 } Peepholes;

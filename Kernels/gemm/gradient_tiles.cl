@@ -1,10 +1,12 @@
 // What the products of all steps read that make the gradients of weights, weight_gradients.cl: the
 // gradients that reach a layer's sums in tiles, what the weights met in panels (panel.cl).
 //
-// The gradients' columns come in slots of `width`, each padded to whole tiles of ROWS columns, the
-// steps of all sequences, k, outermost: element (k, m) is at tiles[(m / ROWS K + k) ROWS + m %
-// ROWS], where m = slot padded_width(width) + unit. The panels of the inputs come before those of
-// the states. K is padded_depth of the steps.
+// A gradient has a row k, one step of one sequence (place_of of slices.cl), and a column m = slot
+// padded_width(width) + unit. They are stored tile after tile of ROWS columns; in a tile k after k,
+// the ROWS columns of a k side by side: tiles[(m / ROWS K + k) ROWS + m % ROWS]. So a tile is ROWS
+// rows of the transposed matrix, which a product takes at once. Each slot is padded to whole tiles
+// and whole vectors. The panels of the inputs come before those of the states. K is padded_depth of
+// the steps.
 
 #include "gemm/panel.cl"
 

@@ -11,9 +11,11 @@
 // Parameters:
 //   ALONG_TILES   1: the rows of products are columns of tiles (gradient_tiles.cl); 0: those of a
 //                 row-major matrix.
-//   FETCH_AHEAD   1: while a panel is multiplied, a part of what is read soon comes to the second
-//                 cache. With it the steps of an LSTM T50 N64 of 1024 units take 18 % less, of 512
-//                 units 1 to 3 % (AVX2).
+//   FETCH_AHEAD   1: a product asks for a part of the panel that comes soon, `ahead`, into the
+//   second
+//                 cache. Only with vectors of less than 16; with 16 a product asks for its own
+//                 panel SOON k ahead instead. With it the steps of an LSTM T50 N64 of 1024 units
+//                 take 18 % less, of 512 units 1 to 3 % (AVX2).
 //   HALF_WEIGHTS  1: the panels hold FP16, rounded as they are packed and widened as they are read:
 //                 half the bytes, where reading them is the limit.
 
@@ -78,8 +80,8 @@ INLINE global const Packed *packed(global const float *weights) {
 /// The rows that there is room for.
 #define ROWS 8
 
-/// The most rows of one call. Processors without vectors of 16 floats have 16 registers: the sums
-/// of 6 rows leave room for a factor and the panel's two vectors.
+/// The most rows of one call. AVX2 has 16 registers: the sums of 6 rows leave room for a factor and
+/// the panel's two vectors. Processors with narrower vectors take as many.
 #if WIDTH == 16
 #define CALL_ROWS 8
 #else
@@ -119,8 +121,9 @@ INLINE int multiplies_alone(int all, int K) {
   return all == 1 || (all <= 3 && K * COLUMNS * (int)sizeof(float) <= 24576);
 }
 
-/// How many of `left` rows are multiplied next: an odd number only where no others are left. 7 and
-/// 8 of them are two calls of 4 rather than 6 and 2, whose few sums would wait for themselves.
+/// How many of `left` rows are multiplied next: an odd number only where no others are left. Where
+/// a call takes at most 6, the last 7 or 8 rows are two calls of 4: the few sums of a call of 2
+/// would wait for themselves.
 INLINE int next_rows(int left, int alone) {
   if (alone) return 1;
 #if CALL_ROWS == 8
@@ -148,8 +151,8 @@ INLINE void fetch_panel(global const Packed *weights) {
 }
 
 /// sums[r][0..1] += sum over k of a[r][k K_STRIDE] * panel[k][0..COLUMNS), r < rows. `rows` is a
-/// constant wherever this is called. Of what begins at `ahead` as much as a quarter of a panel is
-/// fetched, at every fourth k.
+/// constant wherever this is called. With FETCH_AHEAD and WIDTH below 16 it asks for a line at
+/// `ahead` at every fourth k, as much as a quarter of a panel; else `ahead` is not read.
 INLINE void panel_product(const int rows, REAL sums[ROWS][2], global const float *const *a,
                           global const Packed *panel, int K, global const Packed *ahead) {
   EACH_ROW(LOAD_SUMS)
@@ -203,8 +206,9 @@ INLINE void row_product(REAL sums[2], global const float *a, global const Packed
   sums[1] = (right0 + right1) + (right2 + right3);
 }
 
-/// What the rows from `row` on, which the next call takes, fetch of a panel that comes `distance`
-/// elements after the one that they are multiplied with: four calls fetch it all.
+/// The quarter of another panel that a call for the rows from `row` on asks for; that panel lies
+/// `distance` elements further, or back. Four calls ask for all of it, later ones for its end
+/// again.
 INLINE global const Packed *
 quarter_ahead(global const Packed *panel, long distance, int K, int row) {
   return panel + distance + (size_t)min(row / CALL_ROWS, 3) * K * (COLUMNS / 4);

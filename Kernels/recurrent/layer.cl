@@ -2,7 +2,7 @@
 // state between the cell and the next step.
 //
 // Layouts, with P the width of a hidden state (H without a projection) and M the MEMORIES of the
-// cell:
+// cell, its states beside h (c of an LSTM; c, n and m of an sLSTM):
 //
 //   gates                             [T, N, SLOTS, H]; from one row of SLOTS H to the next there
 //                                     are gates_stride floats
@@ -18,8 +18,10 @@
 //
 //   weights                           weight_hh as the strategy packs it.
 //   bias_hh                           where it is not part of what `gates` begins as.
-//   cells, cells_before_zoneout       every state beside h, and with zoneout every one before it;
-//                                     with `training` 0 those of each sequence's last step.
+//   cells                             the memories after every step; with `training` 0 only the
+//                                     newest of each sequence, [N, M, H].
+//   cells_before_zoneout              the same as the cell made them, before zoneout kept old
+//                                     values; null without zoneout or `training`.
 //   mask, masked_0, masked            recurrent dropout: its factors, and h_0 and every h times
 //                                     them, which is what the recurrent products read.
 //   keep_h, keep_c                    zoneout: 1 where a unit keeps its state; null means
@@ -56,7 +58,7 @@
 /// The extent of an array of the states beside h, of which there may be none.
 #define MEMORY (MEMORIES ? MEMORIES : 1)
 #define EACH_MEMORY(k) for (int k = 0; k < MEMORIES; ++k)
-#define HAS_CELL_STATE (MEMORIES > 0)
+#define HAS_MEMORY (MEMORIES > 0)
 /// Whether weight_hh is a matrix.
 #define HAS_MATRIX (RECURRENT && !DIAGONAL)
 
@@ -108,7 +110,7 @@ INLINE void load_peepholes(Peepholes *p, const Layer *layer, int unit, int count
   if (layer->peepholes[2]) p->output = load_lanes(layer->peepholes[2] + unit, count);
 }
 
-/// The step that the layer computes first, or last.
+/// The steps that the layer computes first and last; of a reverse layer T - 1 and 0.
 INLINE int first_step(const Layer *layer) { return layer->reverse ? layer->T - 1 : 0; }
 INLINE int last_step(const Layer *layer) { return layer->reverse ? 0 : layer->T - 1; }
 
@@ -122,9 +124,11 @@ INLINE size_t y_row_offset(const Layer *layer, int t, int n) {
   return ((size_t)t * layer->N + n) * layer->y_stride;
 }
 
-/// Row n of the states before step t as the forward pass holds them: past its end a sequence keeps
-/// its last state, so that the rows of a step are `stride` apart, those of `initial` `width`. With
-/// `kept` 0 `states` has one step, the last. Null means zeros.
+/// Row n of the states before step t, with rows n + 1 and so on behind it, each `stride` further
+/// (in `initial` `width`).
+///
+/// For strategies that compute every sequence at every step, and let one keep its state where it
+/// has no step. With `kept` 0 `states` holds only the last step. Null means zeros.
 INLINE global const float *
 running_state(global const float *states, int stride, global const float *initial, int width,
               const Layer *layer, int t, int n, int kept) {
@@ -133,8 +137,12 @@ running_state(global const float *states, int stride, global const float *initia
   return states + ((size_t)before * layer->N + n) * stride;
 }
 
-/// The state of sequence n before its own step t, the rows of `initial` `width` apart; with `kept`
-/// 0 `states` has one step, the last. Null means zeros.
+/// The state of sequence n before its own step t; in a reverse layer its first one is lengths[n]
+/// - 1.
+///
+/// For strategies that skip the steps that a sequence does not have, and for the way back of all.
+/// The rows of `initial` are `width` apart. With `kept` 0 `states` holds only the last step. Null
+/// means zeros.
 INLINE global const float *
 own_state(global const float *states, int stride, global const float *initial, int width,
           const Layer *layer, int t, int n, int kept) {
@@ -148,11 +156,11 @@ own_state(global const float *states, int stride, global const float *initial, i
 
 /// The hidden state of sequence n before its own step t, and the input of the recurrent product.
 INLINE global const float *own_hidden(const Layer *layer, int t, int n) {
-  return own_state(layer->y, layer->y_stride, layer->h_0, layer->H, layer, t, n, 1);
+  return own_state(layer->y, layer->y_stride, layer->h_0, layer->P, layer, t, n, 1);
 }
 INLINE global const float *own_recurrent_input(const Layer *layer, int t, int n) {
   if (!layer->mask) return own_hidden(layer, t, n);
-  return own_state(layer->masked, layer->H, layer->masked_0, layer->H, layer, t, n, 1);
+  return own_state(layer->masked, layer->P, layer->masked_0, layer->P, layer, t, n, 1);
 }
 
 /// The rows from n on of the hidden states before step t.
@@ -170,13 +178,13 @@ INLINE int recurrent_input_stride(const Layer *layer, int t) {
 }
 
 /// The rows from n on of the states beside h before step t.
-INLINE global const float *cell_before(const Layer *layer, int t, int n) {
+INLINE global const float *memory_before(const Layer *layer, int t, int n) {
   const int width = MEMORIES * layer->H;
   return running_state(layer->cells, width, layer->c_0, width, layer, t, n, layer->training);
 }
 
 /// Those of sequence n before its own step t.
-INLINE global const float *own_cell(const Layer *layer, int t, int n, int kept) {
+INLINE global const float *own_memory(const Layer *layer, int t, int n, int kept) {
   const int width = MEMORIES * layer->H;
   return own_state(layer->cells, width, layer->c_0, width, layer, t, n, kept);
 }
@@ -194,11 +202,6 @@ INLINE void load_memory(REAL *c, global const float *row, int H, int unit, int c
 }
 INLINE void store_memory(const REAL *c, global float *row, int H, int unit, int count) {
   EACH_MEMORY(k) store_lanes(c[k], row + (size_t)k * H + unit, count);
-}
-
-/// The hidden state before step t of one sequence, in the backward pass.
-INLINE global const float *true_hidden_before(const Layer *layer, int t, int n) {
-  return own_state(layer->y, layer->y_stride, layer->h_0, layer->P, layer, t, n, 1);
 }
 
 /// How much of its old state a unit keeps: from 0 to 1.
@@ -245,7 +248,7 @@ INLINE void finish_sequence(const Layer *layer, int n, global float *h_n, global
     if (steps) h = layer->y + y_row_offset(layer, last, n);
     for (int unit = 0; unit < P; ++unit) h_n[(size_t)n * P + unit] = h ? h[unit] : 0.0f;
   }
-  if (HAS_CELL_STATE && c_n) {
+  if (HAS_MEMORY && c_n) {
     const int width = MEMORIES * H;
     global const float *c = layer->c_0 ? layer->c_0 + (size_t)n * width : 0;
     if (steps) c = layer->cells + memory_offset(layer, last, n);

@@ -76,7 +76,7 @@ INLINE void keep_tile(const Layer *layer, float slots[OWN][SLOTS], float c[OWN][
     int n, unit;
     if (!find_owned(o, layer, first, &n, &unit)) continue;
     keep_slots(layer, slots[o], t, n, unit);
-    if (HAS_CELL_STATE && layer->training) {
+    if (HAS_MEMORY && layer->training) {
       store_memory(c[o], layer->cells + memory_offset(layer, t, n), layer->H, unit, 1);
     }
   }
@@ -129,9 +129,9 @@ PERSISTENT_KERNEL persistent_forward(LAYER_PARAMETERS, global float *h_n, global
     int n, unit;
     if (!find_owned(o, &layer, &first, &n, &unit)) continue;
     const size_t memory_row = (size_t)n * MEMORIES * H;
-    if (HAS_CELL_STATE && !training) store_memory(c[o], cells + memory_row, H, unit, 1);
+    if (HAS_MEMORY && !training) store_memory(c[o], cells + memory_row, H, unit, 1);
     if (done == T && h_n) h_n[(size_t)n * H + unit] = h[o];
-    if (HAS_CELL_STATE && done == T && c_n) store_memory(c[o], c_n + memory_row, H, unit, 1);
+    if (HAS_MEMORY && done == T && c_n) store_memory(c[o], c_n + memory_row, H, unit, 1);
   }
   if (!ALONE && get_local_id(0) == 0) PROGRESS(sync, teams)[team * tiles + tile] = done;
 }
@@ -157,7 +157,7 @@ PERSISTENT_KERNEL persistent_forward_rest(LAYER_PARAMETERS, global float *h_n, g
         int n, unit;
         const int owned = find_owned(o, &layer, &first, &n, &unit);
         global const float *h_before = owned ? hidden_before(&layer, t, n) : 0;
-        global const float *c_before = owned && HAS_CELL_STATE ? cell_before(&layer, t, n) : 0;
+        global const float *c_before = owned && HAS_MEMORY ? memory_before(&layer, t, n) : 0;
         h[o] = h_before ? h_before[unit] : 0.0f;
         load_memory(c[o], c_before, H, unit, 1);
       }
@@ -166,7 +166,7 @@ PERSISTENT_KERNEL persistent_forward_rest(LAYER_PARAMETERS, global float *h_n, g
       EACH_OWNED(o) {
         int n, unit;
         const int owned = find_owned(o, &layer, &first, &n, &unit);
-        if (HAS_CELL_STATE && !training && owned) {
+        if (HAS_MEMORY && !training && owned) {
           store_memory(c[o], cells + (size_t)n * MEMORIES * H, H, unit, 1);
         }
       }
@@ -177,7 +177,7 @@ PERSISTENT_KERNEL persistent_forward_rest(LAYER_PARAMETERS, global float *h_n, g
   for (int i = get_local_id(0); i < N * H && is_left; i += ITEMS) {
     if (h_n) h_n[i] = layer.y[y_row_offset(&layer, last, i / H) + i % H];
   }
-  if (HAS_CELL_STATE && c_n) {
+  if (HAS_MEMORY && c_n) {
     for (int i = get_local_id(0); i < N * MEMORIES * H && is_left; i += ITEMS) {
       c_n[i] = cells[memory_offset(&layer, last, 0) + i];
     }
@@ -294,7 +294,7 @@ persistent_backward(LAYER_PARAMETERS, global const float *grad_y, global const f
     int n, unit;
     if (!find_owned(o, &layer, &first, &n, &unit)) continue;
     dh[(size_t)n * H + unit] = own.dh[o];
-    if (HAS_CELL_STATE) store_memory(own.dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
+    if (HAS_MEMORY) store_memory(own.dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
   }
   if (!ALONE && get_local_id(0) == 0) PROGRESS(sync, teams)[team * tiles + tile] = done;
 }
@@ -335,7 +335,7 @@ persistent_backward_rest(LAYER_PARAMETERS, global const float *grad_y, global co
         int n, unit;
         if (!find_owned(o, &layer, &first, &n, &unit)) continue;
         dh[(size_t)n * H + unit] = own.dh[o];
-        if (HAS_CELL_STATE) store_memory(own.dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
+        if (HAS_MEMORY) store_memory(own.dc[o], dc + (size_t)n * MEMORIES * H, H, unit, 1);
       }
       barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     }

@@ -5,15 +5,16 @@
 
 #include "recurrent/states.cl"
 
-/// Every CLASSES-th sequence is in the same class. A step's sums take class after class, so that
-/// the sequences of a slice follow each other where there are 2, 4 or 8 slices, and cores seldom
-/// write to the same line of memory.
+/// Ranked by length, sequences 0, 8, 16 and so on are class 0, 1, 9, 17 class 1 and so on. A step's
+/// sums take class after class, so that the sequences of a slice follow each other where there are
+/// 2, 4 or 8 slices, and cores seldom write to the same line of memory.
 #define CLASSES 8
 #define CLASS_ORDER                                                                                \
   { 0, 4, 2, 6, 1, 5, 3, 7 }
 
-/// places[t N + n] counts the steps that sequences have: step after step, in each class the longest
-/// sequence first. `ranked` are the sequences by length.
+/// places[t N + n] receives the number of step t of sequence n among all steps that sequences have:
+/// t after t, class after class in it, the longest sequence of a class first. `ranked` are the
+/// sequences by length.
 INLINE void count_places(global const int *lengths, global const int *ranked, global int *places,
                          int N, int T) {
   const int classes[CLASSES] = CLASS_ORDER;

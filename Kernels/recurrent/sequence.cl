@@ -13,17 +13,20 @@
 // W is weight_ih, R weight_hh, h' the hidden state of the step before.
 //
 // A row is a sequence that has this step, in the order of the slice: sequence_of(slice, row). The
-// weights of a tile are read once for each block and stay in the core's cache from step to step.
-// The input products of all steps can also be made before the first; `gates` then holds them.
+// weights of a tile come from an outer cache once for each block, and serve its other rows from the
+// first ones; those of all tiles stay in the core's caches from step to step where they fit. The
+// input products of all steps can also be made before the first; `gates` then holds them.
 //
-// No sum depends on the slices or splits, nor on when the inputs are multiplied.
+// No sum depends on the slices or splits; nor on when the inputs are multiplied, as long as the
+// host has them multiplied in the steps only where a step has 8 sequences or more: fewer rows may
+// be summed in another order (multiplies_alone).
 //
 //   sequence_forward  all steps in the layer's direction.
 //
 // The products of a tile are sequence_products.cl, the steps backward sequence_backward.cl. REAL, a
 // vector of WIDTH floats, and load_lanes, store_lanes and fetch are of vector.cl; ROWS and
-// next_rows of panel.cl; cell_gates and cell_output of the cell (lstm.cl says what they do);
-// memories are the states beside h, such as c.
+// next_rows of panel.cl; cell_gates and cell_output of the cell, which comes before this file
+// (lstm.cl says what they do); memories are the states beside h, such as c.
 //
 // Layouts as in layer.cl, P = H. Global size: slices, or splits.
 
@@ -51,7 +54,7 @@ INLINE void find_block(RowBlock *block, const Layer *layer, const Inputs *inputs
     block->y[r] = layer->y + y_row_offset(layer, t, n);
     block->h[r] = own_hidden(layer, t, n);
     block->recurrent_input[r] = layer->mask ? own_recurrent_input(layer, t, n) : block->h[r];
-    if (HAS_CELL_STATE) block->c[r] = own_cell(layer, t, n, layer->training);
+    if (HAS_MEMORY) block->c[r] = own_memory(layer, t, n, layer->training);
   }
 }
 
@@ -83,7 +86,7 @@ INLINE void update_memories(int rows, REAL sums[ROWS][TILE_SUMS], REAL c[ROWS][M
     const int n = tile->block->sequence[tile->row + r];
     const size_t index = ((size_t)t * layer->N + n) * H + unit;
     const size_t cell = memory_offset(layer, t, n) + unit;
-    load_memory(c[r], HAS_CELL_STATE ? tile->block->c[tile->row + r] : 0, H, unit, count);
+    load_memory(c[r], HAS_MEMORY ? tile->block->c[tile->row + r] : 0, H, unit, count);
     REAL before[MEMORY];
     EACH_MEMORY(k) before[k] = c[r][k];
     cell_gates(&sums[r][first_slot], c[r], p);
@@ -107,7 +110,8 @@ INLINE void update_hidden(int rows, REAL sums[ROWS][TILE_SUMS], REAL c[ROWS][MEM
   const Layer *layer = tile->layer;
   const int H = layer->H, t = tile->step->t, count = H - unit;
   const int first_slot = (unit - tile->first) / WIDTH * SLOTS;
-  // Inference T50 N32 C20 H128 on one core of a Zen 5: GRU 0.853 to 0.841 ms, RNN 0.289 to 0.287.
+  // Two rows in a turn of the loop. (Inference T50 N32 C20 H128 on one core of a Zen 5: GRU 0.853
+  // to 0.841 ms, RNN 0.289 to 0.287.)
 #pragma unroll 2
   for (int r = 0; r < rows; ++r) {
     const int n = tile->block->sequence[tile->row + r];
@@ -123,8 +127,10 @@ INLINE void update_hidden(int rows, REAL sums[ROWS][TILE_SUMS], REAL c[ROWS][MEM
   }
 }
 
-/// Asks for the memory that a tile reads and stores after its products, so that it comes while
-/// these are computed; where gates are read or kept, for those of the next tile.
+/// Asks for memory that the cell update of a tile uses, so that it comes during the products.
+///
+/// The line at the first unit of y and of the memories, into the first cache; and into the second,
+/// where gates are read or kept, the line of each slot in the tile after this one.
 INLINE void fetch_tile_rows(int rows, const Tile *tile) {
   const Layer *layer = tile->layer;
   const RowBlock *block = tile->block;
@@ -162,7 +168,7 @@ INLINE void forward_tile(int rows, const Tile *tile) {
 }
 
 /// Memory for what the recurrent products of a block read, rows that are `stride` apart. Where rows
-/// of y are a large power of two apart, they fall into the same sets of the cache and push each
+/// of y are a multiple of 2048 bytes apart, they fall into the same sets of the cache and push each
 /// other out; copies do not. `rows` is null where y is read as it is.
 typedef struct {
   global float *rows;
@@ -215,13 +221,14 @@ forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice 
                        .fetches = fetches};
     if (inputs_only) end = slice.first + T * (slice.end - slice.first);
     else end = active_end(&slice, &layer, t, s ? end : slice.first);
-    // Once for a slice; for a split, its own tiles and then those of splits that nobody computes.
-    // Returns when the tiles of all splits are done, so that the next step can read their h.
+    // A slice comes here once. A split computes its own tiles, and then those of splits that nobody
+    // has claimed; the loop ends when all are done, so that the next step can read their h.
     while (claim_tiles(&slice, (int)((uint)step_base + s + inputs_before + 1))) {
       forward_step(&layer, &inputs, &slice, &step, end, copies);
     }
     if (inputs_only) inputs.x = 0;
   }
+  // With splits every tile is done now, and one work-item finishes all sequences.
   if (slice.sync && slice.id > 0) return;
   for (int row = slice.first; row < slice.end; ++row) {
     finish_sequence(&layer, sequence_of(&slice, row), h_n, c_n);
@@ -232,8 +239,8 @@ forward_steps(const Layer *given_layer, const Inputs *given_inputs, const Slice 
 /// is null it holds x W^T + b in its first GATES slots. With `inputs_before` all inputs are
 /// multiplied before the first step, else those of each step in that step. `weights` is packed by
 /// pack_gates, or the diagonal itself. `copies` is null, or has room for the rows that each
-/// work-item takes together, `copy_stride` apart. With `fetches` what the cells of a tile read and
-/// write is fetched during its products. A reverse layer with lengths needs h_0: each
+/// work-item takes together, `copy_stride` apart. With `fetches` the memory of a tile's cell update
+/// is asked for during its products. A reverse layer with lengths needs h_0: each
 /// sequence begins with it at a step of its own, while has_recurrent_input is the same for all.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_forward(LAYER_PARAMETERS, global float *h_n, global float *c_n, global const float *x,

@@ -19,12 +19,14 @@
 #include "recurrent/layer.cl"
 #include "recurrent/slices.cl"
 
-/// What the products of all steps read: x [T, N, C], and the tiles and panels of gradient_tiles.cl,
-/// whose depth is K; weight_ih packed by pack_panels and the gradients of x, or null; whether what
-/// the cells read and write is fetched.
+/// The inputs x [T, N, C], and what the steps back make beside the gates' gradients.
+///
+/// `tiles` and `panels` receive the gradients, and x and h', for weight_gradients.cl; K is their
+/// depth (gradient_tiles.cl). `weights_ih`, packed by pack_panels, and `grad_x` are null where the
+/// gradients of the inputs are not made here. `fetches` as in sequence.cl.
 typedef struct {
   global const float *x;
-  global const Packed *weights;
+  global const Packed *weights_ih;
   global float *grad_x, *tiles, *panels;
   int C, K, fetches;
 } Products;
@@ -36,8 +38,10 @@ typedef struct {
   global float *dh, *dc, *h_0;
 } Gradients;
 
-/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on; `way` is where
-/// the next tile is. With t outside the sequence the gradient of h_0 is made.
+/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on. `way` is 1
+/// where the work-item takes its tiles upward, -1 downward: the next tile begins `way` tiles
+/// further. With t = -1 or T, a step beyond the first that was computed (is_initial), the gradient
+/// of h_0 is made.
 typedef struct {
   const Layer *layer;
   const Slice *slice;
@@ -56,7 +60,7 @@ typedef struct {
   int k[ROWS];
 } TileRows;
 
-/// Fetches what the cell update of a row reads and writes, for the time of the product before it.
+/// Asks for what the cell update of a row reads and writes, so that it comes during the product.
 INLINE void fetch_row(const Tile *tile, int k, int n, global const float *cells) {
   const Layer *layer = tile->layer;
   const Products *products = tile->products;
@@ -83,14 +87,14 @@ INLINE void find_rows(int rows, const Tile *tile, TileRows *result) {
 #pragma clang loop vectorize(disable)
   for (int r = 0; r < rows; ++r) {
     const int n = sequence_of(tile->slice, tile->row + r);
-    // A reverse layer comes to each sequence's h_0 from the sequence's own last step.
+    // A reverse layer comes to h_0 from the step that it computed first: the sequence's last one.
     const int is_own = is_initial(tile) && layer->reverse && layer->lengths;
     const int step = is_own ? max(layer->lengths[n], 1) - 1 : t_after;
     result->after[r] = layer->gates + gates_row_offset(layer, step, n);
     if (r + 1 < ROWS) result->after[r + 1] = result->after[r];
     if (is_initial(tile)) continue;
     result->k[r] = place_of(tile->slice, layer, t, n);
-    result->cells[r] = HAS_CELL_STATE ? own_cell(layer, t, n, 1) : 0;
+    result->cells[r] = HAS_MEMORY ? own_memory(layer, t, n, 1) : 0;
     result->recurrent_input[r] = own_recurrent_input(layer, t, n);
     if (!tile->products->fetches) continue;
     fetch_row(tile, result->k[r], n, result->cells[r]);
@@ -184,8 +188,8 @@ INLINE void update_gradients(const Tile *tile, REAL slots[SLOTS], REAL gradient,
     global const float *h = own_hidden(layer, t, n);
     if (h) h_before = load_lanes(h + unit, count);
   }
-  global float *dc = HAS_CELL_STATE ? gradients->dc + (size_t)n * MEMORIES * H : 0;
-  if (HAS_CELL_STATE) {
+  global float *dc = HAS_MEMORY ? gradients->dc + (size_t)n * MEMORIES * H : 0;
+  if (HAS_MEMORY) {
     global const float *cells_after = ZONEOUT ? layer->cells_before_zoneout : layer->cells;
     load_memory(c_before, cells, H, unit, count);
     load_memory(c, cells_after + memory_offset(layer, t, n), H, unit, count);
@@ -257,7 +261,7 @@ INLINE void input_tile(int rows, const Layer *layer, const Slice *slice, const P
     results[r] = products->grad_x + index * C + first;
     sums[r][0] = sums[r][1] = (REAL)(0.0f);
   }
-  global const Packed *panel = products->weights + (size_t)first * GATES * H;
+  global const Packed *panel = products->weights_ih + (size_t)first * GATES * H;
   row_products(called, sums, gates, panel, GATES * H, panel);
   for (int r = 0; r < rows; ++r) {
     store_lanes(sums[r][0], results[r], C - first);

@@ -38,17 +38,18 @@ pack_gates(global const float *weight, global Packed *panels, int H, int K) {
   }
 }
 
-/// The inputs x [T, N, C], weight_ih packed by pack_gates, and up to two biases; with x null
-/// `gates` begins as x W^T + b.
+/// The inputs x [T, N, C], `bias` = bias_ih and `bias2` = bias_hh, which is null where
+/// layer->bias_hh has it, and weight_ih packed by pack_gates. With x null `gates` holds x W^T + b
+/// already.
 typedef struct {
   global const float *x, *bias, *bias2;
-  global const Packed *weights;
+  global const Packed *weights_ih;
   int C;
 } Inputs;
 
 /// A step: its t, whether its rows are multiplied alone, whether any state before it is not zero,
 /// whether it is the one before the first, which multiplies the inputs of all steps, and whether
-/// what its cells read and write is fetched.
+/// the gates and states of the cell update are asked for before the product.
 typedef struct {
   int t, alone, has_recurrent_input, inputs_only, fetches;
 } Step;
@@ -60,9 +61,12 @@ typedef struct {
 /// The entries of a RowBlock: behind the last row the same again, for call_rows.
 #define BLOCK_ROOM (ROWS_TOGETHER + 1)
 
-/// Such rows at one step: their sequences, and where what they read and write begins. Null means
-/// zeros. (Not a block of a block-diagonal weight_hh, whose sizes are block_units and
-/// block_states.)
+/// A block: up to ROWS_TOGETHER rows, the sequence of each, and where what they read and write
+/// begins. (Not a block of a block-diagonal weight_hh: block_units, block_states.)
+///
+/// `h`, `c` and `recurrent_input` are null where the state is zero, `x` where `gates` holds the
+/// input product already. With `inputs_only` each row is one step of a sequence, and only
+/// `sequence`, `gates` and `x` are set.
 typedef struct {
   int sequence[BLOCK_ROOM];
   global float *gates[BLOCK_ROOM], *y[BLOCK_ROOM];
@@ -70,8 +74,9 @@ typedef struct {
   global const float *h[BLOCK_ROOM], *c[BLOCK_ROOM];
 } RowBlock;
 
-/// Some rows of a block, from `row` on, for the units of one tile, from `first` on; `way` is where
-/// the next tile is.
+/// Some rows of a block, from `row` on, for the units of one tile, from `first` on. `way` is 1
+/// where the work-item takes its tiles upward, -1 downward: the next tile begins `way` tiles
+/// further.
 typedef struct {
   const Layer *layer;
   const Inputs *inputs;
@@ -81,7 +86,8 @@ typedef struct {
 } Tile;
 
 /// A pair of sums of a tile: its panel, which products are added to it, and for both vectors the
-/// column of the weights, the units that there are (none for 0 and less), the sum, and the biases
+/// first row of the weights, gate H + unit, which is also the place in biases and in a row of
+/// `gates`; the units that there are (none for 0 and less), the sum, and the biases
 /// that come before the input product and between the two products.
 typedef struct {
   int panel, has_input, has_recurrent, column[2], count[2], sum[2];
@@ -100,8 +106,9 @@ INLINE void find_pair(Pair *pair, int index, int first, int H) {
   }
 }
 
-/// The biases of a pair. The order is the same whenever the inputs are multiplied: that of the
-/// recurrent product comes behind the input product, unless both are `inputs`' biases.
+/// The biases of a pair: `begin` comes before the input product, `between` between the products.
+/// bias_hh is in `begin` where it is `bias2`, in `between` where it is layer->bias_hh, never in
+/// both: the order of the sum is the same whenever the inputs are multiplied.
 INLINE void load_biases(Pair *pair, const Tile *tile) {
   const Inputs *inputs = tile->inputs;
   global const float *bias_hh = tile->step->inputs_only ? 0 : tile->layer->bias_hh;
@@ -229,7 +236,7 @@ INLINE void tile_sums(int rows, REAL sums[ROWS][TILE_SUMS], const Tile *tile) {
     const int multiplies_x = pair.has_input && inputs->x;
     const int multiplies_h = pair.has_recurrent && step->has_recurrent_input;
     PanelPair products = {block->x + row, recurrent_input, 0, 0, C, end - from, tile->way};
-    if (multiplies_x) products.panel_x = inputs->weights + panel * C * COLUMNS;
+    if (multiplies_x) products.panel_x = inputs->weights_ih + panel * C * COLUMNS;
     if (!DIAGONAL && multiplies_h)
       products.panel_h = packed(layer->weights) + (panel * H + from) * COLUMNS;
     if (called == CALL_ROWS) add_products(CALL_ROWS, row, sums, &pair, is_begun, &products);

@@ -14,6 +14,9 @@
 // `sync` holds two counts for each split: the last step that was claimed, and the last that is
 // done. Steps are counted on from launch to launch. The counts are integers; no sum of floats
 // depends on the order in which work-items arrive.
+//
+// A tile is a range of hidden units: TILE_UNITS of them forward, so that all gates of its units
+// fill whole panels; COLUMNS backward, the units of one panel.
 
 #include "recurrent/layer.cl"
 
@@ -21,7 +24,7 @@
 /// of the hidden units.
 typedef struct {
   int first, end, first_tile, end_tile, tiles;
-  global const int *order;   // the sequences by length; null where the order is that of the batch
+  global const int *order;   // the sequences, slice after slice, the longest of each first; or null
   global const int *places;  // place_of each step of each sequence [T, N], where there are lengths
   volatile global int *sync; // null for a slice
   int id;                    // of the work-item
@@ -53,8 +56,8 @@ INLINE int sequence_of(const Slice *slice, int row) {
 /// places of a step follow each other for all sequences.)
 #define SEQUENCES_TOGETHER 16
 
-/// Which of the steps of all sequences step t of sequence n is, in the order in which the gradients
-/// of weights are summed. It does not depend on the slices.
+/// The k of step t of sequence n in the products that make the gradients of weights: the order in
+/// which they are summed (gradient_tiles.cl). It does not depend on the slices.
 INLINE int place_of(const Slice *slice, const Layer *layer, int t, int n) {
   const int N = layer->N, first = n / SEQUENCES_TOGETHER * SEQUENCES_TOGETHER;
   if (slice->places) return slice->places[t * N + n];
@@ -119,8 +122,11 @@ INLINE int is_done(Slice *slice, int split, int step) {
   return 1;
 }
 
-/// Marks the tiles that were claimed before as done, and claims the next ones of a step; returns
-/// whether there are any. A slice has the same tiles at every step.
+/// Claims the next tiles of a step that this work-item computes; returns 0 when the step is done.
+///
+/// Marks the tiles of the call before as done. With splits this is where cores wait for each other:
+/// it returns 0 only when the tiles of all splits are done. A slice has its tiles once at each step
+/// and waits for nobody. `step` counts on from launch to launch (`step_base`); it is no t.
 INLINE int claim_tiles(Slice *slice, int step) {
   const int is_new = slice->step != step;
   slice->step = step;

@@ -139,7 +139,7 @@ INLINE void update_cell(const Staged *staged, REAL slots[SLOTS], int t, int n, i
   Peepholes p;
   load_peepholes(&p, layer, unit, count);
   REAL before[MEMORY], c[MEMORY];
-  load_memory(before, HAS_CELL_STATE ? cell_before(layer, t, n) : 0, H, unit, count);
+  load_memory(before, HAS_MEMORY ? memory_before(layer, t, n) : 0, H, unit, count);
   EACH_MEMORY(k) c[k] = before[k];
   cell_gates(slots, c, p);
 #if RESET_BEFORE
@@ -155,7 +155,7 @@ INLINE void update_cell(const Staged *staged, REAL slots[SLOTS], int t, int n, i
   const REAL h = cell_output(slots, h_before, c);
   store_lanes(h, hidden_row(staged, t, n) + unit, count);
 #endif
-  if (HAS_CELL_STATE) store_memories(layer, before, c, t, n, unit);
+  if (HAS_MEMORY) store_memories(layer, before, c, t, n, unit);
 #endif
 }
 
@@ -252,8 +252,8 @@ INLINE void stage_finish(const Staged *staged, int t, int n) {
                           : before;
     store_hidden(layer, h, y, t, n, unit, count);
   }
-  if (!HAS_CELL_STATE || active) return;
-  global const float *c_before = cell_before(layer, t, n);
+  if (!HAS_MEMORY || active) return;
+  global const float *c_before = memory_before(layer, t, n);
   EACH_UNIT(unit, H) {
     REAL c[MEMORY];
     load_memory(c, c_before, H, unit, H - unit);

@@ -69,7 +69,7 @@ INLINE void products_backward(const Staged *staged, const Gradients *g, int t, i
 /// h' where a path leads from it to h besides the products.
 INLINE REAL direct_hidden(const Layer *layer, int t, int n, int unit, int count) {
   if (!HAS_DIRECT_PATH) return (REAL)(0.0f);
-  return load_row(true_hidden_before(layer, t, n), unit, count);
+  return load_row(own_hidden(layer, t, n), unit, count);
 }
 
 /// What the gradient of a normalised c is made from: means over the units of the gradient and of
@@ -125,10 +125,10 @@ INLINE REAL update_gradients(const Staged *staged, const Gradients *g, REAL slot
 #else
   const size_t index = row_at(layer, t, n) * H + unit;
   REAL carried[MEMORY], kept[MEMORY], c[MEMORY], before[MEMORY];
-  global float *dc = HAS_CELL_STATE ? g->dc + (size_t)n * MEMORIES * H : 0;
-  if (HAS_CELL_STATE) {
+  global float *dc = HAS_MEMORY ? g->dc + (size_t)n * MEMORIES * H : 0;
+  if (HAS_MEMORY) {
     global const float *cells = ZONEOUT ? layer->cells_before_zoneout : layer->cells;
-    load_memory(before, cell_before(layer, t, n), H, unit, count);
+    load_memory(before, memory_before(layer, t, n), H, unit, count);
     load_memory(c, cells + memory_offset(layer, t, n), H, unit, count);
     load_memory(carried, dc, H, unit, count);
     EACH_MEMORY(k) {
@@ -188,7 +188,7 @@ INLINE void stage_reset(const Staged *staged, const Gradients *g, int t, int n S
   const int H = layer->H, active = is_active(layer->lengths, t, n);
   const size_t state = (size_t)n * H;
   global float *row = layer->gates + gates_row_offset(layer, t, n);
-  global const float *h_before = true_hidden_before(layer, t, n);
+  global const float *h_before = own_hidden(layer, t, n);
   EACH_UNIT(unit, H) {
     const int count = H - unit;
     if (!active) continue;

@@ -63,10 +63,10 @@ step_forward(LAYER_PARAMETERS, int t) {
   if (!inside) return;
   global const float *h_before = hidden_before(&layer, t, n);
   float h = h_before ? h_before[unit] : 0.0f, c[MEMORY];
-  load_memory(c, HAS_CELL_STATE ? cell_before(&layer, t, n) : 0, H, unit, 1);
+  load_memory(c, HAS_MEMORY ? memory_before(&layer, t, n) : 0, H, unit, 1);
   unit_forward(&layer, slots, &h, c, t, n, unit);
   keep_slots(&layer, slots, t, n, unit);
-  if (HAS_CELL_STATE) store_memory(c, cells + memory_offset(&layer, t, n), H, unit, 1);
+  if (HAS_MEMORY) store_memory(c, cells + memory_offset(&layer, t, n), H, unit, 1);
 }
 
 /// The gradient of h that comes from the step after through the products; `after` [N, SLOTS, H] are
@@ -125,7 +125,7 @@ step_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *
   float slots[SLOTS];
   load_unit_step(&step, slots, &layer, grad_y + y_offset, t, n, unit);
   float carried[MEMORY];
-  global float *dc_row = HAS_CELL_STATE ? dc + (size_t)n * MEMORIES * H : 0;
+  global float *dc_row = HAS_MEMORY ? dc + (size_t)n * MEMORIES * H : 0;
   load_memory(carried, dc_row, H, unit, 1);
   unit_backward(&layer, &step, slots, &gradient, carried, t, n, unit);
   store_memory(carried, dc_row, H, unit, 1);

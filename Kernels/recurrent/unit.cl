@@ -35,7 +35,7 @@ unit_forward(const Layer *layer, float slots[SLOTS], float *h, float *c, int t, 
     Peepholes p;
     load_peepholes(&p, layer, unit, 1);
     *h = kept_state(kept_hidden(layer, index, 1), *h, cell_forward(slots, *h, c, p));
-    if (ZONEOUT && HAS_CELL_STATE) {
+    if (ZONEOUT && HAS_MEMORY) {
       if (layer->cells_before_zoneout)
         store_memory(c, layer->cells_before_zoneout + memory_offset(layer, t, n), H, unit, 1);
       EACH_MEMORY(k) c[k] = kept_state(kept_cell(layer, index, 1), before[k], c[k]);
@@ -67,12 +67,12 @@ INLINE void load_unit_step(UnitStep *step, float slots[SLOTS], const Layer *laye
   step->h_before = step->c_before[0] = step->c[0] = 0.0f;
   step->grad_y = grad_y[y_row_offset(layer, t, n) + unit];
   if (HAS_DIRECT_PATH) {
-    global const float *before = true_hidden_before(layer, t, n);
+    global const float *before = own_hidden(layer, t, n);
     if (before) step->h_before = before[unit];
   }
-  if (HAS_CELL_STATE) {
+  if (HAS_MEMORY) {
     global const float *after = ZONEOUT ? layer->cells_before_zoneout : layer->cells;
-    load_memory(step->c_before, cell_before(layer, t, n), H, unit, 1);
+    load_memory(step->c_before, memory_before(layer, t, n), H, unit, 1);
     load_memory(step->c, after + memory_offset(layer, t, n), H, unit, 1);
   }
 }

@@ -70,15 +70,15 @@ extension ComparisonCases {
     return results
   }
 
-  /// The options that none of the layers has, for every cell that has them, in both directions.
+  /// The options that none of the layers has, for every cell that has them, in every direction.
   static func optionsWithout(_ variants: [Variant]) -> [Variant] {
     // A forget bias is no part of an equation: it says what a parameter begins as.
     let touched = Set(variants.flatMap(\.options.used)).union([.forgetBias])
     return CellOption.allCases.filter { !touched.contains($0) }.flatMap { option in
-      Cell.allCases.filter { $0.has(option) }.map { cell in
+      Cell.allCases.filter { $0.has(option) }.flatMap { cell in
         var options = CellOptions()
-        option.takeSample(in: &options)
-        return Variant(cell, [:], options).walking(.bidirectional)
+        option.setSample(in: &options)
+        return Direction.allCases.map { Variant(cell, [:], options).walking($0) }
       }
     }
   }

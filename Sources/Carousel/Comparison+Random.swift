@@ -125,7 +125,7 @@ private struct Draw {
       result.options.cellClip = decimal((result.options.layerNorm ? 0.3 : 0.1)...1)
     }
     for option in CellOption.allCases where !Self.drawn.contains(option) {
-      if cell.has(option), happens(0.2) { option.takeSample(in: &result.options) }
+      if cell.has(option), happens(0.2) { option.setSample(in: &result.options) }
     }
     return result
   }

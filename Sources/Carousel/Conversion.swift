@@ -52,11 +52,7 @@ public struct Conversion: Sendable {
     var tensors: [StoredTensor] = []
     for entry in file.entries { tensors.append(try file.stored(entry)) }
     var notes: [String] = []
-    switch format {
-    case .npy: try NumPyFile.write(tensors[0], to: path)
-    case .npz: try NumPyFile.write(tensors, to: path)
-    default: try SafetensorsFile.write(tensors, metadata: file.metadata, to: path)
-    }
+    try format.write(tensors, metadata: file.metadata, to: path)
     if format != .safetensors {
       notes += tensors.filter { $0.type == .bfloat16 }.map {
         "\(path): '\($0.name)' became F32, since NumPy has no BF16"

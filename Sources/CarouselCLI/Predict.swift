@@ -61,7 +61,7 @@ struct Predict: PagedCommand {
     let model = try ExampleModel(
       checkpoint, backend: backend, overrides: overrides.values(for: checkpoint))
     let writer = PredictionWriter(
-      model.description, task: model.task, json: output.json, probabilities: probabilities)
+      model.description, json: output.json, probabilities: probabilities)
     if stream {
       try PredictionStream(model, writer, missing: numbers.missing).run()
       return

@@ -3,13 +3,12 @@ import Carousel
 /// Writes predictions: CSV with a header, or a JSON object a line.
 final class PredictionWriter {
   private let description: DataDescription
-  private let task: TrainingTask
   private let json: Bool, probabilities: Bool
   private var buffer = ""
   private var hasHeader = false
 
-  init(_ description: DataDescription, task: TrainingTask, json: Bool, probabilities: Bool) {
-    (self.description, self.task) = (description, task)
+  init(_ description: DataDescription, json: Bool, probabilities: Bool) {
+    self.description = description
     (self.json, self.probabilities) = (json, probabilities)
   }
 

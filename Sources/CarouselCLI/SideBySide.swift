@@ -22,12 +22,11 @@ struct ValueList {
   let values: [String]
 
   /// The options of layers and sizes that may have several values: those whose single value has no comma.
-  static let layerOptions: Set = [
-    "cell", "hidden-size", "input-size", "layers", "direction", "merge", "dropout", "bias",
-    "recurrence", "tie", "forget-decay", "cell-clip", "gru-reset", "projection-size",
-    "recurrent-dropout", "drop-connect", "forget-bias", "sequence-length", "batch-size",
-    "output-size", "vocabulary-size", "mode", "kernels", "precision",
-  ]
+  static let layerOptions = Set([
+    "cell", "hidden-size", "input-size", "layers", "direction", "merge", "dropout", "bias", "tie",
+    "forget-decay", "sequence-length", "batch-size", "output-size", "vocabulary-size", "mode",
+    "kernels", "precision",
+  ]).union(CellOption.allCases.filter(\.takesValue).compactMap(\.optionName))
 
   /// What a command's help says of it.
   static let help = """

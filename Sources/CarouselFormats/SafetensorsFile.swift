@@ -123,14 +123,7 @@ extension SafetensorsFile {
       bytes.append(entry.tensor.values, as: type)
       return StoredTensor(name: entry.name, type: type, shape: entry.tensor.shape, bytes: bytes)
     }
-    guard format == .npy else { return try NumPyFile.write(stored, to: path) }
-    guard stored.count == 1 else {
-      throw CarouselError(
-        .usage,
-        "\(path): expected one tensor, found \(stored.map(\.name).joined(separator: ", ")); .npz holds several"
-      )
-    }
-    try NumPyFile.write(stored[0], to: path)
+    try format.write(stored, to: path)
   }
 
   /// What each tensor is stored as; throws where one cannot be.

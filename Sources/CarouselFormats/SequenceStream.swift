@@ -22,24 +22,30 @@ package struct SequenceStream: Sendable {
     requiresLabels: Bool = true, missing: MissingValues = .error
   ) throws(CarouselError) {
     let file = try InputFile(path)
-    switch try SequenceSet.Format(of: path) {
-    case .timeSeries: try self.init(timeSeries: file, requiresLabels, missing)
-    case .images:
+    let format = try SequenceSet.Format(of: path)
+    if format == .timeSeries {
+      try self.init(timeSeries: file, requiresLabels, missing)
+    } else if format == .images {
       var labels = labels
       if labels == nil, requiresLabels { labels = try SequenceSet.labelFile(of: path) }
       try self.init(images: file, labels: labels)
-    case .table:
+    } else {
       try self.init(
         table: file, columns, channels: columns.id == nil ? nil : channels, requiresLabels, missing)
     }
   }
+
+  /// The formats of files that can be left where they are.
+  private static let formats: Set<SequenceSet.Format> = [.timeSeries, .images, .table]
 
   /// Whether a file above `limit` bytes can be left where it is; what is packed cannot.
   package static func canStream(_ path: String, above limit: Int) throws(CarouselError) -> Bool {
     guard path != "-", FileKind(at: path) == .file else { return false }
     let file = try InputFile(path)
     guard file.byteCount > limit else { return false }
-    return !Gzip.isPacked(try file.bytes(at: 0, count: min(file.byteCount, 4)))
+    let head = try file.bytes(at: 0, count: min(file.byteCount, 4))
+    let format = try SequenceSet.Format(of: path)
+    return formats.contains(format) && !Gzip.isPacked(head)
   }
 
   /// Some sequences; what is wrong in one, or what `check` finds so, is said with its line.

@@ -277,3 +277,38 @@ extension TensorFile.Contents {
       source: isOfFile ? nil : source, isBigEndian: header.isBigEndian)
   }
 }
+
+extension TensorFile.Format {
+  /// The formats that are written, and how the names of such files end.
+  public static let endings: [(ending: String, format: TensorFile.Format)] = [
+    (".safetensors", .safetensors), (".npz", .npz), (".npy", .npy),
+  ]
+
+  /// What the ending of a name says; nil for any other.
+  public init?(endingOf path: String) {
+    guard let found = Self.endings.first(where: { path.lowercased().hasSuffix($0.ending) }) else {
+      return nil
+    }
+    self = found.format
+  }
+
+  /// Writes tensors in the format; throws where it is none that is written, or takes one tensor alone.
+  package func write(
+    _ tensors: [StoredTensor], metadata: [String: String] = [:], to path: String
+  ) throws(CarouselError) {
+    switch self {
+    case .safetensors: try SafetensorsFile.write(tensors, metadata: metadata, to: path)
+    case .npz: try NumPyFile.write(tensors, to: path)
+    case .npy:
+      guard tensors.count == 1 else {
+        throw CarouselError(
+          .usage,
+          "\(path): expected one tensor, found \(tensors.map(\.name).joined(separator: ", ")); .npz holds several"
+        )
+      }
+      try NumPyFile.write(tensors[0], to: path)
+    case .pyTorch, .onnx:
+      throw CarouselError(.usage, "\(path): tensors are not written as \(rawValue)")
+    }
+  }
+}

@@ -1,7 +1,7 @@
 /// An option of `CellOptions` by its name there: one row of a table.
 ///
 /// From the row follow what messages and reports say, `config.yaml`, the parameters of kernels, and the cases of
-/// `compare` where none is written by hand. The flag of the command line is the name too: `--cell-clip`.
+/// `compare` where none is written by hand.
 public enum CellOption: String, Sendable, CaseIterable {
   case recurrence, forgetGate, peepholes, cellClip, gruReset, projectionSize, layerNorm, forgetBias
   case recurrentDropout, zoneoutHidden, zoneoutCell, dropConnect
@@ -23,7 +23,7 @@ public enum CellOption: String, Sendable, CaseIterable {
       } sample: {
         $0.forgetGate = .coupled
       }
-    case .peepholes: .flag("peepholes", \.peepholes, parameter: "PEEPHOLES")
+    case .peepholes: .toggle("peepholes", \.peepholes, parameter: "PEEPHOLES")
     case .cellClip:
       Row("cell clip") {
         $0.cellClip.map { "\($0)" }
@@ -49,7 +49,7 @@ public enum CellOption: String, Sendable, CaseIterable {
       } sample: {
         $0.projectionSize = 1
       }
-    case .layerNorm: .flag("layer normalisation", \.layerNorm)
+    case .layerNorm: .toggle("layer normalisation", \.layerNorm)
     case .forgetBias:
       Row("forget bias") {
         $0.forgetBias.map { "\($0)" }
@@ -67,14 +67,17 @@ public enum CellOption: String, Sendable, CaseIterable {
   struct Row {
     /// The option as messages name it.
     let words: String
-    /// Its value as reports and the command line have it; nil where the layer is plain.
+    /// Its value as reports have it; nil where the layer is plain.
     let value: (CellOptions) -> String?
-    /// The parameter of the kernels, where the option alone says it; of every layer whose cell has the option.
+    /// `NAME=VALUE` for the `-D` of kernels where the option alone decides it, asked of every layer whose cell has
+    /// the option; the others are in `CellVariant`.
     let parameter: (CellOptions) -> String?
     /// What is wrong with a value, in a sentence.
     let fault: (CellOptions) -> String?
-    /// Gives the option a value, for a case of `compare`.
+    /// Gives the option a value other than the plain one, for a case of `compare`.
     let sample: (inout CellOptions) -> Void
+    /// Whether the option is on or off, and its flag takes no value.
+    var isToggle = false
 
     init(
       _ words: String, value: @escaping (CellOptions) -> String?,
@@ -87,16 +90,18 @@ public enum CellOption: String, Sendable, CaseIterable {
     }
 
     /// An option that is on or off; `parameter` is 1 or 0.
-    static func flag(
+    static func toggle(
       _ words: String, _ path: WritableKeyPath<CellOptions, Bool>, parameter: String? = nil
     ) -> Row {
-      Row(words) {
+      var row = Row(words) {
         $0[keyPath: path] ? "true" : nil
       } parameter: { options in
         parameter.map { "\($0)=\(options[keyPath: path] ? 1 : 0)" }
       } sample: {
         $0[keyPath: path] = true
       }
+      row.isToggle = true
+      return row
     }
 
     /// A probability, 0 where the option is off.
@@ -120,10 +125,17 @@ extension CellOption {
   /// The option as messages name it.
   public var words: String { row.words }
 
-  /// The option as the command line names it.
-  package var flag: String {
-    rawValue.reduce(into: "") { $0 += $1.isUppercase ? "-" + $1.lowercased() : String($1) }
+  /// The option of the command line without its dashes, `cell-clip`; nil where others, or one of another form, say
+  /// it.
+  package var optionName: String? {
+    switch self {
+    case .forgetGate, .zoneoutHidden, .zoneoutCell: nil
+    default: rawValue.reduce(into: "") { $0 += $1.isUppercase ? "-" + $1.lowercased() : "\($1)" }
+    }
   }
+
+  /// Whether the option of the command line takes a value.
+  package var takesValue: Bool { optionName != nil && !row.isToggle }
 
   /// The option's value as reports and the command line have it; nil where a layer is plain.
   package func value(in options: CellOptions) -> String? { row.value(options) }
@@ -131,8 +143,8 @@ extension CellOption {
   /// The option's parameter of the kernels, where it has one.
   package func kernelParameter(in options: CellOptions) -> String? { row.parameter(options) }
 
-  /// Gives it a value that differs from the plain form.
-  package func takeSample(in options: inout CellOptions) { row.sample(&options) }
+  /// Gives the option, in `options`, a value other than the plain one.
+  package func setSample(in options: inout CellOptions) { row.sample(&options) }
 }
 
 extension CellOptions {
@@ -141,7 +153,7 @@ extension CellOptions {
 }
 
 extension ForgetGate {
-  /// Where the gate comes from, in a word.
+  /// Where the gate comes from, in a few words.
   public var words: String {
     switch self {
     case .own: "own"

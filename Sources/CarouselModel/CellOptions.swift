@@ -21,7 +21,7 @@ public enum ForgetGate: Hashable, Sendable, Codable {
   /// `f = λ`, a constant decay.
   case constant(Double)
 
-  /// Whether f comes from nothing that an activation could be applied to.
+  /// Whether no activation makes f: it is 1 − i or a constant.
   var hasNoActivation: Bool {
     switch self {
     case .coupled, .constant: true
@@ -41,7 +41,7 @@ public struct CellOptions: Hashable, Sendable, Codable {
   /// Whether the LSTM's gates i, f see c₋₁ and o sees c, through `weight_ci`, `weight_cf`, `weight_co`,
   /// each `[H]` (Gers & Schmidhuber 2000).
   public var peepholes: Bool
-  /// The bound on |c|, applied at each step; the gradient does not pass where it bit.
+  /// The bound on |c|, applied at each step; the gradient does not pass where it was reached.
   public var cellClip: Double?
   /// What stands between the hidden states of two steps.
   public var recurrence: Recurrence
@@ -101,7 +101,9 @@ public struct CellOptions: Hashable, Sendable, Codable {
     self.forgetBias = forgetBias
   }
 
-  /// What the gate applies to its pre-activation, a forced one its constant; of `Cell.activationNames`.
+  /// What a gate, or `hidden`, applies to its sum; of a held gate its constant.
+  ///
+  /// `name` is one of `Cell.activationNames`.
   package func activation(of name: String, in cell: Cell) -> Activation {
     if let value = overrides[name] { return Activation(.constant, alpha: value) }
     if name == "forget", case .constant(let value) = forgetGate {
@@ -128,7 +130,7 @@ public struct CellOptions: Hashable, Sendable, Codable {
 }
 
 extension CellOptions {
-  /// Reads options as a file has them: what a file from before an option says nothing of is off.
+  /// Reads options as a file has them; one that the file does not name, being older, is off.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     let plain = CellOptions()

@@ -25,9 +25,9 @@ enum ClassifyTask: ExampleTask {
     return result
   }
 
-  static func follow(_ examples: TrainingExamples, _ settings: inout TrainingSettings) {
-    // Few examples are soon known by heart: with 0.3 two seeds of JapaneseVowels rose from 0.981 and 0.970 to
-    // 0.981 and 0.984, and two of BasicMotions to 1.00.
+  static func adapt(_ settings: inout TrainingSettings, to examples: TrainingExamples) {
+    // Few examples are soon known by heart: with 0.3 two seeds of JapaneseVowels came to 0.981 and 0.984 instead
+    // of 0.981 and 0.970, and two of BasicMotions to 1.00.
     if examples.count < 2048 { settings.recurrent.options.recurrentDropout = 0.3 }
   }
 
@@ -39,7 +39,7 @@ enum ClassifyTask: ExampleTask {
     "\(examples.count) sequences of \(counted(examples.description.channels.count, "channel"))"
   }
 
-  static func add(_ data: DataSettings, to options: inout ResolvedOptions) {
+  static func addOptions(of data: DataSettings, to options: inout ResolvedOptions) {
     options.addClasses(data)
     options.add("missing", data.missing.rawValue)
     options.add("labels", data.labels)
@@ -79,11 +79,12 @@ enum ClassifyTask: ExampleTask {
 }
 
 extension ExampleParts {
-  /// Sequences of classes.
+  /// Sequences with classes.
   init(classify settings: DataSettings, seed: UInt64) throws(CarouselError) {
     let set = try SequenceSet(
       contentsOf: settings.file, columns: settings.columns, labels: settings.labels,
       missing: settings.missing)
+    // A label beyond --classes is refused before anything is divided.
     if let classes = settings.classes {
       var known = DataDescription(settings: settings)
       (known.channels, known.classes) = (set.channels, classes)
@@ -106,7 +107,7 @@ extension ExampleParts {
       guard let path = heldOut?.file else {
         return indices.isEmpty ? nil : try ClassExamples(set.selecting(indices), description)
       }
-      return try Self.classes(of: path, labels: labels, description, &hash)
+      return try Self.examples(in: path, labels: labels, description, &hash)
     }
     validation = try examples(
       settings.validation, settings.validationLabels, parts.validation, &hash)
@@ -133,7 +134,7 @@ extension ExampleParts {
 extension DataDescription {
   /// Learns channels, classes, scales and the longest length from sequences to learn from.
   ///
-  /// `classes` are those that the file names; those of the settings go before them.
+  /// `classes` are those that the file names; those of the settings win over them.
   mutating func learn(
     from set: SequenceSet, classes named: [String]?
   ) throws(CarouselError) {
@@ -160,7 +161,8 @@ extension DataDescription {
 }
 
 extension SequenceSet {
-  /// The mean of each channel and its standard deviation, 1 where a channel never changes.
+  /// The mean of each channel and its standard deviation, 1 where a channel never changes; of all channels together
+  /// where they have one scale.
   var moments: (mean: [Double], scale: [Double]) {
     let width = channels.count
     func mean(_ term: (Double, Int) -> Double) -> [Double] {
@@ -196,10 +198,11 @@ extension ExampleParts {
     let parts = try FileBlocks.parts(of: stream.records, settings, seed: seed)
     var description = DataDescription(settings: settings, seed: seed)
     (description.channels, description.classes) = (stream.channels, settings.classes)
-    let named = description
+    // Those of --classes alone, before anything is learnt.
+    let given = description
     let places = try parts.training.sample()
     let sample = try stream.set(places) { sequence throws(CarouselError) in
-      if named.classes != nil { _ = try ClassExamples(sequence, named) }
+      if given.classes != nil { _ = try ClassExamples(sequence, given) }
     }
     try parts.training.requireLengths(places, sample.length)
     try parts.training.requireOneBehindAnother(places, ids: sample.ids)
@@ -231,7 +234,7 @@ extension ExampleParts {
         return part.blocks.isEmpty
           ? nil : try examples(part, most: StreamedExamples.most.heldOut)
       }
-      return try Self.classes(of: path, labels: labels, known, &hash)
+      return try Self.examples(in: path, labels: labels, known, &hash)
     }
     training = try examples(
       parts.training, most: StreamedExamples.most.training,
@@ -244,8 +247,8 @@ extension ExampleParts {
   }
 
   /// The sequences of a file of its own.
-  static func classes(
-    of path: String, labels: String?, _ description: DataDescription, _ hash: inout DataHash
+  static func examples(
+    in path: String, labels: String?, _ description: DataDescription, _ hash: inout DataHash
   ) throws(CarouselError) -> ClassExamples {
     let settings = description.settings
     let set = try SequenceSet(

@@ -67,7 +67,7 @@ public struct DataDescription: Hashable, Sendable, Codable {
       "a finite mean and a scale above 0 for each of \(channels.count) channels")
     try require(
       1...TrainingSettings.maximumSize ~= longest, "a longest sequence of at least 1 step")
-    guard let task = task.ofExamples else {
+    guard let task = task.exampleTask else {
       throw CarouselError(
         .badData, "expected no description of data for the task \(task.rawValue)")
     }

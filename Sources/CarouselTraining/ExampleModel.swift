@@ -14,7 +14,7 @@ public final class ExampleModel<B: Backend> {
   /// Takes a checkpoint; throws where it is none of the tasks on one's own data.
   public init(_ checkpoint: Checkpoint, backend: B, overrides: [String: Double] = [:]) throws {
     task = checkpoint.description.task
-    guard let data = checkpoint.description.data, let kind = task.ofExamples else {
+    guard let data = checkpoint.description.data, let kind = task.exampleTask else {
       let tasks = TrainingTask.allCases.filter(\.readsExamples).map(\.rawValue)
       throw CarouselError(
         .usage,

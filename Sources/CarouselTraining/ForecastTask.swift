@@ -22,7 +22,7 @@ enum ForecastTask: ExampleTask {
     }
     try description.require(
       forecast.base != .seasonWithGrowth || settings.window > settings.season,
-      "a window longer than a season, whose growth is read")
+      "a window longer than the season, over which its growth is measured")
     let (scales, channels) = (forecast.targetScale, description.channels)
     try description.require(
       !scales.isEmpty && scales.count <= channels.count
@@ -36,7 +36,7 @@ enum ForecastTask: ExampleTask {
 
   static func summary(_ examples: TrainingExamples) -> String { "\(examples.count) windows" }
 
-  static func add(_ data: DataSettings, to options: inout ResolvedOptions) {
+  static func addOptions(of data: DataSettings, to options: inout ResolvedOptions) {
     options.add("missing", data.missing.rawValue)
     options.add("target", data.targets)
     options.add("covariates", data.covariates)
@@ -91,8 +91,8 @@ extension ExampleParts {
           "\(set.place(series)): expected at least \(needed) steps, a window of \(settings.window) and a "
             + "horizon of \(settings.horizon), found \(length)")
       }
-      let testStart = length - settings.test.count(of: length)
-      let validationStart = testStart - HeldOut?.some(settings.validation).count(of: length)
+      let testStart = length - (settings.test?.count(of: length) ?? 0)
+      let validationStart = testStart - settings.validation.count(of: length)
       trainingEnds.append(validationStart)
       windows.training += Window.all(series, from: 0, to: validationStart, settings)
       windows.validation += Window.all(series, from: validationStart, to: testStart, settings)
@@ -102,8 +102,8 @@ extension ExampleParts {
       guard case .share(let share) = heldOut, share > 0, windows.isEmpty else { return }
       throw CarouselError(
         .badData,
-        "\(set.source): expected at least \(settings.horizon) steps in the \(name) part, found a share of "
-          + "\(share) of \(set.length(0)) steps")
+        "\(set.source): expected at least \(settings.horizon) steps in the \(name) part, but the share of "
+          + "\(share) is fewer")
     }
     try require(windows.validation, settings.validation, "validation")
     try require(windows.test, settings.test, "test")
@@ -149,8 +149,8 @@ extension ExampleParts {
   private typealias Window = ForecastExamples.Window
 }
 
-extension HeldOut? {
-  /// How many of the last steps of a series are held out.
+extension HeldOut {
+  /// How many of the last steps of a series are held out; 0 where they have a file of their own.
   func count(of length: Int) -> Int {
     guard case .share(let share) = self else { return 0 }
     return Int((Double(length) * share).rounded())
@@ -158,7 +158,7 @@ extension HeldOut? {
 }
 
 extension ForecastExamples.Window {
-  /// The windows of a series all of whose H targets are from one step on and before another.
+  /// The windows of a series whose H targets all lie in `from..<end`; what they read may lie before.
   static func all(_ series: Int, from: Int, to end: Int, _ settings: DataSettings) -> [Self] {
     let first = max(from, settings.window)
     guard end - first >= settings.horizon else { return [] }
@@ -211,7 +211,7 @@ extension DataDescription {
     for channel in targets..<width {
       let values = covariate(channel)
       mean[channel] = values.reduce(0, +) / Double(values.count)
-      scale[channel] = Self.size(values.map { $0 - mean[channel] })
+      scale[channel] = Self.rootMeanSquare(values.map { $0 - mean[channel] })
     }
     var forecast = ForecastScaling()
     forecast.targetScale = [Double](repeating: 1, count: targets)
@@ -230,7 +230,7 @@ extension DataDescription {
     func error(_ base: ForecastScaling.Base) -> Double {
       (0..<targets).reduce(0) { sum, target in
         sum + differences(target, base).reduce(0) { $0 + abs($1) }
-          / Self.size(differences(target, .last))
+          / Self.rootMeanSquare(differences(target, .last))
       }
     }
     if settings.season > 1, error(.season) < error(.last) {
@@ -240,8 +240,8 @@ extension DataDescription {
       }
     }
     for target in 0..<targets {
-      forecast.targetScale[target] = Self.size(differences(target, forecast.base))
-      scale[target] = Self.size(
+      forecast.targetScale[target] = Self.rootMeanSquare(differences(target, forecast.base))
+      scale[target] = Self.rootMeanSquare(
         windows.flatMap { window in
           (window.last - settings.window + 1...window.last).map { step in
             (draft.value(window, target, at: step) - draft.value(window, target, at: window.last))
@@ -253,7 +253,7 @@ extension DataDescription {
   }
 
   /// The root of the mean square; 1 where all are 0.
-  private static func size(_ values: [Double]) -> Double {
+  private static func rootMeanSquare(_ values: [Double]) -> Double {
     let mean = values.reduce(0) { $0 + $1 * $1 } / Double(max(values.count, 1))
     return mean > 1e-300 ? mean.squareRoot() : 1
   }
@@ -276,7 +276,8 @@ extension SeriesSet {
     ids[series].isEmpty ? source : "\(source): id '\(ids[series])'"
   }
 
-  /// The mean absolute difference over a season before a step of each series, for each target.
+  /// For each series and target the mean absolute difference from the step a season before, over the first `ends`
+  /// steps: what MASE divides by.
   func naiveErrors(ends: [Int], season: Int) -> [[Double]] {
     (0..<count).map { series in
       targets.indices.map { target in

@@ -130,10 +130,8 @@ extension ResolvedOptions {
     case .constant(let value): add("forget-decay", value)
     }
     add("bias", options.bias.rawValue)
-    // Two of them have flags of another form, here.
-    let others: Set<CellOption> = [.forgetGate, .zoneoutHidden, .zoneoutCell]
-    for option in options.used where !others.contains(option) {
-      add(option.flag, option.value(in: options))
+    for option in options.used {
+      if let name = option.optionName { add(name, option.value(in: options)) }
     }
     if options.zoneoutHidden != 0 || options.zoneoutCell != 0 {
       add(
@@ -151,7 +149,7 @@ extension ResolvedOptions {
     add("id", data.columns.id)
     add("time", data.columns.time)
     add("no-header", flag: !data.columns.hasHeader)
-    task.ofExamples?.add(data, to: &self)
+    task.exampleTask?.addOptions(of: data, to: &self)
   }
 
   /// Adds what a task with classes reads and weighs.

@@ -195,8 +195,8 @@ private enum SeriesPart {
 
   /// The steps, or the bytes, of a series of so many.
   func steps(of length: Int, _ settings: DataSettings) -> Range<Int> {
-    let test = length - settings.test.count(of: length)
-    let validation = test - HeldOut?.some(settings.validation).count(of: length)
+    let test = length - (settings.test?.count(of: length) ?? 0)
+    let validation = test - settings.validation.count(of: length)
     return switch self {
     case .training: 0..<validation
     case .validation: validation..<test

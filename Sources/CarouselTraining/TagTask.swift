@@ -30,7 +30,7 @@ enum TagTask: ExampleTask {
     "\(examples.count) sequences of \(examples.description.words?.count ?? 0) words"
   }
 
-  static func add(_ data: DataSettings, to options: inout ResolvedOptions) {
+  static func addOptions(of data: DataSettings, to options: inout ResolvedOptions) {
     options.addClasses(data)
     options.add("word", data.word)
   }
@@ -156,10 +156,11 @@ extension ExampleParts {
     let parts = try FileBlocks.parts(of: stream.records, settings, seed: seed)
     var description = DataDescription(settings: settings, seed: seed)
     description.classes = settings.classes
-    let named = TagNumbers(description)
+    // Those of --classes alone, before anything is learnt.
+    let given = TagNumbers(description)
     let places = try parts.training.sample(most: 20_000, bytes: 1 << 23)
     let sample = try stream.set(places) { sequence throws(CarouselError) in
-      if settings.classes != nil { _ = try TagExamples(sequence, named) }
+      if settings.classes != nil { _ = try TagExamples(sequence, given) }
     }
     try parts.training.requireLengths(places) { sample.words[$0].count }
     try parts.training.requireOneBehindAnother(places, ids: sample.ids)
@@ -173,16 +174,15 @@ extension ExampleParts {
       _ part: FileBlocks, most: Int, rare: Set<Int32> = [], weights: [Double]? = nil,
       smoothing: Double = 0
     ) throws(CarouselError) -> StreamedExamples {
-      @Sendable func examples(_ set: TaggedSet) throws(CarouselError) -> TagExamples {
+      @Sendable func read(_ set: TaggedSet) throws(CarouselError) -> TagExamples {
         try TagExamples(
           set, numbers, rare: rare, weights: weights, smoothing: smoothing)
       }
       return StreamedExamples(
         part, most: most, seed: seed, sample: sample.words.map(\.count), haveOneLength: false,
-        like: try examples(sample.selecting([]))
+        like: try read(sample.selecting([]))
       ) { records throws(CarouselError) in
-        try examples(
-          stream.set(records) { sequence throws(CarouselError) in _ = try examples(sequence) })
+        try read(stream.set(records) { sequence throws(CarouselError) in _ = try read(sequence) })
       }
     }
     func heldOut(

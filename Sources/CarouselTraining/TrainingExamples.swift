@@ -19,7 +19,7 @@ public struct TrainingExamples: Sendable {
 
   /// How many there are, in a few words.
   package var summary: String {
-    (task.ofExamples?.summary(self) ?? counted(count, "example"))
+    (task.exampleTask?.summary(self) ?? counted(count, "example"))
       + (description.classes.map { ", \($0.count) classes" } ?? "")
       + ", \(validationCount == 0 ? "none" : "\(validationCount)") held out"
       + (testCount > 0 ? ", \(testCount) to test" : "")
@@ -41,7 +41,7 @@ public struct TrainingExamples: Sendable {
   ) throws(CarouselError) {
     try settings.validate()
     self.task = task
-    guard let kind = task.ofExamples else {
+    guard let kind = task.exampleTask else {
       throw CarouselError(.usage, "the task \(task.rawValue) reads no examples")
     }
     let parts = try kind.parts(settings, seed: seed, mostInMemory: mostInMemory)

@@ -215,7 +215,7 @@ extension TrainingSettings {
   /// An LSTM's forget gate begins at a bias of 1 (Jozefowicz et al. 2015), for `copy` of 5. docs/textbook.md has the
   /// commands behind the numbers, and what they printed.
   public static func defaults(for task: TrainingTask) -> TrainingSettings {
-    if let task = task.ofExamples { return task.defaults }
+    if let task = task.exampleTask { return task.defaults }
     var result = plain(inputSize: 64, hiddenSize: 256, maxEpochs: 10)
     if task == .adding {
       result = plain(inputSize: 2, hiddenSize: 128, maxEpochs: 5)
@@ -253,7 +253,7 @@ extension TrainingSettings {
       result.recurrent.inputSize = examples.description.channels.count
     }
     result.sequenceLength = examples.description.longest
-    examples.task.ofExamples?.follow(examples, &result)
+    examples.task.exampleTask?.adapt(&result, to: examples)
     result.follow(examples.count)
     return result
   }

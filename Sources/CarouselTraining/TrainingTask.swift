@@ -16,10 +16,10 @@ public enum TrainingTask: String, Hashable, Sendable, Codable, CaseIterable {
   case tag
 
   /// Whether the task reads one's own examples, see `TrainingExamples`.
-  public var readsExamples: Bool { ofExamples != nil }
+  public var readsExamples: Bool { exampleTask != nil }
 
-  /// All else about a task on one's own examples.
-  var ofExamples: (any ExampleTask.Type)? {
+  /// What else decides a task on one's own examples; nil for the others.
+  var exampleTask: (any ExampleTask.Type)? {
     switch self {
     case .classify: ClassifyTask.self
     case .forecast: ForecastTask.self
@@ -42,8 +42,8 @@ protocol ExampleTask {
   /// How the network is trained where nothing else is asked for, whatever the data.
   static var defaults: TrainingSettings { get }
 
-  /// Changes the defaults for the examples that there are.
-  static func follow(_ examples: TrainingExamples, _ settings: inout TrainingSettings)
+  /// Adapts the defaults to the examples.
+  static func adapt(_ settings: inout TrainingSettings, to examples: TrainingExamples)
 
   /// Throws where a description that was read from a file lacks what the task needs.
   static func validate(_ description: DataDescription) throws(CarouselError)
@@ -51,8 +51,8 @@ protocol ExampleTask {
   /// What is learnt from, in a few words.
   static func summary(_ examples: TrainingExamples) -> String
 
-  /// Adds the options that the task alone has.
-  static func add(_ data: DataSettings, to options: inout ResolvedOptions)
+  /// Adds the options of the data as `config.yaml` has them, beside those of every task.
+  static func addOptions(of data: DataSettings, to options: inout ResolvedOptions)
 
   /// See `ExampleModel.evaluate`.
   static func evaluate<B: Backend>(
@@ -68,9 +68,9 @@ protocol ExampleTask {
 }
 
 extension ExampleTask {
-  static func follow(_ examples: TrainingExamples, _ settings: inout TrainingSettings) {}
+  static func adapt(_ settings: inout TrainingSettings, to examples: TrainingExamples) {}
 
-  /// Layers of one's own data: H units, batches of 32, a learning rate that falls to 0.
+  /// Settings for one's own data: an LSTM of H units, batches of 32, a learning rate that falls to 0.
   static func defaults(inputSize: Int = 1, hiddenSize: Int = 128) -> TrainingSettings {
     var result = TrainingSettings.plain(inputSize: inputSize, hiddenSize: hiddenSize, maxEpochs: 10)
     (result.batchSize, result.validation) = (32, 0)

@@ -84,11 +84,11 @@ struct GradientsExperiment<B: Backend> {
   }
 
   private func makeCases(_ cell: Cell) -> [Case] {
-    var cases: [Case] = []
-    switch cell {
-    case .rnn: cases = [0.6, 1, 1.4].map { Case(cell, hiddenSize: hiddenSize, radius: $0) }
-    case .lstm: cases = [0, 1, 3].map { Case(cell, hiddenSize: hiddenSize, forgetBias: $0) }
-    case .gru, .mingru, .slstm: cases = [Case(cell, hiddenSize: hiddenSize)]
+    var cases = [Case(cell, hiddenSize: hiddenSize)]
+    if cell == .rnn {
+      cases = [0.6, 1, 1.4].map { Case(cell, hiddenSize: hiddenSize, radius: $0) }
+    } else if cell == .lstm {
+      cases = [0, 1, 3].map { Case(cell, hiddenSize: hiddenSize, forgetBias: $0) }
     }
     for index in cases.indices {
       let example = cases[index]

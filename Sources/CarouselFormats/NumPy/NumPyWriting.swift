@@ -64,18 +64,3 @@ public enum NumPyFile {
     return header + tensor.bytes
   }
 }
-
-extension TensorFile.Format {
-  /// The formats that are written, and how the names of such files end.
-  public static let endings: [(ending: String, format: TensorFile.Format)] = [
-    (".safetensors", .safetensors), (".npz", .npz), (".npy", .npy),
-  ]
-
-  /// What the ending of a name says; nil for any other.
-  public init?(endingOf path: String) {
-    guard let found = Self.endings.first(where: { path.lowercased().hasSuffix($0.ending) }) else {
-      return nil
-    }
-    self = found.format
-  }
-}

@@ -56,7 +56,7 @@ struct SequencePlanner {
   /// COLUMNS of `gemm/panel.cl`.
   private var panelWidth: Int { 2 * device.vectorWidth }
 
-  /// The gates of these units fill whole panels: two vectors each, one of each of two gates.
+  /// So many units that their gates fill whole panels of two vectors.
   private var tileUnits: Int {
     (layer.gateCount.isMultiple(of: 2) ? 1 : 2) * device.vectorWidth
   }
