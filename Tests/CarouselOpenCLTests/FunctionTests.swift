@@ -117,33 +117,44 @@ struct PhiloxKernelTests {
   @Test(
     arguments: [0, 1, 0x0123_4567_89AB_CDEF, .max] as [UInt64], [0, 5 << 56 | 3, .max] as [UInt64])
   func everyWordIsThatOfTheHost(seed: UInt64, stream: UInt64) throws {
-    let kernel = try FunctionKernel(
-      "words", files: ["common/philox.cl"],
-      source: """
-        kernel void words(global float *halves, ulong seed, ulong stream, ulong first) {
-          const int i = get_global_id(0);
-          const uint4 block = philox_block(seed, stream, first + i);
-          vstore4(convert_float4(block >> 16), 2 * i, halves);
-          vstore4(convert_float4(block & 0xFFFF), 2 * i + 1, halves);
-        }
-        """)
     let philox = Philox(seed: seed, stream: stream)
-    let blocks = 9
-    for first in [0, 0xFFFF_FFFC, 1 << 60] as [UInt64] {
-      let halves = try kernel.backend.output(8 * blocks)
-      try kernel.launch(
-        items: blocks,
-        [
-          "halves": .buffer(halves), "seed": .uint64(seed), "stream": .uint64(stream),
-          "first": .uint64(first),
-        ])
-      let expected = (0..<UInt64(blocks)).flatMap { index in
-        let block = philox.block(first + index)
-        return [16, 0].flatMap { shift in
-          (0..<4).map { Double(block[$0] >> UInt32(shift) & 0xFFFF) }
+    let blocks = 32
+    for width in [1, 16] {
+      let kernel = try FunctionKernel(
+        "words", files: ["common/philox.cl"],
+        source: """
+          kernel void words(global float *halves, ulong seed, ulong stream, ulong first) {
+            const int i = get_global_id(0) * WIDTH;
+            ulong blocks[WIDTH];
+            for (int lane = 0; lane < WIDTH; ++lane) blocks[lane] = first + i + lane;
+            WORD words[4];
+            philox_blocks(seed, stream, VLOAD(0, blocks), words);
+            for (int word = 0; word < 4; ++word) {
+              uint lanes[WIDTH];
+              VSTORE(words[word], 0, lanes);
+              for (int lane = 0; lane < WIDTH; ++lane) {
+                halves[8 * (i + lane) + word] = lanes[lane] >> 16;
+                halves[8 * (i + lane) + 4 + word] = lanes[lane] & 0xFFFF;
+              }
+            }
+          }
+          """, options: ["-DWIDTH=\(width)"])
+      for first in [0, 0xFFFF_FFEC, 1 << 60] as [UInt64] {
+        let halves = try kernel.backend.output(8 * blocks)
+        try kernel.launch(
+          items: blocks / width,
+          [
+            "halves": .buffer(halves), "seed": .uint64(seed), "stream": .uint64(stream),
+            "first": .uint64(first),
+          ])
+        let expected = (0..<UInt64(blocks)).flatMap { index in
+          let block = philox.block(first + index)
+          return [16, 0].flatMap { shift in
+            (0..<4).map { Double(block[$0] >> UInt32(shift) & 0xFFFF) }
+          }
         }
+        #expect(try kernel.backend.read(halves, count: 8 * blocks) == expected)
       }
-      #expect(try kernel.backend.read(halves, count: 8 * blocks) == expected)
     }
   }
 }

@@ -183,6 +183,23 @@ import Testing
     }
   }
 
+  /// Each of two ranks sends half of every gradient and half of every sum, and a few numbers; evaluations, the
+  /// handshake and checkpoints are no part of an update.
+  @Test func whatIsExchangedIsCountedInUpdatesAlone() throws {
+    let (settings, folder) = (settings(shards: 2, maxSteps: 6), folder)
+    try onRanks(2) { ranks in
+      let sources = TrainingSources(folder, prefix: "\(ranks.rank)-")
+      let trainer = try sources.trainer(.classify, settings, ranks: ranks, resuming: nil)
+      try ranks.barrier()
+      let result = try trainer.run(in: RunFolder(folder.path + "/run"))
+      let found = try #require(trainer.communication)
+      let gradients = 6 * 8 * trainer.network.parameters.count
+      #expect(gradients..<gradients + 6 * 100 ~= found.bytesSent)
+      #expect(found.seconds > 0 && found.hiddenSeconds <= found.seconds)
+      #expect(found.seconds <= result.position.seconds)
+    }
+  }
+
   @Test func eachRankMayKeepItsOwnShareOfTheMoments() throws {
     var settings = settings(shards: 4, maxSteps: 3)
     let whole = try bits(train(.classify, settings, ranks: 1, in: "whole"))
