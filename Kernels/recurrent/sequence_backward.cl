@@ -38,10 +38,8 @@ typedef struct {
   global float *dh, *dc, *h_0;
 } Gradients;
 
-/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on. `way` is 1
-/// where the work-item takes its tiles upward, -1 downward: the next tile begins `way` tiles
-/// further. With t = -1 or T, a step beyond the first that was computed (is_initial), the gradient
-/// of h_0 is made.
+/// Some rows of a slice at step t, from `row` on, for COLUMNS units from `first` on; the next tile
+/// begins `way` tiles further, 1 or -1. With t = -1 or T (is_initial) the gradient of h_0 is made.
 typedef struct {
   const Layer *layer;
   const Slice *slice;

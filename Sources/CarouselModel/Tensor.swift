@@ -225,6 +225,7 @@ public enum ElementType: String, Sendable, Codable, CaseIterable {
     case .int8, .uint8, .bool: 1
     }
   }
+
   /// What holds every element of this type in a `Tensor`: Float32 where that does, else Float64.
   package var hostType: ElementType {
     switch self {

@@ -273,8 +273,9 @@ extension ReferenceStep {
     return results.map(\.gate)
   }
 
-  /// From ∂a and ∂u to the gradients of the products in their place, and to that of h₋₁, to which it
-  /// adds; the gradients of the biases are summed on the way.
+  /// Replaces ∂a and ∂u by the gradients of the products, and adds to that of h₋₁.
+  ///
+  /// The gradients of the biases are summed here too.
   private func productsBackward(
     _ row: Int, sequence n: Int, kept: UnitRow, input: UnitRow, recurrent: UnitRow
   ) {
