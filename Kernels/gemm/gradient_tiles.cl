@@ -3,10 +3,10 @@
 //
 // A gradient has a row k, one step of one sequence (place_of of slices.cl), and a column m = slot
 // padded_width(width) + unit. They are stored tile after tile of ROWS columns; in a tile k after k,
-// the ROWS columns of a k side by side: tiles[(m / ROWS K + k) ROWS + m % ROWS]. So a tile is ROWS
-// rows of the transposed matrix, which a product takes at once. Each slot is padded to whole tiles
-// and whole vectors. The panels of the inputs come before those of the states. K is padded_depth of
-// the steps.
+// the ROWS columns of a k side by side: gradient_tiles[(m / ROWS K + k) ROWS + m % ROWS]. So a tile
+// is ROWS rows of the transposed matrix, which a product takes at once. Each slot is padded to
+// whole tiles and whole vectors. The panels of the inputs come before those of the states. K is
+// padded_depth of the steps.
 
 #include "gemm/panel.cl"
 
@@ -29,8 +29,8 @@ INLINE size_t tile_offset(int m, int k, int K) {
 }
 
 /// Writes the gradients of WIDTH columns from `m` on, a multiple of WIDTH, where tiles hold them.
-INLINE void store_in_tiles(REAL values, global float *tiles, int m, int k, int K) {
-  global float *tile = tiles + tile_offset(m, k, K);
+INLINE void store_in_tiles(REAL values, global float *gradient_tiles, int m, int k, int K) {
+  global float *tile = gradient_tiles + tile_offset(m, k, K);
 #if WIDTH == 16
   vstore8(values.lo, 0, tile);
   vstore8(values.hi, 0, tile + (size_t)K * ROWS);

@@ -28,7 +28,7 @@
 
 /// Some rows of the gradients, `stride` floats apart, and the tiles that they are packed into.
 typedef struct {
-  global float *tiles;
+  global float *gradient_tiles;
   int K, begin, end, stride;
 } Block;
 
@@ -41,8 +41,8 @@ pack_block(const int vectors, global const float *a, int count, int m, const Blo
     for (int v = 0; v < vectors; ++v) {
       const int column = v * WIDTH;
       fetch(a + (size_t)min(k + PACK_AHEAD, block->end - 1) * stride + column);
-      store_in_tiles(load_lanes(a + (size_t)k * stride + column, count - column), block->tiles,
-                     m + column, k, block->K);
+      store_in_tiles(load_lanes(a + (size_t)k * stride + column, count - column),
+                     block->gradient_tiles, m + column, k, block->K);
     }
   }
 }
@@ -60,7 +60,7 @@ INLINE void pack_row(global const float *row, int columns, global float *panels,
 /// with an equal range of K.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 pack_gradients(global const float *a, int slots, int width, int stride, int offset,
-               int columns_per_item, global float *tiles, global const float *x, int C,
+               int columns_per_item, global float *gradient_tiles, global const float *x, int C,
                global const float *y, int y_stride, int y_offset, global const float *h_0,
                global const int *lengths, int H, int T, int N, int reverse, global float *panels) {
   const int depth = T * N, K = padded_depth(depth);
@@ -75,7 +75,7 @@ pack_gradients(global const float *a, int slots, int width, int stride, int offs
   const int padded = padded_width(width), first = item * columns_per_item;
   const int end = min(first + columns_per_item, slots * padded);
   for (int k0 = 0; k0 < depth; k0 += PACK_K) {
-    const Block block = {tiles, K, k0, min(k0 + PACK_K, depth), stride};
+    const Block block = {gradient_tiles, K, k0, min(k0 + PACK_K, depth), stride};
     for (int m = first; m < end;) {
       const int unit = m % padded, vectors = min(padded - unit, end - m) / WIDTH;
       global const float *column = a + offset + m / padded * width + unit;
@@ -147,11 +147,11 @@ INLINE int count_steps(global const int *lengths, int T, int N) {
 /// A product may leave out whole ranges, and PoCL gives a thread many work-items that follow each
 /// other.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-weight_gradients(global const float *tiles, global const float *panels, global const int *lengths,
-                 int T, int N, int slots, int width, global float *weight_ih, int C,
-                 global float *bias_ih, int first_ih, int skipped_ih, global float *weight_hh,
-                 int H, global float *bias_hh, int first_hh, int skipped_hh, int panels_per_item,
-                 int columns_per_item) {
+weight_gradients(global const float *gradient_tiles, global const float *panels,
+                 global const int *lengths, int T, int N, int slots, int width,
+                 global float *weight_ih, int C, global float *bias_ih, int first_ih,
+                 int skipped_ih, global float *weight_hh, int H, global float *bias_hh,
+                 int first_hh, int skipped_hh, int panels_per_item, int columns_per_item) {
   const int K = padded_depth(T * N), padded = padded_width(width);
   const int input_panels = panel_count(C), count = input_panels + panel_count(H);
   const int left = get_global_id(0) * panels_per_item, right = min(left + panels_per_item, count);
@@ -177,14 +177,16 @@ weight_gradients(global const float *tiles, global const float *panels, global c
       if (left == 0 && (bias_ih || bias_hh) && tile < m + rows) {
         const int first_unit = unit + tile - m, count = min(ROWS, width - first_unit);
         float sums[ROWS];
-        tile_sums(tiles + tile_offset(tile, k0, K), depth, sums);
+        tile_sums(gradient_tiles + tile_offset(tile, k0, K), depth, sums);
         add_sums(&ih, sums, row_ih, first_unit, count, k0 > 0);
         add_sums(&hh, sums, row_hh, first_unit, count, k0 > 0);
       }
       global const float *a[ROWS];
-      for (int r = 0; r < called; ++r) a[r] = tiles + tile_offset(m + min(r, rows - 1), k0, K);
+      for (int r = 0; r < called; ++r)
+        a[r] = gradient_tiles + tile_offset(m + min(r, rows - 1), k0, K);
       // The last tile that the next turn reads.
-      global const float *next_tile = tiles + tile_offset((m + 2 * rows - 1) / ROWS * ROWS, k0, K);
+      global const float *next_tile =
+          gradient_tiles + tile_offset((m + 2 * rows - 1) / ROWS * ROWS, k0, K);
       for (int panel = left; panel < right; ++panel) {
         const int is_state = panel >= input_panels, columns = is_state ? H : C;
         const int row = is_state ? row_hh : row_ih;

@@ -21,13 +21,13 @@
 
 /// The inputs x [T, N, C], and what the steps back make beside the gates' gradients.
 ///
-/// `tiles` and `panels` receive the gradients, and x and h', for weight_gradients.cl; K is their
-/// depth (gradient_tiles.cl). `weights_ih`, packed by pack_panels, and `grad_x` are null where the
-/// gradients of the inputs are not made here. `fetches` as in sequence.cl.
+/// `gradient_tiles` and `panels` receive the gradients, and x and h', for weight_gradients.cl; K is
+/// their depth (gradient_tiles.cl). `weights_ih`, packed by pack_panels, and `grad_x` are null
+/// where the gradients of the inputs are not made here. `fetches` as in sequence.cl.
 typedef struct {
   global const float *x;
   global const Packed *weights_ih;
-  global float *grad_x, *tiles, *panels;
+  global float *grad_x, *gradient_tiles, *panels;
   int C, K, fetches;
 } Products;
 
@@ -74,7 +74,7 @@ INLINE void fetch_row(const Tile *tile, int k, int n, global const float *cells)
     for (int slot = 0; slot < SLOTS; ++slot) {
       const int m = slot * padded_width(H) + unit;
       fetch(layer->gates + index * layer->gates_stride + slot * H + unit);
-      fetch(products->tiles + tile_offset(m, k, products->K));
+      fetch(products->gradient_tiles + tile_offset(m, k, products->K));
     }
   }
 }
@@ -232,7 +232,8 @@ INLINE void backward_tile(int rows, const Tile *tile) {
 #pragma unroll
       for (int i = 0; i < SLOTS; ++i) {
         store_lanes(slots[i], gates + (size_t)i * H, count);
-        store_in_tiles(slots[i], products->tiles, i * padded_width(H) + unit, at.k[r], products->K);
+        store_in_tiles(slots[i], products->gradient_tiles, i * padded_width(H) + unit, at.k[r],
+                       products->K);
       }
     }
   }
@@ -388,11 +389,12 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 sequence_backward(LAYER_PARAMETERS, global const float *grad_y, global const float *grad_h_n,
                   global const float *grad_c_n, global float *dh, global float *dc,
                   global float *grad_h_0, global const float *x, int C,
-                  global const Packed *weights_ih, global float *grad_x, global float *tiles,
-                  global float *panels, global const int *order, volatile global int *sync,
-                  int step_base, int polls, int fetches) {
+                  global const Packed *weights_ih, global float *grad_x,
+                  global float *gradient_tiles, global float *panels, global const int *order,
+                  volatile global int *sync, int step_base, int polls, int fetches) {
   const Layer layer = LAYER;
-  const Products products = {x, weights_ih, grad_x, tiles, panels, C, padded_depth(T * N), fetches};
+  const Products products = {x, weights_ih,          grad_x, gradient_tiles, panels,
+                             C, padded_depth(T * N), fetches};
   const Gradients gradients = {grad_y + y_offset, grad_h_n, grad_c_n, dh, dc, grad_h_0};
   Slice slice;
   find_slice(&slice, COLUMNS, N, H, order, sync, step_base, polls);

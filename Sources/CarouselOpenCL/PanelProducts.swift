@@ -160,7 +160,7 @@ struct PanelProducts: MatrixProducts {
         $0 + productBytes(rows: $1.rows(of: gradY), columns: columns($1), depth: computed)
       },
       [
-        "tiles": .buffer(packed.tiles), "panels": .buffer(packed.panels),
+        "gradient_tiles": .buffer(packed.tiles), "panels": .buffer(packed.panels),
         "lengths": .optional(packed.lengths), "T": .int(states?.pass.sequenceLength ?? K),
         "N": .int(states?.pass.batchSize ?? 1), "slots": .int(gradY.slots),
         "width": .int(gradY.width), "weight_ih": .optional(inputs?.result.weight), "C": .int(C),
@@ -192,7 +192,7 @@ struct PanelProducts: MatrixProducts {
       [
         "a": .buffer(gradY.buffer), "slots": .int(gradY.slots), "width": .int(gradY.width),
         "stride": .int(gradY.stride), "offset": .int(gradY.offset),
-        "columns_per_item": .int(columnsPerItem), "tiles": .buffer(packed.tiles),
+        "columns_per_item": .int(columnsPerItem), "gradient_tiles": .buffer(packed.tiles),
         "x": .optional(x), "C": .int(inputs), "y": .optional(pass?.recurrentInput),
         "y_stride": .int(pass?.recurrentInputRows.stride ?? 0),
         "y_offset": .int(pass?.recurrentInputRows.offset ?? 0),

@@ -123,7 +123,7 @@ struct SequenceStrategy: RecurrentStrategy {
             products.packed(
               pass.parameters.weightIH, transposed: false, depth: layer.gateRows,
               columns: layer.inputSize)) : .nullBuffer,
-        "grad_x": .optional(gradients.x), "tiles": .buffer(packed.tiles),
+        "grad_x": .optional(gradients.x), "gradient_tiles": .buffer(packed.tiles),
         "panels": .buffer(packed.panels),
       ])
   }
