@@ -8,7 +8,8 @@ struct Evaluate: PagedCommand {
     discussion: """
       A model of text predicts every byte of a text but the first from those before it; the text is \
       read as up to 64 streams of at least 1024 bytes, each from a zero state on. Bytes that the model \
-      does not know are left out and counted. A model of the \
+      does not know are left out and counted. With --dynamic the text is one stream, from which the \
+      model learns as it reads; the file of the model stays as it is. A model of the \
       tasks adding and copy needs no file: it is measured on the sequences that were held out. A model \
       of one's own data takes a file of the kind that it was trained on, with what is to be predicted. \
       Several ranks share the work, see docs/many-machines.md.
@@ -35,6 +36,16 @@ struct Evaluate: PagedCommand {
         """, valueName: "V"))
   var shards: Int?
 
+  @Option(
+    name: .customLong("dynamic"),
+    help: ArgumentHelp(
+      "Learn from each \(DynamicEvaluator<ReferenceBackend>.sequenceLength) bytes of a text once they were predicted.",
+      discussion: """
+        Dynamic evaluation (Krause et al. 2018): a step of Adam at this learning rate, such as 0.0005. No byte is \
+        predicted by a model that has seen it.
+        """, valueName: "rate"))
+  var dynamicRate: Double?
+
   @OptionGroup var numbers: MissingOptions
 
   @OptionGroup var overrides: OverrideOptions
@@ -51,12 +62,7 @@ struct Evaluate: PagedCommand {
   private func run(_ ranks: any Communicator, _ device: DeviceOptions) throws {
     device.loadDrivers()
     let checkpoint = try Checkpoint(at: model)
-    if shards != nil, checkpoint.description.task != .text {
-      throw CarouselError(
-        .usage,
-        "--shards cuts a text, but \(checkpoint.path) is a model of the task "
-          + checkpoint.description.task.rawValue)
-    }
+    try checkOptionsOfText(checkpoint, ranks)
     if checkpoint.description.task.readsExamples {
       return try measureExamples(checkpoint, ranks, on: device.makeBackend())
     }
@@ -84,6 +90,28 @@ struct Evaluate: PagedCommand {
     try evaluate(
       checkpoint, known.leftOut == 0 ? read : TrainingText(known.bytes), leftOut: known.leftOut,
       of: file, ranks, on: device.makeBackend())
+  }
+
+  /// Throws where an option for texts makes no sense.
+  private func checkOptionsOfText(
+    _ checkpoint: Checkpoint, _ ranks: any Communicator
+  ) throws(CarouselError) {
+    if checkpoint.description.task != .text {
+      for (option, isGiven) in [("--shards", shards != nil), ("--dynamic", dynamicRate != nil)]
+      where isGiven {
+        throw CarouselError(
+          .usage,
+          "\(option) is for a text, but \(checkpoint.path) is a model of the task "
+            + checkpoint.description.task.rawValue)
+      }
+    }
+    guard dynamicRate != nil else { return }
+    guard shards == nil, ranks.count == 1 else {
+      throw CarouselError(
+        .usage,
+        "--dynamic learns from one byte after the other, in one process: it takes no --shards, and no ranks"
+      )
+    }
   }
 
   private func measure<B: Backend>(
@@ -185,11 +213,7 @@ struct Evaluate: PagedCommand {
     let network = try checkpoint.makeNetwork(
       backend: backend, overrides: overrides.values(for: checkpoint))
     try ranks.shakeHands(over: network, files: file == TrainingText.pipe ? [] : [file])
-    let evaluator = try TextEvaluator(
-      network, text: TextContent(text.bytes[...]), vocabulary: checkpoint.vocabulary,
-      shards: shards ?? ranks.count, ranks: ranks)
-    guard let evaluation = try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
-    else { return }
+    guard let evaluation = try predict(text, network, checkpoint.vocabulary, ranks) else { return }
     guard evaluation.loss.isFinite else {
       throw CarouselError(
         .checkFailed,
@@ -202,8 +226,8 @@ struct Evaluate: PagedCommand {
     let report = Report(
       model: checkpoint.path, file: file, device: backend.name, loss: metrics.loss,
       bitsPerByte: metrics.bitsPerByte, bitsPerCharacter: metrics.bitsPerCharacter,
-      perplexity: evaluation.perplexity, count: evaluation.count,
-      leftOut: leftOut)
+      perplexity: evaluation.perplexity, count: evaluation.count, leftOut: leftOut,
+      learningRate: dynamicRate)
     if output.json {
       try Output.write(json: report)
     } else {
@@ -211,8 +235,24 @@ struct Evaluate: PagedCommand {
         "\(file): \(metrics.text), "
           + "perplexity \(report.perplexity.text(decimals: 4)), "
           + "loss \(report.loss.text(decimals: 4)), \(report.count) bytes predicted"
-          + (leftOut == 0 ? "" : ", \(leftOut) left out"))
+          + (leftOut == 0 ? "" : ", \(leftOut) left out")
+          + (dynamicRate.map { ", learning at \($0) as it read" } ?? ""))
     }
+  }
+
+  private func predict<B: Backend>(
+    _ text: TrainingText, _ network: Network<B>, _ vocabulary: ByteVocabulary,
+    _ ranks: any Communicator
+  ) throws -> TextEvaluation? {
+    let content = TextContent(text.bytes[...])
+    if let dynamicRate {
+      let evaluator = try DynamicEvaluator(
+        network, text: content, vocabulary: vocabulary, learningRate: dynamicRate)
+      return try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
+    }
+    let evaluator = try TextEvaluator(
+      network, text: content, vocabulary: vocabulary, shards: shards ?? ranks.count, ranks: ranks)
+    return try evaluator.evaluate(shouldStop: Progress.passes(evaluator.passCount))
   }
 
   private struct Report: Encodable {
@@ -225,5 +265,7 @@ struct Evaluate: PagedCommand {
     let perplexity: Double
     let count: Int
     let leftOut: Int
+    /// Of dynamic evaluation.
+    let learningRate: Double?
   }
 }

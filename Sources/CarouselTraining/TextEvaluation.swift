@@ -11,6 +11,14 @@ public struct TextEvaluation: Hashable, Sendable {
 
   /// exp(loss).
   public var perplexity: Double { exp(loss) }
+
+  /// Throws where there is nothing to predict in a text.
+  static func requireLength(of text: TextContent) throws(CarouselError) {
+    guard text.count >= 2 else {
+      throw CarouselError(
+        .badData, "a text needs at least 2 bytes to be evaluated, but has \(text.count)")
+    }
+  }
 }
 
 /// Predicts every byte of a text but the first from those before it.
@@ -46,10 +54,7 @@ public final class TextEvaluator<B: Backend> {
     shards: Int = 1, ranks: any Communicator = Alone()
   ) throws {
     try ranks.requireEvenShares(of: shards)
-    guard text.count >= 2 else {
-      throw CarouselError(
-        .badData, "a text needs at least 2 bytes to be evaluated, but has \(text.count)")
-    }
+    try TextEvaluation.requireLength(of: text)
     let batchSize = min(max((text.count - 1) / 1024, 1), 64)
     streams = try TextStreams(
       text, vocabulary: vocabulary, batchSize: batchSize, sequenceLength: min(64, text.count - 1),

@@ -50,6 +50,32 @@ import Testing
       nothing.status == 65 && nothing.errors.contains("at least 2 bytes that the model knows"))
   }
 
+  @Test func aModelLearnsFromATextAsItReads() throws {
+    let model = try model("to be or not; ")
+    let text = try path("text")
+    func bits(_ options: String...) throws -> (bits: Double, document: [String: Any]) {
+      let command = try Command(["evaluate", model, text, "--json"] + options + device)
+      #expect(command.status == 0, "\(command.errors)")
+      return (try #require(try command.json["bitsPerByte"] as? Double), try command.json)
+    }
+    let (fixed, dynamic) = (try bits(), try bits("--dynamic", "0.02"))
+    #expect(dynamic.bits < fixed.bits)
+    #expect(try bits("--dynamic", "0.02").bits == dynamic.bits, "the model's file has changed")
+    #expect(fixed.document["learningRate"] == nil)
+    #expect(dynamic.document["learningRate"] as? Double == 0.02)
+    #expect(dynamic.document["count"] as? Int == fixed.document["count"] as? Int)
+    let told = try Command(["evaluate", model, text, "--dynamic", "0.02"] + device)
+    #expect(told.output.contains("learning at 0.02 as it read"))
+    for (options, words) in [
+      (["--dynamic", "0"], "learning rate"), (["--dynamic", "0.1", "--shards", "2"], "--shards"),
+      (["--dynamic", "fast"], "--dynamic"),
+    ] {
+      let refused = try Command(["evaluate", model, text] + options + device)
+      #expect(refused.status == 64 && refused.isOneSentence, "\(refused.errors)")
+      #expect(refused.errors.contains(words), "\(refused.errors)")
+    }
+  }
+
   @Test func aVocabularyOfAllBytesKnowsEveryText() throws {
     let model = try model("to be or not; ", "--vocabulary", "bytes")
     let other = try #require(folder).create("other", 0...255).path
