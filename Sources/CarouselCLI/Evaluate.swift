@@ -41,7 +41,7 @@ struct Evaluate: PagedCommand {
     help: ArgumentHelp(
       "Learn from each \(DynamicEvaluator<ReferenceBackend>.sequenceLength) bytes of a text once they were predicted.",
       discussion: """
-        Dynamic evaluation (Krause et al. 2018): a step of Adam at this learning rate, such as 0.0005. No byte is \
+        Dynamic evaluation (Krause et al. 2018): a step of Adam at this learning rate, such as 0.0002. No byte is \
         predicted by a model that has seen it.
         """, valueName: "rate"))
   var dynamicRate: Double?
