@@ -164,14 +164,12 @@ weight_gradients(global const float *gradient_tiles, global const float *panels,
     const int depth = min(pass, rows_there - k0);
     const int k_end = k0 + depth < rows_there ? k0 + depth : K;
     global const float *next = next_panels(panels, left, right < count ? right : 0, k_end, K);
-    for (int m = first; m < end;) {
+    for (int m = first, rows; m < end; m += rows) {
       const int slot = m / padded, unit = m % padded, there = min(width - unit, end - m);
-      if (there <= 0) {
-        m += padded - unit;
-        continue;
-      }
+      rows = there > 0 ? next_rows(there, width == 1) : padded - unit;
+      if (there <= 0) continue;
       const int row_ih = slot_row(&ih, slot, width), row_hh = slot_row(&hh, slot, width);
-      const int rows = next_rows(there, width == 1), called = call_rows(rows, width == 1);
+      const int called = call_rows(rows, width == 1);
       // The tile that begins among these rows, of which there is one at most.
       const int tile = (m + ROWS - 1) / ROWS * ROWS;
       if (left == 0 && (bias_ih || bias_hh) && tile < m + rows) {
@@ -204,7 +202,6 @@ weight_gradients(global const float *gradient_tiles, global const float *panels,
                                 next, K, depth));
         store_tile(rows, sums, c, columns, columns - column);
       }
-      m += rows;
     }
   }
 }
