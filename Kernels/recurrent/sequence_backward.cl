@@ -12,8 +12,7 @@
 // the values are in the caches. The gradients of the inputs may be made here too.
 //
 // Layouts as in layer.cl, P = H, and in gradient_tiles.cl, with the slots of the cell; there the
-// steps of all sequences follow each other as place_of says, without the steps that a sequence does
-// not have. Global size: slices, or splits.
+// steps that sequences have follow each other as place_of says. Global size: slices, or splits.
 
 #include "gemm/gradient_tiles.cl"
 #include "recurrent/layer.cl"
@@ -21,9 +20,8 @@
 
 /// The inputs x [T, N, C], and what the steps back make beside the gates' gradients.
 ///
-/// `gradient_tiles` and `panels` receive the gradients, and x and h', for weight_gradients.cl; K is
-/// their depth (gradient_tiles.cl). `weights_ih`, packed by pack_panels, and `grad_x` are null
-/// where the gradients of the inputs are not made here. `fetches` as in sequence.cl.
+/// `gradient_tiles` and `panels`, of depth K, receive the gradients, and x and h'. `weights_ih`,
+/// packed, and `grad_x` are null where no gradients of the inputs are made here.
 typedef struct {
   global const float *x;
   global const Packed *weights_ih;

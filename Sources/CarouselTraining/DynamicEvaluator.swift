@@ -41,7 +41,7 @@ public final class DynamicEvaluator<B: Backend> {
   /// The passes that an evaluation is.
   public var passCount: Int { streams.windowCount }
 
-  /// Reads the text; nil where `shouldStop`, which is asked before each pass, became true on the way.
+  /// Reads the text. `shouldStop` is asked before each pass; once it says true, the result is nil.
   public func evaluate(shouldStop: () throws -> Bool = { false }) throws -> TextEvaluation? {
     try pass.states.reset()
     var sum = 0.0
