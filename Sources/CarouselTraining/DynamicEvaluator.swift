@@ -41,7 +41,9 @@ public final class DynamicEvaluator<B: Backend> {
   /// The passes that an evaluation is.
   public var passCount: Int { streams.windowCount }
 
-  /// Reads the text. `shouldStop` is asked before each pass; once it says true, the result is nil.
+  /// Reads the text.
+  ///
+  /// `shouldStop` is asked before each pass; once it says true, the result is nil.
   public func evaluate(shouldStop: () throws -> Bool = { false }) throws -> TextEvaluation? {
     try pass.states.reset()
     var sum = 0.0
