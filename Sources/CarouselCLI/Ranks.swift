@@ -137,8 +137,9 @@ extension TrainSession {
     let result = try trainer.run(
       in: RunFolder("."), shouldStop: stops,
       report: { if case .stepped(let progress) = $0 { Interruption.note(updates: progress.step) } })
-    if let examples, result.reason != .interrupted {
-      _ = try trainer.finalMetrics(examples, in: nil, shouldStop: stops)
+    if result.reason != .interrupted {
+      _ = try examples.map { try trainer.finalMetrics($0, in: nil, shouldStop: stops) }
+      _ = try trainer.textMetrics(in: nil, shouldStop: stops)
     }
     try trainer.ranks.barrier()
     if result.reason == .interrupted { throw ExitCode(130) }

@@ -5,17 +5,38 @@ import Foundation
 ///
 /// Scalars are the lines of metrics, histograms the weights at each evaluation, texts the options of the run
 /// and, of a text, a sample at each evaluation. A run that is resumed adds a file to the folder.
-final class TrainEventLog<B: Backend> {
+final class TrainEventLog {
   private let file: EventFile
-  private let trainer: Trainer<B>
+  private let weights: () throws -> [(name: String, tensor: Tensor)]
+  private let sample: () throws -> String?
 
-  /// Begins a file in a folder; throws `writeFailed` where that is not possible.
-  init(in folder: String, _ trainer: Trainer<B>, configuration: String) throws {
+  /// Begins a file in a folder after so many steps; throws `writeFailed` where that is not possible.
+  private init(
+    in folder: String, configuration: String?, step: Int,
+    weights: @escaping () throws -> [(name: String, tensor: Tensor)],
+    sample: @escaping () throws -> String?
+  ) throws {
     file = try EventFile(in: folder)
-    self.trainer = trainer
+    (self.weights, self.sample) = (weights, sample)
     // Four blanks make a block of code in Markdown.
-    let text = configuration.split(separator: "\n").map { "    \($0)" }.joined(separator: "\n")
-    try file.add(text: text, to: "options", step: trainer.position.step)
+    let lines = configuration?.split(separator: "\n").map { "    \($0)" } ?? []
+    try file.add(text: lines.joined(separator: "\n"), to: "options", step: step)
+  }
+
+  /// Begins the log of a network's run.
+  convenience init<B: Backend>(in folder: String, _ trainer: Trainer<B>) throws {
+    try self.init(
+      in: folder, configuration: trainer.configuration, step: trainer.position.step,
+      weights: { try trainer.withEvaluatedWeights(trainer.network.parameters.tensors) },
+      sample: { try trainer.sample() })
+  }
+
+  /// Begins the log of a graph's run.
+  convenience init<B: Backend>(in folder: String, _ trainer: GraphTrainer<B>) throws {
+    try self.init(
+      in: folder, configuration: trainer.configuration, step: trainer.position.step,
+      weights: { try trainer.withEvaluatedWeights(trainer.model.parameters.tensors) },
+      sample: { nil })
   }
 
   /// Takes note of an event.
@@ -24,12 +45,10 @@ final class TrainEventLog<B: Backend> {
     case .logged(let line, _): try add(line)
     case .evaluated(let line, _):
       try add(line)
-      try trainer.withEvaluatedWeights {
-        for (name, tensor) in try trainer.network.parameters.tensors() {
-          try file.add(histogramOf: tensor.values, to: "weights/\(name)", step: line.step)
-        }
+      for (name, tensor) in try weights() {
+        try file.add(histogramOf: tensor.values, to: "weights/\(name)", step: line.step)
       }
-      if let sample = try trainer.sample() {
+      if let sample = try sample() {
         try file.add(text: sample, to: "sample", step: line.step)
       }
     case .stepped, .evaluating, .saved, .ranks, .warned: break

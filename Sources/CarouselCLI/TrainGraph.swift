@@ -152,6 +152,11 @@ struct TrainGraph: PagedCommand {
     trainer.logsRanks = training.logRanks
     try work.model.requireWritable(trainer.trainedNames)
     guard ranks.isFirst else { return try follow(trainer, in: folder) }
+    if let path = place.report { try AtomicFile.requireWritable(path) }
+    var options = ResolvedOptions()
+    options.add(trainer.settings)
+    trainer.configuration = options.yaml(of: "graph")
+    let events = try place.tensorboard.map { try TrainEventLog(in: $0, trainer) }
     let display = output.quiet ? nil : TrainProgressDisplay(.adding)
     if !output.quiet {
       let counts = trainer.counts
@@ -176,9 +181,10 @@ struct TrainGraph: PagedCommand {
         case .warned(let sentence): Output.note("carousel: warning: \(sentence)")
         case .logged, .evaluating, .evaluated, .ranks: break
         }
+        try events?.hear(event)
         display?.show(event)
       })
-    var report = GraphTrainReport(result, of: trainer, folder: folder, model: target)
+    var report = TrainReport(result, of: trainer, in: folder, model: target)
     if result.reason != .interrupted {
       Progress.show(Status("testing the best model"))
       let best = try GraphCheckpoint(contentsOf: folder.best).parameters()
@@ -188,6 +194,10 @@ struct TrainGraph: PagedCommand {
         "carousel: interrupted after step \(result.position.step), state saved; "
           + "'carousel train graph --resume \(folder.path)' goes on",
         outputIsDocument: output.json)
+    }
+    if let path = place.report {
+      Progress.show(Status("writing \(path)"))
+      try TrainPage(trainer, report, in: folder).page.write(to: path)
     }
     Progress.show(Status("done"))
     try output.json ? Output.write(json: report) : Output.write(report.text)
@@ -211,60 +221,5 @@ struct TrainGraph: PagedCommand {
     }
     try ranks.barrier()
     if result.reason == .interrupted { throw ExitCode(130) }
-  }
-}
-
-/// How a run ended, as it goes to standard output.
-private struct GraphTrainReport: Encodable {
-  let run: String
-  let task = "graph"
-  let device: String
-  let model: String
-  /// As those of `TrainReport`.
-  let ranks: Int, shards: Int
-  let communication: Communication?
-  let stopped: TrainingResult.Reason
-  let step: Int, epoch: Int
-  let seconds: Double
-  let best: Best?
-  private(set) var train: Loss?, validation: Loss?, test: Loss?
-
-  struct Loss: Encodable { let loss: Double }
-  struct Best: Encodable {
-    let step: Int
-    let loss: Double
-  }
-
-  init<B: Backend>(
-    _ result: TrainingResult, of trainer: GraphTrainer<B>, folder: RunFolder, model: String
-  ) {
-    run = folder.path
-    device = trainer.backend.name
-    self.model = model
-    (ranks, shards) = (trainer.ranks.count, trainer.settings.training.shards ?? 1)
-    communication = trainer.communication
-    stopped = result.reason
-    (step, epoch, seconds) = (result.position.step, result.epoch, result.position.seconds)
-    train = result.position.trainingLoss.map(Loss.init)
-    best = result.position.best.map { Best(step: $0.step, loss: $0.loss) }
-  }
-
-  /// Takes over what the best model is worth.
-  mutating func take(_ losses: (training: Double, validation: Double?, test: Double?)?) {
-    guard let losses else { return }
-    train = Loss(loss: losses.training)
-    validation = losses.validation.map(Loss.init)
-    test = losses.test.map(Loss.init)
-  }
-
-  var text: String {
-    let parts = [("train", train), ("validation", validation), ("test", test)]
-    return
-      (["\(run): \(step) steps, epoch \(epoch), \(seconds.timeText)"]
-      + (best.map {
-        ["best: a loss of \($0.loss.text(decimals: 5)) after step \($0.step), in \(model)"]
-      } ?? [])
-      + parts.compactMap { name, loss in loss.map { "\(name): \($0.loss.text(decimals: 5))" } })
-      .joined(separator: "\n")
   }
 }

@@ -97,7 +97,7 @@ struct TrainOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What is held out: a share, of a text or a series its end, 0 for none; or a file, but for a text.",
+      "What is held out: a file, or a share, of a text or a series its end; 0 for none.",
       valueName: "share|file"))
   var validation: HeldOut?
 

@@ -9,6 +9,7 @@ struct TrainPage {
   private let forecasts: [ForecastSample]
   private let sample: String?
   private let shape: [(name: String, value: String)]
+  private let network: [(name: String, value: String)]
 
   /// Gathers what the page shows: the metrics of `folder`, and what the best model does.
   init<B: Backend>(
@@ -30,8 +31,11 @@ struct TrainPage {
       if !data.channels.isEmpty { shape.append(("channels", "\(data.channels.count)")) }
       if let words = data.words { shape.append(("words", "\(words.count)")) }
       if let classes = data.classes { shape.append(("classes", "\(classes.count)")) }
-    } else if trainer.task == .text {
-      shape = [("bytes it knows", "\(trainer.vocabulary.count)")]
+    } else if let bytes = trainer.byteCounts {
+      shape = [
+        ("bytes to learn from", "\(bytes.training)"), ("bytes held out", "\(bytes.validation)"),
+        ("bytes to test on", "\(bytes.test)"), ("bytes it knows", "\(trainer.vocabulary.count)"),
+      ]
     } else {
       shape = [("sequence length", "\(settings.sequenceLength)")]
     }
@@ -44,19 +48,48 @@ struct TrainPage {
       ("parameters", "\(count)"),
     ]
     self.shape = shape
+    let recurrent = settings.recurrent
+    network = [
+      ("cell", recurrent.cell.rawValue), ("hidden size", "\(recurrent.hiddenSize)"),
+      ("layers", "\(recurrent.layers)"), ("direction", recurrent.direction.rawValue),
+    ]
+  }
+
+  /// Gathers what the page of a graph's run shows.
+  init<B: Backend>(
+    _ trainer: GraphTrainer<B>, _ report: TrainReport, in folder: RunFolder
+  ) throws {
+    self.report = report
+    settings = trainer.settings.training
+    lines = try JSONLines.read(TrainingMetrics.self, from: folder.metrics)
+    (forecasts, sample) = ([], nil)
+    let counts = trainer.counts
+    shape = [
+      ("model", trainer.settings.model), ("data", trainer.settings.data),
+      ("examples to learn from", "\(counts.training)"), ("held out", "\(counts.validation)"),
+      ("to test on", "\(counts.test)"), ("updates an epoch", "\(trainer.epochSteps)"),
+      ("examples an update", "\(settings.updateSize)"),
+    ]
+    network = [
+      ("loss", trainer.settings.objective?.words ?? ""),
+      ("trained tensors", "\(trainer.trainedNames.count)"),
+      ("trained parameters", "\(trainer.trainedElements)"),
+    ]
   }
 
   /// The page.
   var page: HTMLPage {
     HTMLPage(
-      kind: "Training run", title: "\(report.task.rawValue): \(report.run)",
+      kind: "Training run", title: "\(report.task): \(report.run)",
       subtitle:
         "\(report.step) updates, epoch \(report.epoch), \(report.seconds.timeText) on \(report.device)",
       blocks: [.figures(figures), .heading("How it learnt")] + curves
         + [.heading("What the best model does")] + measured + shown
         + [
           .heading("The run"), .commands([command]), .heading("Data and network"),
-          .details(shape + [("device", report.device)] + layers),
+          .details(
+            shape + [("device", report.device)] + network
+              + [("optimizer", settings.optimizer.kind.rawValue), ("seed", "\(settings.seed)")]),
         ])
   }
 
@@ -70,15 +103,6 @@ struct TrainPage {
     return metrics.named.prefix(4).map { name, value in
       HTMLPage.Figure(value.readableMetric, name: name, note: part)
     }
-  }
-
-  private var layers: [(name: String, value: String)] {
-    let recurrent = settings.recurrent
-    return [
-      ("cell", recurrent.cell.rawValue), ("hidden size", "\(recurrent.hiddenSize)"),
-      ("layers", "\(recurrent.layers)"), ("direction", recurrent.direction.rawValue),
-      ("optimizer", settings.optimizer.kind.rawValue), ("seed", "\(settings.seed)"),
-    ]
   }
 
   /// The command, as a shell takes it.

@@ -30,11 +30,8 @@ struct TrainSession {
     if let interval = place.saveEvery { trainer.saveEvery = interval }
     guard ranks.isFirst else { return try follow(trainer, examples) }
     if let path = place.report { try AtomicFile.requireWritable(path) }
-    let configuration = configuration(of: trainer, examples, data)
-    trainer.configuration = configuration
-    let events = try place.tensorboard.map {
-      try TrainEventLog(in: $0, trainer, configuration: configuration)
-    }
+    trainer.configuration = configuration(of: trainer, examples, data)
+    let events = try place.tensorboard.map { try TrainEventLog(in: $0, trainer) }
     let display = output.quiet ? nil : TrainProgressDisplay(trainer.task)
     display?.begin(trainer, examples, in: folder)
     if logsGradients {
@@ -61,11 +58,16 @@ struct TrainSession {
         display?.show(event)
       })
     var report = TrainReport(result, of: trainer, in: folder)
-    if let examples, result.reason != .interrupted {
+    if result.reason != .interrupted, examples != nil || trainer.byteCounts?.test ?? 0 > 0 {
       Progress.show(Status("testing the best model"))
-      try report.take(
-        trainer.finalMetrics(examples, in: folder, shouldStop: { Interruption.isRequested }),
-        classes: examples.description.classes)
+      func stops() -> Bool { Interruption.isRequested }
+      if let examples {
+        try report.take(
+          trainer.finalMetrics(examples, in: folder, shouldStop: stops),
+          classes: examples.description.classes)
+      } else {
+        report.test = try trainer.textMetrics(in: folder, shouldStop: stops)
+      }
     }
     if let path = place.report {
       Progress.show(Status("writing \(path)"))
@@ -108,10 +110,7 @@ extension TrainSession {
     if let examples { options.add(examples.description.settings, of: trainer.task) }
     options.add(trainer.settings, of: trainer.task)
     options.add("log-gradients", flag: logsGradients)
-    let command = "carousel train \(trainer.task.rawValue)"
-    return options.yaml(head: [
-      "All settings of a run of '\(command)'; '\(command) --config FILE' with this file repeats it."
-    ])
+    return options.yaml(of: trainer.task.rawValue)
   }
 
   /// Takes note of what concerns more than the display.
@@ -122,6 +121,16 @@ extension TrainSession {
     case .warned(let sentence): Output.note("carousel: warning: \(sentence)")
     case .logged, .evaluating, .evaluated, .ranks: break
     }
+  }
+}
+
+extension ResolvedOptions {
+  /// The file, whose first line says what it is for.
+  func yaml(of task: String) -> String {
+    let command = "carousel train \(task)"
+    return yaml(head: [
+      "All settings of a run of '\(command)'; '\(command) --config FILE' with this file repeats it."
+    ])
   }
 }
 

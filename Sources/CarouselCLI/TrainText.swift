@@ -9,14 +9,14 @@ struct TrainText: PagedCommand {
     abstract: "Trains a network to predict the next byte of a text.",
     discussion: """
       The text is read as streams side by side, with truncated backpropagation that carries the \
-      recurrent states from window to window; its last part is held out for validation. The run's \
+      recurrent states from window to window; its last part is held out, unless --validation has a file. The run's \
       folder holds settings.json, metrics.jsonl, best.safetensors and last.safetensors. Ctrl-C saves \
       and exits with 130; --resume then continues to the same bits as if nothing had happened.
       """)
 
   static let basics = [
-    "cell", "hidden-size", "layers", "learning-rate", "max-epochs", "max-time", "output", "from",
-    "resume", "device", "seed", "help-all",
+    "validation", "cell", "hidden-size", "layers", "learning-rate", "max-epochs", "max-time",
+    "output", "from", "resume", "device", "seed", "help-all",
   ]
   static var defaults: [String: String] { TrainingSettings.defaults(for: .text).helpDefaults }
 
@@ -35,18 +35,20 @@ struct TrainText: PagedCommand {
     ))
   var vocabulary: VocabularyKind?
 
+  @Option(
+    help: ArgumentHelp(
+      "What the best model is tested on: a file, or a share of the text, its end.",
+      valueName: "file|share"))
+  var test: HeldOut?
+
   @OptionGroup var common: TrainCommonOptions
 
   func validate() throws {
-    if case .file(let path) = common.training.validation {
-      throw ValidationError(
-        "--validation is a share of the text, between 0 and 1, but is '\(path)'")
-    }
     if common.place.resume == nil {
       guard !files.isEmpty else {
         throw ValidationError("a text to train on is missing; expected one file or more")
       }
-    } else if !common.isEmpty || vocabulary != nil {
+    } else if !common.isEmpty || vocabulary != nil || test != nil {
       throw ValidationError(TrainSession.resumeSentence + " or the text's files")
     }
   }
@@ -64,32 +66,41 @@ struct TrainText: PagedCommand {
 
   private func begin(_ ranks: any Communicator) throws {
     let from = try common.startingWeights()
-    let settings = try common.settings(defaults: .defaults(for: .text), from: from, ranks)
+    let settings = try common.settings(defaults: .defaults(for: .text), from: from, ranks) {
+      if case .file = common.training.validation { $0.validation = 0 }
+      if case .share(let share) = test { $0.test = share }
+    }
     let device = try common.device.of(ranks)
     device.loadDrivers()
     let text = try TrainingText.reading(files, mostInMemory: TrainingText.mostInMemory)
+    let heldOut = try HeldOutTexts(
+      validation: TrainingText.reading(common.training.validation, "--validation"),
+      test: TrainingText.reading(test, "--test"))
     let name = text.identity.files.first.map {
       $0 == TrainingText.pipe
         ? "text" : URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent
     }
     let folder = try common.place.newFolder(name ?? "text", ranks)
-    try begin(text, settings, from: from, in: folder, ranks, on: device.makeBackend())
+    try begin(text, heldOut, settings, from: from, in: folder, ranks, on: device.makeBackend())
   }
 
   private func begin<B: Backend>(
-    _ text: TrainingText, _ settings: TrainingSettings, from: StartingWeights?,
-    in folder: RunFolder, _ ranks: any Communicator, on backend: B
+    _ text: TrainingText, _ heldOut: HeldOutTexts, _ settings: TrainingSettings,
+    from: StartingWeights?, in folder: RunFolder, _ ranks: any Communicator, on backend: B
   ) throws {
+    let occurring = text.vocabulary.union(heldOut.vocabulary)
     let vocabulary =
       switch vocabulary {
       case .bytes: ByteVocabulary.all
-      case .data: try text.occurringBytes()
-      case nil: from?.vocabulary?.union(text.vocabulary) ?? text.vocabulary
+      case .data:
+        try heldOut.all.reduce(text.occurringBytes()) { try $0.union($1.occurringBytes()) }
+      case nil: from?.vocabulary?.union(occurring) ?? occurring
       }
     try train(
-      text,
+      text, heldOut,
       Trainer(
-        text, settings: settings, vocabulary: vocabulary, backend: backend, ranks: ranks
+        text, heldOut: heldOut, settings: settings, vocabulary: vocabulary, backend: backend,
+        ranks: ranks
       ) {
         try common.weights(of: from, for: $0, vocabulary: vocabulary)
       }, in: folder)
@@ -109,45 +120,81 @@ struct TrainText: PagedCommand {
     }
     let text = try TrainingText.reading(
       files.isEmpty ? recorded : files, mostInMemory: TrainingText.mostInMemory)
-    try resume(checkpoint, text, in: folder, ranks, on: device.makeBackend())
+    let known = checkpoint.description.heldOut
+    let heldOut = try HeldOutTexts(
+      validation: TrainingText.reading(known?.validation), test: TrainingText.reading(known?.test))
+    try resume(checkpoint, text, heldOut, in: folder, ranks, on: device.makeBackend())
   }
 
   private func resume<B: Backend>(
-    _ checkpoint: Checkpoint, _ text: TrainingText, in folder: RunFolder,
+    _ checkpoint: Checkpoint, _ text: TrainingText, _ heldOut: HeldOutTexts, in folder: RunFolder,
     _ ranks: any Communicator, on backend: B
   ) throws {
     let bounds = common.settings(resuming: checkpoint).bounds
     try train(
-      text,
+      text, heldOut,
       Trainer(
-        resuming: checkpoint, text: text, bounds: bounds, backend: backend, ranks: ranks,
-        shardsOptimizer: common.training.shardOptimizer),
+        resuming: checkpoint, text: text, heldOut: heldOut, bounds: bounds, backend: backend,
+        ranks: ranks, shardsOptimizer: common.training.shardOptimizer),
       in: folder)
   }
 
   private func train<B: Backend>(
-    _ text: TrainingText, _ trainer: Trainer<B>, in folder: RunFolder
+    _ text: TrainingText, _ heldOut: HeldOutTexts, _ trainer: Trainer<B>, in folder: RunFolder
   ) throws {
     var data = ResolvedOptions()
-    data.add(text, trainer.vocabulary)
+    data.add(text, heldOut, trainer)
     try common.session.train(trainer, reading: data, in: folder)
   }
 }
 
 extension ResolvedOptions {
-  /// Adds a text and the bytes that its model knows.
-  mutating func add(_ text: TrainingText, _ vocabulary: ByteVocabulary) {
+  /// Adds the texts of a run and the bytes that its model knows.
+  mutating func add<B: Backend>(
+    _ text: TrainingText, _ heldOut: HeldOutTexts, _ trainer: Trainer<B>
+  ) {
+    let (vocabulary, settings) = (trainer.vocabulary, trainer.settings)
     add("files", text.identity.files)
+    add(
+      validation: heldOut.validation.flatMap(HeldOut.init) ?? .share(settings.validation),
+      test: heldOut.test.flatMap(HeldOut.init) ?? settings.test.map { .share($0) })
     // Any other vocabulary is that of the text and of the model of --from together, as without the option.
     if vocabulary == .all {
       add("vocabulary", VocabularyKind.bytes.rawValue)
-    } else if vocabulary == text.vocabulary {
+    } else if vocabulary == text.vocabulary.union(heldOut.vocabulary) {
       add("vocabulary", VocabularyKind.data.rawValue)
     }
   }
 }
 
+extension HeldOut {
+  /// The file of a text.
+  fileprivate init?(_ text: TrainingText) {
+    guard let file = text.identity.files.first else { return nil }
+    self = .file(file)
+  }
+}
+
 extension TrainingText {
+  /// Reads the file of an option; nil where it names none.
+  ///
+  /// Throws a usage error where it is a pipe, which a resumed run could not read again.
+  fileprivate static func reading(_ option: HeldOut?, _ name: String) throws -> TrainingText? {
+    guard case .file(let path) = option else { return nil }
+    let text = path == pipe ? nil : try reading([path], mostInMemory: mostInMemory)
+    guard let text, !text.identity.files.contains(pipe) else {
+      throw CarouselError(
+        .usage,
+        "\(name): expected a share, or a regular file for --resume to find again, found '\(path)'")
+    }
+    return text
+  }
+
+  /// Reads again what a run remembers of a text.
+  fileprivate static func reading(_ known: Identity?) throws -> TrainingText? {
+    try known.map { try reading($0.files, mostInMemory: mostInMemory) }
+  }
+
   /// Reads a text; says so where that waits for somebody to type it.
   static func reading(_ files: [String], mostInMemory: Int = .max) throws -> TrainingText {
     Progress.show(Status("reading \(files.joined(separator: ", "))"))

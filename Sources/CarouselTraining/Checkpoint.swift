@@ -22,6 +22,8 @@ public struct Checkpoint: Sendable {
     public var settings: TrainingSettings
     /// The text on which it is trained, where it is one.
     public var text: TrainingText.Identity?
+    /// Texts of their own that it is measured on.
+    public var heldOut: HeldOutTexts.Identity?
     /// The data on which it is trained, where they are one's own.
     public var data: DataDescription?
     /// How far the training has come.

@@ -12,8 +12,8 @@ enum ClassifyTask: ExampleTask {
         settings, among: ["label", "class", "target"])
     }
     return try SequenceStream.canStream(settings.file, above: mostInMemory)
-      ? try ExampleParts(streamingClasses: settings, seed: seed)
-      : try ExampleParts(classify: settings, seed: seed)
+      ? try ExampleParts(streamingClasses: settings, seed: seed, mostInMemory: mostInMemory)
+      : try ExampleParts(classify: settings, seed: seed, mostInMemory: mostInMemory)
   }
 
   static var defaults: TrainingSettings {
@@ -80,7 +80,9 @@ enum ClassifyTask: ExampleTask {
 
 extension ExampleParts {
   /// Sequences with classes.
-  init(classify settings: DataSettings, seed: UInt64) throws(CarouselError) {
+  init(
+    classify settings: DataSettings, seed: UInt64, mostInMemory: Int
+  ) throws(CarouselError) {
     let set = try SequenceSet(
       contentsOf: settings.file, columns: settings.columns, labels: settings.labels,
       missing: settings.missing)
@@ -103,11 +105,12 @@ extension ExampleParts {
       smoothing: settings.labelSmoothing)
     func examples(
       _ heldOut: HeldOut?, _ labels: String?, _ indices: [Int], _ hash: inout DataHash
-    ) throws(CarouselError) -> ClassExamples? {
+    ) throws(CarouselError) -> (any ExampleSource)? {
       guard let path = heldOut?.file else {
         return indices.isEmpty ? nil : try ClassExamples(set.selecting(indices), description)
       }
-      return try Self.examples(in: path, labels: labels, description, &hash)
+      return try Self.examples(
+        in: path, labels: labels, description, mostInMemory: mostInMemory, &hash)
     }
     validation = try examples(
       settings.validation, settings.validationLabels, parts.validation, &hash)
@@ -192,7 +195,9 @@ extension ExampleParts {
   /// Sequences with classes of a file that is too large to be read: each is read when it is trained on.
   ///
   /// Classes, scales and the lengths of passes are learnt from some thousand sequences of the training part.
-  init(streamingClasses settings: DataSettings, seed: UInt64) throws(CarouselError) {
+  init(
+    streamingClasses settings: DataSettings, seed: UInt64, mostInMemory: Int
+  ) throws(CarouselError) {
     let stream = try SequenceStream(
       settings.file, columns: settings.columns, labels: settings.labels, missing: settings.missing)
     let parts = try FileBlocks.parts(of: stream.records, settings, seed: seed)
@@ -215,17 +220,8 @@ extension ExampleParts {
     func examples(
       _ part: FileBlocks, most: Int, weights: [Double]? = nil, smoothing: Double = 0
     ) throws(CarouselError) -> StreamedExamples {
-      let none = sample.selecting([])
-      return StreamedExamples(
-        part, most: most, seed: seed, sample: (0..<sample.count).map(sample.length),
-        haveOneLength: stream.haveOneLength,
-        like: try ClassExamples(none, known, weights: weights, smoothing: smoothing)
-      ) { records throws(CarouselError) in
-        let set = try stream.set(records) { sequence throws(CarouselError) in
-          _ = try ClassExamples(sequence, known)
-        }
-        return try ClassExamples(set, known, weights: weights, smoothing: smoothing)
-      }
+      try StreamedExamples(
+        part, most: most, of: stream, like: sample, known, weights: weights, smoothing: smoothing)
     }
     func heldOut(
       _ heldOut: HeldOut?, _ labels: String?, _ part: FileBlocks, _ hash: inout DataHash
@@ -234,7 +230,8 @@ extension ExampleParts {
         return part.blocks.isEmpty
           ? nil : try examples(part, most: StreamedExamples.most.heldOut)
       }
-      return try Self.examples(in: path, labels: labels, known, &hash)
+      return try Self.examples(
+        in: path, labels: labels, known, mostInMemory: mostInMemory, &hash)
     }
     training = try examples(
       parts.training, most: StreamedExamples.most.training,
@@ -246,15 +243,47 @@ extension ExampleParts {
     self.description = description
   }
 
-  /// The sequences of a file of its own.
+  /// The sequences of a file of its own; one with more than `mostInMemory` bytes stays where it is.
   static func examples(
-    in path: String, labels: String?, _ description: DataDescription, _ hash: inout DataHash
-  ) throws(CarouselError) -> ClassExamples {
+    in path: String, labels: String?, _ description: DataDescription, mostInMemory: Int,
+    _ hash: inout DataHash
+  ) throws(CarouselError) -> any ExampleSource {
     let settings = description.settings
-    let set = try SequenceSet(
-      contentsOf: path, columns: settings.columns, labels: labels, channels: description.channels,
+    guard try SequenceStream.canStream(path, above: mostInMemory) else {
+      let set = try SequenceSet(
+        contentsOf: path, columns: settings.columns, labels: labels,
+        channels: description.channels, missing: settings.missing)
+      set.add(to: &hash)
+      return try ClassExamples(set, description)
+    }
+    let stream = try SequenceStream(
+      path, columns: settings.columns, labels: labels, channels: description.channels,
       missing: settings.missing)
-    set.add(to: &hash)
-    return try ClassExamples(set, description)
+    let whole = FileBlocks(whole: stream.records)
+    let sample = try stream.set(whole.sample()) { sequence throws(CarouselError) in
+      _ = try ClassExamples(sequence, description)
+    }
+    hash.add(UInt64(stream.records.range.upperBound))
+    sample.add(to: &hash)
+    return try StreamedExamples(
+      whole, most: StreamedExamples.most.heldOut, of: stream, like: sample, description)
+  }
+}
+
+extension StreamedExamples {
+  /// Takes at most `most` sequences with classes of a part of a file; `sample` are some of its sequences.
+  fileprivate init(
+    _ part: FileBlocks, most: Int, of stream: SequenceStream, like sample: SequenceSet,
+    _ description: DataDescription, weights: [Double]? = nil, smoothing: Double = 0
+  ) throws(CarouselError) {
+    @Sendable func read(_ set: SequenceSet) throws(CarouselError) -> ClassExamples {
+      try ClassExamples(set, description, weights: weights, smoothing: smoothing)
+    }
+    self.init(
+      part, most: most, seed: description.seed, sample: (0..<sample.count).map(sample.length),
+      haveOneLength: stream.haveOneLength, like: try read(sample.selecting([]))
+    ) { records throws(CarouselError) in
+      try read(stream.set(records) { sequence throws(CarouselError) in _ = try read(sequence) })
+    }
   }
 }

@@ -3,16 +3,26 @@ import CarouselModel
 
 /// Where examples are held out from.
 public enum HeldOut: Hashable, Sendable, Codable {
-  /// This share of the training file: drawn for classes and tags, at the end of time for forecasts.
+  /// This share of the training file: drawn for classes and tags, at the end of texts and, for forecasts, of time.
   case share(Double)
   /// A file of its own.
   case file(String)
 
-  /// Throws a usage error where a share is none.
-  func validate(_ name: String) throws(CarouselError) {
-    guard case .share(let share) = self, !(share >= 0 && share < 1) else { return }
-    throw CarouselError(
-      .usage, "the \(name) share must be at least 0 and below 1, but is \(share)")
+  /// Throws a usage error where a share is none, or both together leave nothing to learn from.
+  static func validate(validation: HeldOut, test: HeldOut?) throws(CarouselError) {
+    for (name, part) in [("validation", validation), ("test", test)] {
+      guard case .share(let share) = part, !(share >= 0 && share < 1) else { continue }
+      throw CarouselError(
+        .usage, "the \(name) share must be at least 0 and below 1, but is \(share)")
+    }
+    if case .share(let validation) = validation, case .share(let test) = test,
+      validation + test >= 1
+    {
+      throw CarouselError(
+        .usage,
+        "the validation and the test share must be below 1 together, but are \(validation) and \(test)"
+      )
+    }
   }
 }
 
@@ -81,16 +91,7 @@ public struct DataSettings: Hashable, Sendable, Codable {
 
   /// Throws a usage error where settings make no sense.
   public func validate() throws(CarouselError) {
-    try validation.validate("validation")
-    try test?.validate("test")
-    if case .share(let validation) = validation, case .share(let test) = test,
-      validation + test >= 1
-    {
-      throw CarouselError(
-        .usage,
-        "the validation and the test share must be below 1 together, but are \(validation) and \(test)"
-      )
-    }
+    try HeldOut.validate(validation: validation, test: test)
     if let classes {
       guard classes.count >= 2, Set(classes).count == classes.count,
         classes.allSatisfy({ !$0.isEmpty })

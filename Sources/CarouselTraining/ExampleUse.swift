@@ -10,15 +10,33 @@ extension Trainer {
   public func finalMetrics(
     _ examples: TrainingExamples, in folder: RunFolder?, shouldStop: () throws -> Bool = { false }
   ) throws -> (train: TaskMetrics?, validation: TaskMetrics?, test: TaskMetrics?)? {
-    func stops() throws -> Bool { try ranks.onAny(shouldStop()) }
-    guard ranks.count > 1 else {
-      return try withBestNetwork(in: folder) { try measure($0, examples, stops) }
+    try withBestOfAll(in: folder) { network in
+      try measure(network, examples) { try ranks.onAny(shouldStop()) }
     }
+  }
+
+  /// What the run's model is worth on the text that it is tested on, as `finalMetrics`; nil where there is none.
+  public func textMetrics(
+    in folder: RunFolder?, shouldStop: () throws -> Bool = { false }
+  ) throws -> TaskMetrics? {
+    guard let test = texts?.test else { return nil }
+    return try withBestOfAll(in: folder) { network in
+      let evaluator = try TextEvaluator(
+        network, text: test.content, vocabulary: vocabulary, shards: settings.shards ?? 1,
+        ranks: ranks)
+      return try evaluator.evaluate { try ranks.onAny(shouldStop()) }
+        .map { TaskMetrics(lossPerByte: $0.loss, bytesPerCharacter: test.bytesPerCharacter) }
+    }
+  }
+
+  /// Computes on every rank with the best network of the first one's folder, else with the network as it is.
+  private func withBestOfAll<Result>(
+    in folder: RunFolder?, _ body: (Network<B>) throws -> Result
+  ) throws -> Result {
+    guard ranks.count > 1 else { return try withBestNetwork(in: folder, body) }
     let path = folder?.best
     let hasBest = try ranks.fromFirst(path.map { FileKind(at: $0) != nil } ?? false)
-    guard hasBest else {
-      return try withEvaluatedWeights { try measure(network, examples, stops) }
-    }
+    guard hasBest else { return try withEvaluatedWeights { try body(network) } }
     let best =
       if ranks.isFirst, let path {
         try Checkpoint(contentsOf: path).makeNetwork(backend: network.backend)
@@ -26,7 +44,7 @@ extension Trainer {
         try Network(network.configuration, backend: network.backend, seed: nil)
       }
     try best.parameters.share(by: ranks)
-    return try measure(best, examples, stops)
+    return try body(best)
   }
 
   private func measure(

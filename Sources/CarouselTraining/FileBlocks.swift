@@ -12,6 +12,13 @@ struct FileBlocks: Sendable {
   /// The most blocks of a file; each has room for some sequences.
   private static let most = 4096
 
+  /// Takes a file as one block.
+  init(whole records: RecordFile) { self.init(records: records, blocks: [records.range]) }
+
+  private init(records: RecordFile, blocks: [Range<Int>]) {
+    (self.records, self.blocks) = (records, blocks)
+  }
+
   /// Divides a file into what is learnt from and what is held out.
   ///
   /// Shares are held out in blocks that the seed draws, as many from the beginning of the file as from its middle

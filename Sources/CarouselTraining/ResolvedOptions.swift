@@ -70,6 +70,27 @@ extension ResolvedOptions {
   package mutating func add(_ settings: TrainingSettings, of task: TrainingTask) {
     add(settings.recurrent, of: task)
     if !task.readsExamples { add("sequence-length", settings.sequenceLength) }
+    add("checkpoint-steps", settings.checkpointSteps)
+    if task == .text {
+      add("validation-bytes", settings.validationBytes.map(String.init) ?? "all")
+    }
+    add(settings)
+  }
+
+  /// Adds the settings of a run that trains the graph of a model.
+  package mutating func add(_ settings: GraphTrainingSettings) {
+    add("model", settings.model)
+    add("data", settings.data)
+    add("loss", settings.objective?.words)
+    add("train", settings.selection.trained)
+    add("freeze", settings.selection.frozen)
+    add("learning-rate-for", settings.selection.rates.map { "\($0.pattern)=\($0.rate)" })
+    add(validation: settings.validation, test: settings.test.map { .file($0) })
+    add(settings.training)
+  }
+
+  /// Adds what every run has.
+  private mutating func add(_ settings: TrainingSettings) {
     add("batch-size", settings.batchSize)
     let (optimizer, schedule) = (settings.optimizer, settings.schedule)
     add("optimizer", optimizer.kind.rawValue)
@@ -87,11 +108,6 @@ extension ResolvedOptions {
     add("shards", settings.shards)
     add("shard-optimizer", flag: settings.shardOptimizer ?? false)
     add("ema", settings.averageDecay)
-    add("checkpoint-steps", settings.checkpointSteps)
-    if task == .text {
-      add("validation", settings.validation)
-      add("validation-bytes", settings.validationBytes.map(String.init) ?? "all")
-    }
     add("evaluate-every", settings.evaluateEvery)
     add("log-every", settings.logEvery)
     add("patience", settings.patience)
@@ -141,11 +157,16 @@ extension ResolvedOptions {
     }
   }
 
+  /// Adds where examples are held out from.
+  package mutating func add(validation: HeldOut, test: HeldOut?) {
+    add("validation", validation.word)
+    add("test", test?.word)
+  }
+
   /// Adds what a task on one's own data reads, and how.
   package mutating func add(_ data: DataSettings, of task: TrainingTask) {
     add("file", data.file)
-    add("validation", data.validation.word)
-    add("test", data.test?.word)
+    add(validation: data.validation, test: data.test)
     add("id", data.columns.id)
     add("time", data.columns.time)
     add("no-header", flag: !data.columns.hasHeader)

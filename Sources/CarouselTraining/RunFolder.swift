@@ -134,6 +134,7 @@ public struct RunFolder: Sendable {
     let network: NetworkConfiguration
     let settings: TrainingSettings
     let text: TrainingText.Identity?
+    let heldOut: HeldOutTexts.Identity?
     let data: DataDescription?
 
     init(_ description: Checkpoint.Description) {
@@ -141,6 +142,7 @@ public struct RunFolder: Sendable {
       network = description.network
       settings = description.settings
       text = description.text
+      heldOut = description.heldOut
       data = description.data
     }
   }

@@ -12,8 +12,8 @@ enum TagTask: ExampleTask {
         settings, among: ["tag", "label", "class"])
     }
     return try SequenceStream.canStream(settings.file, above: mostInMemory)
-      ? try ExampleParts(streamingTags: settings, seed: seed)
-      : try ExampleParts(tag: settings, seed: seed)
+      ? try ExampleParts(streamingTags: settings, seed: seed, mostInMemory: mostInMemory)
+      : try ExampleParts(tag: settings, seed: seed, mostInMemory: mostInMemory)
   }
 
   static var defaults: TrainingSettings {
@@ -73,7 +73,7 @@ enum TagTask: ExampleTask {
 
 extension ExampleParts {
   /// Sequences of words with tags.
-  init(tag settings: DataSettings, seed: UInt64) throws(CarouselError) {
+  init(tag settings: DataSettings, seed: UInt64, mostInMemory: Int) throws(CarouselError) {
     let set = try TaggedSet(settings.file, settings)
     let parts = try Self.split(
       count: set.count, keys: [], validation: settings.validation, test: settings.test, seed: seed,
@@ -89,13 +89,11 @@ extension ExampleParts {
       smoothing: settings.labelSmoothing)
     func examples(
       _ heldOut: HeldOut?, _ indices: [Int], _ hash: inout DataHash
-    ) throws(CarouselError) -> TagExamples? {
+    ) throws(CarouselError) -> (any ExampleSource)? {
       guard let path = heldOut?.file else {
         return indices.isEmpty ? nil : try TagExamples(set.selecting(indices), description)
       }
-      let other = try TaggedSet(path, settings)
-      other.add(to: &hash)
-      return try TagExamples(other, description)
+      return try Self.tags(in: path, description, mostInMemory: mostInMemory, &hash)
     }
     validation = try examples(settings.validation, parts.validation, &hash)
     test = try examples(settings.test, parts.test, &hash)
@@ -150,7 +148,9 @@ extension ExampleParts {
   /// Sequences of words with tags of a file that is too large to be read: each is read when it is trained on.
   ///
   /// Words, tags and the lengths of passes are learnt from some thousand sequences of the training part.
-  init(streamingTags settings: DataSettings, seed: UInt64) throws(CarouselError) {
+  init(
+    streamingTags settings: DataSettings, seed: UInt64, mostInMemory: Int
+  ) throws(CarouselError) {
     let stream = try TaggedStream(
       settings.file, columns: settings.columns, word: settings.word)
     let parts = try FileBlocks.parts(of: stream.records, settings, seed: seed)
@@ -169,40 +169,66 @@ extension ExampleParts {
     var hash = DataHash()
     hash.add(UInt64(stream.records.range.upperBound))
     sample.add(to: &hash)
-    let numbers = TagNumbers(description)
-    func examples(
-      _ part: FileBlocks, most: Int, rare: Set<Int32> = [], weights: [Double]? = nil,
-      smoothing: Double = 0
-    ) throws(CarouselError) -> StreamedExamples {
-      @Sendable func read(_ set: TaggedSet) throws(CarouselError) -> TagExamples {
-        try TagExamples(
-          set, numbers, rare: rare, weights: weights, smoothing: smoothing)
-      }
-      return StreamedExamples(
-        part, most: most, seed: seed, sample: sample.words.map(\.count), haveOneLength: false,
-        like: try read(sample.selecting([]))
-      ) { records throws(CarouselError) in
-        try read(stream.set(records) { sequence throws(CarouselError) in _ = try read(sequence) })
-      }
-    }
+    let known = description
     func heldOut(
       _ heldOut: HeldOut?, _ part: FileBlocks, _ hash: inout DataHash
     ) throws(CarouselError) -> (any ExampleSource)? {
       guard let path = heldOut?.file else {
         return part.blocks.isEmpty
-          ? nil : try examples(part, most: StreamedExamples.most.heldOut)
+          ? nil
+          : try StreamedExamples(
+            part, most: StreamedExamples.most.heldOut, of: stream, like: sample, known)
       }
-      let other = try TaggedSet(path, settings)
-      other.add(to: &hash)
-      return try TagExamples(other, description)
+      return try Self.tags(in: path, known, mostInMemory: mostInMemory, &hash)
     }
-    training = try examples(
-      parts.training, most: StreamedExamples.most.training, rare: rare,
-      weights: description.classWeights(sample.tags.joined()),
-      smoothing: settings.labelSmoothing)
+    training = try StreamedExamples(
+      parts.training, most: StreamedExamples.most.training, of: stream, like: sample, known,
+      rare: rare, weights: description.classWeights(sample.tags.joined()))
     validation = try heldOut(settings.validation, parts.validation, &hash)
     test = try heldOut(settings.test, parts.test, &hash)
     description.hash = "sample-" + hash.text
     self.description = description
+  }
+  /// The sequences of a file of its own; one with more than `mostInMemory` bytes stays where it is.
+  private static func tags(
+    in path: String, _ description: DataDescription, mostInMemory: Int, _ hash: inout DataHash
+  ) throws(CarouselError) -> any ExampleSource {
+    let settings = description.settings
+    guard try SequenceStream.canStream(path, above: mostInMemory) else {
+      let set = try TaggedSet(path, settings)
+      set.add(to: &hash)
+      return try TagExamples(set, description)
+    }
+    let stream = try TaggedStream(path, columns: settings.columns, word: settings.word)
+    let (whole, numbers) = (FileBlocks(whole: stream.records), TagNumbers(description))
+    let sample = try stream.set(whole.sample()) { sequence throws(CarouselError) in
+      _ = try TagExamples(sequence, numbers)
+    }
+    hash.add(UInt64(stream.records.range.upperBound))
+    sample.add(to: &hash)
+    return try StreamedExamples(
+      whole, most: StreamedExamples.most.heldOut, of: stream, like: sample, description)
+  }
+}
+
+extension StreamedExamples {
+  /// Takes at most `most` sequences with tags of a part of a file; `sample` are some of its sequences.
+  ///
+  /// Where `rare` words are given the examples are those to learn from.
+  fileprivate init(
+    _ part: FileBlocks, most: Int, of stream: TaggedStream, like sample: TaggedSet,
+    _ description: DataDescription, rare: Set<Int32>? = nil, weights: [Double]? = nil
+  ) throws(CarouselError) {
+    let numbers = TagNumbers(description)
+    let smoothing = rare == nil ? 0 : description.settings.labelSmoothing
+    @Sendable func read(_ set: TaggedSet) throws(CarouselError) -> TagExamples {
+      try TagExamples(set, numbers, rare: rare ?? [], weights: weights, smoothing: smoothing)
+    }
+    self.init(
+      part, most: most, seed: description.seed, sample: sample.words.map(\.count),
+      haveOneLength: false, like: try read(sample.selecting([]))
+    ) { records throws(CarouselError) in
+      try read(stream.set(records) { sequence throws(CarouselError) in _ = try read(sequence) })
+    }
   }
 }

@@ -6,8 +6,8 @@ extension Trainer {
   private var description: Checkpoint.Description {
     Checkpoint.Description(
       task: task, network: network.configuration,
-      vocabulary: task == .text ? vocabulary : nil, settings: settings, text: identity,
-      data: dataDescription,
+      vocabulary: task == .text ? vocabulary : nil, settings: settings, text: texts?.identity,
+      heldOut: texts?.heldOut, data: dataDescription,
       position: position, computedOn: network.backend.record, metrics: loop.session.lines)
   }
 

@@ -48,9 +48,8 @@ public final class Trainer<B: Backend>: TrainingLoop {
   public var communication: Communication? { communicated }
 
   let loop: LoopState<B>
-  let identity: TrainingText.Identity?
-  /// The bytes of a character in what is trained on and what is held out, of a text in UTF-8.
-  let bytesPerCharacter: (training: Double?, heldOut: Double?)
+  /// The parts of the text, and what is remembered of them; nil for other tasks.
+  let texts: TextParts?
   /// What the parameters began with in place of what was drawn, until the beginning is saved.
   var initialWeights: InitialWeights?
   let pieces: BatchPieces
@@ -62,73 +61,70 @@ public final class Trainer<B: Backend>: TrainingLoop {
 
   /// Begins a run with parameters drawn by the settings' seed.
   ///
-  /// `vocabulary` holds the text's bytes, and others that the model is to know; nil takes those of the
-  /// text alone. Throws where the settings make no sense, the text is too short for them or has a byte
+  /// The end of the text is held out and tested on, as the settings say, but for what has a text of its own in
+  /// `heldOut`. `vocabulary` holds the bytes of all texts, and others that the model is to know; nil takes those of
+  /// the texts alone. Throws where the settings make no sense, a text is too short for them or has a byte
   /// that the vocabulary lacks, or the backend has no memory for the network.
   ///
   /// `initial` gives for the network what it begins with in place of what is drawn. With several `ranks` each
   /// makes a trainer of the same arguments on a backend of its own, and runs it.
   public convenience init(
-    _ text: TrainingText, settings: TrainingSettings, vocabulary: ByteVocabulary? = nil, backend: B,
-    ranks: any Communicator = Alone(),
+    _ text: TrainingText, heldOut: HeldOutTexts = HeldOutTexts(), settings: TrainingSettings,
+    vocabulary: ByteVocabulary? = nil, backend: B, ranks: any Communicator = Alone(),
     initial: (NetworkConfiguration) throws -> InitialWeights? = { _ in nil }
   ) throws {
     try self.init(
-      text, settings: settings, vocabulary: vocabulary ?? text.vocabulary, backend: backend,
+      text, heldOut, settings: settings,
+      vocabulary: vocabulary ?? text.vocabulary.union(heldOut.vocabulary), backend: backend,
       ranks: ranks, resuming: nil, initial: initial)
   }
 
   /// Goes on with a run from its checkpoint `last.safetensors`.
   ///
-  /// `text` has to be the one that the run began with. `bounds` replaces those of the run where it is
-  /// not nil; schedules that end with the run then have another end. Throws where the text or the
+  /// `text` and those of `heldOut` have to be the ones that the run began with. `bounds` replaces those of the run
+  /// where it is not nil; schedules that end with the run then have another end. Throws where a text or the
   /// network is another, or a tensor is missing, of another shape or not finite.
   public convenience init(
-    resuming checkpoint: Checkpoint, text: TrainingText, bounds: TrainingBounds? = nil, backend: B,
-    ranks: any Communicator = Alone(), shardsOptimizer: Bool = false
+    resuming checkpoint: Checkpoint, text: TrainingText, heldOut: HeldOutTexts = HeldOutTexts(),
+    bounds: TrainingBounds? = nil, backend: B, ranks: any Communicator = Alone(),
+    shardsOptimizer: Bool = false
   ) throws {
     let described = checkpoint.description
-    guard let known = described.text, text.identity.byteCount == known.byteCount,
-      text.identity.hash == known.hash
-    else {
-      throw CarouselError(
-        .badData,
-        "\(text.name): expected the text that '\(checkpoint.path)' was trained on, "
-          + (described.text.map { "\($0.byteCount) bytes with the hash \($0.hash)" } ?? "none")
-          + ", found \(text.identity.byteCount) bytes with the hash \(text.identity.hash); --from begins a new "
-          + "run from its weights with any text")
-    }
+    try text.require(described.text, of: checkpoint)
+    try heldOut.require(described.heldOut, of: checkpoint)
     var settings = described.settings
     if let bounds { settings.bounds = bounds }
     if shardsOptimizer { settings.shardOptimizer = true }
     try self.init(
-      text, settings: settings, vocabulary: checkpoint.vocabulary, backend: backend, ranks: ranks,
-      resuming: checkpoint, initial: { _ in nil })
+      text, heldOut, settings: settings, vocabulary: checkpoint.vocabulary, backend: backend,
+      ranks: ranks, resuming: checkpoint, initial: { _ in nil })
   }
 
   private convenience init(
-    _ text: TrainingText, settings: TrainingSettings, vocabulary: ByteVocabulary, backend: B,
-    ranks: any Communicator, resuming checkpoint: Checkpoint?,
+    _ text: TrainingText, _ heldOut: HeldOutTexts, settings: TrainingSettings,
+    vocabulary: ByteVocabulary, backend: B, ranks: any Communicator,
+    resuming checkpoint: Checkpoint?,
     initial: (NetworkConfiguration) throws -> InitialWeights?
   ) throws {
     try settings.validate()
     try settings.validateForText()
-    if vocabulary != text.vocabulary { try vocabulary.check(text.content, source: text.name) }
+    for text in [text] + heldOut.all where vocabulary != text.vocabulary {
+      try vocabulary.check(text.content, source: text.name)
+    }
     let configuration = NetworkConfiguration(
       vocabularySize: vocabulary.count, recurrent: settings.recurrent)
     try configuration.validateSize()
-    let parts = try TextParts(text, settings: settings, vocabulary: vocabulary)
+    let parts = try TextParts(text, heldOut, settings: settings, vocabulary: vocabulary)
     try self.init(
-      .text, settings: settings, configuration, vocabulary: vocabulary, identity: text.identity,
-      bytesPerCharacter: parts.bytesPerCharacter, backend: backend, ranks: ranks,
-      resuming: checkpoint, initial: initial
+      .text, settings: settings, configuration, vocabulary: vocabulary, texts: parts,
+      backend: backend, ranks: ranks, resuming: checkpoint, initial: initial
     ) { network, pieces in
       let work = try WindowWork(
         network, parts.training, pieces, checkpointSteps: settings.checkpointSteps,
         countsBytes: true)
-      let evaluator = try parts.heldOut.map {
+      let evaluator = try parts.validation.map {
         try TextEvaluator(
-          network, text: $0, vocabulary: vocabulary, limit: settings.validationBytes,
+          network, text: $0.content, vocabulary: vocabulary, limit: settings.validationBytes,
           shards: settings.shards ?? 1, ranks: ranks)
       }
       return (work, work.states.flatMap(\.all), evaluator)
@@ -196,8 +192,7 @@ public final class Trainer<B: Backend>: TrainingLoop {
 
   private init(
     _ task: TrainingTask, settings: TrainingSettings, _ configuration: NetworkConfiguration,
-    vocabulary: ByteVocabulary = ByteVocabulary(of: []), identity: TrainingText.Identity? = nil,
-    bytesPerCharacter: (training: Double?, heldOut: Double?) = (nil, nil),
+    vocabulary: ByteVocabulary = ByteVocabulary(of: []), texts: TextParts? = nil,
     data: DataDescription? = nil, backend: B, ranks: any Communicator,
     resuming checkpoint: Checkpoint?,
     initial: (NetworkConfiguration) throws -> InitialWeights?,
@@ -205,8 +200,7 @@ public final class Trainer<B: Backend>: TrainingLoop {
   ) throws {
     self.task = task
     self.vocabulary = vocabulary
-    self.identity = identity
-    self.bytesPerCharacter = bytesPerCharacter
+    self.texts = texts
     dataDescription = data
     let ranks = ranks.count > 1 ? MeasuredRanks(ranks) : ranks
     pieces = try BatchPieces(settings, ranks: ranks)
@@ -254,10 +248,17 @@ public final class Trainer<B: Backend>: TrainingLoop {
   /// Whether a part of the data is held out, on which evaluations measure the network.
   public var holdsOut: Bool { loop.evaluator != nil }
 
+  /// The bytes of a text that are learnt from, held out and tested on; nil for other tasks.
+  public var byteCounts: (training: Int, validation: Int, test: Int)? {
+    texts.map {
+      ($0.training.text.count, $0.validation?.content.count ?? 0, $0.test?.content.count ?? 0)
+    }
+  }
+
   /// What a loss in training says.
   public func trainingMetrics(_ loss: Double) -> TaskMetrics {
     task == .text
-      ? TaskMetrics(lossPerByte: loss, bytesPerCharacter: bytesPerCharacter.training)
+      ? TaskMetrics(lossPerByte: loss, bytesPerCharacter: texts?.bytesPerCharacter)
       : TaskMetrics(loss: loss)
   }
 
@@ -265,7 +266,7 @@ public final class Trainer<B: Backend>: TrainingLoop {
   /// is held out.
   public func evaluationMetrics(_ loss: Double) -> TaskMetrics {
     guard task == .text, holdsOut else { return trainingMetrics(loss) }
-    return TaskMetrics(lossPerByte: loss, bytesPerCharacter: bytesPerCharacter.heldOut)
+    return TaskMetrics(lossPerByte: loss, bytesPerCharacter: texts?.validation?.bytesPerCharacter)
   }
 
   /// Computes with the weights that evaluations measure: the average where there is one.

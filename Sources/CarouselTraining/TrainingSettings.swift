@@ -30,8 +30,10 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   /// Whether each of several ranks keeps the optimizer's moments of its own share of the parameters alone, which
   /// decides no bit; nil stands for false.
   public var shardOptimizer: Bool?
-  /// The share of the text, at its end, that is held out for validation; 0 holds out nothing.
+  /// The share of the text, at its end but for the test, that is held out for validation; 0 holds out nothing.
   public var validation = 0.1
+  /// The share of the text, at its end, that the best model is tested on; nil stands for 0.
+  public var test: Double?
   /// The bytes of the held-out part that an evaluation predicts at most, spread evenly over it; nil, as in
   /// runs from before this setting, predicts all.
   public var validationBytes: Int? = 1 << 20
@@ -137,10 +139,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
         "the number of shards must be one that divides the batch size \(batchSize), but is \(shards)"
       )
     }
-    guard validation >= 0, validation < 1 else {
-      throw CarouselError(
-        .usage, "the validation share must be at least 0 and below 1, but is \(validation)")
-    }
+    try HeldOut.validate(validation: .share(validation), test: test.map { .share($0) })
     if let clipNorm, !(clipNorm > 0) {
       throw CarouselError(.usage, "the clipping norm must be above 0, but is \(clipNorm)")
     }

@@ -139,8 +139,8 @@ public struct TrainingText: Sendable {
   /// The text's name in an error.
   var name: String { identity.files.isEmpty ? "the text" : identity.files.joined(separator: ", ") }
 
-  /// The bytes at the end that are held out, where `share` of all are.
-  func heldOutCount(share: Double) -> Int { Int((Double(content.count) * share).rounded()) }
+  /// The bytes that are a share of all.
+  func count(share: Double) -> Int { Int((Double(content.count) * share).rounded()) }
 }
 
 /// The hash FNV-1a of bytes, 64 bits.

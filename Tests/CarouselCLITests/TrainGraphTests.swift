@@ -145,6 +145,35 @@ import Testing
     #expect(refused.status == 64 && refused.errors.contains("batch size 1"), "\(refused.errors)")
   }
 
+  @Test func aRunHasAPageEventsAndAConfigurationThatRepeatsIt() throws {
+    let (page, events) = (folder["page.html"], folder["events"])
+    let options = [
+      "--max-steps", "6", "--freeze", "output.b*", "--learning-rate-for", "*bias*=0.1",
+      "--log-every", "1",
+    ]
+    let command = try train(
+      work + options + ["--report", page, "--tensorboard", events, "--ema", "0.9"], to: "run")
+    #expect(command.status == 0, "\(command.errors)")
+    let html = try String(contentsOfFile: page, encoding: .utf8)
+    for text in ["carousel train graph", "mse=y,goal", "learning rate", "trained parameters"] {
+      #expect(html.contains(text), "\(text)")
+    }
+    let files = try FileManager.default.contentsOfDirectory(atPath: events)
+    #expect(files.count == 1 && files[0].contains("tfevents"))
+    let config = folder["run"] + "/config.yaml"
+    let again = try train(["--config", config], to: "again")
+    #expect(again.status == 0, "\(again.errors)")
+    let (a, b) = try (
+      tensors(folder["run"] + "/last.safetensors"),
+      tensors(folder["again"] + "/last.safetensors")
+    )
+    #expect(!a.isEmpty && a == b)
+    #expect(try String(contentsOfFile: config, encoding: .utf8).contains("loss: \"mse=y,goal\""))
+    let refused = try train(work + ["--report", "/nowhere/page.html"], to: "never")
+    #expect(refused.status == 74 && refused.isOneSentence, "\(refused.errors)")
+    #expect(!FileManager.default.fileExists(atPath: folder["never"] + "/last.safetensors"))
+  }
+
   @Test func whatDoesNotFitIsOneSentence() throws {
     let data = folder["data.safetensors"]
     for (arguments, status, word) in [

@@ -345,6 +345,43 @@ import Testing
     #expect(try predictions() == expected)
   }
 
+  @Test(arguments: [TrainingTask.classify, .tag])
+  func aLargeFileThatIsHeldOutStaysWhereItIs(task: TrainingTask) throws {
+    let large = try task == .classify ? ramps(400).file : words(300).file
+    let other = large.replacing("/data.", with: "/other.").replacing("/words.", with: "/other.")
+    try FileManager.default.copyItem(atPath: large, toPath: other)
+    var data = try task == .classify ? ramps(40) : words(30)
+    (data.validation, data.test) = (.file(other), .file(other))
+    let between = task == .classify ? 8000 : 2000
+    for most in [100, between, .max] {
+      let examples = try TrainingExamples(task, settings: data, seed: 3, mostInMemory: most)
+      #expect(examples.training is StreamedExamples == (most == 100))
+      for part in [examples.validation, examples.test] {
+        let part = try #require(part)
+        #expect(part is StreamedExamples == (most < .max))
+        #expect(abs(part.count - (task == .classify ? 400 : 300)) < 50)
+        let chosen = try part.read(Array(0..<part.count), epoch: 0)
+        #expect(chosen.indices.count == part.count)
+      }
+    }
+    let examples = try TrainingExamples(task, settings: data, seed: 3, mostInMemory: between)
+    let trainer = try Trainer(
+      examples, settings: settings(examples, maxSteps: 60), backend: ReferenceBackend())
+    _ = try trainer.run(in: folder.run)
+    let final = try #require(try trainer.finalMetrics(examples, in: folder.run))
+    #expect(final.test?.accuracy == final.validation?.accuracy)
+    // Of a file in memory each sequence is measured, once.
+    let whole = try TrainingExamples(task, settings: data, seed: 3, mostInMemory: .max)
+    let all = try #require(try trainer.finalMetrics(whole, in: folder.run)?.test?.accuracy)
+    #expect(abs(try #require(final.test?.accuracy) - all) < 0.1)
+    let last = try Checkpoint(contentsOf: folder.run.last)
+    _ = try TrainingExamples(resuming: last, mostInMemory: between)
+    try Data(contentsOf: URL(filePath: large)).write(to: URL(filePath: other))
+    expectError(.badData, "with the hash") {
+      _ = try TrainingExamples(resuming: last, mostInMemory: between)
+    }
+  }
+
   @Test func lengthsGrowByQuartersBeyondThoseThatAreKnown() {
     #expect(
       [1, 4, 5, 6, 7, 8, 9, 11].map { BatchPlan.length($0, among: [4, 6]) } == [

@@ -91,7 +91,7 @@ import Testing
     let network = trainer.network
     func loss() throws -> Double {
       try TextEvaluator(
-        network, text: TestRun.text.bytes.suffix(TestRun.text.heldOutCount(share: 0.1)),
+        network, text: TestRun.text.bytes.suffix(TestRun.text.count(share: 0.1)),
         vocabulary: trainer.vocabulary
       ).evaluate()?.loss ?? .nan
     }

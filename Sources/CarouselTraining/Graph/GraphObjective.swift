@@ -53,6 +53,9 @@ public struct GraphObjective: Hashable, Sendable, Codable {
     targets = Array(names.dropFirst())
   }
 
+  /// The objective as it is given.
+  package var words: String { "\(kind.rawValue)=\(([output] + targets).joined(separator: ","))" }
+
   /// The graph with the loss as its only output, and the targets as inputs under their own names, or
   /// behind `target/` where the graph has a tensor of that name.
   ///

@@ -83,6 +83,7 @@ extension GraphTrainer {
   func writeSettings(to folder: RunFolder) throws {
     try AtomicFile.write(
       JSON.encode(GraphTrainingSettings.Record(settings), pretty: true) + "\n", to: folder.settings)
+    if let configuration { try AtomicFile.write(configuration, to: folder.config) }
   }
 
   func stateTensors() -> [(name: String, tensor: Tensor)] { [] }

@@ -46,6 +46,10 @@ public final class GraphTrainer<B: Backend>: TrainingLoop {
     get { loop.logsRanks }
     set { loop.logsRanks = newValue }
   }
+  /// What `config.yaml` of the run's folder holds: the options of a command that repeats the run; nil writes
+  /// none.
+  public var configuration: String?
+
   /// The ranks that train the graph together.
   public var ranks: any Communicator { loop.ranks }
   /// What this rank's exchanges have cost so far; nil of one that has no others.
@@ -175,6 +179,11 @@ public final class GraphTrainer<B: Backend>: TrainingLoop {
       defer { writeBest = { _ in } }
       return try train(in: folder, shouldStop, report)
     }
+  }
+
+  /// Computes with the weights that evaluations measure: the average where there is one.
+  public func withEvaluatedWeights<Result>(_ body: () throws -> Result) throws -> Result {
+    try withAverage(body)
   }
 
   /// The parameters as they are now on other data, measured by this rank alone.

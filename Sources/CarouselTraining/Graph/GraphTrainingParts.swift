@@ -29,7 +29,7 @@ public struct GraphTrainingParts: Sendable {
   /// Throws where a file is missing or damaged, where its tensors do not fit the graph, and a usage error
   /// where a share leaves nothing to learn from.
   public init(_ graph: Graph, settings: GraphTrainingSettings) throws(CarouselError) {
-    try settings.validation.validate("validation")
+    try HeldOut.validate(validation: settings.validation, test: nil)
     guard let objective = settings.objective else {
       throw CarouselError(.usage, "expected what is minimized, found settings without a loss")
     }

@@ -49,7 +49,7 @@ public struct GraphTrainingSettings: Hashable, Sendable, Codable {
   /// Throws a usage error where settings make no sense, alone or together.
   public func validate() throws(CarouselError) {
     try training.validate()
-    try validation.validate("validation")
+    try HeldOut.validate(validation: validation, test: nil)
   }
 
   /// What `settings.json` holds: all but what means nothing for a graph.

@@ -108,8 +108,13 @@ extension Trainer {
   func describe(_ handshake: inout Handshake) {
     handshake.add("task", task.rawValue)
     handshake.add("settings", JSON.encode(settings))
-    handshake.add(
-      "text", identity.map { "\($0.byteCount) bytes with the hash \($0.hash)" } ?? "none")
+    for (name, identity) in [
+      ("text", texts?.identity), ("text for --validation", texts?.heldOut?.validation),
+      ("text for --test", texts?.heldOut?.test),
+    ] {
+      handshake.add(
+        name, identity.map { "\($0.byteCount) bytes with the hash \($0.hash)" } ?? "none")
+    }
     handshake.add("data", dataDescription.map { "data with the hash \($0.hash)" } ?? "none")
     handshake.add("network", JSON.encode(network.configuration))
   }
