@@ -62,7 +62,7 @@ struct Evaluate: PagedCommand {
   private func run(_ ranks: any Communicator, _ device: DeviceOptions) throws {
     device.loadDrivers()
     let checkpoint = try Checkpoint(at: model)
-    try checkOptionsOfText(checkpoint, ranks)
+    try checkOptions(checkpoint, ranks)
     if checkpoint.description.task.readsExamples {
       return try measureExamples(checkpoint, ranks, on: device.makeBackend())
     }
@@ -92,19 +92,17 @@ struct Evaluate: PagedCommand {
       of: file, ranks, on: device.makeBackend())
   }
 
-  /// Throws where an option for texts makes no sense.
-  private func checkOptionsOfText(
+  /// Throws where an option makes no sense for the model.
+  private func checkOptions(
     _ checkpoint: Checkpoint, _ ranks: any Communicator
   ) throws(CarouselError) {
-    if checkpoint.description.task != .text {
-      for (option, isGiven) in [("--shards", shards != nil), ("--dynamic", dynamicRate != nil)]
-      where isGiven {
-        throw CarouselError(
-          .usage,
-          "\(option) is for a text, but \(checkpoint.path) is a model of the task "
-            + checkpoint.description.task.rawValue)
-      }
-    }
+    let numbers = numbers.missing != nil
+    try checkpoint.refuse([
+      ("--shards", shards != nil, "a text", [.text]),
+      ("--dynamic", dynamicRate != nil, "a text", [.text]),
+      ("--labels", labels != nil, "images", [.classify]),
+      ("--missing", numbers, "numbers of one's own", [.classify, .forecast]),
+    ])
     guard dynamicRate != nil else { return }
     guard shards == nil, ranks.count == 1 else {
       throw CarouselError(
@@ -267,5 +265,18 @@ struct Evaluate: PagedCommand {
     let leftOut: Int
     /// Of dynamic evaluation.
     let learningRate: Double?
+  }
+}
+
+extension Checkpoint {
+  /// Throws a usage error where an option is given that means nothing for a model of this task.
+  func refuse(
+    _ options: [(name: String, isGiven: Bool, what: String, tasks: Set<TrainingTask>)]
+  ) throws(CarouselError) {
+    let task = description.task
+    for (name, isGiven, what, tasks) in options where isGiven && !tasks.contains(task) {
+      throw CarouselError(
+        .usage, "\(name) is for \(what), but \(path) is a model of the task \(task.rawValue)")
+    }
   }
 }

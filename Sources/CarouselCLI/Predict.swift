@@ -51,6 +51,11 @@ struct Predict: PagedCommand {
       let device = try device.of(ranks)
       device.loadDrivers()
       let checkpoint = try Checkpoint(at: model)
+      let isMissing = numbers.missing != nil
+      try checkpoint.refuse([
+        ("--probabilities", probabilities, "classes and tags", [.classify, .tag]),
+        ("--missing", isMissing, "numbers", [.classify, .forecast]),
+      ])
       try predict(checkpoint, ranks, on: device.makeBackend())
     }
   }

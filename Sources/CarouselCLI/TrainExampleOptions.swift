@@ -48,6 +48,11 @@ struct TrainExampleOptions: ParsableArguments {
       throw ValidationError(
         "--validation-bytes counts bytes of a text, which this task does not read")
     }
+    if common.training.checkpointSteps != nil {
+      throw ValidationError(
+        "--checkpoint-steps is for a text and for synthetic sequences, which this task does not read"
+      )
+    }
   }
 
   /// Begins a run of the task, or goes on with one; `isPlain` says whether the task's own words are absent.
@@ -77,6 +82,7 @@ struct TrainExampleOptions: ParsableArguments {
     (data.columns.id, data.columns.time, data.columns.hasHeader) = (id, time, !noHeader)
     try complete(&data)
     try data.validate()
+    try data.requireUse(by: task)
     let path = data.file
     Progress.show(Status("reading \(path)"))
     let examples = try TrainingExamples(task, settings: data, seed: common.seed.seed)

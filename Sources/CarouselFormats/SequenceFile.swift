@@ -22,6 +22,15 @@ extension SequenceSet {
         self = .table
       }
     }
+
+    /// Throws a usage error where a file, whose labels an option names, has no images.
+    package static func requireImages(
+      _ path: String, for option: String
+    ) throws(CarouselError) {
+      guard try Self(of: path) != .images else { return }
+      throw CarouselError(
+        .usage, "\(path): \(option) names the labels of IDX images, but this file has none")
+    }
   }
 
   /// Reads a `.ts` file, a CSV file or images.

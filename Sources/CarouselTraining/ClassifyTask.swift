@@ -52,6 +52,7 @@ enum ClassifyTask: ExampleTask {
     _ model: ExampleModel<B>, _ file: ExampleFile, _ ranks: any Communicator,
     shouldStop: () throws -> Bool
   ) throws -> (metrics: TaskMetrics, count: Int)? {
+    if file.labels != nil { try SequenceSet.Format.requireImages(file.path, for: "--labels") }
     let chunks = try SetChunks<SequenceSet>(
       file, model.description, requiresLabels: true, mostInMemory: model.mostInMemory)
     return try model.measure(file, chunks, ranks, shouldStop) {

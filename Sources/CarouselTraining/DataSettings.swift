@@ -130,3 +130,38 @@ public struct DataSettings: Hashable, Sendable, Codable {
     }
   }
 }
+
+extension DataSettings {
+  /// Throws a usage error where an option of `carousel train` means nothing for the files that others name.
+  package func requireUse(by task: TrainingTask) throws(CarouselError) {
+    func refuse(_ reason: String, _ options: KeyValuePairs<String, Bool>) throws(CarouselError) {
+      guard let option = options.first(where: \.value)?.key else { return }
+      throw CarouselError(.usage, "\(file): \(option) \(reason)")
+    }
+    let names: KeyValuePairs = [
+      "--id": columns.id != nil, "--label": columns.label != nil, "--word": word != nil,
+      "--time": columns.time != nil, "--no-header": !columns.hasHeader,
+    ]
+    if task == .tag, columns.id == nil {
+      try refuse("is for a table, in which --id tells sequences apart", names)
+    }
+    guard task == .classify else { return }
+    if try SequenceSet.Format(of: file) != .table {
+      try refuse("is for a table, which this is not", names)
+    } else if columns.id == nil {
+      try refuse(
+        "orders the rows of each --id, which was not given", ["--time": columns.time != nil])
+    }
+    for (option, labels, path) in [
+      ("--labels", labels, file), ("--validation-labels", validationLabels, validation.file),
+      ("--test-labels", testLabels, test?.file),
+    ] where labels != nil {
+      guard let path else {
+        let part = option.replacing("-labels", with: "")
+        throw CarouselError(
+          .usage, "\(option) names the labels of a file of \(part), which names none")
+      }
+      try SequenceSet.Format.requireImages(path, for: option)
+    }
+  }
+}
