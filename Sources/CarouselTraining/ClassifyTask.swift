@@ -261,9 +261,12 @@ extension ExampleParts {
       path, columns: settings.columns, labels: labels, channels: description.channels,
       missing: settings.missing)
     let whole = FileBlocks(whole: stream.records)
-    let sample = try stream.set(whole.sample()) { sequence throws(CarouselError) in
+    let places = try whole.sample()
+    let sample = try stream.set(places) { sequence throws(CarouselError) in
       _ = try ClassExamples(sequence, description)
     }
+    try whole.requireLengths(places, sample.length)
+    try whole.requireOneBehindAnother(places, ids: sample.ids)
     hash.add(UInt64(stream.records.range.upperBound))
     sample.add(to: &hash)
     return try StreamedExamples(

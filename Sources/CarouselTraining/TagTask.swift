@@ -189,6 +189,7 @@ extension ExampleParts {
     description.hash = "sample-" + hash.text
     self.description = description
   }
+
   /// The sequences of a file of its own; one with more than `mostInMemory` bytes stays where it is.
   private static func tags(
     in path: String, _ description: DataDescription, mostInMemory: Int, _ hash: inout DataHash
@@ -201,9 +202,12 @@ extension ExampleParts {
     }
     let stream = try TaggedStream(path, columns: settings.columns, word: settings.word)
     let (whole, numbers) = (FileBlocks(whole: stream.records), TagNumbers(description))
-    let sample = try stream.set(whole.sample()) { sequence throws(CarouselError) in
+    let places = try whole.sample()
+    let sample = try stream.set(places) { sequence throws(CarouselError) in
       _ = try TagExamples(sequence, numbers)
     }
+    try whole.requireLengths(places) { sample.words[$0].count }
+    try whole.requireOneBehindAnother(places, ids: sample.ids)
     hash.add(UInt64(stream.records.range.upperBound))
     sample.add(to: &hash)
     return try StreamedExamples(

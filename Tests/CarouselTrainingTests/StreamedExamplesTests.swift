@@ -380,6 +380,12 @@ import Testing
     expectError(.badData, "with the hash") {
       _ = try TrainingExamples(resuming: last, mostInMemory: between)
     }
+    guard task == .classify else { return }
+    let apart = (0..<900).map { "\($0.isMultiple(of: 2) ? "same" : "s\($0)"),up,1,1\n" }
+    try Data(("id,label,x,y\n" + apart.joined()).utf8).write(to: URL(filePath: other))
+    expectError(.badData, "other.csv: line ", "the rows of the id 'same' one behind the other") {
+      _ = try TrainingExamples(.classify, settings: data, seed: 3, mostInMemory: between)
+    }
   }
 
   @Test func lengthsGrowByQuartersBeyondThoseThatAreKnown() {
