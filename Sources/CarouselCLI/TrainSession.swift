@@ -108,7 +108,7 @@ extension TrainSession {
   ) -> String {
     var options = data
     if let examples { options.add(examples.description.settings, of: trainer.task) }
-    options.add(trainer.settings, of: trainer.task)
+    options.add(trainer.settings, of: trainer.task, heldOut: trainer.heldOut)
     options.add("log-gradients", flag: logsGradients)
     return options.yaml(of: trainer.task.rawValue)
   }

@@ -143,35 +143,23 @@ struct TrainText: PagedCommand {
     _ text: TrainingText, _ heldOut: HeldOutTexts, _ trainer: Trainer<B>, in folder: RunFolder
   ) throws {
     var data = ResolvedOptions()
-    data.add(text, heldOut, trainer)
+    data.add(text, heldOut, trainer.vocabulary)
     try common.session.train(trainer, reading: data, in: folder)
   }
 }
 
 extension ResolvedOptions {
-  /// Adds the texts of a run and the bytes that its model knows.
-  mutating func add<B: Backend>(
-    _ text: TrainingText, _ heldOut: HeldOutTexts, _ trainer: Trainer<B>
+  /// Adds the text that a run learns from and the bytes that its model knows.
+  mutating func add(
+    _ text: TrainingText, _ heldOut: HeldOutTexts, _ vocabulary: ByteVocabulary
   ) {
-    let (vocabulary, settings) = (trainer.vocabulary, trainer.settings)
     add("files", text.identity.files)
-    add(
-      validation: heldOut.validation.flatMap(HeldOut.init) ?? .share(settings.validation),
-      test: heldOut.test.flatMap(HeldOut.init) ?? settings.test.map { .share($0) })
     // Any other vocabulary is that of the text and of the model of --from together, as without the option.
     if vocabulary == .all {
       add("vocabulary", VocabularyKind.bytes.rawValue)
     } else if vocabulary == text.vocabulary.union(heldOut.vocabulary) {
       add("vocabulary", VocabularyKind.data.rawValue)
     }
-  }
-}
-
-extension HeldOut {
-  /// The file of a text.
-  fileprivate init?(_ text: TrainingText) {
-    guard let file = text.identity.files.first else { return nil }
-    self = .file(file)
   }
 }
 

@@ -66,12 +66,19 @@ package struct ResolvedOptions {
 }
 
 extension ResolvedOptions {
-  /// Adds the settings of a run of a task, but for what it reads.
-  package mutating func add(_ settings: TrainingSettings, of task: TrainingTask) {
+  /// Adds the settings of a run of a task, but for what it learns from; `heldOut` are the texts of their own that
+  /// it is measured on.
+  package mutating func add(
+    _ settings: TrainingSettings, of task: TrainingTask, heldOut: HeldOutTexts.Identity? = nil
+  ) {
     add(settings.recurrent, of: task)
     if !task.readsExamples { add("sequence-length", settings.sequenceLength) }
     add("checkpoint-steps", settings.checkpointSteps)
     if task == .text {
+      func file(_ text: TrainingText.Identity?) -> HeldOut? { text?.files.first.map { .file($0) } }
+      add(
+        validation: file(heldOut?.validation) ?? .share(settings.validation),
+        test: file(heldOut?.test) ?? settings.test.map { .share($0) })
       add("validation-bytes", settings.validationBytes.map(String.init) ?? "all")
     }
     add(settings)
@@ -158,7 +165,7 @@ extension ResolvedOptions {
   }
 
   /// Adds where examples are held out from.
-  package mutating func add(validation: HeldOut, test: HeldOut?) {
+  private mutating func add(validation: HeldOut, test: HeldOut?) {
     add("validation", validation.word)
     add("test", test?.word)
   }

@@ -255,6 +255,9 @@ public final class Trainer<B: Backend>: TrainingLoop {
     }
   }
 
+  /// The texts of their own that the network is measured on; nil where there are none.
+  package var heldOut: HeldOutTexts.Identity? { texts?.heldOut }
+
   /// What a loss in training says.
   public func trainingMetrics(_ loss: Double) -> TaskMetrics {
     task == .text
