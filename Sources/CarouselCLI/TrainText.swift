@@ -88,7 +88,7 @@ struct TrainText: PagedCommand {
     _ text: TrainingText, _ heldOut: HeldOutTexts, _ settings: TrainingSettings,
     from: StartingWeights?, in folder: RunFolder, _ ranks: any Communicator, on backend: B
   ) throws {
-    let occurring = text.vocabulary.union(heldOut.vocabulary)
+    let occurring = heldOut.vocabulary(with: text)
     let vocabulary =
       switch vocabulary {
       case .bytes: ByteVocabulary.all
@@ -157,7 +157,7 @@ extension ResolvedOptions {
     // Any other vocabulary is that of the text and of the model of --from together, as without the option.
     if vocabulary == .all {
       add("vocabulary", VocabularyKind.bytes.rawValue)
-    } else if vocabulary == text.vocabulary.union(heldOut.vocabulary) {
+    } else if vocabulary == heldOut.vocabulary(with: text) {
       add("vocabulary", VocabularyKind.data.rawValue)
     }
   }

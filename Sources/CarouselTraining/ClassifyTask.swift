@@ -210,8 +210,7 @@ extension ExampleParts {
     let sample = try stream.set(places) { sequence throws(CarouselError) in
       if given.classes != nil { _ = try ClassExamples(sequence, given) }
     }
-    try parts.training.requireLengths(places, sample.length)
-    try parts.training.requireOneBehindAnother(places, ids: sample.ids)
+    try parts.training.check(places, ids: sample.ids, sample.length)
     description.sampleSize = sample.count
     try description.learn(from: sample, classes: stream.classes)
     var hash = DataHash()
@@ -265,8 +264,7 @@ extension ExampleParts {
     let sample = try stream.set(places) { sequence throws(CarouselError) in
       _ = try ClassExamples(sequence, description)
     }
-    try whole.requireLengths(places, sample.length)
-    try whole.requireOneBehindAnother(places, ids: sample.ids)
+    try whole.check(places, ids: sample.ids, sample.length)
     hash.add(UInt64(stream.records.range.upperBound))
     sample.add(to: &hash)
     return try StreamedExamples(

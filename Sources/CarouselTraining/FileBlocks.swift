@@ -110,6 +110,14 @@ struct FileBlocks: Sendable {
     return result.sorted { $0.start < $1.start }
   }
 
+  /// Throws where the sequences of a sample are too long, or have not one id each.
+  func check(
+    _ sample: [RecordFile.Record], ids: [String], _ length: (Int) -> Int
+  ) throws(CarouselError) {
+    try requireLengths(sample, length)
+    try requireOneBehindAnother(sample, ids: ids)
+  }
+
   /// Throws where a sequence has more steps than a pass can have.
   func requireLengths(
     _ sequences: [RecordFile.Record], _ length: (Int) -> Int

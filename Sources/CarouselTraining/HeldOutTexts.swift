@@ -25,9 +25,9 @@ public struct HeldOutTexts: Sendable {
   /// Those that are given.
   public var all: [TrainingText] { [validation, test].compactMap(\.self) }
 
-  /// The bytes that occur in them; all 256 where one stays in its files.
-  public var vocabulary: ByteVocabulary {
-    all.reduce(ByteVocabulary(of: [])) { $0.union($1.vocabulary) }
+  /// The bytes that occur in them and in the text that is trained on; all 256 where one stays in its files.
+  public func vocabulary(with training: TrainingText) -> ByteVocabulary {
+    all.reduce(training.vocabulary) { $0.union($1.vocabulary) }
   }
 
   /// What a run remembers of them; nil where there are none.

@@ -162,8 +162,7 @@ extension ExampleParts {
     let sample = try stream.set(places) { sequence throws(CarouselError) in
       if settings.classes != nil { _ = try TagExamples(sequence, given) }
     }
-    try parts.training.requireLengths(places) { sample.words[$0].count }
-    try parts.training.requireOneBehindAnother(places, ids: sample.ids)
+    try parts.training.check(places, ids: sample.ids) { sample.words[$0].count }
     description.sampleSize = sample.count
     let rare = try description.learn(from: sample)
     var hash = DataHash()
@@ -206,8 +205,7 @@ extension ExampleParts {
     let sample = try stream.set(places) { sequence throws(CarouselError) in
       _ = try TagExamples(sequence, numbers)
     }
-    try whole.requireLengths(places) { sample.words[$0].count }
-    try whole.requireOneBehindAnother(places, ids: sample.ids)
+    try whole.check(places, ids: sample.ids) { sample.words[$0].count }
     hash.add(UInt64(stream.records.range.upperBound))
     sample.add(to: &hash)
     return try StreamedExamples(

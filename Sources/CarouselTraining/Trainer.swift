@@ -75,8 +75,8 @@ public final class Trainer<B: Backend>: TrainingLoop {
   ) throws {
     try self.init(
       text, heldOut, settings: settings,
-      vocabulary: vocabulary ?? text.vocabulary.union(heldOut.vocabulary), backend: backend,
-      ranks: ranks, resuming: nil, initial: initial)
+      vocabulary: vocabulary ?? heldOut.vocabulary(with: text), backend: backend, ranks: ranks,
+      resuming: nil, initial: initial)
   }
 
   /// Goes on with a run from its checkpoint `last.safetensors`.

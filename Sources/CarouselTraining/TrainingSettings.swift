@@ -32,7 +32,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
   public var shardOptimizer: Bool?
   /// The share of the text, at its end but for the test, that is held out for validation; 0 holds out nothing.
   public var validation = 0.1
-  /// The share of the text, at its end, that the best model is tested on; nil stands for 0.
+  /// The share at the end of the text on which the best model is tested; nil stands for 0.
   public var test: Double?
   /// The bytes of the held-out part that an evaluation predicts at most, spread evenly over it; nil, as in
   /// runs from before this setting, predicts all.
